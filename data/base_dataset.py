@@ -1,0 +1,52 @@
+"""What every kind of data has in common."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from options import BaseOptions, option
+from util.seeding import derive
+
+
+class SkipItem(Exception):
+    """Raised by a dataset for an item that cannot be read, when --on_bad_image is skip."""
+
+
+class BaseDataset(Dataset):
+    """Items are dictionaries.
+
+    Images are float tensors (C, H, W) in [-1, 1] under ``A`` and ``B``; the files they came from are strings
+    under ``A_paths`` and ``B_paths``. A side that does not exist for an item is absent from its dictionary,
+    which only happens outside training.
+
+    A plugin is one file, data/<name>_dataset.py, with one subclass. It writes
+
+        Options              its flags, a frozen dataclass                                   (optional)
+        __init__(opt)        find the data, and say clearly what is wrong with them
+        __len__()            items per epoch
+        __getitem__(index)   one item; whatever is random about it comes from ``self.random(index)``
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseOptions):
+        section = "data"
+        crop_size: int = option(256, "height and width of an item, in pixels", least=1)
+        max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
+        serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
+
+    def __init__(self, opt: Any):
+        self.opt = opt
+        self.epoch = 1                  # 1-based number of the epoch being read; the loader sets it
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must write __len__()")
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        raise NotImplementedError(f"{type(self).__name__} must write __getitem__(index)")
+
+    def random(self, index: int) -> random.Random:
+        """The random numbers item ``index`` may draw this epoch, the same in every worker and after a resume."""
+        return random.Random(derive(self.opt.seed, "item", self.epoch, index))

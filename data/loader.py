@@ -1,0 +1,127 @@
+"""Batches on the device, in an order that is a function of (seed, epoch)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from options import UserError
+from util.seeding import derive
+
+from .base_dataset import BaseDataset, SkipItem
+
+
+class Loader:
+    """Batches of one epoch after another; order and augmentation are functions of (seed, epoch, index).
+
+    Training drops a last partial batch. Outside training every item comes once, in order, and a batch holds
+    neighbours of the same keys and shapes, so images of any size can be batched.
+    """
+
+    def __init__(self, dataset: BaseDataset, opt: Any, device: torch.device, rank: int = 0, world: int = 1):
+        self.dataset, self.opt, self.device, self.rank, self.world = dataset, opt, device, rank, world
+        if len(dataset) == 0:
+            raise UserError("the dataset has no items")
+        if opt.is_train and len(self) == 0:
+            raise UserError(f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
+                            f"{world} process(es); use a smaller batch or more data")
+        self._keys: list[Any] = []
+        workers = min(opt.num_threads, len(dataset))
+        self._loader = DataLoader(
+            _Keyed(dataset), opt.batch_size if opt.is_train else None, sampler=_Keys(self._keys), num_workers=workers,
+            pin_memory=device.type == "cuda", persistent_workers=workers > 0, worker_init_fn=_start_worker,
+            generator=torch.Generator(), collate_fn=_collate if opt.is_train else None,
+            prefetch_factor=4 if workers > 0 else None)
+
+    def __len__(self) -> int:
+        """Batches of an epoch, for each process."""
+        items = self.opt.batch_size * self.world
+        return len(self.dataset) // items if self.opt.is_train else -(-len(self.dataset) // self.opt.batch_size)
+
+    def epoch(self, number: int = 1, start: int = 0) -> Iterator[dict[str, Any]]:
+        """Batches of this epoch (1-based) from batch ``start`` on, on the loader's device."""
+        order = list(range(len(self.dataset)))
+        if self.opt.is_train:
+            if not self.opt.serial_batches:
+                generator = torch.Generator().manual_seed(derive(self.opt.seed, "order", number))
+                order = torch.randperm(len(order), generator=generator).tolist()
+            items = self.opt.batch_size * self.world
+            order = [i for b in range(start, len(self))
+                     for i in order[b * items:(b + 1) * items][self.rank::self.world]]
+        self._keys[:] = [(number, i) for i in order]
+        for batch in self._loader if self.opt.is_train else self._neighbours():
+            yield self._to_device(batch)
+
+    def _neighbours(self) -> Iterator[dict[str, Any]]:
+        group: list[dict[str, Any]] = []
+        for item in self._loader:
+            if item is None:
+                continue
+            if group and (len(group) == self.opt.batch_size or _shape(item) != _shape(group[0])):
+                yield default_collate(group)
+                group = []
+            group.append(item)
+        if group:
+            yield default_collate(group)
+
+    def _to_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Move the tensors; --direction BtoA swaps the two sides here and nowhere else."""
+        moved = {k: v.to(self.device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+        if self.opt.direction == "AtoB":
+            return moved
+        other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
+        return {other.get(k, k): v for k, v in moved.items()}
+
+
+class _Keys:
+    """A sampler over a list that the loader refills for each epoch, so that workers live as long as it does."""
+
+    def __init__(self, keys: list[Any]):
+        self.keys = keys
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self.keys))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class _Keyed(Dataset):
+    """Reads (epoch, index), so that the epoch reaches workers that were started in an earlier one."""
+
+    def __init__(self, dataset: BaseDataset):
+        self.dataset = dataset
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        self.dataset.epoch, index = key
+        if not self.dataset.opt.is_train:
+            try:
+                return self.dataset[index]
+            except SkipItem:
+                return None
+        for step in range(len(self.dataset)):           # an unreadable item is replaced by the next one
+            try:
+                return self.dataset[(index + step) % len(self.dataset)]
+            except SkipItem:
+                continue
+        raise UserError("no item of the dataset can be read")
+
+
+def _shape(item: dict[str, Any]) -> dict[str, Any]:
+    return {k: getattr(v, "shape", None) for k, v in item.items()}
+
+
+def _collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return default_collate(items)
+    except RuntimeError:
+        sizes = sorted({tuple(v.shape[1:]) for item in items for v in item.values() if isinstance(v, torch.Tensor) and v.ndim == 3})
+        raise UserError("a batch holds images of several sizes (" + ", ".join(f"{w}x{h}" for h, w in sizes[:4])
+                        + "); crop them with --preprocess resize_and_crop, or use --batch_size 1") from None
+
+
+def _start_worker(worker: int) -> None:
+    """Denormal numbers are slow on a CPU; a worker computes with one thread."""
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)

@@ -1,0 +1,22 @@
+"""What a user did wrong, told in one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in a flag, a file or a folder: one line that names it and the way out.
+
+    The scripts print the message without a traceback and exit with ``code``:
+    2 options or data, 3 a loss that is not finite, 4 an unusable checkpoint, 5 storage.
+    """
+
+    def __init__(self, message: str, code: int = 2):
+        super().__init__(" ".join(message.split()))
+        self.code = code
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """"; did you mean X?" when something known is spelt like ``name``, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {prefix}{near[0]}?" if near else ""

@@ -1,0 +1,196 @@
+"""Turn dataclass fields into command-line flags, one flag per field."""
+
+import argparse
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .errors import UserError, nearest
+
+INHERIT = object()
+
+
+def option(
+    value: Any,
+    help: str,
+    *,
+    choices: Sequence[Any] | None = None,
+    least: float | None = None,
+    above: float | None = None,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    per_run: bool = False,
+) -> Any:
+    """A field that becomes ``--<name>``.
+
+    Args:
+        value: the default.
+        help: what the flag does and its unit, in one line.
+        choices: the values it may take.
+        least, above: the smallest value allowed, or the number every value must exceed.
+        presets: {choice: {other option: its default under that choice}}; the keys are the choices.
+        per_run: belongs to one invocation, so test.py does not take it from the training run.
+    """
+    if presets is not None:
+        choices = tuple(presets)
+    metadata = dict(help=help, choices=choices, least=least, above=above, presets=presets, per_run=per_run)
+    return dataclasses.field(default=value, metadata=metadata)
+
+
+def default(value: Any) -> Any:
+    """Re-declare an inherited option with another default; everything else about it is kept."""
+    return dataclasses.field(default=value, metadata={"help": INHERIT})
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """One option of a composed Options class: where it was declared, and how its text is read."""
+
+    name: str
+    default: Any
+    hint: Any
+    owner: type
+    metadata: Mapping[str, Any]
+
+    @property
+    def choices(self) -> Sequence[Any] | None:
+        return typing.get_args(self.hint) if typing.get_origin(self.hint) is typing.Literal else self.metadata["choices"]
+
+    def read(self, value: Any) -> Any:
+        """The typed value of a command-line word or of a value from a configuration file.
+
+        Raises:
+            UserError: the text is not of this option's type, not one of its choices, or out of its range.
+        """
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        try:
+            result = _reader(self.hint)(text)
+            if self.choices is not None and result not in self.choices:
+                raise ValueError(text)
+        except ValueError:
+            wanted = f"choose from {', '.join(map(str, self.choices))}" if self.choices else f"expected {describe(self.hint)}"
+            raise UserError(f"--{self.name} {text}: {wanted}{nearest(text, map(str, self.choices or ()))}") from None
+        low, above = self.metadata["least"], self.metadata["above"]
+        for number in result if isinstance(result, tuple) else (result,):
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                continue
+            if math.isnan(number):
+                raise UserError(f"--{self.name} {text}: not a number")
+            if low is not None and number < low:
+                raise UserError(f"--{self.name} {text}: must be at least {low}")
+            if above is not None and number <= above:
+                raise UserError(f"--{self.name} {text}: must be greater than {above}")
+        return result
+
+
+def flags_of(cls: type) -> dict[str, Flag]:
+    """Every option of a dataclass, in the order of its classes, most general first.
+
+    The first class of the method resolution order that declares a name gives its default; the last one
+    that describes it gives everything else. ``default()`` for an option that this kind of run does not
+    have (the learning rate in a test, say) is left out.
+    """
+    hints, found = typing.get_type_hints(cls), {}
+    for owner in reversed(cls.__mro__):
+        for name in owner.__dict__.get("__annotations__", {}):
+            if name in found or name not in getattr(owner, "__dataclass_fields__", {}):
+                continue
+            declared = [c.__dict__["__dataclass_fields__"][name] for c in cls.__mro__
+                        if name in c.__dict__.get("__annotations__", {}) and "__dataclass_fields__" in c.__dict__]
+            described = [(c, c.__dict__["__dataclass_fields__"][name]) for c in reversed(cls.__mro__)
+                         if name in c.__dict__.get("__annotations__", {})
+                         and c.__dict__["__dataclass_fields__"][name].metadata.get("help") not in (None, INHERIT)]
+            if described:
+                owner, field = described[0]
+                metadata = dict(field.metadata)
+                for c, f in described[1:]:          # a subclass may describe the flag anew
+                    metadata |= {k: v for k, v in f.metadata.items() if v is not None}
+                found[name] = Flag(name, declared[0].default, hints[name], owner, metadata)
+    return found
+
+
+def describe(hint: Any) -> str:
+    """A type in words: "a whole number", "numbers separated by commas"."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("none" if a is type(None) else describe(a) for a in args)
+    if origin is tuple:
+        return {int: "whole numbers", float: "numbers"}.get(args[0], "words") + " separated by commas"
+    if origin is typing.Literal:
+        return " or ".join(map(str, args))
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
+
+
+def _reader(hint: Any) -> Callable[[str], Any]:
+    """The callable that reads one word as ``hint``; raises ValueError."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return lambda text: _first(args, text)
+    if origin is tuple:
+        item = _reader(args[0])
+        return lambda text: tuple(item(word.strip()) for word in text.split(",") if word.strip())
+    if origin is typing.Literal:
+        return lambda text: _choice(args, text)
+    return {bool: _bool, types.NoneType: _none}.get(hint, hint)
+
+
+def _first(hints: tuple, text: str) -> Any:
+    """Read ``text`` as the first of these types that takes it; none comes first, text last."""
+    for hint in sorted(hints, key=lambda h: (h is not types.NoneType, h is str)):
+        try:
+            return _reader(hint)(text)
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _choice(choices: tuple, text: str) -> Any:
+    for value in choices:
+        if str(value) == text:
+            return value
+    raise ValueError(text)
+
+
+def _none(text: str) -> None:
+    if text.lower() not in ("none", "null", ""):
+        raise ValueError(text)
+
+
+def _bool(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "y", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "n", "off"):
+        return False
+    raise ValueError(text)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations, whose errors are one line."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise UserError(message.replace("argument --", "--"))
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
+    """Add every option to the parser, grouped under the class that declares it; values stay text.
+
+    An absent flag leaves no trace in the namespace: what a run was told and what is a default stay apart.
+    """
+    groups: dict[type, Any] = {}
+    for flag in flags.values():
+        if flag.owner not in groups:
+            groups[flag.owner] = parser.add_argument_group(getattr(flag.owner, "section", flag.owner.__qualname__))
+        several = typing.get_origin(flag.hint) is tuple
+        words_of = {"nargs": "?", "const": "true"} if flag.hint is bool else {"nargs": "+"} if several else {}
+        words = f" {{{', '.join(map(str, flag.choices))}}}" if flag.choices else ""
+        shown = defaults[flag.name]
+        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
+        text = f"{flag.metadata['help']}{words} (default: {shown})".replace("%", "%%")
+        metavar = None if flag.choices is None else flag.name.split("_")[-1].upper()
+        groups[flag.owner].add_argument(f"--{flag.name}", default=argparse.SUPPRESS, help=text, metavar=metavar,
+                                        **words_of)

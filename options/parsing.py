@@ -1,0 +1,183 @@
+"""Read a command line: which plugins it names, then every option that they own."""
+
+import argparse
+import dataclasses
+import re
+import string
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .base_options import BaseOptions
+from .errors import UserError, nearest
+from .fields import Flag, Parser, add_flags, flags_of
+
+Find = Callable[[str, str | None], type]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
+
+
+def parse(
+    cls: type[BaseOptions],
+    plugins: Mapping[str, Find],
+    argv: Sequence[str] | None = None,
+    read_config: Callable[[Path], dict[str, Any]] | None = None,
+    saved: Callable[[str, str], Path | None] | None = None,
+    owners: Callable[[str], list[str]] | None = None,
+) -> Any:
+    """Options of one run, from the weakest source to the strongest: the defaults of the classes, a preset,
+    the options saved with the training run, configuration files, the command line.
+
+    Args:
+        cls: TrainOptions or TestOptions.
+        plugins: {"model": find_model, "dataset_mode": find_dataset}; each maps a name (and --plugin_dir) to a
+            class with an ``Options`` dataclass. Where two plugins re-declare a default, the dataset's wins.
+        argv: the words of the command line.
+        read_config: reads a file of --config.
+        saved: (checkpoints_dir, name) -> the file with the options of that training run, if it has one.
+        owners: flag name -> the plugins that have it, for the message about an unknown flag.
+
+    Returns:
+        one frozen object that is an instance of ``cls`` and of each plugin's ``Options``.
+
+    Raises:
+        UserError: one line about the flag, its value and the way out. Nothing was created.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir")
+    layers: list[tuple[str, dict[str, Any]]] = []
+    if given.get("config"):
+        if read_config is None:
+            raise UserError("--config is not read here")
+        layers = [(path, read_config(Path(path))) for path in reversed(given["config"])]
+    for key in ("name", "checkpoints_dir"):             # a file of --config may say which run is meant
+        given.setdefault(key, next((str(d[key]) for _, d in layers if key in d), flags_of(cls)[key].default))
+    run_file = saved(given["checkpoints_dir"], check_name(given["name"])) if saved is not None else None
+    if run_file is not None and read_config is not None:
+        layers.append((str(run_file), {k: v for k, v in read_config(run_file).items() if _kept(k, cls)}))
+
+    chosen: list[type] = []
+    for flag, find in plugins.items():                  # a model may change the default dataset
+        words = _peek(argv, flag)
+        known = flags_of(compose(cls, chosen))[flag].default
+        name = words.get(flag) or next((str(d[flag]) for _, d in layers if flag in d), known)
+        chosen.append(find(name, given.get("plugin_dir")).Options)  # type: ignore[attr-defined]
+    composed = compose(cls, chosen)
+    flags = flags_of(composed)
+    for source, values in layers:
+        for key in values:
+            if key not in flags and source != str(run_file):
+                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, owners)}")
+
+    help_wanted = any(word in ("-h", "--help") for word in argv)
+    parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
+    add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
+    namespace, unknown = parser.parse_known_args([word for word in argv if word not in ("-h", "--help")])
+    if unknown:
+        word = unknown[0]
+        key = word.removeprefix("--").split("=")[0]
+        hint = _belongs(key, owners) or nearest(key, flags, "--")
+        what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
+        raise UserError(f"{what}{hint}")
+
+    read = {key: flags[key].read(text) for key, text in vars(namespace).items()}
+    for source, values in layers:
+        for key, value in values.items():
+            if key in flags and key not in read:
+                try:
+                    read[key] = flags[key].read(value)
+                except UserError as error:
+                    raise UserError(f"{source}: {error}") from None
+    defaults = {name: flag.default for name, flag in flags.items()}
+    for name, flag in flags.items():
+        preset = (flag.metadata["presets"] or {}).get(read.get(name, flag.default), {})
+        defaults |= {k: v for k, v in preset.items() if k in flags}
+    if help_wanted:
+        _print_help(cls, flags, defaults | read)
+    opt = composed(**(defaults | read))
+    opt = dataclasses.replace(opt, name=check_name(_full_name(opt)), suffix="")
+    for owner in reversed(composed.__mro__):            # every class checks its own fields, most general first
+        if "validate" in owner.__dict__:
+            owner.__dict__["validate"](opt)
+    return opt
+
+
+def compose(cls: type, parts: Sequence[type]) -> type:
+    """A frozen dataclass that inherits from every part; where two re-declare a name, the later part wins."""
+    bases = tuple(dict.fromkeys([*reversed(parts), cls]))
+    bases = tuple(b for b in bases if not any(b is not o and issubclass(o, b) for o in bases))
+    mixed = type("Options", bases, {})
+    fields = [(f.name, f.hint, dataclasses.field(default=f.default, metadata=f.metadata)) for f in flags_of(mixed).values()]
+    return dataclasses.make_dataclass("Options", fields, bases=bases, frozen=True, kw_only=True)
+
+
+def as_dict(opt: Any) -> dict[str, Any]:
+    """The options as plain values, for a file; tuples become lists."""
+    return {f.name: list(v) if isinstance(v := getattr(opt, f.name), tuple) else v for f in dataclasses.fields(opt)}
+
+
+def table(opt: Any) -> str:
+    """Every option on a line, with its default where it differs: what is printed when a run starts."""
+    flags = flags_of(type(opt))
+    lines = ["----------------- Options ---------------"]
+    for name in sorted(flags):
+        value, usual = getattr(opt, name), flags[name].default
+        note = "" if value == usual else f"\t[default: {usual}]"
+        lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
+    return "\n".join([*lines, "----------------- End -------------------"])
+
+
+def check_name(name: str) -> str:
+    """A run's name, if it can be the name of one folder on every system."""
+    if not NAME.fullmatch(name) or ".." in name or name.split(".")[0].upper() in WINDOWS_DEVICES:
+        raise UserError(f"--name {name!r}: use 1 to 128 letters, digits, dots, dashes and underscores, "
+                        "beginning with a letter or digit")
+    return name
+
+
+def _full_name(opt: Any) -> str:
+    if not opt.suffix:
+        return opt.name
+    known = as_dict(opt)
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(opt.suffix) if field is not None]
+        wrong = next((f for f in fields if f not in known), None)
+        if wrong is not None:
+            raise UserError(f"--suffix {opt.suffix}: no option named {wrong!r}{nearest(wrong, known)}")
+        return f"{opt.name}_{opt.suffix.format(**known)}"
+    except ValueError as error:
+        raise UserError(f"--suffix {opt.suffix}: {error}") from None
+
+
+def _peek(argv: list[str], *names: str) -> dict[str, Any]:
+    """The values of a few flags, before the plugins that own the others are known."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in names:
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, nargs="+" if name == "config" else None)
+    try:
+        given = vars(parser.parse_known_args(argv)[0])
+    except argparse.ArgumentError as error:
+        raise UserError(str(error).replace("argument --", "--")) from None
+    if "config" in given:
+        given["config"] = [word for words in given["config"] for word in words.split(",") if word]
+    return given
+
+
+def _kept(key: str, cls: type) -> bool:
+    """Whether test.py takes this option from the training run: what the run is, not how it was carried out."""
+    own = flags_of(cls).get(key)
+    return own is None or not own.metadata["per_run"]
+
+
+def _belongs(key: str, owners: Callable[[str], list[str]] | None) -> str:
+    places = owners(key) if owners is not None else []
+    return f"; it belongs to {', '.join(places)}" if places else ""
+
+
+def _print_help(cls: type, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
+    parser = Parser(prog=Path(sys.argv[0]).name or "diptych", usage="%(prog)s [--flag value ...]",
+                    description=f"Options with --model {defaults['model']} --dataset_mode {defaults['dataset_mode']}.")
+    add_flags(parser, flags, defaults)
+    parser.print_help()
+    raise SystemExit(0)

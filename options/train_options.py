@@ -1,0 +1,65 @@
+"""Options of train.py."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from .base_options import BaseOptions
+from .errors import UserError
+from .fields import option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions(BaseOptions):
+    section: ClassVar[str] = "training"
+    is_train: ClassVar[bool] = True
+
+    phase: str = option("train", "which split to read: <dataroot>/<phase>A, ...", per_run=True)
+    n_epochs: int = option(200, "epochs at the initial learning rate", least=0)
+    n_epochs_decay: int = option(200, "epochs over which the learning rate falls linearly to zero", least=0)
+    lr: float = option(2e-4, "initial learning rate", least=0)
+    beta1: float = option(0.5, "first momentum of Adam", least=0)
+    beta2: float = option(0.999, "second momentum of Adam", least=0)
+    optimizer: Literal["adam", "adamw"] = option("adam", "adamw decays weights apart from the gradient")
+    weight_decay: float = option(0.0, "weight decay of the optimizer, per step", least=0)
+    lr_policy: Literal["linear", "step", "plateau", "cosine"] = option("linear", "shape of the learning rate over the whole run")
+    lr_decay_iters: int = option(50, "step: epochs between two cuts of the learning rate by 10", least=1)
+    plateau_metric: str | None = option(None, "plateau: the logged loss whose mean over an epoch must fall, e.g. NCE")
+    gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgangp"] = option("lsgan", "adversarial loss")
+    pool_size: int = option(50, "earlier fakes kept for the discriminator; 0 turns the pool off", least=0)
+    accumulate: int = option(1, "batches whose gradients are averaged into one update", least=1)
+    ema_decay: float = option(0.0, "decay per step of the generator's moving average; 0 turns it off", least=0)
+    continue_train: bool = option(False, "continue this run exactly where its checkpoint left it", per_run=True)
+    overwrite: bool = option(False, "delete an earlier run of the same name and start anew", per_run=True)
+    epoch_count: int = option(1, "number of the first epoch; a continued run knows its own", least=1, per_run=True)
+    pretrained_name: str | None = option(None, "start from the weights of another run of <checkpoints_dir>", per_run=True)
+    save_latest_freq: int = option(5000, "images between two saves of the latest checkpoint", least=1, per_run=True)
+    save_epoch_freq: int = option(5, "epochs between two checkpoints that are kept", least=1, per_run=True)
+    save_by_iter: bool = option(False, "keep the checkpoints of --save_latest_freq as iter_<n>", per_run=True)
+    evaluation_freq: int = option(5000, "images between two evaluations; accepted for compatibility, unused upstream too", least=1, per_run=True)
+    print_freq: int = option(100, "images between two lines of losses", least=1, per_run=True)
+    display_freq: int = option(400, "images between two displays of results", least=1, per_run=True)
+    update_html_freq: int = option(1000, "images between two updates of the training page's pictures", least=1, per_run=True)
+    no_html: bool = option(False, "write no training page", per_run=True)
+    display_ncols: int = option(4, "visdom: images per row; 0 gives each its own window", least=0, per_run=True)
+    display_id: int | None = option(None, "visdom: number of the first window; above 0 it turns visdom on", per_run=True)
+    display_server: str = option("http://localhost", "visdom: server", per_run=True)
+    display_env: str = option("main", "visdom: environment", per_run=True)
+    display_port: int = option(8097, "visdom: port", least=1, per_run=True)
+    use_visdom: bool = option(False, "show losses and images live in visdom", per_run=True)
+    use_tensorboard: bool = option(False, "write TensorBoard events to <run>/tensorboard", per_run=True)
+    use_wandb: bool = option(False, "log to Weights & Biases", per_run=True)
+    wandb_project: str = option("diptych", "W&B: project", per_run=True)
+
+    @property
+    def total_epochs(self) -> int:
+        return self.n_epochs + self.n_epochs_decay
+
+    def validate(self) -> None:
+        if self.beta1 >= 1 or self.beta2 >= 1:
+            raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
+        if self.ema_decay >= 1:
+            raise UserError(f"--ema_decay {self.ema_decay}: must be below 1; 0.999 is usual")
+        if self.continue_train and self.overwrite:
+            raise UserError("--continue_train and --overwrite contradict each other; give one of them")
+        if self.lr_policy == "plateau" and self.plateau_metric is None:
+            raise UserError("--lr_policy plateau needs --plateau_metric, the logged loss to watch, e.g. NCE")
