@@ -51,11 +51,15 @@ class Loader:
                      for i in order[b * items:(b + 1) * items][self.rank::self.world]]
         self._keys[:] = [(number, i) for i in order]
         for batch in self._loader if self.opt.is_train else self._neighbours():
+            if isinstance(batch, UserError):
+                raise batch
             yield self._to_device(batch)
 
     def _neighbours(self) -> Iterator[dict[str, Any]]:
         group: list[dict[str, Any]] = []
         for item in self._loader:
+            if isinstance(item, UserError):
+                raise item
             if item is None:
                 continue
             if group and (len(group) == self.opt.batch_size or _shape(item) != _shape(group[0])):
@@ -94,7 +98,13 @@ class _Keyed(Dataset):
         self.dataset = dataset
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
-        self.dataset.epoch, index = key
+        try:
+            return self.read(*key)
+        except UserError as error:                      # a worker would wrap it in a traceback
+            return error
+
+    def read(self, epoch: int, index: int) -> Any:
+        self.dataset.epoch = epoch
         if not self.dataset.opt.is_train:
             try:
                 return self.dataset[index]
@@ -112,7 +122,10 @@ def _shape(item: dict[str, Any]) -> dict[str, Any]:
     return {k: getattr(v, "shape", None) for k, v in item.items()}
 
 
-def _collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+def _collate(items: list[Any]) -> Any:
+    failed = next((item for item in items if isinstance(item, UserError)), None)
+    if failed is not None:
+        return failed
     try:
         return default_collate(items)
     except RuntimeError:
