@@ -1,10 +1,26 @@
-"""Between image files and tensors."""
+"""Between image files and tensors.
 
+On the way in an image is *pixels* for as long as it is scaled and cropped: an array (H, W, C) of bytes, or of floats
+in [-1, 1] where a file is deeper than 8 bits. ``to_tensor`` ends that.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+
+from options import UserError
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
+# What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
+FORMATS = ("JPEG", "MPO", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
+ORIENTATION, BITS_PER_SAMPLE = 0x0112, 0x0102  # tags of EXIF and of TIFF
 
 
 def to_uint8(image: torch.Tensor) -> np.ndarray:
@@ -21,6 +37,217 @@ def to_uint8(image: torch.Tensor) -> np.ndarray:
 def save_image(image: torch.Tensor, path: Path) -> None:
     """Write one image (C, H, W) in [-1, 1] as a PNG; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")      # a page that is being looked at never loads half a file
+    temporary = path.with_name(path.name + ".tmp")  # a page that is being looked at never loads half a file
     Image.fromarray(to_uint8(image)).save(temporary, format="PNG")
     temporary.replace(path)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Every image file below ``folder``, sorted by its path within it.
+
+    Links are followed, except one that leads back to a folder it lies in. Hidden files and folders are left out.
+    A dangling link is listed, so that reading it says what is wrong.
+    """
+    return sorted(_walk(folder, ()), key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    try:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    yield from _walk(folder / entry.name, (*above, here))
+                elif Path(entry.name).suffix.lower() in EXTENSIONS:
+                    yield folder / entry.name
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed ({error.strerror})") from None
+
+
+def read_image(path: Path, channels: int) -> torch.Tensor:
+    """One image as float (C, H, W) in [-1, 1]; see :func:`read_pixels`."""
+    return to_tensor(read_pixels(path, channels))
+
+
+def to_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """Pixels (H, W, C) as a float image (C, H, W) in [-1, 1]."""
+    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return image.float().div_(127.5).sub_(1) if image.dtype == torch.uint8 else image.float()
+
+
+def read_pixels(path: Path, channels: int) -> np.ndarray:
+    """Decode a file into pixels with this many channels.
+
+    EXIF orientation is applied. For one channel or three, transparency is laid on white and colours become luma or
+    grey becomes colour; any other number must be what the file has. Integers are scaled by the largest value of
+    their type, so 16 bits keep their precision; floats of .npy and TIFF files are in [0, 1].
+
+    Args:
+        path: an image, a TIFF of any number of channels, or a .npy array (H, W) or (H, W, C).
+        channels: C of the result.
+
+    Raises:
+        UserError: the file is missing, not an image, damaged, too large, or has other channels.
+    """
+    if not path.is_file():
+        what = "a link to nothing" if path.is_symlink() else "not a file" if path.exists() else "no such file"
+        raise UserError(f"{path}: {what}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata of a readable picture
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _fit(_decode(path, channels), channels, path)
+    except UserError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise UserError(f"{path}: more than {Image.MAX_IMAGE_PIXELS} pixels; scale it down or leave it out") from None
+    except Exception as error:  # decoders of damaged files raise what they please
+        reason = str(error) or type(error).__name__
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "not an image" if path.stat().st_size else "empty file"
+        raise UserError(f"{path}: cannot be read ({reason})") from None
+
+
+def _decode(path: Path, channels: int) -> np.ndarray:
+    """Pixels with whatever channels the file has, upright."""
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return _scaled(_bounded(array[..., None] if array.ndim == 2 else array))
+    with path.open("rb") as file:
+        head = file.read(26)
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            plain = channels in (1, 3) and _is_plain_tiff(path)
+            if not plain:
+                return _decode_tiff(path)
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as image:
+            turn = image.getexif().get(ORIENTATION, 1)
+            if head[:4] == b"\x89PNG" and head[24] == 16 and head[25] != 0:
+                pixels = _decode_deep_png(path)  # Pillow keeps 8 of the 16 bits of a colour
+            else:
+                pixels = _from_pillow(image, channels)
+    return _upright(pixels, turn)
+
+
+def _from_pillow(image: Image.Image, channels: int) -> np.ndarray:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        array = np.asarray(image)[..., None]
+        return _scaled(array if image.mode == "F" else array.clip(0, 65535).astype(np.uint16))
+    if image.has_transparency_data:
+        if channels == 2 and image.mode == "LA":
+            return np.array(image)
+        image = image.convert("RGBA")
+        if channels not in (1, 3):
+            return np.array(image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if image.mode == "CMYK" and channels == 4:
+        return np.array(image)
+    pixels = np.array(image.convert("L" if channels == 1 or image.mode in ("1", "L") else "RGB"))
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _decode_deep_png(path: Path) -> np.ndarray:
+    from torchvision.io import ImageReadMode, decode_png
+
+    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    return _scaled(decode_png(data, ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0))
+
+
+def _is_plain_tiff(path: Path) -> bool:
+    """Whether Pillow loses nothing of this TIFF: up to four samples of 1 or 8 bits, or one of 16."""
+    try:
+        with Image.open(path, formats=("TIFF",)) as image:
+            bits: Any = image.tag_v2.get(BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
+            return (len(bits) <= 4 and set(bits) <= {1, 8}) or image.mode.startswith("I;16")
+    except Image.UnidentifiedImageError:
+        return False
+
+
+def _decode_tiff(path: Path) -> np.ndarray:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series, tags = file.series[0], file.pages[0].tags  # type: ignore[union-attr]
+        sizes = dict(zip(series.axes, series.shape, strict=True))
+        _check_size(sizes["Y"], sizes["X"])
+        array = series.asarray()
+        axes, turn = series.axes, tags.valueof(ORIENTATION, 1)
+        white_is_zero = tags.valueof("PhotometricInterpretation") == 0
+    for axis in set(axes) - {"Y", "X"}:  # a lone page or plane is no channel
+        if sizes[axis] == 1:
+            array, axes = array.squeeze(axes.index(axis)), axes.replace(axis, "")
+    if len(axes) > 3:
+        raise ValueError(f"a TIFF with axes {axes} of sizes {array.shape}")
+    rest = [i for i, axis in enumerate(axes) if axis not in "YX"]
+    array = array.transpose(axes.index("Y"), axes.index("X"), *rest)
+    pixels = _scaled(array if array.ndim == 3 else array[..., None])
+    if white_is_zero:
+        pixels = 255 - pixels if pixels.dtype == np.uint8 else -pixels
+    return _upright(pixels, int(turn))
+
+
+def _check_size(height: int, width: int) -> None:
+    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def _bounded(array: np.ndarray) -> np.ndarray:
+    if array.ndim != 3 or 0 in array.shape:
+        raise ValueError(f"an array of shape {array.shape}; expected (height, width) or (height, width, channels)")
+    _check_size(*array.shape[:2])
+    return array
+
+
+def _scaled(array: np.ndarray) -> np.ndarray:
+    """Values of any type as bytes, or as floats in [-1, 1]."""
+    if array.dtype == np.uint8:
+        return np.array(array)
+    if array.dtype == bool:
+        return array.astype(np.uint8) * 255
+    if array.dtype.kind == "u":
+        return (array.astype(np.float64) * (2 / np.iinfo(array.dtype).max) - 1).astype(np.float32)
+    if array.dtype.kind != "f":
+        raise ValueError(f"values of type {array.dtype}; expected unsigned integers or floats")
+    low, high = float(array.min()), float(array.max())
+    if not 0 <= low <= high <= 1:  # also where one is not a number
+        raise ValueError(f"floats from {low:g} to {high:g}; expected 0 to 1")
+    return array.astype(np.float32) * 2 - 1
+
+
+def _upright(pixels: np.ndarray, turn: int) -> np.ndarray:
+    """Apply an orientation as EXIF and TIFF number them, 1 to 8."""
+    if turn in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _fit(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    """Give pixels the channels that are wanted: luma, replication, transparency on white."""
+    found = pixels.shape[2]
+    if found == channels:
+        return pixels
+    if channels not in (1, 3) or found > 4:
+        raise UserError(
+            f"{path}: has {found} channel{'s' * (found != 1)}, not {channels}; see --input_nc and --output_nc"
+        )
+    if found == 1:
+        return pixels.repeat(3, axis=2)
+    deep = pixels.dtype != np.uint8
+    values = pixels if deep else pixels.astype(np.float32) / 127.5 - 1
+    if found in (2, 4):
+        alpha = (values[..., -1:] + 1) / 2
+        values = values[..., :-1] * alpha + (1 - alpha)
+    if channels < values.shape[2]:
+        values = values @ LUMA[:, None]
+    elif channels > values.shape[2]:
+        values = values.repeat(3, axis=2)
+    return values if deep else ((values + 1) * 127.5).round().astype(np.uint8)

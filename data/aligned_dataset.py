@@ -1,0 +1,88 @@
+"""Pairs of images: A and B side by side in one file, or files of the same name in two folders."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from options import UserError
+from util.images import list_images
+
+from .image_folder import FolderDataset
+
+
+class AlignedDataset(FolderDataset):
+    """Either ``<dataroot>/<phase>/`` holds files with A on the left and B on the right, or ``<phase>A/`` and
+    ``<phase>B/`` hold files of the same names (the extension may differ). A pair is cropped and flipped alike.
+
+    A file without a partner is left out of training; outside training it is an item of one side.
+    """
+
+    def __init__(self, opt: Any):
+        super().__init__(opt)
+        phase = self.split_of(opt.phase, ("", "A", "B"))
+        self.side_by_side = self.images(self.root / phase)
+        self.pairs: list[dict[str, Path]] = [] if self.side_by_side else self._partners(phase)
+
+    def _partners(self, phase: str) -> list[dict[str, Path]]:
+        opt = self.opt
+        sides: dict[str, dict[str, Path]] = {}
+        for side in "AB":
+            folder = self.root / f"{phase}{side}"
+            sides[side] = _by_name(list_images(folder) if folder.is_dir() else [], folder)
+        both = sides["A"].keys() & sides["B"].keys()
+        lonely = sorted(sides["A"].keys() ^ sides["B"].keys())
+        names = sorted(both) if opt.is_train else sorted(both | set(lonely))
+        if not names:
+            expected = (
+                f"{phase}/ with A and B side by side in each file, or {phase}A/ and {phase}B/ "
+                "with files of the same names"
+            )
+            hint = "; for unpaired images use --dataset_mode unaligned" if lonely else ""
+            raise UserError(f"--dataroot {opt.dataroot}: expected {expected}, but {self.found()}{hint}")
+        if lonely:
+            fate = "are left out" if opt.is_train else "have one side only"
+            first = ", ".join(lonely[:5]) + ", ..." * (len(lonely) > 5)
+            print(f"{len(lonely)} files of {phase}A and {phase}B without a partner {fate}: {first}", file=sys.stderr)
+        names = names[: opt.max_dataset_size]
+        pairs = [{side: files[name] for side, files in sides.items() if name in files} for name in names]
+        self.watch([path for pair in pairs for path in pair.values()])
+        return pairs
+
+    def __len__(self) -> int:
+        return len(self.side_by_side or self.pairs)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        pixels, paths = self._halves(self.side_by_side[index]) if self.side_by_side else self._two(self.pairs[index])
+        item: dict[str, Any] = {}
+        for side, image in pixels.items():  # equal generators: the same crop and flip
+            item |= {side: self.prepare(image, self.random(index)), f"{side}_paths": str(paths[side])}
+        return item
+
+    def _halves(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, Path]]:
+        whole = {channels: self.pixels(path, channels) for channels in {self.channels("A"), self.channels("B")}}
+        width = next(iter(whole.values())).shape[1]
+        if width % 2:
+            self.reject(path, UserError(f"{path}: {width} pixels wide; A and B side by side need an even width"))
+        left, right = whole[self.channels("A")][:, : width // 2], whole[self.channels("B")][:, width // 2 :]
+        return {"A": left, "B": right}, {"A": path, "B": path}
+
+    def _two(self, paths: dict[str, Path]) -> tuple[dict[str, np.ndarray], dict[str, Path]]:
+        pixels = {side: self.pixels(path, self.channels(side)) for side, path in paths.items()}
+        sizes = {side: f"{p.shape[1]}x{p.shape[0]}" for side, p in pixels.items()}
+        if len(set(sizes.values())) > 1:
+            what = f"{paths['B']}: {sizes['B']} pixels, but {paths['A']} has {sizes['A']}"
+            self.reject(paths["B"], UserError(f"{what}; an aligned pair must be of one size"))
+        return pixels, paths
+
+
+def _by_name(files: list[Path], folder: Path) -> dict[str, Path]:
+    """{path within the folder, without extension: file}."""
+    named: dict[str, Path] = {}
+    for path in files:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in named:
+            raise UserError(f"{path} and {named[name].name} have the same name; an aligned pair needs one of them")
+        named[name] = path
+    return named

@@ -1,0 +1,131 @@
+"""What datasets made of folders of images share: finding files, reading them, the flags of --preprocess."""
+
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import torch
+
+from options import UserError, option
+from util.images import list_images, read_pixels, to_tensor
+
+from .base_dataset import BaseDataset, SkipItem
+from .transforms import parse_steps, transform
+
+
+class FolderDataset(BaseDataset):
+    """A subclass finds its files with ``images`` and reads them with ``read``."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseDataset.Options):
+        section = "image folders"
+        load_size: int = option(
+            286, "size that resize and scale_... give an image before it is cropped, in pixels", least=1, per_run=True
+        )
+        preprocess: str = option(
+            "auto",
+            "resize, scale_width, scale_shortside, scale_longside, zoom, crop, trim, joined by _and_; or none; "
+            "auto is resize_and_crop in training and none in testing",
+            per_run=True,
+        )
+        no_flip: bool = option(False, "do not mirror every second image in training", per_run=True)
+        random_scale_max: float = option(3.0, "zoom: a side shrinks by a random factor of at most this", least=1)
+        on_bad_image: Literal["error", "skip"] = option(
+            "error", "when an image cannot be read: stop, or go on without it", per_run=True
+        )
+
+        def validate(self) -> None:
+            steps = parse_steps(self.preprocess, self.is_train)
+            scaled = any(step.startswith(("resize", "scale")) for step in steps)
+            if scaled and "crop" in steps and self.load_size < self.crop_size:
+                larger = round(self.crop_size * 286 / 256)
+                raise UserError(
+                    f"--load_size {self.load_size} is smaller than --crop_size {self.crop_size}; "
+                    f"give --load_size {larger}, or --preprocess crop"
+                )
+
+    def __init__(self, opt: Any):
+        super().__init__(opt)
+        self.steps = parse_steps(opt.preprocess, opt.is_train)
+        self.root = Path(opt.dataroot)
+        if not self.root.exists():
+            hint = "give the folder of the data with --dataroot" if opt.dataroot == "placeholder" else "no such folder"
+            raise UserError(f"--dataroot {opt.dataroot}: {hint}")
+        self._bad: dict[Path, int] = {}  # the number of each file that was listed,
+        self._is_bad = torch.zeros(0, dtype=torch.bool)  # and whether it was skipped: memory all workers share
+
+    def images(self, folder: Path) -> list[Path]:
+        """The images below a folder, the first ``--max_dataset_size`` by name; none if there is no such folder."""
+        files = list_images(folder)[: self.opt.max_dataset_size] if folder.is_dir() else []
+        self.watch(files)
+        return files
+
+    def watch(self, files: Sequence[Path]) -> None:
+        """Count among these files those that ``--on_bad_image skip`` leaves out."""
+        for path in files:
+            self._bad.setdefault(path, len(self._bad))
+        self._is_bad = torch.zeros(len(self._bad), dtype=torch.bool).share_memory_()
+
+    def channels(self, side: str) -> int:
+        """Channels of side A or B: ``input_nc`` belongs to the side that is translated."""
+        return self.opt.input_nc if (side == "A") == (self.opt.direction == "AtoB") else self.opt.output_nc
+
+    def read(self, path: Path, channels: int, rng: random.Random) -> torch.Tensor:
+        """One image, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
+        return self.prepare(self.pixels(path, channels), rng)
+
+    def pixels(self, path: Path, channels: int) -> np.ndarray:
+        """One image as its file has it: (H, W, C), bytes or floats in [-1, 1]."""
+        try:
+            return read_pixels(path, channels)
+        except UserError as error:
+            self.reject(path, error)
+
+    def prepare(self, pixels: np.ndarray, rng: random.Random) -> torch.Tensor:
+        """Scale, crop and flip; once the learning rate falls, images are loaded at the size of the crop."""
+        opt = self.opt
+        settled = opt.is_train and self.epoch > opt.n_epochs
+        load_size = opt.crop_size if settled else opt.load_size
+        return to_tensor(
+            transform(
+                pixels,
+                self.steps,
+                load_size,
+                opt.crop_size,
+                opt.random_scale_max,
+                flip=not opt.no_flip,
+                rng=rng if opt.is_train else None,
+            )
+        )
+
+    def reject(self, path: Path, error: UserError) -> NoReturn:
+        """Stop with this error, or say it once and do without the item."""
+        if self.opt.on_bad_image == "error":
+            raise UserError(f"{error}; --on_bad_image skip leaves such files out")
+        number = self._bad[path]
+        if not self._is_bad[number]:
+            self._is_bad[number] = True
+            print(f"skipped: {error} ({int(self._is_bad.sum())} of {len(self._bad)} files so far)", file=sys.stderr)
+        raise SkipItem(str(path))
+
+    def split_of(self, phase: str, sides: Sequence[str] = ("A", "B")) -> str:
+        """The prefix of this phase's folders: a test without testA and testB reads valA and valB."""
+        exists = {name: any((self.root / f"{name}{side}").is_dir() for side in sides) for name in (phase, "val")}
+        return "val" if phase == "test" and exists["val"] and not exists["test"] else phase
+
+    def found(self) -> str:
+        """What lies in --dataroot, in a few words, for messages."""
+        if not self.root.is_dir():
+            return "it is a file"
+        entries = sorted(p for p in self.root.iterdir() if not p.name.startswith("."))
+        words = [f"{p.name}/ ({_number(len(list_images(p)))})" if p.is_dir() else p.name for p in entries[:6]]
+        more = f" and {len(entries) - 6} more" * (len(entries) > 6)
+        return f"found {', '.join(words)}{more}" if entries else "it is empty"
+
+
+def _number(images: int) -> str:
+    return f"{images or 'no'} image{'s' * (images != 1)}"
