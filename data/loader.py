@@ -1,6 +1,6 @@
 """Batches on the device, in an order that is a function of (seed, epoch)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,10 +17,18 @@ class Loader:
 
     Training drops a last partial batch. Outside training every item comes once, in order, and a batch holds
     neighbours of the same keys and shapes, so images of any size can be batched.
+
+    Args:
+        place: puts a tensor where the networks want it, such as ``engine.place``.
+        rank, world: this process and their number; each reads its share of every step's items.
+
+    Raises:
+        UserError: no items, or fewer than one step takes.
     """
 
-    def __init__(self, dataset: BaseDataset, opt: Any, device: torch.device, rank: int = 0, world: int = 1):
-        self.dataset, self.opt, self.device, self.rank, self.world = dataset, opt, device, rank, world
+    def __init__(self, dataset: BaseDataset, opt: Any, place: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+                 rank: int = 0, world: int = 1):
+        self.dataset, self.opt, self.place, self.rank, self.world = dataset, opt, place, rank, world
         if len(dataset) == 0:
             raise UserError("the dataset has no items")
         if opt.is_train and len(self) == 0:
@@ -30,7 +38,7 @@ class Loader:
         workers = min(opt.num_threads, len(dataset))
         self._loader = DataLoader(
             _Keyed(dataset), opt.batch_size if opt.is_train else None, sampler=_Keys(self._keys), num_workers=workers,
-            pin_memory=device.type == "cuda", persistent_workers=workers > 0, worker_init_fn=_start_worker,
+            pin_memory=torch.cuda.is_available(), persistent_workers=workers > 0, worker_init_fn=_start_worker,
             generator=torch.Generator(), collate_fn=_collate if opt.is_train else None,
             prefetch_factor=4 if workers > 0 else None)
 
@@ -39,9 +47,9 @@ class Loader:
         items = self.opt.batch_size * self.world
         return len(self.dataset) // items if self.opt.is_train else -(-len(self.dataset) // self.opt.batch_size)
 
-    def epoch(self, number: int = 1, start: int = 0) -> Iterator[dict[str, Any]]:
-        """Batches of this epoch (1-based) from batch ``start`` on, on the loader's device."""
-        order = list(range(len(self.dataset)))
+    def epoch(self, number: int = 1, start: int = 0, items: int | None = None) -> Iterator[dict[str, Any]]:
+        """Batches of this epoch (1-based) from batch ``start`` on, of the first ``items`` items if that is given."""
+        order = list(range(len(self.dataset)))[:items]
         if self.opt.is_train:
             if not self.opt.serial_batches:
                 generator = torch.Generator().manual_seed(derive(self.opt.seed, "order", number))
@@ -71,7 +79,7 @@ class Loader:
 
     def _to_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Move the tensors; --direction BtoA swaps the two sides here and nowhere else."""
-        moved = {k: v.to(self.device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+        moved = {k: self.place(v) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
         if self.opt.direction == "AtoB":
             return moved
         other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}

@@ -11,32 +11,33 @@ from typing import Any
 
 from .base_options import BaseOptions
 from .errors import UserError, nearest
-from .fields import Flag, Parser, add_flags, flags_of
+from .fields import INHERIT, Flag, Parser, add_flags, flags_of
 
-Find = Callable[[str, str | None], type]
+# What a continued run is told anew: where it is, what it computes on, and what its plugins may execute.
+NOT_CONTINUED = {"name", "checkpoints_dir", "continue_train", "overwrite", "config", "plugin_dir", "epoch", "epoch_count",
+                 "suffix", "gpu_ids", "device", "num_threads", "verbose"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 
 
 def parse(
     cls: type[BaseOptions],
-    plugins: Mapping[str, Find],
+    plugins: Mapping[str, Any],
     argv: Sequence[str] | None = None,
     read_config: Callable[[Path], dict[str, Any]] | None = None,
     saved: Callable[[str, str], Path | None] | None = None,
-    owners: Callable[[str], list[str]] | None = None,
 ) -> Any:
     """Options of one run, from the weakest source to the strongest: the defaults of the classes, a preset,
     the options saved with the training run, configuration files, the command line.
 
     Args:
         cls: TrainOptions or TestOptions.
-        plugins: {"model": find_model, "dataset_mode": find_dataset}; each maps a name (and --plugin_dir) to a
-            class with an ``Options`` dataclass. Where two plugins re-declare a default, the dataset's wins.
+        plugins: {"model": MODELS, "dataset_mode": DATASETS}; each finds a class with an ``Options`` dataclass by
+            name. Where two plugins re-declare a default, the later one's wins.
         argv: the words of the command line.
         read_config: reads a file of --config.
-        saved: (checkpoints_dir, name) -> the file with the options of that training run, if it has one.
-        owners: flag name -> the plugins that have it, for the message about an unknown flag.
+        saved: (checkpoints_dir, name) -> the file with the options of that training run, if it has one; it is
+            read by test.py and by a run that is continued.
 
     Returns:
         one frozen object that is an instance of ``cls`` and of each plugin's ``Options``.
@@ -45,7 +46,7 @@ def parse(
         UserError: one line about the flag, its value and the way out. Nothing was created.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir")
+    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train")
     layers: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
@@ -53,22 +54,23 @@ def parse(
         layers = [(path, read_config(Path(path))) for path in reversed(given["config"])]
     for key in ("name", "checkpoints_dir"):             # a file of --config may say which run is meant
         given.setdefault(key, next((str(d[key]) for _, d in layers if key in d), flags_of(cls)[key].default))
-    run_file = saved(given["checkpoints_dir"], check_name(given["name"])) if saved is not None else None
+    earlier = not cls.is_train or given.get("continue_train", "false").lower() in ("true", "1", "yes")
+    run_file = saved(given["checkpoints_dir"], check_name(given["name"])) if saved is not None and earlier else None
     if run_file is not None and read_config is not None:
         layers.append((str(run_file), {k: v for k, v in read_config(run_file).items() if _kept(k, cls)}))
 
     chosen: list[type] = []
-    for flag, find in plugins.items():                  # a model may change the default dataset
+    for flag, kind in plugins.items():                  # a model may change the default dataset
         words = _peek(argv, flag)
         known = flags_of(compose(cls, chosen))[flag].default
         name = words.get(flag) or next((str(d[flag]) for _, d in layers if flag in d), known)
-        chosen.append(find(name, given.get("plugin_dir")).Options)  # type: ignore[attr-defined]
+        chosen.append(kind.find(name, given.get("plugin_dir")).Options)
     composed = compose(cls, chosen)
     flags = flags_of(composed)
     for source, values in layers:
         for key in values:
             if key not in flags and source != str(run_file):
-                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, owners)}")
+                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, plugins)}")
 
     help_wanted = any(word in ("-h", "--help") for word in argv)
     parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
@@ -77,7 +79,7 @@ def parse(
     if unknown:
         word = unknown[0]
         key = word.removeprefix("--").split("=")[0]
-        hint = _belongs(key, owners) or nearest(key, flags, "--")
+        hint = _belongs(key, plugins) or nearest(key, flags, "--")
         what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
         raise UserError(f"{what}{hint}")
 
@@ -154,7 +156,8 @@ def _peek(argv: list[str], *names: str) -> dict[str, Any]:
     """The values of a few flags, before the plugins that own the others are known."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in names:
-        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, nargs="+" if name == "config" else None)
+        words: dict[str, Any] = {"config": {"nargs": "+"}, "continue_train": {"nargs": "?", "const": "true"}}.get(name, {})
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **words)
     try:
         given = vars(parser.parse_known_args(argv)[0])
     except argparse.ArgumentError as error:
@@ -165,14 +168,23 @@ def _peek(argv: list[str], *names: str) -> dict[str, Any]:
 
 
 def _kept(key: str, cls: type) -> bool:
-    """Whether test.py takes this option from the training run: what the run is, not how it was carried out."""
+    """Whether this option is taken from the training run.
+
+    A continued run keeps all it can. A test keeps what the run is, not how it was carried out.
+    """
     own = flags_of(cls).get(key)
-    return own is None or not own.metadata["per_run"]
+    return key not in NOT_CONTINUED if cls.is_train else own is None or not own.metadata["per_run"]
 
 
-def _belongs(key: str, owners: Callable[[str], list[str]] | None) -> str:
-    places = owners(key) if owners is not None else []
-    return f"; it belongs to {', '.join(places)}" if places else ""
+def _belongs(key: str, plugins: Mapping[str, Any]) -> str:
+    """"; it belongs to --model simdcl" when other plugins have this option."""
+    found = []
+    for flag, kind in plugins.items():
+        for name in kind.names():
+            field = kind.find(name).Options.__dataclass_fields__.get(key)
+            if field is not None and field.metadata.get("help") is not INHERIT:
+                found.append(f"--{flag} {name}")
+    return f"; it belongs to {', '.join(found)}" if found else ""
 
 
 def _print_help(cls: type, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:

@@ -5,12 +5,29 @@ import importlib.util
 import pkgutil
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from options import UserError, nearest
 
 PLAIN, DOTTED = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """One kind of plugin: ``Plugins("models", "model", BaseModel)`` are the classes in models/<name>_model.py."""
+
+    package: str
+    suffix: str
+    base: type
+
+    def find(self, name: str, plugin_dir: str | None = None) -> Any:
+        return find_plugin(self.package, name, self.suffix, self.base, plugin_dir)
+
+    def names(self, plugin_dir: str | None = None) -> list[str]:
+        return list_plugins(self.package, self.suffix, plugin_dir)
 
 
 def find_plugin(package: str, name: str, suffix: str, base: type, plugin_dir: str | None = None) -> type:

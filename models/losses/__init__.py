@@ -1,0 +1,7 @@
+"""Objectives as functions of tensors. They compute in float32 or better, whatever the networks compute in."""
+
+from .adversarial import GAN_MODES, gan_loss
+from .patch import patch_nce
+from .regularization import gradient_penalty
+
+__all__ = ["GAN_MODES", "gan_loss", "gradient_penalty", "patch_nce"]

@@ -1,0 +1,38 @@
+"""Contrast between patches."""
+
+import torch
+import torch.nn.functional as F
+
+from .precision import in_float32
+
+
+@in_float32
+def patch_nce(queries: torch.Tensor, keys: torch.Tensor, tau: float = 0.07, across_batch: bool = False,
+              cosine: bool = False, reduction: str = "mean") -> torch.Tensor:
+    r"""PatchNCE: recognise the patch of the input at the location of each output patch.
+
+    .. math:: \ell = -\frac{1}{BS} \sum_{b,s} \log
+              \frac{\exp(q_{bs}\cdot k_{bs}/\tau)}{\sum_{s'} \exp(q_{bs}\cdot k_{bs'}/\tau)}
+
+    Equation 3 of Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation" (ECCV 2020). The
+    published code appends a constant logit of -10/tau to each row, e^-143 beside e^0 at tau = 0.07; it is left out.
+
+    Args:
+        queries: (B, S, D) unit vectors of output patches.
+        keys: (B, S, D) unit vectors of input patches; no gradient flows into them.
+        tau: temperature, dimensionless.
+        across_batch: take negatives from every image of the batch (SinCUT, DCLGAN), not from the same image only.
+        cosine: normalise both sides again, as DCLGAN does; it matters where vectors are shorter than one.
+        reduction: ``mean``, or ``none`` for the value of every patch.
+
+    Returns:
+        the mean over patches, in nats; log S when all vectors are equal. With ``none``, (B * S,).
+    """
+    keys = keys.detach()
+    if cosine:
+        queries, keys = F.normalize(queries, dim=-1, eps=1e-8), F.normalize(keys, dim=-1, eps=1e-8)
+    if across_batch:
+        queries, keys = queries.flatten(0, 1)[None], keys.flatten(0, 1)[None]
+    logits = queries @ keys.transpose(1, 2) / tau                              # (B, S, S)
+    target = torch.arange(logits.shape[1], device=logits.device).repeat(logits.shape[0])
+    return F.cross_entropy(logits.flatten(0, 1), target, reduction=reduction)

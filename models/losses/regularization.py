@@ -1,0 +1,26 @@
+"""Terms that keep a discriminator smooth."""
+
+from collections.abc import Callable
+
+import torch
+
+from .precision import in_float32
+
+
+@in_float32
+def gradient_penalty(real: torch.Tensor, fake: torch.Tensor, D: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    r"""WGAN-GP: D's gradient has length one on the lines between real and generated images.
+
+    .. math:: \mathbb{E}\,(\lVert\nabla_{\hat x} D(\hat x)\rVert_2 - 1)^2,\quad
+              \hat x = \alpha x + (1-\alpha)\tilde x,\ \alpha\sim U[0,1]\ \text{per image}
+
+    Equation 3 of Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017), without its weight.
+
+    Args:
+        real, fake: (B, C, H, W) in [-1, 1], of the same shape; no gradient flows into them.
+        D: scores images; the logits of one image are summed.
+    """
+    alpha = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    mixed = (alpha * real.detach() + (1 - alpha) * fake.detach()).requires_grad_()
+    gradient, = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
+    return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()

@@ -1,0 +1,13 @@
+"""Architectures, one family per file. Nothing here knows about options, losses or training."""
+
+from .heads import PatchSampler, channels_at
+from .layers import InstanceNorm, init_weights
+from .patchgan import basic, n_layers, pixel
+from .registry import define, list_networks, register_D, register_F, register_G
+from .resnet import resnet_4blocks, resnet_6blocks, resnet_9blocks
+from .taps import TappedSequential
+
+__all__ = [
+    "InstanceNorm", "PatchSampler", "TappedSequential", "basic", "channels_at", "define", "init_weights", "list_networks",
+    "n_layers", "pixel", "register_D", "register_F", "register_G", "resnet_4blocks", "resnet_6blocks", "resnet_9blocks",
+]

@@ -1,0 +1,152 @@
+"""The numbers of the published code: every recording of tests/golden, or of the folder DIPTYCH_GOLDEN names."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+import networks
+from data import DATASETS
+from models import MODELS
+from models.losses import gan_loss, patch_nce
+from networks.heads import PatchSampler
+from options import TrainOptions
+from options.parsing import parse
+from tests import safetensors
+from util.engine import Engine
+
+FOLDER = Path(os.environ.get("DIPTYCH_GOLDEN") or Path(__file__).parent / "golden")
+INDEX = json.loads((FOLDER / "index.json").read_text())
+
+
+def of_kind(kind):
+    names = [name for name, entry in INDEX.items() if entry["kind"] == kind]
+    return pytest.mark.parametrize("entry,tensors", [(INDEX[n], n) for n in names], ids=names, indirect=["tensors"])
+
+
+@pytest.fixture
+def tensors(request):
+    return safetensors.load(FOLDER / f"{request.param}.safetensors")
+
+
+def close(ours, published, rtol=1e-5):
+    """Equal to 1e-5 of the largest number."""
+    assert ours.shape == published.shape
+    error = (ours.detach().double() - published.double()).abs().max() / published.double().abs().max().clamp(min=1e-12)
+    assert error < rtol, f"relative error {error:.2e}"
+
+
+def load(network, tensors, prefix="state."):
+    network.load_state_dict(safetensors.under(tensors, prefix), strict=True)
+    return network
+
+
+def test_every_kind_of_recording_is_covered():
+    assert {e["kind"] for e in INDEX.values()} <= {"generator", "discriminator", "feature_head", "gan_loss", "patch_nce", "train_steps"}
+
+
+@of_kind("generator")
+def test_generator(entry, tensors):
+    arguments = {"norm": entry["normG"], "size": entry["crop_size"]} | entry
+    G = load(networks.define("G", entry["netG"], **arguments), tensors)
+    G.train(entry["mode"] == "train")
+    taps = entry["nce_layers"]
+    with torch.no_grad():
+        close(G(tensors["in.x"]), tensors["out.y"])
+        if taps:
+            image, features = G(tensors["in.x"], taps)
+            close(image, tensors["out.y"])
+            for tap, feature, alone in zip(taps, features, G(tensors["in.x"], taps, encode_only=True), strict=True):
+                close(feature, tensors[f"out.feat.{tap}"])
+                close(alone, tensors[f"out.feat.{tap}"])
+
+
+@of_kind("discriminator")
+def test_discriminator(entry, tensors):
+    arguments = {"norm": entry["normD"], "n_layers": entry["n_layers_D"], "size": entry["crop_size"]} | entry
+    D = load(networks.define("D", entry["netD"], **arguments), tensors)
+    D.train(entry.get("mode", "train") == "train")
+    with torch.no_grad():
+        close(D(tensors["in.x"]), tensors["out.y"])
+
+
+@of_kind("feature_head")
+def test_feature_head(entry, tensors):
+    if entry["netF"] == "mapping":
+        F = load(networks.define("F", "mapping", n_layers=entry["n_layers"]), tensors)
+        close(F(tensors["in.x"]), tensors["out.y"])
+        return
+    features = [tensors[f"in.feat.{i}"] for i in range(len(safetensors.under(tensors, "in.feat.")))]
+    ids = [tensors.get(f"in.ids.{i}") for i in range(len(features))]
+    F = networks.define("F", entry["netF"], channels=[f.shape[1] for f in features], dim=entry["netF_nc"])
+    for i, rows in enumerate(load(F, tensors)(features, ids)):
+        close(rows.flatten(0, 1), tensors[f"out.{i}"])          # ours are (B, S, D)
+
+
+@of_kind("gan_loss")
+def test_gan_loss(entry, tensors):
+    logits = tensors["in.prediction"]
+    for name, published in safetensors.under(tensors, "out.").items():
+        mode, answer = name.split(".")
+        for for_D in (True, False):                             # the published code has one function for both players
+            samples = logits.split(1) if len(published) > 1 else [logits]
+            ours = torch.stack([gan_loss(x, answer == "real", mode, for_D=for_D) for x in samples])
+            close(ours, published)
+
+
+@of_kind("patch_nce")
+def test_patch_nce(entry, tensors):
+    q, k = (tensors[f"in.{x}"].reshape(entry["batch"], entry["patches_per_image"], -1) for x in "qk")
+    settings = {"per_image_negatives": {}, "batch_negatives": {"across_batch": True},
+                "dcl_cosine_batch_negatives": {"across_batch": True, "cosine": True}}
+    for name, published in safetensors.under(tensors, "out.").items():
+        close(patch_nce(q, k, entry["nce_T"], reduction="none", **settings[name]), published)
+        close(patch_nce(q, k, entry["nce_T"], **settings[name]), published.mean())
+
+
+def as_published(opt, losses):
+    """Our losses are the terms that are summed; the published log has some of them before their factor 1/2."""
+    halved = {"D_real", "D_fake"} | ({"NCE", "NCE_Y"} if getattr(opt, "nce_idt", False) else set())
+    return {name: value * (2 if name in halved else 1) for name, value in losses.items()}
+
+
+@of_kind("train_steps")
+def test_training_steps(entry, tensors, monkeypatch, tmp_path):
+    argv = [*shlex.split(entry["options"]), "--gan_mode", entry["gan_mode"], "--batch_size", str(entry["batch_size"]),
+            "--crop_size", str(entry["crop_size"]), "--pool_size", str(entry["pool_size"]), "--init_gain", str(entry["init_gain"])]
+    opt = parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv)
+    monkeypatch.setattr(PatchSampler, "sample_ids", lambda self, features, count: [
+        torch.arange(min(f[0, 0].numel(), count or f[0, 0].numel())) for f in features])
+    engine = Engine(opt)
+    model = MODELS.find(opt.model)(opt)
+    for name, network in model.networks.items():
+        load(network, tensors, f"state0.{name}.")
+    assert {k.split(".")[1] for k in tensors if k.startswith("state0.")} == {n for n, m in model.networks.items() if m.state_dict()}
+    engine.prepare(model).double()
+    start = {name: [p.detach().clone() for p in network.parameters()] for name, network in model.networks.items()}
+    norms = {}
+
+    def record(optimizer, args, kwargs):
+        stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for name, network in model.networks.items():
+            mine = [p.grad for p in network.parameters() if id(p) in stepped and p.grad is not None]
+            if mine:
+                norms[name] = torch.cat([g.flatten() for g in mine]).norm().item()
+
+    for optimizer in model.optimizers.values():
+        optimizer.register_step_pre_hook(record)
+    for step in range(entry["steps"]):
+        A, B = tensors["in.A"][step].double(), tensors["in.B"][step].double()
+        with engine.step(model):
+            model.set_input({"A": A, "B": B, "A_paths": ["a"] * len(A), "B_paths": ["b"] * len(B)})
+            model.optimize_parameters()
+        ours = as_published(opt, {k: v.item() for k, v in model.losses.items()})
+        assert {k: ours.get(k) for k in entry["losses"][step]} == pytest.approx(entry["losses"][step], rel=1e-6)
+        assert {k: norms.get(k) for k in entry["grad_norms"][step]} == pytest.approx(entry["grad_norms"][step], rel=1e-6)
+    close(model.fake_B, tensors["out.fake_B"])
+    moved = {name: torch.cat([(p.detach() - q).flatten() for p, q in zip(network.parameters(), start[name], strict=True)]).norm().item()
+             for name, network in model.networks.items() if name in entry["param_change"]}
+    assert moved == pytest.approx(entry["param_change"], rel=1e-3)

@@ -1,0 +1,82 @@
+"""Train a model:  python train.py --model cut --dataroot ./datasets/grumpifycat --name grumpycat_cut"""
+
+import contextlib
+import sys
+from pathlib import Path
+
+from data import DATASETS, Loader
+from models import MODELS
+from options import TrainOptions
+from options.parsing import parse, table
+from util import checkpoint, distributed
+from util.cli import STOPPED, run
+from util.config import read_config, save_options, saved_options
+from util.engine import Engine
+from util.run_folder import RunFolder
+from util.stopwatch import Stopwatch
+from util.visualizer import Visualizer
+
+
+def main(argv=None):
+    opt = parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, saved_options)
+    engine = Engine(opt)
+    dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
+    loader = Loader(dataset, opt, engine.place, engine.rank, engine.world)
+    model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
+    folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
+
+    with contextlib.ExitStack() as stack:               # until here nothing was written
+        if engine.is_main:
+            stack.enter_context(RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite))
+        distributed.barrier()
+        if opt.continue_train:
+            checkpoint.restore(folder, opt.epoch, model, engine)
+        elif opt.pretrained_name:
+            checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model)
+        distributed.broadcast_module(model)
+        if engine.is_main:
+            print(table(opt))
+            save_options(opt, folder, "train")
+            dataset.save_files(folder)
+        items = len(loader) * opt.batch_size * engine.world
+        visualizer = stack.enter_context(Visualizer(
+            opt, folder if engine.is_main else None, items_per_epoch=items,
+            total_items=items * (opt.total_epochs - opt.epoch_count + 1), done_items=progress.images, done_step=progress.step))
+        engine.catch_signals()
+
+        stopwatch, counted = Stopwatch(), progress.images
+        while progress.epoch < opt.total_epochs:
+            epoch = progress.epoch + 1
+            for batch in stopwatch.watch(loader.epoch(epoch, start=progress.in_epoch)):
+                with engine.step(model):
+                    model.set_input(batch)
+                    model.optimize_parameters()
+
+                visualizer.progress(progress.images)
+                if engine.due(opt.print_freq):
+                    engine.check_finite(model)
+                    losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
+                    visualizer.print_current_losses(epoch, progress.in_epoch * opt.batch_size * engine.world, losses, *times)
+                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / len(loader), losses)
+                    counted = progress.images
+                if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
+                    visualizer.display_current_results(
+                        model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq))
+                if engine.due(opt.save_latest_freq):
+                    which = f"iter_{progress.images}" if opt.save_by_iter else "latest"
+                    checkpoint.save(folder, which, model, engine)
+                if engine.should_stop():
+                    checkpoint.save(folder, "latest", model, engine)
+                    print(f"stopped by signal {engine.signal} and saved at step {progress.step}; --continue_train goes on from here")
+                    return STOPPED
+            engine.end_epoch(model)
+            visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
+            if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs:
+                checkpoint.save(folder, "latest", model, engine)
+                checkpoint.keep(folder, str(epoch), engine)
+        visualizer.finish()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,35 @@
+"""How the scripts end: one line for a mistake, and an exit code that says which kind it was."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from options import UserError
+from util import distributed
+
+STOPPED = 75                    # EX_TEMPFAIL: ended by a signal, with a checkpoint saved; start it again to go on
+
+
+def run(main: Callable[[], Any]) -> int:
+    """Run a script's main; 0 done, 2 options or data, 3 not finite, 4 checkpoint, 5 storage, 75 stopped by a signal."""
+    try:
+        code = main()
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except UserError as error:
+        if "--verbose" in sys.argv:
+            traceback.print_exc()
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:                             # | head has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        distributed.stop()
+

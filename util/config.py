@@ -1,0 +1,58 @@
+"""Options in YAML files: --config, and the options that are kept with a run."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from options import UserError
+from options.parsing import as_dict, table
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and a key that is written twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.YAMLError(f"option {key.value!r} is given twice, on line {key.start_mark.line + 1} again")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """{option: value} of a YAML file.
+
+    Raises:
+        UserError: it cannot be read, or is not a flat list of ``option: value`` lines.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
+        raise UserError(f"{path}: expected lines of the form 'option: value'")
+    nested = next((k for k, v in values.items() if isinstance(v, dict)), None)
+    if nested is not None:
+        raise UserError(f"{path}: {nested!r} holds options of its own; write them on the top level")
+    return values
+
+
+def saved_options(checkpoints_dir: str, name: str) -> Path | None:
+    """The file with the options of a training run, if the run has one."""
+    path = Path(checkpoints_dir, name, "train_opt.yaml")
+    return path if path.is_file() else None
+
+
+def save_options(opt: Any, folder: Path, phase: str) -> None:
+    """<phase>_opt.yaml, which --config reads back, and <phase>_opt.txt, as published, to look at."""
+    text = yaml.safe_dump(as_dict(opt), sort_keys=True, allow_unicode=True)
+    for file, content in ((f"{phase}_opt.yaml", text), (f"{phase}_opt.txt", table(opt) + "\n")):
+        temporary = folder / f".{file}.tmp"
+        temporary.write_text(content, encoding="utf-8")
+        temporary.replace(folder / file)

@@ -1,0 +1,205 @@
+"""Where a step is carried out: device, precision, processes, compilation, accumulation, averaging.
+
+A model says *what* to minimise; the engine decides *how*. No model file imports torch.distributed, autocast or
+torch.compile.
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from options import UserError
+
+from . import distributed
+from .device import choose_device
+from .schedule import Progress, lr_factor
+from .seeding import seed_everything
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+Losses = dict[str, torch.Tensor]
+
+
+class Engine:
+    def __init__(self, opt: Any):
+        self.opt, self.progress = opt, Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
+        self.averages: dict[str, AveragedModel] = {}
+        self.scalers: dict[str, torch.amp.GradScaler] = {}
+        self.device = choose_device(opt.device, opt.gpu_ids)
+        distributed.start()
+        self.rank, self.world = distributed.rank(), distributed.world_size()
+        self.is_main = self.rank == 0
+        self.micro = 0                                      # batches accumulated towards the next update
+        self.finite = torch.ones((), dtype=torch.bool, device=self.device)
+        self.sums: dict[str, torch.Tensor] = {}             # of the watched loss over this epoch (plateau)
+        self.signal = 0                                     # the number of a signal that asks the run to stop
+        self.low_precision = opt.precision != "fp32"
+        # Low-precision convolutions are several times faster with the channels innermost, on the CPU too.
+        self.channels_last = self.device.type == "cuda" or (self.device.type == "cpu" and self.low_precision)
+        torch.set_flush_denormal(True)                      # denormals halve the speed of small networks
+        torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic     # inputs of one size
+        if opt.deterministic:
+            torch.use_deterministic_algorithms(True)
+        seed_everything(opt.seed, "init")
+
+    # -- before the loop -------------------------------------------------------------------------
+
+    def prepare(self, model: Any) -> Any:
+        """Place the model, make every process agree on it, average its generators, compile its networks."""
+        model.engine = self
+        model.to(self.device)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
+        distributed.broadcast_module(model)
+        if self.opt.is_train:
+            if self.opt.ema_decay > 0:
+                average = get_ema_multi_avg_fn(self.opt.ema_decay)
+                self.averages = {name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
+                                 for name in model.ema_names}
+            self.scalers = {name: torch.amp.GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
+                            for name in model.optimizers}
+        if self.opt.compile:
+            for network in model.networks.values():
+                network.compile()                           # in place: attribute names and state-dict keys stay
+        return model
+
+    def place(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A batch's tensor, where and how the networks want it."""
+        tensor = tensor.to(self.device, non_blocking=True)
+        return tensor.contiguous(memory_format=torch.channels_last) if self.channels_last and tensor.ndim == 4 else tensor
+
+    def catch_signals(self) -> None:
+        """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once."""
+
+        def note(number: int, frame: object) -> None:
+            self.signal = number
+            signal.signal(number, signal.SIG_DFL)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, note)
+
+    # -- one step --------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def step(self, model: Any) -> Iterator[None]:
+        """Everything that surrounds ``model.optimize_parameters()`` for one batch."""
+        progress = self.progress
+        seed_everything(self.opt.seed, self.rank, progress.step, self.micro)
+        if self.micro == 0:
+            progress.previous = progress.images
+            self.set_learning_rate(model)
+            for optimizer in model.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            yield
+        self.micro = (self.micro + 1) % self.opt.accumulate
+        progress.in_epoch += 1
+        progress.images += self.opt.batch_size * self.world
+        if self.opt.lr_policy == "plateau":
+            self._watch(model)
+        if self.micro == 0:
+            progress.step += 1
+            for name, average in self.averages.items():
+                average.update_parameters(model.networks[name])
+
+    def autocast(self) -> torch.autocast:
+        """The networks' precision.
+
+        Without autocast's cache: inside one region it would go on using the low-precision copy that it made
+        of a weight *before* that weight's optimizer stepped.
+        """
+        return torch.autocast(self.device.type, DTYPES.get(self.opt.precision), self.low_precision, cache_enabled=False)
+
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[None]:
+        """Run networks without gradients, in the run's precision."""
+        with torch.inference_mode(), self.autocast():
+            yield
+
+    def update(self, model: Any, name: str, compute: Callable[[], Losses]) -> Losses:
+        """One gradient of the optimizer ``name``: losses, backward, average over processes, step.
+
+        With ``--accumulate n`` the optimizer steps on the mean gradient of n batches, in the last of them.
+        """
+        optimizer, scaler = model.optimizers[name], self.scalers[name]
+        mine = [p for group in optimizer.param_groups for p in group["params"]]
+        with only_trainable(model, mine):
+            terms = compute()
+            if not terms:
+                raise UserError(f"--model {self.opt.model}: the losses of {name!r} are an empty dictionary")
+            total = torch.stack([term.reshape(()) for term in terms.values()]).sum()
+            self.finite &= torch.isfinite(total.detach())
+            with torch.autocast(self.device.type, enabled=False):
+                scaler.scale(total / self.opt.accumulate).backward()
+        if self.micro == self.opt.accumulate - 1:
+            distributed.average_gradients(mine)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad(set_to_none=True)
+        return {**terms, name: total}
+
+    def every(self, n: int) -> bool:
+        """True in the last of each n steps: ``if self.every(5): self.update("G", ...)``."""
+        return (self.progress.step + 1) % n == 0
+
+    def set_learning_rate(self, model: Any) -> None:
+        factor = lr_factor(self.opt, self.progress)
+        for optimizer in model.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+    # -- between steps ---------------------------------------------------------------------------
+
+    def due(self, every: int) -> bool:
+        """Whether something that happens every so many images is due now; never in the middle of an update."""
+        return self.micro == 0 and self.progress.due(every)
+
+    def end_epoch(self, model: Any) -> None:
+        """Count the epoch; batches that were accumulated but make no whole update are dropped."""
+        if self.sums:
+            self.progress.watch(distributed.mean(self.sums["total"] / self.sums["count"]).item())
+            self.sums = {}
+        self.micro = 0
+        for optimizer in model.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        self.progress.end_epoch()
+
+    def check_finite(self, model: Any) -> None:
+        """Stop a run whose losses are not finite, before its weights reach a checkpoint.
+
+        Raises:
+            UserError: in every process, with exit code 3.
+        """
+        if distributed.any_process(not self.finite.item(), self.device):
+            values = model.get_current_losses()
+            bad = ", ".join(f"{k} = {v}" for k, v in values.items() if v - v != 0) or "in an earlier step"
+            raise UserError(f"a loss is not finite at step {self.progress.step} ({bad}); the last checkpoint is from before. "
+                            "Try a lower --lr, another --gan_mode, or --precision fp32", code=3)
+
+    def should_stop(self) -> bool:
+        """Whether a signal asked any process to stop; only between updates, where a checkpoint is exact."""
+        return self.micro == 0 and distributed.any_process(self.signal != 0, self.device)
+
+    def _watch(self, model: Any) -> None:
+        name = self.opt.plateau_metric
+        if name not in model.losses:
+            raise UserError(f"--plateau_metric {name}: this model logs {', '.join(model.losses)}")
+        value = model.losses[name].detach().double()
+        self.sums = {"total": self.sums.get("total", 0) + value, "count": self.sums.get("count", 0) + torch.ones_like(value)}
+
+
+@contextlib.contextmanager
+def only_trainable(model: torch.nn.Module, parameters: list[torch.nn.Parameter]) -> Iterator[None]:
+    """Inside, only these parameters collect gradients; the others save no activations for theirs."""
+    mine = {id(p) for p in parameters}
+    frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+    for p in frozen:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in frozen:
+            p.requires_grad_(True)

@@ -1,0 +1,37 @@
+"""Earlier fakes for a discriminator."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class ImagePool(nn.Module):
+    """A buffer of earlier fakes for D (Shrivastava et al., 2017, section 2.3). Part of the model's state."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+        self.images: list[torch.Tensor] = []
+
+    def query(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, C, H, W): each is new, or with probability 1/2 a stored one that it then replaces."""
+        if self.size == 0:
+            return images
+        out = []
+        for image in images.detach():
+            if len(self.images) < self.size:
+                self.images.append(image)
+            elif random.random() > 0.5:
+                i = random.randrange(self.size)
+                image, self.images[i] = self.images[i].to(image.device), image
+            out.append(image)
+        return torch.stack(out)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"images": self.images}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.images = list(state["images"])

@@ -1,0 +1,55 @@
+"""How far a run has come, and the learning rate as a function of that."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass
+class Progress:
+    """Learning rates, random draws and data order are functions of these counters."""
+
+    epoch: int = 0              # finished epochs
+    step: int = 0               # optimizer steps since the start of the run
+    in_epoch: int = 0           # batches of this epoch already used, by each process
+    images: int = 0             # items seen, by all processes together
+    previous: int = 0           # items seen before the last step
+    plateau: float = 1.0        # factor on the learning rate, for --lr_policy plateau
+    best: float = math.inf      # the smallest epoch mean so far, and for how many epochs it has stood
+    patience: int = 0
+
+    def due(self, every: int) -> bool:
+        """Whether the last step took the count of images to or past a multiple of ``every``."""
+        return self.images // every > self.previous // every
+
+    def end_epoch(self) -> None:
+        self.epoch, self.in_epoch = self.epoch + 1, 0
+
+    def watch(self, value: float) -> None:
+        """Plateau: cut the learning rate by 5 after 5 epochs without a fall by 1 % (the published settings)."""
+        if value < self.best * (1 - 0.01):
+            self.best, self.patience = value, 0
+        else:
+            self.patience += 1
+        if self.patience > 5:
+            self.plateau, self.patience = self.plateau * 0.2, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, state[field.name])
+
+
+def lr_factor(opt: Any, progress: Progress) -> float:
+    """The learning rate of the next step, as a fraction of its initial value."""
+    epoch = progress.epoch + 1
+    if opt.lr_policy == "linear":
+        return 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1)
+    if opt.lr_policy == "step":
+        return 0.1 ** ((epoch - 1) // opt.lr_decay_iters)
+    if opt.lr_policy == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / opt.total_epochs))
+    return progress.plateau
