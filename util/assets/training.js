@@ -1,0 +1,210 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const root = document.documentElement, find = id => document.getElementById(id);
+  const charts = find("charts"), legend = find("legend"), tip = find("tip");
+  const COLOURS = {
+    light: ["#2563eb", "#d9480f", "#0f8a5f", "#9333ea", "#b8860b", "#0e7f99", "#d6336c", "#5c7c12", "#6b7280", "#7c2d12"],
+    dark: ["#6ea8fe", "#ff8a5c", "#45c994", "#c084fc", "#f2c14e", "#45c5e0", "#f783ac", "#a9cf54", "#a5b0bd", "#d6a184"],
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const colour = i => { const all = COLOURS[dark.matches ? "dark" : "light"]; return all[i % all.length]; };
+
+  // What the reader chose survives the page's own reloads.
+  const KEY = "diptych:" + location.pathname;
+  const view = {smooth: 0.6, log: false, apart: false, hidden: [], open: false, scroll: null};
+  try { Object.assign(view, JSON.parse(sessionStorage.getItem(KEY))); } catch { /* a first visit, or no storage */ }
+  const keep = () => { try { sessionStorage.setItem(KEY, JSON.stringify(view)); } catch { /* private mode */ } };
+
+  const series = Object.keys(data.y).map((name, i) => ({name, i, raw: data.y[name]}));
+  const smooth = (values, weight) => {                  // exponential mean without the bias of its first points
+    let mean = 0, mass = 0;
+    return values.map(v => {
+      if (v === null) return null;
+      mean = mean * weight + v * (1 - weight);
+      mass = mass * weight + 1 - weight;
+      return mean / mass;
+    });
+  };
+  const shown = () => series.filter(s => !view.hidden.includes(s.name));
+  const words = v => v === null || v === undefined ? "\u2013" : Math.abs(v) >= 1e4 || (v && Math.abs(v) < 1e-3)
+    ? v.toExponential(2) : String(+v.toPrecision(4));
+
+  const ticks = (low, high, count) => {
+    const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map(k => k * power).find(s => s >= rough), out = [];
+    for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) out.push(+v.toPrecision(10));
+    return out;
+  };
+  const decades = (low, high) => {
+    const out = [], every = high - low > 2.5 ? [1] : high - low > 1.2 ? [1, 3] : [1, 2, 3, 5, 7];
+    for (let p = Math.floor(low); p <= high; p++) for (const k of every) {
+      const v = p + Math.log10(k);
+      if (v >= low && v <= high) out.push(v);
+    }
+    return out.length > 1 ? out : ticks(low, high, 4);
+  };
+
+  const draw = (canvas, lines, at = null) => {
+    const W = canvas.clientWidth, H = canvas.clientHeight, dpr = window.devicePixelRatio || 1;
+    if (!W) return;
+    canvas.width = W * dpr; canvas.height = H * dpr;
+    const g = canvas.getContext("2d"), style = getComputedStyle(root), ink = n => style.getPropertyValue(n).trim();
+    g.scale(dpr, dpr);
+    g.font = "12px " + getComputedStyle(document.body).fontFamily;
+    const scale = v => v === null ? null : !view.log ? v : v > 0 ? Math.log10(v) : null;
+    let low = Infinity, high = -Infinity;
+    for (const line of lines) {                         // one spike must not flatten everything else
+      const sorted = line.raw.map(scale).filter(v => v !== null).sort((a, b) => a - b), n = sorted.length;
+      if (!n) continue;
+      const cut = n > 200 ? Math.floor(n * 0.003) : 0;
+      low = Math.min(low, sorted[cut]); high = Math.max(high, sorted[n - 1 - cut]);
+    }
+    if (low > high) { g.fillStyle = ink("--soft"); g.fillText(lines.length ? "no finite values" : "nothing selected", 12, 24); return; }
+    if (high - low < 1e-12) { low -= 0.5; high += 0.5; }
+    const room = (high - low) * 0.04; low -= room; high += room;
+    const ys = view.log ? decades(low, high) : ticks(low, high, Math.max(2, H / 55));
+    const text = v => words(view.log ? +(10 ** v).toPrecision(3) : v);
+    const left = Math.max(...ys.map(v => g.measureText(text(v)).width)) + 12, right = W - 8, top = 8, foot = H - 24;
+    const first = data.x[0], span = (data.x[data.x.length - 1] - first) || 1;
+    const X = v => left + (v - first) / span * (right - left), Y = v => foot - (v - low) / (high - low) * (foot - top);
+    canvas.geometry = {left, right, first, span};
+    g.lineWidth = 1; g.textBaseline = "middle"; g.textAlign = "right";
+    for (const v of ys) {
+      g.strokeStyle = ink("--line"); g.beginPath(); g.moveTo(left, Math.round(Y(v)) + 0.5); g.lineTo(right, Math.round(Y(v)) + 0.5); g.stroke();
+      g.fillStyle = ink("--soft"); g.fillText(text(v), left - 7, Y(v));
+    }
+    g.textBaseline = "alphabetic"; g.textAlign = "center";
+    for (const v of ticks(first, first + span, Math.max(2, Math.min(10, (right - left) / 80)))) {
+      g.textAlign = X(v) > right - 14 ? "right" : "center";
+      g.fillText(words(v), X(v), H - 7);
+    }
+    g.save(); g.beginPath(); g.rect(left, top - 2, right - left, foot - top + 4); g.clip();
+    const path = (values, alpha, width, tint) => {
+      g.globalAlpha = alpha; g.lineWidth = width; g.strokeStyle = tint; g.lineJoin = "round"; g.beginPath();
+      let pen = false;
+      values.forEach((v, i) => {
+        v = scale(v);
+        if (v === null) { pen = false; return; }
+        if (pen) g.lineTo(X(data.x[i]), Y(v)); else { g.moveTo(X(data.x[i]), Y(v)); g.lineTo(X(data.x[i]) + 0.1, Y(v)); }
+        pen = true;
+      });
+      g.stroke(); g.globalAlpha = 1;
+    };
+    if (view.smooth > 0) for (const line of lines) path(line.raw, 0.2, 1, colour(line.i));
+    for (const line of lines) path(line.soft, 1, 1.7, colour(line.i));
+    if (at !== null) {
+      g.strokeStyle = ink("--soft"); g.lineWidth = 1; g.beginPath(); g.moveTo(X(data.x[at]), top); g.lineTo(X(data.x[at]), foot); g.stroke();
+      for (const line of lines) {
+        const v = scale(line.soft[at]);
+        if (v === null) continue;
+        g.fillStyle = colour(line.i); g.beginPath(); g.arc(X(data.x[at]), Y(v), 3.5, 0, 7); g.fill();
+      }
+    }
+    g.restore();
+    root.dataset.curves = Number(root.dataset.curves || 0) + lines.length;
+  };
+
+  let panes = [];
+  const redraw = at => {
+    root.dataset.curves = 0;
+    for (const pane of panes) draw(pane.canvas, pane.lines(), at);
+  };
+  const nearest = x => {
+    let low = 0, high = data.x.length - 1;
+    while (high - low > 1) { const mid = (low + high) >> 1; if (data.x[mid] < x) low = mid; else high = mid; }
+    return Math.abs(data.x[low] - x) <= Math.abs(data.x[high] - x) ? low : high;
+  };
+  const hover = (pane, event) => {
+    const box = pane.canvas.getBoundingClientRect(), g = pane.canvas.geometry;
+    if (!g) return;
+    const at = nearest(g.first + (event.clientX - box.left - g.left) / (g.right - g.left) * g.span);
+    redraw(at);
+    tip.replaceChildren(Object.assign(document.createElement("strong"), {textContent: "epoch " + words(data.x[at])}));
+    for (const line of pane.lines()) {
+      const entry = document.createElement("div"), mark = document.createElement("i");
+      mark.style.background = colour(line.i);
+      entry.append(mark, Object.assign(document.createElement("span"), {textContent: line.name}),
+        Object.assign(document.createElement("b"), {textContent: words(line.soft[at])}));
+      tip.append(entry);
+    }
+    tip.hidden = false;
+    const outer = charts.getBoundingClientRect(), x = event.clientX - outer.left;
+    tip.style.left = Math.max(0, x + tip.offsetWidth + 22 < outer.width ? x + 16 : x - tip.offsetWidth - 16) + "px";
+    tip.style.top = box.top - outer.top + 12 + "px";
+  };
+  const leave = () => { tip.hidden = true; redraw(null); };
+
+  const build = () => {
+    for (const s of series) s.soft = smooth(s.raw, view.smooth);
+    charts.querySelectorAll("div.pane").forEach(p => p.remove());
+    charts.classList.toggle("apart", view.apart);
+    panes = (view.apart ? shown().map(s => [s]) : [null]).map(fixed => {
+      const pane = {canvas: document.createElement("canvas"), lines: () => fixed || shown()};
+      const box = Object.assign(document.createElement("div"), {className: "pane"});
+      pane.canvas.setAttribute("role", "img");
+      pane.canvas.setAttribute("aria-label", "losses over epochs: " + pane.lines().map(s => s.name).join(", "));
+      if (fixed) box.append(Object.assign(document.createElement("h3"), {textContent: fixed[0].name}));
+      box.append(pane.canvas);
+      charts.append(box);
+      pane.canvas.addEventListener("pointermove", event => hover(pane, event));
+      pane.canvas.addEventListener("pointerdown", event => hover(pane, event));
+      pane.canvas.addEventListener("pointerleave", leave);
+      return pane;
+    });
+    redraw(null);
+    keep();
+  };
+  const relabel = () => {
+    legend.replaceChildren(...series.map(s => {
+      const item = document.createElement("button"), mark = document.createElement("i");
+      item.type = "button";
+      item.title = "click: show or hide; double click: this one alone";
+      item.setAttribute("aria-pressed", String(!view.hidden.includes(s.name)));
+      mark.style.background = colour(s.i);
+      item.append(mark, Object.assign(document.createElement("span"), {textContent: s.name}),
+        Object.assign(document.createElement("output"), {textContent: words(s.raw.findLast(v => v !== null))}));
+      item.addEventListener("click", event => {
+        const others = series.map(o => o.name).filter(n => n !== s.name);
+        if (event.detail === 2) view.hidden = others.every(n => view.hidden.includes(n)) ? [] : others;
+        else view.hidden = view.hidden.includes(s.name) ? view.hidden.filter(n => n !== s.name) : [...view.hidden, s.name];
+        relabel(); build();
+      });
+      return item;
+    }));
+  };
+  if (series.length && data.x.length) {
+    const slider = find("smooth"), bind = (id, key) => {
+      find(id).checked = view[key];
+      find(id).addEventListener("change", event => { view[key] = event.target.checked; build(); });
+    };
+    slider.value = view.smooth;
+    slider.addEventListener("input", () => { view.smooth = Number(slider.value); build(); });
+    bind("log", "log"); bind("apart", "apart");
+    relabel(); build();
+    new ResizeObserver(() => redraw(null)).observe(charts);
+    dark.addEventListener("change", () => { relabel(); redraw(null); });
+  }
+
+  const options = find("options"), pill = find("state"), age = find("age");
+  if (options) {
+    options.open = view.open;
+    options.addEventListener("toggle", () => { view.open = options.open; keep(); });
+  }
+  const tick = () => {
+    const s = Math.max(0, Date.now() / 1000 - data.updated);
+    age.textContent = s < 90 ? Math.round(s) + " s ago" : s < 5400 ? Math.round(s / 60) + " min ago"
+      : s < 172800 ? Math.round(s / 3600) + " h ago" : Math.round(s / 86400) + " days ago";
+    if (data.state === "running" && s > data.silence) { pill.textContent = "no news"; pill.className = "pill silent"; }
+  };
+  tick(); setInterval(tick, 5000);
+  if (data.state === "running") {
+    const again = () => {
+      if (document.hidden || document.querySelector("dialog[open]")) return setTimeout(again, 2000);
+      view.scroll = scrollY; keep(); location.reload();
+    };
+    setTimeout(again, data.refresh * 1000);
+  }
+  if (view.scroll !== null) { scrollTo(0, view.scroll); view.scroll = null; keep(); }
+  root.dataset.page = "ready";
+})();

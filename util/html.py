@@ -1,0 +1,88 @@
+"""What the pages of a run share: a self-contained document, links to images, writing in one step."""
+
+import contextlib
+import json
+import os
+import struct
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import dominate
+from dominate import tags
+from dominate.util import raw
+
+ASSETS = Path(__file__).parent / "assets"
+POLICY = "default-src 'self' 'unsafe-inline' data:"     # the page may load its own files and nothing else
+
+
+def new_page(title: str) -> dominate.document:
+    """An empty page with the common style in it; it names no address outside its own folder."""
+    page = dominate.document(title=visible(title), lang="en")
+    page.head.add(
+        tags.meta(charset="utf-8"),
+        tags.meta(http_equiv="Content-Security-Policy", content=POLICY),
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tags.meta(name="color-scheme", content="light dark"),
+        tags.style(raw(asset("page.css"))),
+    )
+    return page
+
+
+def asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def embed(values: Any) -> raw:
+    """Values as JSON inside a script element; no text in them can end the element."""
+    return raw(json.dumps(values, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def visible(text: str) -> str:
+    """Text that can be written as UTF-8; bytes of a file name that are not UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def link(path: str) -> str:
+    """A relative path as an address: a file called ``a#b?.png`` is found too."""
+    return urllib.parse.quote(os.fsencode(path.replace(os.sep, "/")), safe="/")
+
+
+def picture(path: str, caption: str, width: int, size: tuple[int, int] | None) -> tags.figure:
+    """An image that links to its file and is loaded when it scrolls into view.
+
+    Args:
+        path: relative to the page.
+        width: in CSS pixels, where the window has room for it.
+        size: (width, height) of the file; with it the page keeps its layout while images arrive.
+    """
+    caption = visible(caption)
+    height = {} if size is None else {"height": max(1, round(width * size[1] / size[0]))}
+    image = tags.img(src=link(path), alt=caption, width=width, loading="lazy", decoding="async", **height)
+    return tags.figure(tags.a(image, href=link(path)), tags.figcaption(caption))
+
+
+def png_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) from the header of a PNG; None where there is no such file or it is no PNG."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+    except OSError:
+        return None
+    if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return (width, height) if width and height else None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step: whoever reads it sees the old text or the new."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)           # on a full disk the remnant would take the last blocks
+        raise

@@ -1,0 +1,103 @@
+"""Where losses and images go besides the run's own files. Each is optional and imported only when asked for."""
+
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from options import UserError
+
+
+class Sink(Protocol):
+    @property
+    def label(self) -> str:
+        """What a warning calls it."""
+
+    def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
+        """``step`` counts optimizer steps; ``position`` is the epoch plus the part of it that is done."""
+
+    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """Images by name, bytes (H, W) or (H, W, 3), in display order."""
+
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """Events in ``folder``. A continued run first discards what a killed one logged after ``done_step``."""
+
+    label = "TensorBoard"
+
+    def __init__(self, folder: Path, done_step: int = 0):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise missing("--use_tensorboard", "tensorboard") from error
+        self._writer = SummaryWriter(str(folder), purge_step=done_step + 1 if done_step else None)
+
+    def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
+        for name, value in losses.items():
+            self._writer.add_scalar(f"loss/{name}", value, step)
+
+    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        for name, image in images.items():
+            self._writer.add_image(f"images/{name}", image, step, dataformats="HWC" if image.ndim == 3 else "HW")
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandB:
+    """A run of Weights & Biases; WANDB_MODE=offline is honoured, code is not uploaded."""
+
+    label = "Weights & Biases"
+
+    def __init__(self, project: str, name: str, run: Path, options: Mapping[str, object], done_step: int = 0):
+        try:
+            import wandb
+        except ImportError as error:
+            raise missing("--use_wandb", "wandb") from error
+        note = run / "wandb_id"                         # a continued run goes on under the same identity
+        if done_step and note.is_file():
+            identity = note.read_text(encoding="utf-8").strip()
+        else:
+            identity = secrets.token_hex(4)
+            note.write_text(identity, encoding="utf-8")
+        self._image = wandb.Image
+        try:
+            self._run = wandb.init(project=project, name=name, id=identity, resume="allow", dir=str(run),
+                                   config=dict(options), save_code=False,
+                                   settings=wandb.Settings(disable_code=True, disable_git=True))
+        except Exception as error:
+            raise UserError(f"--use_wandb: {error}; WANDB_MODE=offline logs without a network or an account") from error
+
+    def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
+        self._run.log({"epoch": position, **losses}, step=step)
+
+    def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        self._run.log({name: self._image(image) for name, image in images.items()}, step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+def missing(flag: str, package: str) -> UserError:
+    return UserError(f"{flag} needs the package {package}: uv pip install {package}")
+
+
+def warn(text: str) -> None:
+    """One line on stderr that does not garble a progress bar; never fails."""
+    with contextlib.suppress(Exception):
+        tqdm.write(f"warning: {' '.join(text.split())}", file=sys.stderr)
+
+
+def reason(error: BaseException) -> str:
+    """An error in a few words."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}: {error}".split("\n")[0][:200]

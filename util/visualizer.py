@@ -1,0 +1,291 @@
+"""How a training run shows itself: printed lines, files, its page, and the sinks that were asked for."""
+
+import collections
+import contextlib
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from tqdm import tqdm
+
+from options import TrainOptions, UserError
+from options.fields import flags_of
+
+from .images import save_image, to_uint8
+from .sinks import Sink, TensorBoard, WandB, reason, warn
+from .training_page import Curves, Status, TrainingPage
+from .visdom_sink import Record, VisdomSink
+
+REFRESH_EVERY = 15.0                                    # seconds between two writes of the page for new losses alone
+SAY_EVERY = 30.0                                        # seconds between two lines of progress where there is no bar
+WINDOW = 300.0                                          # seconds of the past from which the speed is measured
+
+
+class Visualizer:
+    """Shows one run; whatever fails here costs one warning, never the run.
+
+    In the run's folder it writes ``loss_log.txt`` (the published lines), ``metrics.jsonl`` (every record, in full
+    precision) and, unless --no_html, ``web/index.html`` with ``web/images``. As a context manager it closes itself:
+    as finished after ``finish()``, otherwise as stopped.
+
+    Args:
+        opt: the options of the run.
+        run: its folder, ``<checkpoints_dir>/<name>``; None in every process but the main one, where nothing is shown.
+        items_per_epoch: images of an epoch, over all processes.
+        total_items: images of the whole run.
+        done_items, done_step: images and optimizer steps behind the checkpoint that is being continued. Records
+            after ``done_step``, left by a run that was killed, are dropped; the curves continue from the rest.
+
+    Raises:
+        UserError: a sink was asked for whose package is not installed.
+    """
+
+    def __init__(self, opt: TrainOptions, run: Path | None, items_per_epoch: int, total_items: int, done_items: int = 0,
+                 done_step: int = 0):
+        self.opt, self.run = opt, run or Path()
+        self._shows, self._finished, self._closed = run is not None, False, False
+        self._per_epoch, self._total, self._items = max(1, items_per_epoch), max(1, total_items), done_items
+        self._epoch = min(opt.total_epochs, opt.epoch_count + done_items // self._per_epoch)
+        self._speed, self._said = _Speed(done_items), time.monotonic()
+        self._warned: set[str] = set()
+        self._torn: set[str] = set()                    # files whose last write failed half-way, perhaps
+        self._curves, self._sinks, self._bar = Curves(), list[Sink](), None
+        self._page: TrainingPage | None = None
+        self._image_epoch, self._written = 0, -math.inf
+        if run is None:
+            return
+        with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
+            epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
+            for position, losses in _continue_records(run / "metrics.jsonl", done_step, epochs_per_step):
+                self._curves.add(position, losses)
+        self._sinks = self._open_sinks(done_step)
+        self._append("loss_log.txt", f"================ Training Loss ({time.strftime('%c')}) ================\n")
+        if not opt.no_html:
+            with self._only_warn(f"write {run / 'web'}"):
+                self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize)
+                self._write_page("running")
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._bar = tqdm(total=total_items, initial=done_items, unit="img", smoothing=0.05, dynamic_ncols=True,
+                             leave=False)
+
+    def print_current_losses(self, epoch: int, iters: int, losses: Mapping[str, float], seconds: float,
+                             data_seconds: float) -> None:
+        """Print the published line, and append it to loss_log.txt.
+
+        Args:
+            epoch: from 1.
+            iters: images of this epoch that are done.
+            seconds, data_seconds: computing and loading time per image.
+        """
+        if not self._shows:
+            return
+        line = f"(epoch: {epoch}, iters: {iters}, time: {seconds:.3f}, data: {data_seconds:.3f}) "
+        line += "".join(f"{name}: {float(value):.3f} " for name, value in losses.items())
+        self._append("loss_log.txt", line + "\n")
+        if self._bar is not None:
+            self._bar.write(line)
+        else:
+            print(line, flush=True)
+
+    def plot_current_losses(self, step: int, epoch: int, fraction: float, losses: Mapping[str, float]) -> None:
+        """Record the losses: metrics.jsonl, the page's curves, the sinks.
+
+        Args:
+            step: optimizer steps of the whole run so far.
+            epoch: from 1; ``fraction`` in [0, 1] is the part of it that is done.
+        """
+        if not self._shows:
+            return
+        values = {name: float(value) for name, value in losses.items()}
+        self._epoch = epoch
+        fixed = {"step": step, "epoch": epoch, "time": round(time.time(), 3)}
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._append("metrics.jsonl", json.dumps(fixed | finite | fixed, allow_nan=False) + "\n")
+        self._curves.add(epoch + fraction, finite)
+        self._feed(lambda sink: sink.losses(step, epoch + fraction, values))
+        if time.monotonic() - self._written >= REFRESH_EVERY:
+            self._write_page("running")
+
+    def display_current_results(self, visuals: Mapping[str, torch.Tensor], step: int, epoch: int, save: bool) -> None:
+        """Show the first image of the batch of every visual.
+
+        Args:
+            visuals: (B, C, H, W) in [-1, 1], in display order.
+            save: put them on the page too; the first call of an epoch always does.
+        """
+        self._epoch = epoch
+        if self._sinks:
+            images = {name: to_uint8(image[0]) for name, image in visuals.items()}
+            self._feed(lambda sink: sink.images(step, images))
+        if self._page is None or not (save or epoch != self._image_epoch):
+            return
+        with self._only_warn(f"write {self.run / 'web'}"):
+            for name, image in visuals.items():
+                save_image(image[0], self.run / "web" / "images" / TrainingPage.file_name(epoch, name))
+            self._page.add_images(epoch, list(visuals))
+            self._image_epoch = epoch
+        self._write_page("running")
+
+    def progress(self, items: int) -> None:
+        """Images of the whole run done so far: moves the bar, or now and then prints a line with the time left."""
+        if not self._shows:
+            return
+        self._items = items
+        self._speed.add(items)
+        if self._bar is not None:
+            self._bar.update(items - self._bar.n)
+        elif time.monotonic() - self._said >= SAY_EVERY:
+            self._said = time.monotonic()
+            text = f"{100 * items / self._total:.1f}% ({items:,} of {self._total:,} images)"
+            if self._speed.per_second:
+                text += f", {self._speed.per_second:.1f} images/s, {_duration(self._seconds_left())} left"
+            with contextlib.suppress(OSError, ValueError, AttributeError):   # stderr may be closed or absent
+                print(text, file=sys.stderr, flush=True)
+
+    def finish(self) -> None:
+        """The run reached its end; to be called before it is closed."""
+        self._finished = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close(self._finished)
+
+    def close(self, finished: bool) -> None:
+        """Write the page a last time, as finished or stopped, and part from the sinks. Never raises."""
+        if self._closed or not self._shows:
+            return
+        self._closed = True
+        if self._bar is not None:
+            with contextlib.suppress(Exception):
+                self._bar.close()
+        self._write_page("finished" if finished else "stopped")
+        for sink in self._sinks:
+            with self._only_warn(f"log to {sink.label}"):
+                sink.close()
+
+    def _open_sinks(self, done_step: int) -> list[Sink]:
+        opt = self.opt
+        sinks: list[Sink] = []
+        x, y = self._curves.points()
+        history = [(at, {name: values[i] for name, values in y.items()}) for i, at in enumerate(x)]
+        with self._only_warn("log to TensorBoard"):
+            if opt.use_tensorboard:
+                sinks.append(TensorBoard(self.run / "tensorboard", done_step))
+        with self._only_warn("log to Weights & Biases"):
+            if opt.use_wandb:
+                sinks.append(WandB(opt.wandb_project, opt.name, self.run, dataclasses.asdict(opt), done_step))
+        if opt.use_visdom or (opt.display_id or 0) > 0:
+            sinks.append(VisdomSink(opt.display_server, opt.display_port, opt.display_env, opt.name,
+                                    max(1, opt.display_id or 1), opt.display_ncols, history))
+        return sinks
+
+    def _feed(self, give: Callable[[Sink], None]) -> None:
+        for sink in self._sinks:
+            with self._only_warn(f"log to {sink.label}"):
+                give(sink)
+
+    def _append(self, name: str, text: str) -> None:
+        """Append to a file of the run. After a write that failed half-way, the next begins on a line of its own."""
+        with self._only_warn(f"write {self.run / name}"):
+            torn = name in self._torn
+            self._torn.add(name)
+            self.run.mkdir(parents=True, exist_ok=True)
+            with (self.run / name).open("a", encoding="utf-8") as file:
+                file.write("\n" + text if torn else text)
+            self._torn.discard(name)
+
+    def _write_page(self, state: str) -> None:
+        if self._page is None:
+            return
+        self._written = time.monotonic()
+        done = min(1.0, self._items / self._total)
+        left = _duration(self._seconds_left()) if self._speed.per_second else ""
+        with self._only_warn(f"write {self.run / 'web'}"):
+            self._page.write(self._curves, Status(state, self._epoch, self.opt.total_epochs, done, left))
+
+    def _seconds_left(self) -> float:
+        return max(0, self._total - self._items) / self._speed.per_second
+
+    @contextlib.contextmanager
+    def _only_warn(self, what: str) -> Iterator[None]:
+        """Turn an error while doing ``what`` into one warning a run; a mistake of the user still ends the run."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            if what not in self._warned:
+                self._warned.add(what)
+                warn(f"cannot {what} ({reason(error)}); training goes on without it")
+
+
+class _Speed:
+    """Images per second over the last few minutes."""
+
+    def __init__(self, items: int):
+        self._samples = collections.deque([(time.monotonic(), items)], maxlen=int(WINDOW))
+        self.per_second = 0.0
+
+    def add(self, items: int) -> None:
+        now, (start, before) = time.monotonic(), self._samples[0]
+        if now > start:
+            self.per_second = (items - before) / (now - start)
+        if now - self._samples[-1][0] >= 1:
+            self._samples.append((now, items))
+
+
+def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> list[Record]:
+    """The records up to ``done_step`` as (position, losses); the file is replaced if it holds anything else."""
+    if not path.is_file():
+        return []
+    records: list[Record] = []
+    clean, temporary = True, path.with_name(path.name + ".tmp")
+    with path.open(encoding="utf-8", errors="replace") as old, temporary.open("w", encoding="utf-8") as new:
+        for line in old:
+            record = _record(line)
+            if record is None or record[0] > done_step:
+                clean = False
+                continue
+            new.write(line)
+            step, epoch, losses = record                # the last step of an epoch is at its end, not at its beginning
+            records.append((epoch + (step * epochs_per_step - 1e-6) % 1, losses))
+    if clean:
+        temporary.unlink()
+    else:
+        temporary.replace(path)
+    return records
+
+
+def _record(line: str) -> tuple[int, int, dict[str, float | None]] | None:
+    """(step, epoch, losses); None for a line that a killed run left unfinished."""
+    try:
+        values = json.loads(line)
+        step, epoch = int(values.pop("step")), int(values.pop("epoch"))
+        values.pop("time", None)
+        losses = {name: None if v is None else float(v) for name, v in values.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return (step, epoch, losses) if line.endswith("\n") else None
+
+
+def _with_defaults(opt: TrainOptions) -> dict[str, tuple[Any, bool]]:
+    flags = flags_of(type(opt))
+    return {name: (getattr(opt, name), getattr(opt, name) != flag.default) for name, flag in flags.items()}
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
