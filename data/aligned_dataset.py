@@ -19,6 +19,8 @@ class AlignedDataset(FolderDataset):
     A file without a partner is left out of training; outside training it is an item of one side.
     """
 
+    paired = True
+
     def __init__(self, opt: Any):
         super().__init__(opt)
         phase = self.split_of(opt.phase, ("", "A", "B"))

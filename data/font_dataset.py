@@ -51,6 +51,8 @@ class FontDataset(BaseDataset):
             if not self.source_font:
                 raise UserError("--source_font: give at least one font")
 
+    paired = True
+
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.faces = {"A": [Face(name) for name in opt.source_font], "B": [Face(opt.target_font)]}

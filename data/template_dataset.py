@@ -25,6 +25,9 @@ class TemplateDataset(FolderDataset):
         outline_gain: float = option(4.0, "how dark an outline is, per unit of contrast", above=0)
         output_nc: int = default(1)  # an inherited flag, with another default
 
+    # Outside training B is what A should become, so test.py may compare them.
+    paired = True
+
     # Find the data, and say what is wrong with them before training starts.
     def __init__(self, opt: Any):
         super().__init__(opt)

@@ -18,7 +18,7 @@ from options import UserError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
-FORMATS = ("JPEG", "MPO", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 ORIENTATION, BITS_PER_SAMPLE = 0x0112, 0x0102  # tags of EXIF and of TIFF
 
