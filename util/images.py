@@ -4,6 +4,7 @@ On the way in an image is *pixels* for as long as it is scaled and cropped: an a
 in [-1, 1] where a file is deeper than 8 bits. ``to_tensor`` ends that.
 """
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -171,10 +172,11 @@ def _is_plain_tiff(path: Path) -> bool:
 def _decode_tiff(path: Path) -> np.ndarray:
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is raised or of no consequence
     with tifffile.TiffFile(path) as file:
         series, tags = file.series[0], file.pages[0].tags  # type: ignore[union-attr]
         sizes = dict(zip(series.axes, series.shape, strict=True))
-        _check_size(sizes["Y"], sizes["X"])
+        _check_size(sizes["Y"], sizes["X"], series.size)
         array = series.asarray()
         axes, turn = series.axes, tags.valueof(ORIENTATION, 1)
         white_is_zero = tags.valueof("PhotometricInterpretation") == 0
@@ -191,15 +193,16 @@ def _decode_tiff(path: Path) -> np.ndarray:
     return _upright(pixels, int(turn))
 
 
-def _check_size(height: int, width: int) -> None:
-    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
+def _check_size(height: int, width: int, values: int) -> None:
+    """Pillow's limit on pixels, and four values for each, where Pillow does not look."""
+    if Image.MAX_IMAGE_PIXELS is not None and max(height * width, values // 4) > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
 
 
 def _bounded(array: np.ndarray) -> np.ndarray:
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"an array of shape {array.shape}; expected (height, width) or (height, width, channels)")
-    _check_size(*array.shape[:2])
+    _check_size(array.shape[0], array.shape[1], array.size)
     return array
 
 
@@ -233,6 +236,8 @@ def _upright(pixels: np.ndarray, turn: int) -> np.ndarray:
 def _fit(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
     """Give pixels the channels that are wanted: luma, replication, transparency on white."""
     found = pixels.shape[2]
+    if pixels.size == 0:
+        raise ValueError("no pixels")
     if found == channels:
         return pixels
     if channels not in (1, 3) or found > 4:

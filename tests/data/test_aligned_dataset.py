@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from options import UserError
@@ -18,7 +17,7 @@ def test_both_halves_of_a_file_are_cropped_and_flipped_alike(tmp_path):
     for data.epoch in range(1, 9):
         item = data[0]
         assert item["A"].shape == (3, 16, 16) and item["A_paths"] == item["B_paths"]
-        assert (grey(item["A"]) + grey(item["B"]) - 255).abs().max() <= 2     # two roundings of Pillow
+        assert (grey(item["A"]) + grey(item["B"]) - 255).abs().max() <= 2  # two roundings of Pillow
     data = dataset("aligned", "--dataroot", tmp_path, "--preprocess", "none", "--no_flip", "--output_nc", 1)
     assert data[0]["B"].shape == (1, 32, 40)
 
@@ -61,5 +60,5 @@ def test_what_is_not_a_pair_is_named(tmp_path):
 def test_unpaired_data_are_told_apart(tmp_path):
     images(tmp_path / "trainA", "a.png")
     images(tmp_path / "trainB", "b.png")
-    with pytest.raises(UserError, match="expected train/ with A and B side by side.*--dataset_mode unaligned"):
+    with pytest.raises(UserError, match=r"expected train/ with A and B side by side.*--dataset_mode unaligned"):
         dataset("aligned", "--dataroot", tmp_path)

@@ -36,7 +36,7 @@ def test_training_pairs_characters_at_random_unless_told_otherwise():
     assert drawn != [(i["A_paths"], i["B_paths"]) for i in items(data)]
     for data in (dataset("font", *ASCII, "--paired"), dataset("font", *ASCII, train=False)):
         assert all(i["A_paths"] == i["B_paths"] for i in items(data))
-        assert not torch.equal(data[0]["A"], data[0]["B"])      # the same character in another font
+        assert not torch.equal(data[0]["A"], data[0]["B"])  # the same character in another font
 
 
 def test_halves_are_disjoint_and_complete():
@@ -54,10 +54,10 @@ def test_a_test_uses_the_split_of_its_run(tmp_path, capsys):
     train.save_files(tmp_path / "run")
     saved = json.loads((tmp_path / "run" / "split.json").read_text())
     assert saved["charset"] == "ascii" and f"U+{train.test[0]:04X}" in saved["test"]
-    test = dataset("font", *ASCII, *run, train=False)           # another seed, but the run has a split
+    test = dataset("font", *ASCII, *run, train=False)  # another seed, but the run has a split
     assert test.characters == train.test and capsys.readouterr().err == ""
     assert dataset("font", *ASCII, *run, "--continue_train").train == train.train
-    assert dataset("font", *ASCII, *run).train != train.train   # a new run draws a new one
+    assert dataset("font", *ASCII, *run).train != train.train  # a new run draws a new one
     other = dataset("font", *run, "--charset", "greek", train=False)
     assert "differ from the training run's: 94 of its characters are missing, 69 are new" in capsys.readouterr().err
     assert len(other) == 69

@@ -25,10 +25,13 @@ def stream(data, workers, epochs=(1, 2)):
 
 
 def same(left, right):
+    def equal(x, y):
+        return torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y
+
     return len(left) == len(right) and all(
-        one.keys() == two.keys() and all(
-            torch.equal(one[key], two[key]) if isinstance(one[key], torch.Tensor) else one[key] == two[key] for key in one)
-        for one, two in zip(left, right, strict=True))
+        one.keys() == two.keys() and all(equal(one[key], two[key]) for key in one)
+        for one, two in zip(left, right, strict=True)
+    )
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -36,7 +39,7 @@ def test_items_do_not_depend_on_the_number_of_workers(root):
     data = dataset("unaligned", "--dataroot", root, *SMALL, "--batch_size", 2)
     alone = stream(data, 0)
     assert same(alone, stream(data, 1)) and same(alone, stream(data, 4))
-    assert not same(alone[:2], alone[2:])                       # another epoch, another crop
+    assert not same(alone[:2], alone[2:])  # another epoch, another crop
     assert not same(alone, stream(dataset("unaligned", "--dataroot", root, *SMALL, "--batch_size", 2, "--seed", 1), 0))
 
 

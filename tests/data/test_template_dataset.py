@@ -14,7 +14,7 @@ def test_the_example_works(tmp_path):
     Image.fromarray(picture).save(tmp_path / "x.png")
     item = dataset("template", "--dataroot", tmp_path, "--outline_gain", 1.5, train=False)[0]
     assert item["A"].shape == (3, 32, 32) and item["B"].shape == (1, 32, 32)
-    assert item["B"][0, 5].tolist() == pytest.approx([1.0] * 15 + [-0.5, -0.5] + [1.0] * 15)     # 1 - 2 * 1.5 * 0.5
+    assert item["B"][0, 5].tolist() == pytest.approx([1.0] * 15 + [-0.5, -0.5] + [1.0] * 15)  # 1 - 2 * 1.5 * 0.5
     assert torch.equal(item["B"][0, 0], item["B"][0, 31])
 
 

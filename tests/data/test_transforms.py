@@ -15,9 +15,9 @@ def noise(height, width, channels=3, seed=0):
 # (width, height) -> (width, height) in training with load_size 286 and crop_size 256
 WIDE, SMALL, ODD, THIN, DOT = (500, 333), (90, 70), (301, 257), (1000, 3), (1, 1)
 SIZES = {
-    "resize_and_crop": {size: (256, 256) for size in (WIDE, SMALL, ODD, THIN, DOT)},
-    "crop": {size: (256, 256) for size in (WIDE, SMALL, ODD, THIN, DOT)},
-    "resize": {WIDE: (288, 288), DOT: (288, 288)},                              # 286 is no multiple of 4
+    "resize_and_crop": dict.fromkeys((WIDE, SMALL, ODD, THIN, DOT), (256, 256)),
+    "crop": dict.fromkeys((WIDE, SMALL, ODD, THIN, DOT), (256, 256)),
+    "resize": {WIDE: (288, 288), DOT: (288, 288)},  # 286 is no multiple of 4
     "scale_width": {WIDE: (288, 192), SMALL: (288, 224), ODD: (288, 244), THIN: (288, 4)},
     "scale_shortside": {WIDE: (428, 288), SMALL: (368, 288), ODD: (336, 288)},  # 500 x 333 is scaled down
     "scale_longside": {WIDE: (288, 192), SMALL: (288, 224), ODD: (288, 244)},
@@ -43,8 +43,9 @@ def test_scaling_keeps_the_aspect_ratio(size):
     for mode, load in (("scale_width", 128), ("scale_shortside", 64), ("scale_longside", 512)):
         done = transform(noise(size[1], size[0]), parse_steps(mode), load, 256)
         assert done.shape[1] / done.shape[0] == pytest.approx(size[0] / size[1], rel=0.01)
-        side = {"scale_width": done.shape[1], "scale_shortside": min(done.shape[:2]), "scale_longside": max(done.shape[:2])}
-        assert side[mode] == load
+        height, width = done.shape[:2]
+        sides = {"scale_width": width, "scale_shortside": min(height, width), "scale_longside": max(height, width)}
+        assert sides[mode] == load
 
 
 def test_without_randomness_nothing_is_rounded_or_flipped():
@@ -70,7 +71,7 @@ def test_sixteen_bits_survive_scaling():
     done = transform(smooth, parse_steps("resize_and_crop"), 80, 64, flip=True, rng=random.Random(0))
     assert done.shape == (64, 64, 5) and done.dtype == np.float32
     assert done.min() >= -1 and done.max() <= 1
-    assert len(np.unique(done[..., 0])) > 2000                  # 8 bits would leave 256
+    assert len(np.unique(done[..., 0])) > 2000  # 8 bits would leave 256
     bytes_ = resize(((smooth[..., :1] + 1) * 127.5).round().astype(np.uint8), 50, 70)
     floats = (resize(smooth[..., :1], 50, 70) + 1) * 127.5
     assert np.abs(bytes_ - floats).max() < 1.1
@@ -95,7 +96,7 @@ def test_equal_generators_treat_a_pair_alike():
     for mode in ("resize_and_crop", "zoom_and_crop", "scale_shortside_and_crop"):
         one = transform(image, parse_steps(mode), 40, 32, 2.0, True, random.Random(5))
         two = transform(255 - image, parse_steps(mode), 40, 32, 2.0, True, random.Random(5))
-        assert np.abs(255 - one.astype(int) - two).max() <= 2   # the crop and flip of one are those of the other
+        assert np.abs(255 - one.astype(int) - two).max() <= 2  # the crop and flip of one are those of the other
 
 
 def test_the_global_generators_are_left_alone():
@@ -104,13 +105,16 @@ def test_the_global_generators_are_left_alone():
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
-@pytest.mark.parametrize(("preprocess", "message"), (
-    ("resize_and_crpo", "no step 'crpo'; did you mean crop"),
-    ("resize_and_scale_width", "resize and scale_width contradict"),
-    ("none_and_crop", "none and crop contradict"),
-    ("zoom_and_patch", "patch needs --dataset_mode singleimage"),
-    ("", "no step ''"),
-))
+@pytest.mark.parametrize(
+    ("preprocess", "message"),
+    (
+        ("resize_and_crpo", "no step 'crpo'; did you mean crop"),
+        ("resize_and_scale_width", "resize and scale_width contradict"),
+        ("none_and_crop", "none and crop contradict"),
+        ("zoom_and_patch", "patch needs --dataset_mode singleimage"),
+        ("", "no step ''"),
+    ),
+)
 def test_unknown_words_are_refused(preprocess, message):
     with pytest.raises(UserError, match=message):
         parse_steps(preprocess)

@@ -17,8 +17,8 @@ def test_an_epoch_is_as_long_as_the_larger_side(tmp_path):
     assert set(items[0]) == {"A", "B", "A_paths", "B_paths"}
     assert items[0]["A"].shape == (3, 16, 16) and -1 <= items[0]["A"].min() < items[0]["A"].max() <= 1
     drawn = [i["B_paths"] for i in items]
-    assert 1 < len(set(drawn)) and drawn != sorted(drawn)       # random
-    assert drawn == [data[i]["B_paths"] for i in range(7)]      # but the same when asked again
+    assert len(set(drawn)) > 1 and drawn != sorted(drawn)  # random
+    assert drawn == [data[i]["B_paths"] for i in range(7)]  # but the same when asked again
     data.epoch = 2
     assert drawn != [data[i]["B_paths"] for i in range(7)]
 
@@ -49,25 +49,32 @@ def test_a_test_falls_back_to_the_validation_images(tmp_path):
     assert set(dataset("unaligned", "--dataroot", tmp_path, train=False)[0]) == {"B", "B_paths"}
 
 
-@pytest.mark.parametrize(("files", "message"), (
-    (["trainA/x.png"], r"no images in trainB; trainA and trainB must hold images, but found trainA/ \(1 image\)"),
-    (["trainA/x.png", "trainB/notes.txt"], r"no images in trainB; .* trainB/ \(no images\)"),
-    (["photos/x.png"], r"no images in trainA and trainB; .* found photos/ \(1 image\)"),
-    (["train/x.png"], r"--dataset_mode aligned"),
-    ([], r"but it is empty"),
-))
+@pytest.mark.parametrize(
+    ("files", "message"),
+    (
+        (["trainA/x.png"], r"no images in trainB; trainA and trainB must hold images, but found trainA/ \(1 image\)"),
+        (["trainA/x.png", "trainB/notes.txt"], r"no images in trainB; .* trainB/ \(no images\)"),
+        (["photos/x.png"], r"no images in trainA and trainB; .* found photos/ \(1 image\)"),
+        (["train/x.png"], r"--dataset_mode aligned"),
+        ([], r"but it is empty"),
+    ),
+)
 def test_missing_folders_are_explained(tmp_path, files, message):
     for name in files:
-        images(tmp_path, name) if name.endswith("png") else (tmp_path / name).parent.mkdir() or (tmp_path / name).touch()
+        if name.endswith("png"):
+            images(tmp_path, name)
+        else:
+            (tmp_path / name).parent.mkdir()
+            (tmp_path / name).touch()
     with pytest.raises(UserError, match=message):
         dataset("unaligned", "--dataroot", tmp_path)
 
 
 def test_a_missing_root_is_explained(tmp_path):
-    with pytest.raises(UserError, match="--dataroot .*nowhere: no such folder"):
+    with pytest.raises(UserError, match=r"--dataroot .*nowhere: no such folder"):
         dataset("unaligned", "--dataroot", tmp_path / "nowhere")
     with pytest.raises(UserError, match="give the folder of the data with --dataroot"):
         dataset("unaligned")
     images(tmp_path / "photos", "x.png")
-    with pytest.raises(UserError, match="testA or testB must hold images.*--dataset_mode single"):
+    with pytest.raises(UserError, match=r"testA or testB must hold images.*--dataset_mode single"):
         dataset("unaligned", "--dataroot", tmp_path, train=False)

@@ -13,7 +13,7 @@ from options import UserError
 from util.fonts import CHARSETS, Face, Geometry, character_name, charset, split
 
 DEBIAN = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
-BOX, BAR = (100, 0, 900, 800), (300, -200, 500, 900)            # x0, y0, x1, y1 in units; 1000 to the em
+BOX, BAR = (100, 0, 900, 800), (300, -200, 500, 900)  # x0, y0, x1, y1 in units; 1000 to the em
 
 
 def rectangle(pen, x0, y0, x1, y1):
@@ -98,7 +98,7 @@ def test_the_affine_is_invertible_and_is_what_is_drawn(tmp_path):
     x1, y0 = geometry.forward(BAR[2], BAR[3], 1.0, 1000)
     assert (columns.min(), columns.max() + 1) == pytest.approx((x0, x1), abs=0.75)
     assert (rows.min(), rows.max() + 1) == pytest.approx((y0, y1), abs=0.75)
-    assert drawn.sum() / 255 == pytest.approx((x1 - x0) * (y1 - y0), rel=0.03)   # grey levels keep the area
+    assert drawn.sum() / 255 == pytest.approx((x1 - x0) * (y1 - y0), rel=0.03)  # grey levels keep the area
     for point in ((0, 0), (123, -45), (1000, 880)):
         for advance in (1.0, 0.37):
             assert geometry.inverse(*geometry.forward(*point, advance, 1000), advance, 1000) == pytest.approx(point)
@@ -107,14 +107,14 @@ def test_the_affine_is_invertible_and_is_what_is_drawn(tmp_path):
 def test_geometry_is_that_of_the_formula():
     geometry = Geometry(100, 0.8, 0.1)
     assert geometry.origin(1.0) == pytest.approx((100 / 2 * (1 - 0.8), 100 / 2 * (1 + 0.8) - 0.1 * 100 * 0.8))
-    assert geometry.origin(0.5) == pytest.approx(((100 - 80 * 0.5) / 2, 82))     # the advance box is in the middle
+    assert geometry.origin(0.5) == pytest.approx(((100 - 80 * 0.5) / 2, 82))  # the advance box is in the middle
 
 
 def test_one_geometry_for_every_glyph_of_a_font():
     face, geometry = Face("DejaVuSans"), Geometry(64)
     ink = {c: np.nonzero((face.draw(ord(c), geometry) < 128).any(axis=1))[0] for c in "Hxp.l_"}
     assert ink["H"].max() == ink["x"].max() == ink["."].max() == ink["l"].max()  # one baseline
-    assert ink["p"].max() > ink["H"].max() and ink["x"].min() > ink["H"].min()   # nothing is fitted to the canvas
+    assert ink["p"].max() > ink["H"].max() and ink["x"].min() > ink["H"].min()  # nothing is fitted to the canvas
     assert len(ink["."]) < 8
 
 
@@ -128,18 +128,28 @@ def test_glyphs_are_grey_and_centred():
 
 def test_ink_outside_the_canvas_is_noticed(tmp_path):
     face = Face(str(build(tmp_path / "x.ttf")))
-    assert not face.leaves_canvas(ord("A"), Geometry(64, 0.8, 0.12))             # 900 above, 200 below: 0.88 of 64 + slack
+    assert not face.leaves_canvas(ord("A"), Geometry(64, 0.8, 0.12))
     assert face.leaves_canvas(ord("A"), Geometry(64, 0.8, 0.4))
     assert face.leaves_canvas(ord("A"), Geometry(64, 1.0, 0.12))
-    for scale in (0.8, 1.0, 1.2):                       # agrees with what is drawn
+    for scale in (0.8, 1.0, 1.2):  # agrees with what is drawn
         geometry = Geometry(64, scale, 0.12)
         drawn = face.draw(ord("A"), geometry)
         assert face.leaves_canvas(ord("A"), geometry) == bool((drawn[[0, -1]] < 128).any())
 
 
-@pytest.mark.parametrize(("name", "count"), (
-    ("ascii", 94), ("kana", 169), ("gb2312-1", 3755), ("gb2312", 6763), ("big5-1", 5401), ("jisx0208-1", 2965),
-    ("jisx0208", 6355), ("hangul", 2350)))
+@pytest.mark.parametrize(
+    ("name", "count"),
+    (
+        ("ascii", 94),
+        ("kana", 169),
+        ("gb2312-1", 3755),
+        ("gb2312", 6763),
+        ("big5-1", 5401),
+        ("jisx0208-1", 2965),
+        ("jisx0208", 6355),
+        ("hangul", 2350),
+    ),
+)
 def test_charsets_have_the_size_of_their_standard(name, count):
     codes = charset(name)
     assert len(codes) == count and codes == sorted(set(codes))
@@ -195,9 +205,16 @@ def test_the_split_is_disjoint_and_stable():
     assert split(codes, 1, 0.1) != (train, test)
     assert split(codes, 0, 0.0) == (codes, [])
     assert [len(half) for half in split([1, 2], 0, 0.01)] == [1, 1]
-    assert set(split(codes, 0, 0.3)[1]) > set(test)             # a larger test half holds the smaller one
+    assert set(split(codes, 0, 0.3)[1]) > set(test)  # a larger test half holds the smaller one
 
 
 def test_names_are_fit_for_files():
     assert [character_name(ord(c)) for c in "A字/.\u0301 \U00020000"] == [
-        "U+0041_A", "U+5B57_字", "U+002F", "U+002E", "U+0301", "U+0020", "U+20000_\U00020000"]
+        "U+0041_A",
+        "U+5B57_字",
+        "U+002F",
+        "U+002E",
+        "U+0301",
+        "U+0020",
+        "U+20000_\U00020000",
+    ]

@@ -29,7 +29,8 @@ def png16(path: Path, array: np.ndarray) -> Path:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     return path
 
 
@@ -47,7 +48,7 @@ def test_eight_bits_are_exact(tmp_path):
 
 def test_luma_and_replication(tmp_path):
     grey = read_pixels(write(tmp_path / "x.png", RGB), 1)
-    assert grey[..., 0].tolist() == [[76, 150, 29], [18, 128, 255]]              # .299 R + .587 G + .114 B
+    assert grey[..., 0].tolist() == [[76, 150, 29], [18, 128, 255]]  # .299 R + .587 G + .114 B
     back = read_pixels(write(tmp_path / "y.png", RGB[..., 0]), 3)
     assert (back == RGB[..., :1]).all() and back.shape == (2, 3, 3)
 
@@ -103,7 +104,7 @@ def test_palettes_and_bits(tmp_path):
 
 
 def test_cmyk_is_converted(tmp_path):
-    cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))                          # red, in ink
+    cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # red, in ink
     cmyk.save(tmp_path / "x.jpg", quality=100)
     red, green, blue = read_pixels(tmp_path / "x.jpg", 3)[8, 8].astype(int)
     assert red > 250 and green < 5 and blue < 5
@@ -168,18 +169,31 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
 
 def test_damaged_files_are_named(tmp_path):
     good = write(tmp_path / "good.jpg", np.zeros((64, 64, 3), np.uint8)).read_bytes()
-    deep = png16(tmp_path / "deep.png", np.random.default_rng(0).integers(0, 65536, (9, 9, 3), dtype=np.uint16)).read_bytes()
+    noise = np.random.default_rng(0).integers(0, 65536, (9, 9, 3), dtype=np.uint16)
+    deep = png16(tmp_path / "deep.png", noise).read_bytes()
     tifffile.imwrite(tmp_path / "good.tif", np.zeros((9, 9, 5), np.uint8), planarconfig="contig")
-    bad = {"cut.jpg": good[: len(good) // 2], "empty.png": b"", "page.jpg": b"<html></html>", "deep_cut.png": deep[:300],
-           "cut.tif": (tmp_path / "good.tif").read_bytes()[:-300], "head.tif": b"II*\0", "pickle.npy": b"\x80\x04N.",
-           "drawing.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "tiny.png": b"\x89PNG"}
+    bad = {
+        "cut.jpg": good[: len(good) // 2],
+        "empty.png": b"",
+        "page.jpg": b"<html></html>",
+        "deep_cut.png": deep[:300],
+        "cut.tif": (tmp_path / "good.tif").read_bytes()[:-300],
+        "head.tif": b"II*\0",
+        "pickle.npy": b"\x80\x04N.",
+        "drawing.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "tiny.png": b"\x89PNG",
+    }
     for name, data in bad.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(UserError, match=f"{name}: cannot be read"):
             read_pixels(tmp_path / name, 3)
-    os.symlink(tmp_path / "nowhere", tmp_path / "dangling.png")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.png")
-    for name, what in (("dangling.png", "a link to nothing"), ("pipe.png", "not a file"), ("absent.png", "no such file")):
+    for name, what in {
+        "dangling.png": "a link to nothing",
+        "pipe.png": "not a file",
+        "absent.png": "no such file",
+    }.items():
         with pytest.raises(UserError, match=f"{name}: {what}"):
             read_pixels(tmp_path / name, 3)
 
@@ -193,13 +207,25 @@ def test_arrays_with_python_objects_are_not_loaded(tmp_path):
 def test_the_first_frame_of_an_animation(tmp_path):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "x.webp", save_all=True, append_images=frames[1:], lossless=True)
-    assert read_pixels(tmp_path / "x.webp", 3)[0, 0].tolist() == [254, 0, 0] or \
-        read_pixels(tmp_path / "x.webp", 3)[0, 0].tolist() == [255, 0, 0]
+    assert read_pixels(tmp_path / "x.webp", 3)[0, 0].tolist() == [254, 0, 0] or read_pixels(tmp_path / "x.webp", 3)[
+        0, 0
+    ].tolist() == [255, 0, 0]
 
 
 def test_listing_is_sorted_and_complete(tmp_path):
-    names = ["b.PNG", "a/z.Jpg", "a/y/x.tiff", "a.png", "B.webp", "c d#?%'.npy", "字.ppm", "ä.bmp", "z" * 250 + ".png",
-             "new\nline.png", "<script>.png"]
+    names = [
+        "b.PNG",
+        "a/z.Jpg",
+        "a/y/x.tiff",
+        "a.png",
+        "B.webp",
+        "c d#?%'.npy",
+        "字.ppm",
+        "ä.bmp",
+        "z" * 250 + ".png",
+        "new\nline.png",
+        "<script>.png",
+    ]
     for name in [*names, "notes.txt", ".hidden.png", ".cache/x.png", "png", "a/._x.png"]:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
@@ -215,10 +241,10 @@ def test_links_are_followed_but_not_round_in_circles(tmp_path):
     elsewhere.mkdir()
     root.mkdir()
     (elsewhere / "x.png").touch()
-    os.symlink(elsewhere, root / "link")
-    os.symlink(root, root / "loop")
-    os.symlink(elsewhere / "x.png", root / "file.png")
-    os.symlink(tmp_path / "nowhere", root / "dangling.png")
+    (root / "link").symlink_to(elsewhere)
+    (root / "loop").symlink_to(root)
+    (root / "file.png").symlink_to(elsewhere / "x.png")
+    (root / "dangling.png").symlink_to(tmp_path / "nowhere")
     assert [p.relative_to(root).as_posix() for p in list_images(root)] == ["dangling.png", "file.png", "link/x.png"]
 
 
