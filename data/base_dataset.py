@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -37,6 +38,8 @@ class BaseDataset(Dataset):
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
+    paired = False                      # whether, outside training, B of an item is what A should become
+
     def __init__(self, opt: Any):
         self.opt = opt
         self.epoch = 1                  # 1-based number of the epoch being read; the loader sets it
@@ -50,3 +53,6 @@ class BaseDataset(Dataset):
     def random(self, index: int) -> random.Random:
         """The random numbers item ``index`` may draw this epoch, the same in every worker and after a resume."""
         return random.Random(derive(self.opt.seed, "item", self.epoch, index))
+
+    def save_files(self, folder: Path) -> None:
+        """Keep with the run what a test must know of the training data; ``folder`` is <checkpoints_dir>/<name>."""
