@@ -2,12 +2,18 @@
 
 from .heads import PatchSampler, channels_at
 from .layers import InstanceNorm, init_weights
+from .mapping import Mapping
 from .patchgan import basic, n_layers, pixel
 from .registry import define, list_networks, register_D, register_F, register_G
 from .resnet import resnet_4blocks, resnet_6blocks, resnet_9blocks
-from .taps import TappedSequential
+from .stylegan2 import StyleGAN2Generator
+from .stylegan2_discriminator import StyleGAN2Discriminator
+from .taps import Tapped, TappedSequential
+from .unet import unet_128, unet_256
 
 __all__ = [
-    "InstanceNorm", "PatchSampler", "TappedSequential", "basic", "channels_at", "define", "init_weights", "list_networks",
-    "n_layers", "pixel", "register_D", "register_F", "register_G", "resnet_4blocks", "resnet_6blocks", "resnet_9blocks",
+    "InstanceNorm", "Mapping", "PatchSampler", "StyleGAN2Discriminator", "StyleGAN2Generator", "Tapped",
+    "TappedSequential", "basic", "channels_at", "define", "init_weights", "list_networks", "n_layers", "pixel",
+    "register_D", "register_F", "register_G", "resnet_4blocks", "resnet_6blocks", "resnet_9blocks", "unet_128",
+    "unet_256",
 ]

@@ -1,6 +1,6 @@
 """Generators that can be listened to: the contract of every network that PatchNCE compares patches of."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from torch import nn
@@ -8,8 +8,8 @@ from torch import nn
 Tap = int | str
 
 
-class TappedSequential(nn.Module):
-    """A generator that is one flat ``nn.Sequential`` called ``model``.
+class Tapped(nn.Module):
+    """A generator whose features can be had along with, or instead of, its image.
 
     ======================================  ====================================================
     ``G(x)``                                image (B, out, H, W)
@@ -17,27 +17,16 @@ class TappedSequential(nn.Module):
     ``G(x, taps, encode_only=True)``        the features alone; the pass stops at the last tap
     ======================================  ====================================================
 
-    A tap is a name from ``tap_names`` or, as in the published code, the index of a layer of ``model``; its
-    feature is what that layer puts out, (B, C_l, H_l, W_l).
+    A tap is a name from ``tap_names`` or an integer below ``tap_count``; its feature is what that layer puts out,
+    (B, C_l, H_l, W_l). What the integers count is the family's: the published ones mean what they meant.
     """
 
-    model: nn.Sequential
     tap_names: dict[str, int]
     stride = 1                  # height and width of the input must be multiples of this
 
-    def forward(self, x: torch.Tensor, taps: Sequence[Tap] | None = None, encode_only: bool = False):
-        if taps is None:
-            return self.model(x)
-        wanted = [self.tap_index(tap) for tap in taps]
-        features: dict[int, torch.Tensor] = {}
-        for index, layer in enumerate(self.model):
-            if encode_only and index > max(wanted):
-                break
-            x = layer(x)
-            if index in wanted:
-                features[index] = x
-        listed = [features[index] for index in wanted]
-        return listed if encode_only else (x, listed)
+    @property
+    def tap_count(self) -> int:
+        return max(self.tap_names.values()) + 1
 
     def tap_index(self, tap: Tap) -> int:
         """The layer a tap means.
@@ -47,12 +36,42 @@ class TappedSequential(nn.Module):
         """
         if str(tap) in self.tap_names:
             return self.tap_names[str(tap)]
-        if str(tap).isdecimal() and int(tap) < len(self.model):
+        if str(tap).isdecimal() and int(tap) < self.tap_count:
             return int(tap)
-        raise ValueError(f"no layer {tap!r}; choose from {', '.join(self.tap_names)}, or 0 to {len(self.model) - 1}")
+        raise ValueError(f"no layer {tap!r}; choose from {', '.join(self.tap_names)}, or 0 to {self.tap_count - 1}")
 
     @property
     def per_image(self) -> bool:
         """Whether an image's features depend on that image alone and on no draw, so that they can be used again."""
         return not any(isinstance(m, nn.modules.batchnorm._BatchNorm) or (isinstance(m, nn.Dropout) and m.p > 0)
                        for m in self.modules())
+
+
+class TappedSequential(Tapped):
+    """A generator that is one flat ``nn.Sequential`` called ``model``; an integer tap is the index of a layer of it."""
+
+    model: nn.Sequential
+
+    @property
+    def tap_count(self) -> int:
+        return len(self.model)
+
+    def forward(self, x: torch.Tensor, taps: Sequence[Tap] | None = None, encode_only: bool = False):
+        if taps is None:
+            return self.model(x)
+        wanted = [self.tap_index(tap) for tap in taps]
+        x, features = run(self.model, x, wanted, encode_only)
+        listed = [features[index] for index in wanted]
+        return listed if encode_only else (x, listed)
+
+
+def run(layers: Iterable[nn.Module], x: torch.Tensor, wanted: Collection[int], encode_only: bool):
+    """x through the layers, as far as the last wanted one if ``encode_only``; and {index: output} of the wanted."""
+    features: dict[int, torch.Tensor] = {}
+    for index, layer in enumerate(layers):
+        if encode_only and index > max(wanted):
+            break
+        x = layer(x)
+        if index in wanted:
+            features[index] = x
+    return x, features
