@@ -113,7 +113,7 @@ class ResultsPage:
 
     def _row(self, name: str, images: Mapping[str, str | Path]) -> str:
         figures = tags.div(cls="figures")
-        figures["style"] = f"grid-template-columns: repeat({max(1, len(self.columns))}, minmax(104px, {self.width}px))"
+        figures["style"] = f"grid-template-columns: repeat({max(1, len(self.columns))}, minmax(84px, {self.width}px))"
         for column in self.columns:
             if column in images:
                 path = Path(images[column])

@@ -176,7 +176,7 @@ class TrainingPage:
         there = [v for v, file in files.items() if (self.folder / "images" / file).is_file()]
         if epoch not in self._rendered or self._rendered[epoch][0] != there:
             figures = tags.div(cls="figures")
-            figures["style"] = f"grid-template-columns: repeat({max(1, len(there))}, minmax(104px, {self.width}px))"
+            figures["style"] = f"grid-template-columns: repeat({max(1, len(there))}, minmax(84px, {self.width}px))"
             for v in there:
                 figures.add(picture(f"images/{files[v]}", v, self.width, png_size(self.folder / "images" / files[v])))
             text = tags.article(tags.h3(f"epoch {epoch}"), figures, cls="row", id=f"epoch{epoch}").render(pretty=False)
@@ -218,9 +218,11 @@ def _controls() -> tags.div:
 
 
 def _options(options: Mapping[str, tuple[Any, bool]]) -> tags.details:
-    body = tags.tbody()
+    items = tags.ul(cls="options")
     for name, (value, changed) in sorted(options.items()):
-        body.add(tags.tr(tags.th(visible(name)), tags.td(visible(str(value))), cls="changed" if changed else "usual"))
+        words = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        shown = tags.b(visible(words)) if changed else tags.span(visible(words))
+        items.add(tags.li(tags.span(visible(name), cls="soft"), " ", shown))
     count = sum(c for _, c in options.values())
     return tags.details(tags.summary(f"Options ({count} of {len(options)} differ from the default)"),
-                        tags.div(tags.table(body), cls="scroll"), id="options", cls="card")
+                        items, id="options", cls="card")

@@ -28,16 +28,17 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8097, help="port to listen on (default: 8097)")
     parser.add_argument("--env_path", type=Path, default=Path.home() / ".visdom",
                         help="where environments are kept (default: ~/.visdom)")
+    parser.add_argument("--offline", action="store_true", help="do not try to download the scripts of its page")
     words = parser.parse_args()
     try:
-        serve(words.port, words.env_path)
+        serve(words.port, words.env_path, words.offline)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.code
     return 0
 
 
-def serve(port: int, env_path: Path) -> None:
+def serve(port: int, env_path: Path, offline: bool = False) -> None:
     """Serve until interrupted, then write every environment that was used.
 
     Raises:
@@ -50,7 +51,7 @@ def serve(port: int, env_path: Path) -> None:
     except ImportError as error:
         raise UserError("visdom is not installed: uv pip install visdom (docs/install.md names its pins)") from error
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
-    missing = _scripts()
+    missing = _scripts(offline)
     visdom_app.tornado_settings["autoreload"] = False   # visdom turns debug on, and that would restart it at every edit
     try:
         env_path.mkdir(parents=True, exist_ok=True)
@@ -72,15 +73,15 @@ def serve(port: int, env_path: Path) -> None:
     serialize_env(application.state, used, env_path=str(env_path))
 
 
-def _scripts() -> list[str]:
+def _scripts(offline: bool) -> list[str]:
     """Have visdom download the scripts of its page if there is a network; returns those still missing."""
     from visdom.server.build import download_scripts
     from visdom.utils.shared_utils import get_visdom_path
 
     folder = Path(get_visdom_path("static")) / "js"
     lacking = [name for name in SCRIPTS if not (folder / name).is_file()]
-    if not lacking:
-        return []
+    if not lacking or offline:
+        return lacking
     before = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(10)                    # its requests have none of their own

@@ -37,6 +37,7 @@
   footer.append(button("\u2190", "previous column", () => across(-1)), button("\u2191", "row above", () => down(-1)), caption,
     button("\u2193", "row below", () => down(1)), button("\u2192", "next column", () => across(1)),
     button("\u00d7", "close", () => dialog.close()));
+  dialog.tabIndex = -1;
   dialog.append(image, footer);
   document.body.append(dialog);
   image.addEventListener("click", () => dialog.close());
@@ -51,6 +52,7 @@
     row = rows().indexOf(anchor.closest(".figures"));
     show(anchor.closest("figure"));
     dialog.showModal();
+    dialog.focus();
   });
   addEventListener("beforeprint", () => document.querySelectorAll("img").forEach(i => { i.loading = "eager"; }));
   document.documentElement.dataset.viewer = "ready";
