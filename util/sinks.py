@@ -74,7 +74,8 @@ class WandB:
                                    config=dict(options), save_code=False,
                                    settings=wandb.Settings(disable_code=True, disable_git=True))
         except Exception as error:
-            raise UserError(f"--use_wandb: {error}; WANDB_MODE=offline logs without a network or an account") from error
+            said = str(error).rstrip(".")
+            raise UserError(f"--use_wandb: {said}; WANDB_MODE=offline logs without a network or an account") from error
 
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         self._run.log({"epoch": position, **losses}, step=step)

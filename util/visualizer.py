@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -71,8 +72,8 @@ class Visualizer:
                 self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize)
                 self._write_page("running")
         if sys.stderr is not None and sys.stderr.isatty():
-            self._bar = tqdm(total=total_items, initial=done_items, unit="img", smoothing=0.05, dynamic_ncols=True,
-                             leave=False)
+            self._bar = tqdm(total=total_items, initial=done_items, unit="img", smoothing=0.05, leave=False,
+                             **_size_of_terminal())
 
     def print_current_losses(self, epoch: int, iters: int, losses: Mapping[str, float], seconds: float,
                              data_seconds: float) -> None:
@@ -279,6 +280,14 @@ def _record(line: str) -> tuple[int, int, dict[str, float | None]] | None:
 def _with_defaults(opt: TrainOptions) -> dict[str, tuple[Any, bool]]:
     flags = flags_of(type(opt))
     return {name: (getattr(opt, name), getattr(opt, name) != flag.default) for name, flag in flags.items()}
+
+
+def _size_of_terminal() -> dict[str, Any]:
+    """tqdm's words for it. On a terminal that does not know its size (some containers) it would draw nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        if os.get_terminal_size(sys.stderr.fileno()).columns:
+            return {"dynamic_ncols": True}
+    return {"ncols": 80, "nrows": 24}
 
 
 def _duration(seconds: float) -> str:

@@ -17,7 +17,9 @@ import pytest
 import requests
 from PIL import Image
 
+from options import UserError
 from util import visdom_sink
+from util.visdom_server import serve
 from util.visdom_sink import SHELF, VisdomSink
 
 ROOT = Path(__file__).parents[2]
@@ -293,9 +295,8 @@ def test_real_server_listens_on_loopback_only(real_server):
 
 
 def test_second_server_on_a_port_says_so(real_server):
-    done = run(*words_of_server(*real_server[:2]))
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: cannot serve port") and len(done.stderr.splitlines()) == 1
+    with pytest.raises(UserError, match=f"cannot serve port {real_server[0]}"):
+        serve(real_server[0], real_server[1], offline=True)
 
 
 def test_interrupted_server_keeps_its_windows(real_server):
