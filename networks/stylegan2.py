@@ -8,7 +8,6 @@ Karras et al. Analyzing and Improving the Image Quality of StyleGAN. CVPR 2020. 
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import log2, sqrt
 from typing import Any
 
@@ -28,11 +27,14 @@ class Blur(nn.Module):
 
     def __init__(self, pad: int, gain: float = 1.0, stride: int = 1):
         super().__init__()
-        self.pad, self.stride = pad, stride
+        self.pad, self.gain, self.stride = pad, gain, stride
         self.register_buffer("kernel", gain * binomial(4))                      # published files hold it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         C = x.shape[1]
+        if x.dtype in (torch.bfloat16, torch.float16):      # [1, 3, 3, 1] is [1, 1] thrice; depthwise bf16 is slow
+            x = F.avg_pool2d(F.avg_pool2d(F.pad(x, (self.pad,) * 4), 2, stride=1), 2, stride=1)
+            return self.gain * F.avg_pool2d(x, 2, stride=self.stride)
         kernel = self.kernel.to(x.dtype).expand(C, 1, 4, 4)
         return F.conv2d(x, kernel, stride=self.stride, padding=self.pad, groups=C)
 
@@ -196,7 +198,7 @@ class StyleGAN2Generator(Tapped):
         super().__init__()
         sizes = [start_size(size) / 2**i for i in range(num_downsampling + 1)]
         channels = [width(s, ngf / 32, cap=512) for s in sizes]
-        stages = list(pairwise(channels))
+        stages = [(channels[i], channels[i + 1]) for i in range(num_downsampling)]
         inside = channels[-1]
         self.encoder = Convs(nn.Identity(), conv_layer(input_nc, channels[0], 1),
                              *(ResBlock(c, deeper, down=True) for c, deeper in stages),

@@ -22,11 +22,11 @@ class SkipBlock(nn.Module):
         super().__init__()
         self.outermost, bias = ends is not None, norm == "instance"
         input_nc, output_nc = ends or (outer, outer)
-        # Not in place, unlike the published one: what it would overwrite can be a tap.
+        # Unlike the published ones, activations are not in place where they would overwrite what can be a tap.
         down: list[nn.Module] = [] if ends else [nn.LeakyReLU(0.2)]
         down += [nn.Conv2d(input_nc, inner, 4, 2, 1, bias=bias)]
         down += [norm_layer(norm, inner)] if inside and not ends else []
-        up: list[nn.Module] = [nn.ReLU(True)]
+        up: list[nn.Module] = [nn.ReLU(inplace=inside is not None)]
         up += [nn.ConvTranspose2d(2 * inner if inside else inner, output_nc, 4, 2, 1, bias=bias or self.outermost)]
         up += [nn.Tanh()] if ends else [norm_layer(norm, outer)]
         up += [nn.Dropout(0.5)] if use_dropout else []
