@@ -5,6 +5,7 @@ import json
 import os
 import re
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,6 +166,26 @@ def test_page_can_be_read_while_it_is_written(tmp_path):
         stop.set()
         writer.join()
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_write_that_fails_half_way_leaves_the_old_page(tmp_path, monkeypatch):
+    page = make(tmp_path)
+    page.write(curves(), Status())
+    before, real = (tmp_path / "index.html").read_text(), Path.open
+
+    def fails(path, mode="r", *args, **kwargs):
+        file = real(path, mode, *args, **kwargs)
+        if "w" in mode:
+            file.write("<!DOCTYPE")
+            file.close()
+            raise OSError(28, "No space left on device")
+        return file
+
+    monkeypatch.setattr(Path, "open", fails)
+    with pytest.raises(OSError, match="No space"):
+        page.write(curves(300), Status())
+    monkeypatch.undo()
+    assert (tmp_path / "index.html").read_text() == before and not list(tmp_path.glob("*.tmp"))
 
 
 def test_only_a_live_page_reloads_itself(tmp_path):

@@ -249,6 +249,33 @@ def words_of_server(port, folder):
     return "-m", "util.visdom_server", "--port", str(port), "--env_path", str(folder), "--offline"
 
 
+@pytest.mark.parametrize("how", ["hangs", "500", "other"])
+def test_server_that_breaks_later_costs_one_warning(how, monkeypatch, capsys):
+    monkeypatch.setattr(visdom_sink, "TIMEOUT", (0.3, 0.3))
+    bad = threading.Event()
+
+    class Later(Recorder):
+        def reply(self, text):
+            broken = bad.is_set() and self.command == "POST" and self.path.strip("/") in ("events", "update")
+            if broken and how == "hangs":
+                time.sleep(2)
+            self.server.status = 500 if broken and how == "500" else 200
+            super().reply("<p>hello</p>" if broken and how == "other" else text)
+
+    with http_server(Later) as server:
+        sink = VisdomSink("127.0.0.1", server.server_port, "main", "run", retry=0.05)
+        sink.losses(1, 1.0, {"G": 1.0})
+        wait_for(lambda: lines_of(server.said) and not sink._points)
+        bad.set()
+        sink.losses(2, 2.0, {"G": 2.0})
+        wait_for(lambda: sink._warned and len(lines_of(server.said)) > 3)
+        bad.clear()
+        wait_for(lambda: sink._client is not None and not sink._points)
+        sink.close(patience=10)
+    assert lines_of(server.said)[-1][1]["data"][0]["y"] == [2.0]
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 @pytest.fixture(scope="module")
 def real_server(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("visdom"), free_port()
