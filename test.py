@@ -8,7 +8,7 @@ from pathlib import Path
 from data import DATASETS, Loader
 from models import MODELS
 from options import TestOptions, UserError
-from options.parsing import parse, table
+from options.parsing import parse
 from util import checkpoint
 from util.cli import run
 from util.config import read_config, save_options, saved_options
@@ -26,7 +26,9 @@ def main(argv=None):
     dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
     loader = Loader(dataset, opt, engine.place)
     if opt.metrics and not dataset.paired:
-        raise UserError(f"--metrics {','.join(opt.metrics)}: --dataset_mode {opt.dataset_mode} has no true targets to compare with")
+        raise UserError(
+            f"--metrics {','.join(opt.metrics)}: --dataset_mode {opt.dataset_mode} has no true targets to compare with"
+        )
     metrics = [METRICS.find(name, opt.plugin_dir) for name in opt.metrics]
     outcome, copied = [metric() for metric in metrics], [metric() for metric in metrics]
     model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
@@ -44,12 +46,14 @@ def main(argv=None):
         with engine.inference():
             model.test()
         visuals = model.get_current_visuals()
-        if page is None:                                # the first batch went through: only now is anything written
+        if page is None:  # the first batch went through: only now is anything written
             made = [v for v in visuals if not v.startswith("real")]
             if not made:
-                raise UserError(f"--model {opt.model} makes nothing from {', '.join(visuals)}: the side it translates is "
-                                f"missing in {opt.dataroot}; --direction BtoA swaps the sides")
-            shutil.rmtree(folder / "images", ignore_errors=True)        # of an earlier test of this checkpoint
+                raise UserError(
+                    f"--model {opt.model} makes nothing from {', '.join(visuals)}: the side it translates is "
+                    f"missing in {opt.dataroot}; --direction BtoA swaps the sides"
+                )
+            shutil.rmtree(folder / "images", ignore_errors=True)  # of an earlier test of this checkpoint
             folder.mkdir(parents=True, exist_ok=True)
             save_options(opt, folder, opt.phase)
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {which}"
@@ -78,7 +82,9 @@ def main(argv=None):
         (folder / "metrics.json").write_text(json.dumps(scores, indent=1))
         page.add_summary({f"{name} ({key})": value for name, entry in scores.items() for key, value in entry.items()})
         for name, entry in scores.items():
-            print(f"{name}: {entry['value']:.4f}; the source, copied: {entry['of the source, copied']:.4f}; {count} pairs")
+            print(
+                f"{name}: {entry['value']:.4f}; the source, copied: {entry['of the source, copied']:.4f}; {count} pairs"
+            )
     page.save()
     print(f"{countdown.done} rows: {folder / 'index.html'}")
     return 0

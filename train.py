@@ -25,7 +25,7 @@ def main(argv=None):
     model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
-    with contextlib.ExitStack() as stack:               # until here nothing was written
+    with contextlib.ExitStack() as stack:  # until here nothing was written
         if engine.is_main:
             stack.enter_context(RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite))
         distributed.barrier()
@@ -39,9 +39,16 @@ def main(argv=None):
             save_options(opt, folder, "train")
             dataset.save_files(folder)
         items = len(loader) * opt.batch_size * engine.world
-        visualizer = stack.enter_context(Visualizer(
-            opt, folder if engine.is_main else None, items_per_epoch=items,
-            total_items=items * (opt.total_epochs - opt.epoch_count + 1), done_items=progress.images, done_step=progress.step))
+        visualizer = stack.enter_context(
+            Visualizer(
+                opt,
+                folder if engine.is_main else None,
+                items_per_epoch=items,
+                total_items=items * (opt.total_epochs - opt.epoch_count + 1),
+                done_items=progress.images,
+                done_step=progress.step,
+            )
+        )
         engine.catch_signals()
 
         stopwatch, counted = Stopwatch(), progress.images
@@ -56,18 +63,21 @@ def main(argv=None):
                 if engine.due(opt.print_freq):
                     engine.check_finite(model)
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
-                    visualizer.print_current_losses(epoch, progress.in_epoch * opt.batch_size * engine.world, losses, *times)
+                    visualizer.print_current_losses(
+                        epoch, progress.in_epoch * opt.batch_size * engine.world, losses, *times
+                    )
                     visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / len(loader), losses)
                     counted = progress.images
                 if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
                     visualizer.display_current_results(
-                        model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq))
+                        model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq)
+                    )
                 if engine.due(opt.save_latest_freq):
                     which = f"iter_{progress.images}" if opt.save_by_iter else "latest"
                     checkpoint.save(folder, which, model, engine)
                 if engine.should_stop():
                     checkpoint.save(folder, "latest", model, engine)
-                    print(f"stopped by signal {engine.signal} and saved at step {progress.step}; --continue_train goes on from here")
+                    print(f"signal {engine.signal}: saved at step {progress.step}; --continue_train goes on from here")
                     return STOPPED
             engine.end_epoch(model)
             visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)

@@ -38,11 +38,11 @@ class BaseDataset(Dataset):
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
-    paired = False                      # whether, outside training, B of an item is what A should become
+    paired = False  # whether, outside training, B of an item is what A should become
 
     def __init__(self, opt: Any):
         self.opt = opt
-        self.epoch = 1                  # 1-based number of the epoch being read; the loader sets it
+        self.epoch = 1  # 1-based number of the epoch being read; the loader sets it
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must write __len__()")

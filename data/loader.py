@@ -26,21 +26,36 @@ class Loader:
         UserError: no items, or fewer than one step takes.
     """
 
-    def __init__(self, dataset: BaseDataset, opt: Any, place: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
-                 rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        opt: Any,
+        place: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+        rank: int = 0,
+        world: int = 1,
+    ):
         self.dataset, self.opt, self.place, self.rank, self.world = dataset, opt, place, rank, world
         if len(dataset) == 0:
             raise UserError("the dataset has no items")
         if opt.is_train and len(self) == 0:
-            raise UserError(f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
-                            f"{world} process(es); use a smaller batch or more data")
+            raise UserError(
+                f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
+                f"{world} process(es); use a smaller batch or more data"
+            )
         self._keys: list[Any] = []
         workers = min(opt.num_threads, len(dataset))
         self._loader = DataLoader(
-            _Keyed(dataset), opt.batch_size if opt.is_train else None, sampler=_Keys(self._keys), num_workers=workers,
-            pin_memory=torch.cuda.is_available(), persistent_workers=workers > 0, worker_init_fn=_start_worker,
-            generator=torch.Generator(), collate_fn=_collate if opt.is_train else None,
-            prefetch_factor=4 if workers > 0 else None)
+            _Keyed(dataset),
+            opt.batch_size if opt.is_train else None,
+            sampler=_Keys(self._keys),
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0,
+            worker_init_fn=_start_worker,
+            generator=torch.Generator(),
+            collate_fn=_collate if opt.is_train else None,
+            prefetch_factor=4 if workers > 0 else None,
+        )
 
     def __len__(self) -> int:
         """Batches of an epoch, for each process."""
@@ -55,8 +70,9 @@ class Loader:
                 generator = torch.Generator().manual_seed(derive(self.opt.seed, "order", number))
                 order = torch.randperm(len(order), generator=generator).tolist()
             items = self.opt.batch_size * self.world
-            order = [i for b in range(start, len(self))
-                     for i in order[b * items:(b + 1) * items][self.rank::self.world]]
+            order = [
+                i for b in range(start, len(self)) for i in order[b * items : (b + 1) * items][self.rank :: self.world]
+            ]
         self._keys[:] = [(number, i) for i in order]
         for batch in self._loader if self.opt.is_train else self._neighbours():
             if isinstance(batch, UserError):
@@ -108,7 +124,7 @@ class _Keyed(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> Any:
         try:
             return self.read(*key)
-        except UserError as error:                      # a worker would wrap it in a traceback
+        except UserError as error:  # a worker would wrap it in a traceback
             return error
 
     def read(self, epoch: int, index: int) -> Any:
@@ -118,7 +134,7 @@ class _Keyed(Dataset):
                 return self.dataset[index]
             except SkipItem:
                 return None
-        for step in range(len(self.dataset)):           # an unreadable item is replaced by the next one
+        for step in range(len(self.dataset)):  # an unreadable item is replaced by the next one
             try:
                 return self.dataset[(index + step) % len(self.dataset)]
             except SkipItem:
@@ -137,9 +153,14 @@ def _collate(items: list[Any]) -> Any:
     try:
         return default_collate(items)
     except RuntimeError:
-        sizes = sorted({tuple(v.shape[1:]) for item in items for v in item.values() if isinstance(v, torch.Tensor) and v.ndim == 3})
-        raise UserError("a batch holds images of several sizes (" + ", ".join(f"{w}x{h}" for h, w in sizes[:4])
-                        + "); crop them with --preprocess resize_and_crop, or use --batch_size 1") from None
+        sizes = sorted(
+            {tuple(v.shape[1:]) for item in items for v in item.values() if isinstance(v, torch.Tensor) and v.ndim == 3}
+        )
+        raise UserError(
+            "a batch holds images of several sizes ("
+            + ", ".join(f"{w}x{h}" for h, w in sizes[:4])
+            + "); crop them with --preprocess resize_and_crop, or use --batch_size 1"
+        ) from None
 
 
 def _start_worker(worker: int) -> None:

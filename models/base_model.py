@@ -30,9 +30,9 @@ class BaseModel(nn.Module):
     class Options(BaseOptions):
         pass
 
-    visual_names: tuple[str, ...] = ()          # attributes that are images (B, C, H, W) in [-1, 1], in display order
-    visual_sides: Mapping[str, str] = {}        # the side, A or B, of the source image of each; A unless it says B
-    ema_names: tuple[str, ...] = ()             # networks whose weights are averaged, e.g. ("G",)
+    visual_names: tuple[str, ...] = ()  # attributes that are images (B, C, H, W) in [-1, 1], in display order
+    visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
+    ema_names: tuple[str, ...] = ()  # networks whose weights are averaged, e.g. ("G",)
 
     def __init__(self, opt: Any):
         super().__init__()
@@ -40,7 +40,7 @@ class BaseModel(nn.Module):
         self.engine: Any = None
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.losses: dict[str, torch.Tensor] = {}
-        self.image_paths: Mapping[str, list[str]] = {}      # side -> the source file of each image of the batch
+        self.image_paths: Mapping[str, list[str]] = {}  # side -> the source file of each image of the batch
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} must write set_input(batch)")
@@ -53,15 +53,18 @@ class BaseModel(nn.Module):
 
     # -- for subclasses --------------------------------------------------------------------------
 
-    def add_optimizer(self, name: str, *networks: nn.Module, lr: float | None = None,
-                      betas: tuple[float, float] | None = None) -> None:
-        """Let ``self.update(name, ...)`` train these networks; call it again to add a group with another lr or betas."""
+    def add_optimizer(
+        self, name: str, *networks: nn.Module, lr: float | None = None, betas: tuple[float, float] | None = None
+    ) -> None:
+        """Let ``self.update(name, ...)`` train these networks; a second call adds a group with its own lr and betas."""
         opt = self.opt
         params = [p for network in networks for p in network.parameters()]
-        if not params:                                      # a head that learns nothing
+        if not params:  # a head that learns nothing
             return
         lr = opt.lr if lr is None else lr
-        group = dict(params=params, lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), weight_decay=opt.weight_decay)
+        group = dict(
+            params=params, lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), weight_decay=opt.weight_decay
+        )
         if name in self.optimizers:
             self.optimizers[name].add_param_group(group)
         else:

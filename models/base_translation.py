@@ -18,20 +18,27 @@ class TranslationModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         section = "translation networks"
-        netG: str = option("resnet_9blocks", "generator", choices=networks.list_networks("G"))
-        netD: str = option("basic", "discriminator", choices=networks.list_networks("D"))
+        netG: str = option("resnet_9blocks", "architecture of the generator", choices=networks.list_networks("G"))
+        netD: str = option("basic", "architecture of the discriminator", choices=networks.list_networks("D"))
         ngf: int = option(64, "channels of the generator's first layer", least=1)
         ndf: int = option(64, "channels of the discriminator's first layer", least=1)
         n_layers_D: int = option(3, "layers of the discriminator n_layers", least=1)
         normG: Literal["instance", "batch", "none"] = option("instance", "normalisation in the generator")
         normD: Literal["instance", "batch", "none"] = option("instance", "normalisation in the discriminator")
-        init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = option("xavier", "how weights are drawn at the start")
+        init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = option(
+            "xavier", "how weights are drawn at the start"
+        )
         init_gain: float = option(0.02, "scale of the weights at the start", above=0)
         no_dropout: bool = option(True, "no dropout in the generator; --no_dropout false turns it on")
         no_antialias: bool = option(False, "strided convolutions instead of blur and subsampling")
         no_antialias_up: bool = option(False, "transposed convolutions instead of bilinear upsampling")
+        stylegan2_G_num_downsampling: int = option(
+            1, "halvings in the generators stylegan2 and smallstylegan2", least=0
+        )
         lambda_gp: float = option(10.0, "weight of the gradient penalty of --gan_mode wgangp", least=0)
 
+    real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
+    real_B: Any
     ema_names = ("G",)
     visual_sides = {"real_B": "B", "idt_B": "B", "fake_A": "B", "rec_B": "B"}
 
@@ -40,25 +47,45 @@ class TranslationModel(BaseModel):
         self.real_A, self.real_B = batch.get("A"), batch.get("B")
         self.image_paths = {side: list(batch[f"{side}_paths"]) for side in "AB" if f"{side}_paths" in batch}
 
+    @property
+    def size(self) -> int:
+        """Height and width that networks of a fixed size are made for, in pixels."""
+        return min(self.opt.crop_size, getattr(self.opt, "load_size", self.opt.crop_size))
+
     def build_G(self, input_nc: int, output_nc: int) -> Any:
         o = self.opt
-        network = networks.define("G", o.netG, input_nc=input_nc, output_nc=output_nc, ngf=o.ngf, norm=o.normG,
-                                  use_dropout=not o.no_dropout, no_antialias=o.no_antialias, no_antialias_up=o.no_antialias_up)
+        network = networks.define(
+            "G",
+            o.netG,
+            input_nc=input_nc,
+            output_nc=output_nc,
+            ngf=o.ngf,
+            norm=o.normG,
+            use_dropout=not o.no_dropout,
+            no_antialias=o.no_antialias,
+            no_antialias_up=o.no_antialias_up,
+            size=self.size,
+            num_downsampling=o.stylegan2_G_num_downsampling,
+        )
         return networks.init_weights(network, o.init_type, o.init_gain)
 
     def build_D(self, input_nc: int) -> nn.Module:
         o = self.opt
-        arguments = dict(input_nc=input_nc, ndf=o.ndf, norm=o.normD, n_layers=o.n_layers_D, no_antialias=o.no_antialias)
-        size = getattr(o, "crop_size", 256)
+        size = self.size
+        arguments = dict(
+            input_nc=input_nc, ndf=o.ndf, norm=o.normD, n_layers=o.n_layers_D, no_antialias=o.no_antialias, size=size
+        )
         try:
             with torch.device("meta"):
                 networks.define("D", o.netD, **arguments)(torch.empty(1, input_nc, size, size))
-        except (RuntimeError, ValueError):
-            raise UserError(f"--crop_size {size} is too small for --netD {o.netD}; use larger images, "
-                            "--netD n_layers with a smaller --n_layers_D, or --netD pixel") from None
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"--crop_size {size} does not suit --netD {o.netD} ({str(error).splitlines()[0][:90]}); use "
+                "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+            ) from None
         return networks.init_weights(networks.define("D", o.netD, **arguments), o.init_type, o.init_gain)
 
-    def translate(self, netG: Any, image: torch.Tensor | None) -> torch.Tensor | None:
+    def translate(self, netG: Any, image: torch.Tensor | None) -> Any:
         """netG(image) at the size of the image, whatever that is: padded to the stride and cropped back."""
         if image is None:
             return None
@@ -70,8 +97,10 @@ class TranslationModel(BaseModel):
     def real_or_fake(self, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         """D's terms, each with weight 1/2 (Isola et al., 2017, section 3.3). No gradient reaches G."""
         opt, fake = self.opt, fake.detach()
-        losses = {"D_real": 0.5 * gan_loss(netD(real), True, opt.gan_mode, for_D=True),
-                  "D_fake": 0.5 * gan_loss(netD(fake), False, opt.gan_mode, for_D=True)}
+        losses = {
+            "D_real": 0.5 * gan_loss(netD(real), True, opt.gan_mode, for_D=True),
+            "D_fake": 0.5 * gan_loss(netD(fake), False, opt.gan_mode, for_D=True),
+        }
         if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
             losses["D_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD)
         return losses

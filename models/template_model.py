@@ -26,9 +26,13 @@ class TemplateModel(TranslationModel):
     def __init__(self, opt):
         super().__init__(opt)
         self.netG = nn.Sequential(
-            nn.Conv2d(opt.input_nc, opt.width, 5, padding=2), nn.ReLU(),
-            nn.Conv2d(opt.width, opt.width, 5, padding=2), nn.ReLU(),
-            nn.Conv2d(opt.width, opt.output_nc, 5, padding=2), nn.Tanh())
+            nn.Conv2d(opt.input_nc, opt.width, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(opt.width, opt.width, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(opt.width, opt.output_nc, 5, padding=2),
+            nn.Tanh(),
+        )
         if opt.is_train:
             self.netD = self.build_D(opt.output_nc)
             self.add_optimizer("D", self.netD)
@@ -46,5 +50,7 @@ class TemplateModel(TranslationModel):
         return self.real_or_fake(self.netD, self.real_B, self.fake_B)
 
     def generator_losses(self):
-        return {"G_GAN": self.fool(self.netD, self.fake_B),
-                "L1": self.opt.lambda_L1 * (self.fake_B - self.real_B).abs().mean()}
+        return {
+            "G_GAN": self.fool(self.netD, self.fake_B),
+            "L1": self.opt.lambda_L1 * (self.fake_B - self.real_B).abs().mean(),
+        }

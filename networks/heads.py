@@ -33,7 +33,7 @@ class PatchSampler(nn.Module):
         """features: (B, C_l, H_l, W_l) each; ids: (S_l,) each -> unit vectors (B, S_l, D) each, in float32."""
         out = []
         for i, (feature, rows) in enumerate(zip(features, ids, strict=True)):
-            x = feature.flatten(2).index_select(2, rows).transpose(1, 2)       # (B, S, C)
+            x = feature.flatten(2).index_select(2, rows).transpose(1, 2)  # (B, S, C)
             out.append(unit(getattr(self, f"mlp_{i}")(x) if f"mlp_{i}" in self._modules else x))
         return out
 
@@ -84,7 +84,7 @@ class StridedConv(nn.Module):
     def __init__(self, channels: Sequence[int], dim: int = 256):
         super().__init__()
         for i, c in enumerate(channels):
-            inner = max(c // 2, 64)                     # the published width
+            inner = max(c // 2, 64)  # the published width
             convs = nn.Conv2d(c, inner, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(inner, dim, 3, padding=1)
             self.add_module(f"conv_{i}", nn.Sequential(*convs))
             self.register_buffer(f"centre_{i}", torch.zeros(dim))
@@ -95,9 +95,9 @@ class StridedConv(nn.Module):
         out = []
         if self.training:
             self.calls.add_(1)
-        weight = self.calls.to(torch.float32).reciprocal().clamp(min=1e-3)     # a plain mean for the first 1000 calls
+        weight = self.calls.to(torch.float32).reciprocal().clamp(min=1e-3)  # a plain mean for the first 1000 calls
         for i, (feature, rows) in enumerate(zip(features, ids, strict=True)):
-            x = getattr(self, f"conv_{i}")(feature).flatten(2).transpose(1, 2)                  # (B, H' W', D)
+            x = getattr(self, f"conv_{i}")(feature).flatten(2).transpose(1, 2)  # (B, H' W', D)
             centre = getattr(self, f"centre_{i}")
             if self.training:
                 centre.lerp_(x.detach().mean((0, 1)).to(centre.dtype), weight.to(centre.dtype))

@@ -29,6 +29,26 @@ class InstanceNorm(nn.Module):
         return str(self.channels)
 
 
+def as_it_comes(x: torch.Tensor) -> torch.autocast:
+    """Autocast off: it would widen what comes in bfloat16 to float32 for operations that need no precision."""
+    return torch.autocast("cpu" if x.device.type == "meta" else x.device.type, enabled=False)
+
+
+class ReflectionPad(nn.Module):
+    """Mirror ``width`` pixels at every edge, in the precision of the input."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with as_it_comes(x):
+            return F.pad(x, (self.width,) * 4, mode="reflect")
+
+    def extra_repr(self) -> str:
+        return str(self.width)
+
+
 def norm_layer(kind: str, channels: int) -> nn.Module:
     """``instance``, ``batch`` or ``none``."""
     return {"instance": InstanceNorm, "batch": nn.BatchNorm2d, "none": nn.Identity}[kind](channels)
@@ -48,11 +68,12 @@ class Downsample(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.register_buffer("filt", binomial(3).repeat(channels, 1, 1, 1))     # published files hold it
+        self.register_buffer("filt", binomial(3).repeat(channels, 1, 1, 1))  # published files hold it
+        self.pad = ReflectionPad(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.pad(x, (1, 1, 1, 1), mode="reflect")
-        if x.dtype in (torch.bfloat16, torch.float16):      # [1, 2, 1] is [1, 1] twice; depthwise bf16 is slow
+        x = self.pad(x)
+        if x.dtype in (torch.bfloat16, torch.float16):  # [1, 2, 1] is [1, 1] twice; depthwise bf16 is slow
             return F.avg_pool2d(F.avg_pool2d(x, 2, stride=1), 2, stride=2)
         return F.conv2d(x, self.filt.to(x.dtype), stride=2, groups=x.shape[1])
 
@@ -67,7 +88,8 @@ class Upsample(nn.Module):
         self.register_buffer("filt", 4 * binomial(4).repeat(channels, 1, 1, 1))  # published files hold it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        with as_it_comes(x):
+            return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def init_weights(network: nn.Module, kind: str = "xavier", gain: float = 0.02) -> nn.Module:
@@ -78,9 +100,12 @@ def init_weights(network: nn.Module, kind: str = "xavier", gain: float = 0.02) -
     """
     if getattr(network, "own_init", False):
         return network
-    draw = {"normal": lambda w: nn.init.normal_(w, 0.0, gain), "xavier": lambda w: nn.init.xavier_normal_(w, gain),
-            "kaiming": lambda w: nn.init.kaiming_normal_(w, a=0, mode="fan_in"),
-            "orthogonal": lambda w: nn.init.orthogonal_(w, gain)}[kind]
+    draw = {
+        "normal": lambda w: nn.init.normal_(w, 0.0, gain),
+        "xavier": lambda w: nn.init.xavier_normal_(w, gain),
+        "kaiming": lambda w: nn.init.kaiming_normal_(w, a=0, mode="fan_in"),
+        "orthogonal": lambda w: nn.init.orthogonal_(w, gain),
+    }[kind]
     for m in network.modules():
         if isinstance(m, nn.modules.conv._ConvNd | nn.Linear):
             draw(m.weight)

@@ -17,8 +17,14 @@ class Mapping(nn.Module):
     def __init__(self, n_layers: int):
         super().__init__()
         self.model = nn.Sequential(
-            nn.Conv2d(n_layers, 64, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+            nn.Conv2d(n_layers, 64, 3, stride=2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(64, 64),
+            nn.ReLU(),
+            nn.Linear(64, 64),
+        )
 
     def forward(self, stack: torch.Tensor) -> torch.Tensor:
         return unit(self.model(stack[None] if stack.ndim == 3 else stack))

@@ -21,8 +21,12 @@ class PatchDiscriminator(nn.Module):
         channels = ndf
         for n in range(1, n_layers + 1):
             wider, last = ndf * min(2**n, 8), n == n_layers
-            layers += [nn.Conv2d(channels, wider, 4, 1 if last else stride, 1, bias=bias), norm_layer(norm, wider),
-                       nn.LeakyReLU(0.2, True), *([] if last else halve(wider))]
+            layers += [
+                nn.Conv2d(channels, wider, 4, 1 if last else stride, 1, bias=bias),
+                norm_layer(norm, wider),
+                nn.LeakyReLU(0.2, True),
+                *([] if last else halve(wider)),
+            ]
             channels = wider
         self.model = nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, 1, 1))
 
@@ -37,8 +41,13 @@ class PixelDiscriminator(nn.Module):
         super().__init__()
         bias = norm == "instance"
         self.net = nn.Sequential(
-            nn.Conv2d(input_nc, ndf, 1), nn.LeakyReLU(0.2, True), nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
-            norm_layer(norm, 2 * ndf), nn.LeakyReLU(0.2, True), nn.Conv2d(2 * ndf, 1, 1, bias=bias))
+            nn.Conv2d(input_nc, ndf, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
+            norm_layer(norm, 2 * ndf),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(2 * ndf, 1, 1, bias=bias),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(x)
@@ -50,7 +59,9 @@ def basic(input_nc: int, ndf: int, norm: str = "instance", no_antialias: bool = 
 
 
 @register_D
-def n_layers(input_nc: int, ndf: int, n_layers: int = 3, norm: str = "instance", no_antialias: bool = False) -> PatchDiscriminator:
+def n_layers(
+    input_nc: int, ndf: int, n_layers: int = 3, norm: str = "instance", no_antialias: bool = False
+) -> PatchDiscriminator:
     return PatchDiscriminator(input_nc, ndf, n_layers, norm, no_antialias)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .layers import Downsample, Upsample, norm_layer
+from .layers import Downsample, ReflectionPad, Upsample, norm_layer
 from .registry import register_G
 from .taps import TappedSequential
 
@@ -12,8 +12,13 @@ class ResnetBlock(nn.Module):
     def __init__(self, channels: int, norm: str, use_dropout: bool):
         super().__init__()
         bias = norm == "instance"
-        first = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(True)]
-        second = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
+        first = [
+            ReflectionPad(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm_layer(norm, channels),
+            nn.ReLU(True),
+        ]
+        second = [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
         self.conv_block = nn.Sequential(*first, *([nn.Dropout(0.5)] if use_dropout else []), *second)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -30,16 +35,33 @@ class ResnetGenerator(TappedSequential):
 
     stride = 4
 
-    def __init__(self, input_nc: int, output_nc: int, ngf: int, blocks: int, norm: str = "instance",
-                 use_dropout: bool = False, no_antialias: bool = False, no_antialias_up: bool = False):
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int,
+        blocks: int,
+        norm: str = "instance",
+        use_dropout: bool = False,
+        no_antialias: bool = False,
+        no_antialias_up: bool = False,
+    ):
         super().__init__()
         bias = norm == "instance"
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias), norm_layer(norm, ngf), nn.ReLU(True)]
+        layers: list[nn.Module] = [
+            ReflectionPad(3),
+            nn.Conv2d(input_nc, ngf, 7, bias=bias),
+            norm_layer(norm, ngf),
+            nn.ReLU(True),
+        ]
         self.tap_names = {"pixels": 0}
         for stage, c in enumerate((ngf, 2 * ngf), start=1):
             self.tap_names[f"down{stage}"] = len(layers)
-            layers += [nn.Conv2d(c, 2 * c, 3, stride=2 if no_antialias else 1, padding=1, bias=bias),
-                       norm_layer(norm, 2 * c), nn.ReLU(True)]
+            layers += [
+                nn.Conv2d(c, 2 * c, 3, stride=2 if no_antialias else 1, padding=1, bias=bias),
+                norm_layer(norm, 2 * c),
+                nn.ReLU(True),
+            ]
             layers += [] if no_antialias else [Downsample(2 * c)]
         for block in range(1, blocks + 1):
             self.tap_names[f"res{block}"] = len(layers)
@@ -50,23 +72,44 @@ class ResnetGenerator(TappedSequential):
             else:
                 layers += [Upsample(c), nn.Conv2d(c, c // 2, 3, padding=1, bias=bias)]
             layers += [norm_layer(norm, c // 2), nn.ReLU(True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
+        layers += [ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
 
 @register_G
-def resnet_9blocks(input_nc: int, output_nc: int, ngf: int, norm: str = "instance", use_dropout: bool = False,
-                   no_antialias: bool = False, no_antialias_up: bool = False) -> ResnetGenerator:
+def resnet_9blocks(
+    input_nc: int,
+    output_nc: int,
+    ngf: int,
+    norm: str = "instance",
+    use_dropout: bool = False,
+    no_antialias: bool = False,
+    no_antialias_up: bool = False,
+) -> ResnetGenerator:
     return ResnetGenerator(input_nc, output_nc, ngf, 9, norm, use_dropout, no_antialias, no_antialias_up)
 
 
 @register_G
-def resnet_6blocks(input_nc: int, output_nc: int, ngf: int, norm: str = "instance", use_dropout: bool = False,
-                   no_antialias: bool = False, no_antialias_up: bool = False) -> ResnetGenerator:
+def resnet_6blocks(
+    input_nc: int,
+    output_nc: int,
+    ngf: int,
+    norm: str = "instance",
+    use_dropout: bool = False,
+    no_antialias: bool = False,
+    no_antialias_up: bool = False,
+) -> ResnetGenerator:
     return ResnetGenerator(input_nc, output_nc, ngf, 6, norm, use_dropout, no_antialias, no_antialias_up)
 
 
 @register_G
-def resnet_4blocks(input_nc: int, output_nc: int, ngf: int, norm: str = "instance", use_dropout: bool = False,
-                   no_antialias: bool = False, no_antialias_up: bool = False) -> ResnetGenerator:
+def resnet_4blocks(
+    input_nc: int,
+    output_nc: int,
+    ngf: int,
+    norm: str = "instance",
+    use_dropout: bool = False,
+    no_antialias: bool = False,
+    no_antialias_up: bool = False,
+) -> ResnetGenerator:
     return ResnetGenerator(input_nc, output_nc, ngf, 4, norm, use_dropout, no_antialias, no_antialias_up)

@@ -28,11 +28,11 @@ class Blur(nn.Module):
     def __init__(self, pad: int, gain: float = 1.0, stride: int = 1):
         super().__init__()
         self.pad, self.gain, self.stride = pad, gain, stride
-        self.register_buffer("kernel", gain * binomial(4))                      # published files hold it
+        self.register_buffer("kernel", gain * binomial(4))  # published files hold it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         C = x.shape[1]
-        if x.dtype in (torch.bfloat16, torch.float16):      # [1, 3, 3, 1] is [1, 1] thrice; depthwise bf16 is slow
+        if x.dtype in (torch.bfloat16, torch.float16):  # [1, 3, 3, 1] is [1, 1] thrice; depthwise bf16 is slow
             x = F.avg_pool2d(F.avg_pool2d(F.pad(x, (self.pad,) * 4), 2, stride=1), 2, stride=1)
             return self.gain * F.avg_pool2d(x, 2, stride=self.stride)
         kernel = self.kernel.to(x.dtype).expand(C, 1, 4, 4)
@@ -81,9 +81,9 @@ def conv_layer(channels: int, out: int, size: int, down: bool = False, activate:
     layers: list[nn.Module]
     if not down:
         layers = [EqualConv(channels, out, size, padding=size // 2)]
-    elif size == 1:                         # every second blurred pixel is enough for a 1 x 1 kernel
+    elif size == 1:  # every second blurred pixel is enough for a 1 x 1 kernel
         layers = [Blur(pad=1, stride=2), EqualConv(channels, out, 1)]
-    else:                                   # centred: output j is the mean of the filter at 2j + 1/2
+    else:  # centred: output j is the mean of the filter at 2j + 1/2
         layers = [Blur(pad=(size + 1) // 2), EqualConv(channels, out, size, stride=2)]
     return nn.Sequential(*layers, *([BiasedLeakyReLU(out)] if activate else []))
 
@@ -113,7 +113,7 @@ class DemodulatedUp(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out, channels, 3, 3))
         self.scale = 1 / sqrt(channels * 9)
-        self.blur = Blur(pad=1, gain=4.0)               # 4, for three of four pixels are zeros before the filter
+        self.blur = Blur(pad=1, gain=4.0)  # 4, for three of four pixels are zeros before the filter
         # Published files have a fifth axis in front, of the styles of a batch; channels_last knows four.
         self.register_state_dict_post_hook(_add_axis)
         self.register_load_state_dict_pre_hook(_drop_axis)
@@ -121,7 +121,7 @@ class DemodulatedUp(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         w = self.scale * self.weight
         w = w * (w.square().sum((1, 2, 3), keepdim=True) + 1e-8).rsqrt()
-        return self.blur(F.conv_transpose2d(x, w.transpose(0, 1), stride=2))    # (B, out, 2H + 1, 2W + 1) to 2H, 2W
+        return self.blur(F.conv_transpose2d(x, w.transpose(0, 1), stride=2))  # (B, out, 2H + 1, 2W + 1) to 2H, 2W
 
 
 def _add_axis(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
@@ -191,23 +191,33 @@ class StyleGAN2Generator(Tapped):
     indices of the encoder's layers, in the same order.
     """
 
-    own_init = True             # equalised learning rate means N(0, 1)
+    own_init = True  # equalised learning rate means N(0, 1)
 
-    def __init__(self, input_nc: int, output_nc: int, ngf: int, size: int, num_downsampling: int, blocks: int,
-                 noise: bool):
+    def __init__(
+        self, input_nc: int, output_nc: int, ngf: int, size: int, num_downsampling: int, blocks: int, noise: bool
+    ):
         super().__init__()
         sizes = [start_size(size) / 2**i for i in range(num_downsampling + 1)]
         channels = [width(s, ngf / 32, cap=512) for s in sizes]
         stages = [(channels[i], channels[i + 1]) for i in range(num_downsampling)]
         inside = channels[-1]
-        self.encoder = Convs(nn.Identity(), conv_layer(input_nc, channels[0], 1),
-                             *(ResBlock(c, deeper, down=True) for c, deeper in stages),
-                             *(ResBlock(inside, inside) for _ in range(blocks // 2)))
-        self.decoder = Convs(*(ResBlock(inside, inside) for _ in range(blocks // 2)),
-                             *(StyledUp(deeper, c, noise) for c, deeper in reversed(stages)),
-                             conv_layer(channels[0], output_nc, 1))
-        names = ["pixels", "from_rgb", *(f"down{i + 1}" for i in range(num_downsampling)),
-                 *(f"res{i + 1}" for i in range(blocks // 2))]
+        self.encoder = Convs(
+            nn.Identity(),
+            conv_layer(input_nc, channels[0], 1),
+            *(ResBlock(c, deeper, down=True) for c, deeper in stages),
+            *(ResBlock(inside, inside) for _ in range(blocks // 2)),
+        )
+        self.decoder = Convs(
+            *(ResBlock(inside, inside) for _ in range(blocks // 2)),
+            *(StyledUp(deeper, c, noise) for c, deeper in reversed(stages)),
+            conv_layer(channels[0], output_nc, 1),
+        )
+        names = [
+            "pixels",
+            "from_rgb",
+            *(f"down{i + 1}" for i in range(num_downsampling)),
+            *(f"res{i + 1}" for i in range(blocks // 2)),
+        ]
         self.tap_names = {name: i for i, name in enumerate(names)}
         self.stride = 2**num_downsampling
 
@@ -222,12 +232,14 @@ class StyleGAN2Generator(Tapped):
 
 
 @register_G
-def stylegan2(input_nc: int, output_nc: int, ngf: int, size: int = 256,
-              num_downsampling: int = 1) -> StyleGAN2Generator:
+def stylegan2(
+    input_nc: int, output_nc: int, ngf: int, size: int = 256, num_downsampling: int = 1
+) -> StyleGAN2Generator:
     return StyleGAN2Generator(input_nc, output_nc, ngf, size, num_downsampling, blocks=6, noise=True)
 
 
 @register_G
-def smallstylegan2(input_nc: int, output_nc: int, ngf: int, size: int = 256,
-                   num_downsampling: int = 1) -> StyleGAN2Generator:
+def smallstylegan2(
+    input_nc: int, output_nc: int, ngf: int, size: int = 256, num_downsampling: int = 1
+) -> StyleGAN2Generator:
     return StyleGAN2Generator(input_nc, output_nc, ngf, size, num_downsampling, blocks=2, noise=False)

@@ -22,7 +22,7 @@ class Tapped(nn.Module):
     """
 
     tap_names: dict[str, int]
-    stride = 1                  # height and width of the input must be multiples of this
+    stride = 1  # height and width of the input must be multiples of this
 
     @property
     def tap_count(self) -> int:
@@ -43,8 +43,10 @@ class Tapped(nn.Module):
     @property
     def per_image(self) -> bool:
         """Whether an image's features depend on that image alone and on no draw, so that they can be used again."""
-        return not any(isinstance(m, nn.modules.batchnorm._BatchNorm) or (isinstance(m, nn.Dropout) and m.p > 0)
-                       for m in self.modules())
+        return not any(
+            isinstance(m, nn.modules.batchnorm._BatchNorm) or (isinstance(m, nn.Dropout) and m.p > 0)
+            for m in self.modules()
+        )
 
 
 class TappedSequential(Tapped):

@@ -17,8 +17,15 @@ class SkipBlock(nn.Module):
     The innermost level has no norm behind its convolution: of one image it may be a single pixel.
     """
 
-    def __init__(self, outer: int, inner: int, inside: "SkipBlock | None", norm: str, use_dropout: bool = False,
-                 ends: tuple[int, int] | None = None):
+    def __init__(
+        self,
+        outer: int,
+        inner: int,
+        inside: "SkipBlock | None",
+        norm: str,
+        use_dropout: bool = False,
+        ends: tuple[int, int] | None = None,
+    ):
         super().__init__()
         self.outermost, bias = ends is not None, norm == "instance"
         input_nc, output_nc = ends or (outer, outer)
@@ -54,8 +61,9 @@ class UnetGenerator(Tapped):
     (B, C_k, H/2**k, W/2**k); as integers 0, and k for down<k>. The published U-Net has none.
     """
 
-    def __init__(self, input_nc: int, output_nc: int, ngf: int, downs: int, norm: str = "instance",
-                 use_dropout: bool = False):
+    def __init__(
+        self, input_nc: int, output_nc: int, ngf: int, downs: int, norm: str = "instance", use_dropout: bool = False
+    ):
         super().__init__()
         block = SkipBlock(8 * ngf, 8 * ngf, None, norm)
         for _ in range(downs - 5):
@@ -75,12 +83,14 @@ class UnetGenerator(Tapped):
 
 
 @register_G
-def unet_128(input_nc: int, output_nc: int, ngf: int, norm: str = "instance",
-             use_dropout: bool = False) -> UnetGenerator:
+def unet_128(
+    input_nc: int, output_nc: int, ngf: int, norm: str = "instance", use_dropout: bool = False
+) -> UnetGenerator:
     return UnetGenerator(input_nc, output_nc, ngf, 7, norm, use_dropout)
 
 
 @register_G
-def unet_256(input_nc: int, output_nc: int, ngf: int, norm: str = "instance",
-             use_dropout: bool = False) -> UnetGenerator:
+def unet_256(
+    input_nc: int, output_nc: int, ngf: int, norm: str = "instance", use_dropout: bool = False
+) -> UnetGenerator:
     return UnetGenerator(input_nc, output_nc, ngf, 8, norm, use_dropout)

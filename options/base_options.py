@@ -18,21 +18,33 @@ class BaseOptions:
     checkpoints_dir: str = option("./checkpoints", "where runs are kept", per_run=True)
     model: str = option("cut", "method: models/<model>_model.py, or the dotted path of a module")
     dataset_mode: str = option("unaligned", "kind of data: data/<dataset_mode>_dataset.py, or a dotted path")
-    plugin_dir: str | None = option(None, "folder with models and datasets of your own, outside the toolkit", per_run=True)
+    plugin_dir: str | None = option(
+        None, "folder with models and datasets of your own, outside the toolkit", per_run=True
+    )
     config: tuple[str, ...] = option((), "YAML files of options; later files win, flags win over all", per_run=True)
     input_nc: int = option(3, "channels of an input image: 3 for RGB, 1 for greyscale", least=1)
     output_nc: int = option(3, "channels of an output image", least=1)
     direction: Literal["AtoB", "BtoA"] = option("AtoB", "which side is translated; BtoA swaps A and B")
     batch_size: int = option(1, "items per step and per process", least=1, per_run=True)
-    num_threads: int = option(4, "data-loading workers per process; 0 loads in the process itself", least=0, per_run=True)
-    gpu_ids: str = option("0", "the GPU to use, by number; -1 is the CPU; for several see docs/running.md", per_run=True)
+    num_threads: int = option(
+        4, "data-loading workers per process; 0 loads in the process itself", least=0, per_run=True
+    )
+    gpu_ids: str = option(
+        "0", "the GPU to use, by number; -1 is the CPU; for several see docs/running.md", per_run=True
+    )
     device: str = option("auto", "auto (what --gpu_ids says), cpu, cuda, cuda:<n> or mps", per_run=True)
-    precision: Literal["fp32", "bf16", "fp16"] = option("fp32", "what the networks compute in; losses stay in float32", per_run=True)
+    precision: Literal["fp32", "bf16", "fp16"] = option(
+        "fp32", "what the networks compute in; losses stay in float32", per_run=True
+    )
     compile: bool = option(False, "compile the networks with torch.compile", per_run=True)
     seed: int = option(0, "every random draw of the run is a function of this number", least=0)
-    deterministic: bool = option(False, "refuse operations whose result depends on timing (slower on a GPU)", per_run=True)
+    deterministic: bool = option(
+        False, "refuse operations whose result depends on timing (slower on a GPU)", per_run=True
+    )
     epoch: str = option("latest", "which checkpoint to load: latest, an epoch's number, or iter_<n>", per_run=True)
     suffix: str = option("", "appended to the name, with options filled in: {model}_{netG}", per_run=True)
-    easy_label: str = option("experiment_name", "a label for launchers; the toolkit itself does not use it", per_run=True)
+    easy_label: str = option(
+        "experiment_name", "a label for launchers; the toolkit itself does not use it", per_run=True
+    )
     verbose: bool = option(False, "print the networks, and a traceback when something fails", per_run=True)
     display_winsize: int = option(256, "width of an image on pages and in visdom, in pixels", least=1)

@@ -17,6 +17,6 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """"; did you mean X?" when something known is spelt like ``name``, else nothing."""
+    """ "; did you mean X?" when something known is spelt like ``name``, else nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {prefix}{near[0]}?" if near else ""

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import inspect
 import math
 import types
 import typing
@@ -56,7 +57,9 @@ class Flag:
 
     @property
     def choices(self) -> Sequence[Any] | None:
-        return typing.get_args(self.hint) if typing.get_origin(self.hint) is typing.Literal else self.metadata["choices"]
+        return (
+            typing.get_args(self.hint) if typing.get_origin(self.hint) is typing.Literal else self.metadata["choices"]
+        )
 
     def read(self, value: Any) -> Any:
         """The typed value of a command-line word or of a value from a configuration file.
@@ -70,7 +73,11 @@ class Flag:
             if self.choices is not None and result not in self.choices:
                 raise ValueError(text)
         except ValueError:
-            wanted = f"choose from {', '.join(map(str, self.choices))}" if self.choices else f"expected {describe(self.hint)}"
+            wanted = (
+                f"choose from {', '.join(map(str, self.choices))}"
+                if self.choices
+                else f"expected {describe(self.hint)}"
+            )
             raise UserError(f"--{self.name} {text}: {wanted}{nearest(text, map(str, self.choices or ()))}") from None
         low, above = self.metadata["least"], self.metadata["above"]
         for number in result if isinstance(result, tuple) else (result,):
@@ -93,21 +100,23 @@ def flags_of(cls: type) -> dict[str, Flag]:
     have (the learning rate in a test, say) is left out.
     """
     hints, found = typing.get_type_hints(cls), {}
-    for owner in reversed(cls.__mro__):
-        for name in owner.__dict__.get("__annotations__", {}):
-            if name in found or name not in getattr(owner, "__dataclass_fields__", {}):
-                continue
-            declared = [c.__dict__["__dataclass_fields__"][name] for c in cls.__mro__
-                        if name in c.__dict__.get("__annotations__", {}) and "__dataclass_fields__" in c.__dict__]
-            described = [(c, c.__dict__["__dataclass_fields__"][name]) for c in reversed(cls.__mro__)
-                         if name in c.__dict__.get("__annotations__", {})
-                         and c.__dict__["__dataclass_fields__"][name].metadata.get("help") not in (None, INHERIT)]
-            if described:
-                owner, field = described[0]
-                metadata = dict(field.metadata)
-                for c, f in described[1:]:          # a subclass may describe the flag anew
-                    metadata |= {k: v for k, v in f.metadata.items() if v is not None}
-                found[name] = Flag(name, declared[0].default, hints[name], owner, metadata)
+    declared = [
+        (c, f)
+        for c in reversed(cls.__mro__)
+        if dataclasses.is_dataclass(c)
+        for f in dataclasses.fields(c)
+        if f.name in inspect.get_annotations(c)
+    ]  # every declaration, most general first
+    for _, field in declared:
+        name = field.name
+        mine = [(c, f) for c, f in declared if f.name == name]
+        described = [(c, f) for c, f in mine if f.metadata.get("help") not in (None, INHERIT)]
+        if name in found or not described:
+            continue
+        metadata: dict[str, Any] = {}
+        for _, f in described:  # a subclass may describe the flag anew
+            metadata |= {k: v for k, v in f.metadata.items() if v is not None or k not in metadata}
+        found[name] = Flag(name, mine[-1][1].default, hints[name], described[0][0], metadata)
     return found
 
 
@@ -192,5 +201,6 @@ def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaul
         shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
         text = f"{flag.metadata['help']}{words} (default: {shown})".replace("%", "%%")
         metavar = None if flag.choices is None else flag.name.split("_")[-1].upper()
-        groups[flag.owner].add_argument(f"--{flag.name}", default=argparse.SUPPRESS, help=text, metavar=metavar,
-                                        **words_of)
+        groups[flag.owner].add_argument(
+            f"--{flag.name}", default=argparse.SUPPRESS, help=text, metavar=metavar, **words_of
+        )

@@ -14,8 +14,21 @@ from .errors import UserError, nearest
 from .fields import INHERIT, Flag, Parser, add_flags, flags_of
 
 # What a continued run is told anew: where it is, what it computes on, and what its plugins may execute.
-NOT_CONTINUED = {"name", "checkpoints_dir", "continue_train", "overwrite", "config", "plugin_dir", "epoch", "epoch_count",
-                 "suffix", "gpu_ids", "device", "num_threads", "verbose"}
+NOT_CONTINUED = {
+    "name",
+    "checkpoints_dir",
+    "continue_train",
+    "overwrite",
+    "config",
+    "plugin_dir",
+    "epoch",
+    "epoch_count",
+    "suffix",
+    "gpu_ids",
+    "device",
+    "num_threads",
+    "verbose",
+}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 
@@ -52,24 +65,27 @@ def parse(
         if read_config is None:
             raise UserError("--config is not read here")
         layers = [(path, read_config(Path(path))) for path in reversed(given["config"])]
-    for key in ("name", "checkpoints_dir"):             # a file of --config may say which run is meant
+    for key in ("name", "checkpoints_dir"):  # a file of --config may say which run is meant
         given.setdefault(key, next((str(d[key]) for _, d in layers if key in d), flags_of(cls)[key].default))
     earlier = not cls.is_train or given.get("continue_train", "false").lower() in ("true", "1", "yes")
     run_file = saved(given["checkpoints_dir"], check_name(given["name"])) if saved is not None and earlier else None
     if run_file is not None and read_config is not None:
-        layers.append((str(run_file), {k: v for k, v in read_config(run_file).items() if _kept(k, cls)}))
+        layers.append((str(run_file), read_config(run_file)))
 
     chosen: list[type] = []
-    for flag, kind in plugins.items():                  # a model may change the default dataset
-        words = _peek(argv, flag)
-        known = flags_of(compose(cls, chosen))[flag].default
-        name = words.get(flag) or next((str(d[flag]) for _, d in layers if flag in d), known)
+    for option_name, kind in plugins.items():  # a model may change the default dataset
+        usual = flags_of(compose(cls, chosen))[option_name].default
+        words = _peek(argv, option_name)
+        name = words.get(option_name) or next((str(d[option_name]) for _, d in layers if option_name in d), usual)
         chosen.append(kind.find(name, given.get("plugin_dir")).Options)
     composed = compose(cls, chosen)
     flags = flags_of(composed)
     for source, values in layers:
+        if source == str(run_file):
+            for key in [k for k in values if k not in flags or not _kept(flags[k], cls)]:
+                del values[key]
         for key in values:
-            if key not in flags and source != str(run_file):
+            if key not in flags:
                 raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, plugins)}")
 
     help_wanted = any(word in ("-h", "--help") for word in argv)
@@ -92,14 +108,14 @@ def parse(
                 except UserError as error:
                     raise UserError(f"{source}: {error}") from None
     defaults = {name: flag.default for name, flag in flags.items()}
-    for name, flag in flags.items():
-        preset = (flag.metadata["presets"] or {}).get(read.get(name, flag.default), {})
+    for known in flags.values():
+        preset = (known.metadata["presets"] or {}).get(read.get(known.name, known.default), {})
         defaults |= {k: v for k, v in preset.items() if k in flags}
     if help_wanted:
         _print_help(cls, flags, defaults | read)
     opt = composed(**(defaults | read))
     opt = dataclasses.replace(opt, name=check_name(_full_name(opt)), suffix="")
-    for owner in reversed(composed.__mro__):            # every class checks its own fields, most general first
+    for owner in reversed(composed.__mro__):  # every class checks its own fields, most general first
         if "validate" in owner.__dict__:
             owner.__dict__["validate"](opt)
     return opt
@@ -110,7 +126,9 @@ def compose(cls: type, parts: Sequence[type]) -> type:
     bases = tuple(dict.fromkeys([*reversed(parts), cls]))
     bases = tuple(b for b in bases if not any(b is not o and issubclass(o, b) for o in bases))
     mixed = type("Options", bases, {})
-    fields = [(f.name, f.hint, dataclasses.field(default=f.default, metadata=f.metadata)) for f in flags_of(mixed).values()]
+    fields = [
+        (f.name, f.hint, dataclasses.field(default=f.default, metadata=f.metadata)) for f in flags_of(mixed).values()
+    ]
     return dataclasses.make_dataclass("Options", fields, bases=bases, frozen=True, kw_only=True)
 
 
@@ -133,8 +151,10 @@ def table(opt: Any) -> str:
 def check_name(name: str) -> str:
     """A run's name, if it can be the name of one folder on every system."""
     if not NAME.fullmatch(name) or ".." in name or name.split(".")[0].upper() in WINDOWS_DEVICES:
-        raise UserError(f"--name {name!r}: use 1 to 128 letters, digits, dots, dashes and underscores, "
-                        "beginning with a letter or digit")
+        raise UserError(
+            f"--name {name!r}: use 1 to 128 letters, digits, dots, dashes and underscores, "
+            "beginning with a letter or digit"
+        )
     return name
 
 
@@ -156,7 +176,9 @@ def _peek(argv: list[str], *names: str) -> dict[str, Any]:
     """The values of a few flags, before the plugins that own the others are known."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in names:
-        words: dict[str, Any] = {"config": {"nargs": "+"}, "continue_train": {"nargs": "?", "const": "true"}}.get(name, {})
+        words: dict[str, Any] = {"config": {"nargs": "+"}, "continue_train": {"nargs": "?", "const": "true"}}.get(
+            name, {}
+        )
         parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **words)
     try:
         given = vars(parser.parse_known_args(argv)[0])
@@ -167,17 +189,16 @@ def _peek(argv: list[str], *names: str) -> dict[str, Any]:
     return given
 
 
-def _kept(key: str, cls: type) -> bool:
+def _kept(flag: Flag, cls: type) -> bool:
     """Whether this option is taken from the training run.
 
     A continued run keeps all it can. A test keeps what the run is, not how it was carried out.
     """
-    own = flags_of(cls).get(key)
-    return key not in NOT_CONTINUED if cls.is_train else own is None or not own.metadata["per_run"]
+    return flag.name not in NOT_CONTINUED if cls.is_train else not flag.metadata["per_run"]  # type: ignore[attr-defined]
 
 
 def _belongs(key: str, plugins: Mapping[str, Any]) -> str:
-    """"; it belongs to --model simdcl" when other plugins have this option."""
+    """ "; it belongs to --model simdcl" when other plugins have this option."""
     found = []
     for flag, kind in plugins.items():
         for name in kind.names():
@@ -188,8 +209,11 @@ def _belongs(key: str, plugins: Mapping[str, Any]) -> str:
 
 
 def _print_help(cls: type, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
-    parser = Parser(prog=Path(sys.argv[0]).name or "diptych", usage="%(prog)s [--flag value ...]",
-                    description=f"Options with --model {defaults['model']} --dataset_mode {defaults['dataset_mode']}.")
+    parser = Parser(
+        prog=Path(sys.argv[0]).name or "diptych",
+        usage="%(prog)s [--flag value ...]",
+        description=f"Options with --model {defaults['model']} --dataset_mode {defaults['dataset_mode']}.",
+    )
     add_flags(parser, flags, defaults)
     parser.print_help()
     raise SystemExit(0)

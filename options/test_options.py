@@ -9,7 +9,7 @@ from .fields import option
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TestOptions(BaseOptions):
-    __test__: ClassVar[bool] = False                    # not a test class, whatever pytest thinks of its name
+    __test__: ClassVar[bool] = False  # not a test class, whatever pytest thinks of its name
     section: ClassVar[str] = "testing"
     is_train: ClassVar[bool] = False
 

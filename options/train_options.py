@@ -21,27 +21,39 @@ class TrainOptions(BaseOptions):
     beta2: float = option(0.999, "second momentum of Adam", least=0)
     optimizer: Literal["adam", "adamw"] = option("adam", "adamw decays weights apart from the gradient")
     weight_decay: float = option(0.0, "weight decay of the optimizer, per step", least=0)
-    lr_policy: Literal["linear", "step", "plateau", "cosine"] = option("linear", "shape of the learning rate over the whole run")
+    lr_policy: Literal["linear", "step", "plateau", "cosine"] = option(
+        "linear", "shape of the learning rate over the whole run"
+    )
     lr_decay_iters: int = option(50, "step: epochs between two cuts of the learning rate by 10", least=1)
     plateau_metric: str | None = option(None, "plateau: the logged loss whose mean over an epoch must fall, e.g. NCE")
-    gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgangp"] = option("lsgan", "adversarial loss")
+    gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgangp"] = option(
+        "lsgan", "adversarial loss"
+    )
     pool_size: int = option(50, "earlier fakes kept for the discriminator; 0 turns the pool off", least=0)
     accumulate: int = option(1, "batches whose gradients are averaged into one update", least=1)
     ema_decay: float = option(0.0, "decay per step of the generator's moving average; 0 turns it off", least=0)
     continue_train: bool = option(False, "continue this run exactly where its checkpoint left it", per_run=True)
     overwrite: bool = option(False, "delete an earlier run of the same name and start anew", per_run=True)
     epoch_count: int = option(1, "number of the first epoch; a continued run knows its own", least=1, per_run=True)
-    pretrained_name: str | None = option(None, "start from the weights of another run of <checkpoints_dir>", per_run=True)
+    pretrained_name: str | None = option(
+        None, "start from the weights of another run of <checkpoints_dir>", per_run=True
+    )
     save_latest_freq: int = option(5000, "images between two saves of the latest checkpoint", least=1, per_run=True)
     save_epoch_freq: int = option(5, "epochs between two checkpoints that are kept", least=1, per_run=True)
     save_by_iter: bool = option(False, "keep the checkpoints of --save_latest_freq as iter_<n>", per_run=True)
-    evaluation_freq: int = option(5000, "images between two evaluations; accepted for compatibility, unused upstream too", least=1, per_run=True)
+    evaluation_freq: int = option(
+        5000, "images between two evaluations; accepted for compatibility, unused upstream too", least=1, per_run=True
+    )
     print_freq: int = option(100, "images between two lines of losses", least=1, per_run=True)
     display_freq: int = option(400, "images between two displays of results", least=1, per_run=True)
-    update_html_freq: int = option(1000, "images between two updates of the training page's pictures", least=1, per_run=True)
+    update_html_freq: int = option(
+        1000, "images between two updates of the training page's pictures", least=1, per_run=True
+    )
     no_html: bool = option(False, "write no training page", per_run=True)
     display_ncols: int = option(4, "visdom: images per row; 0 gives each its own window", least=0, per_run=True)
-    display_id: int | None = option(None, "visdom: number of the first window; above 0 it turns visdom on", per_run=True)
+    display_id: int | None = option(
+        None, "visdom: number of the first window; above 0 it turns visdom on", per_run=True
+    )
     display_server: str = option("http://localhost", "visdom: server", per_run=True)
     display_env: str = option("main", "visdom: environment", per_run=True)
     display_port: int = option(8097, "visdom: port", least=1, per_run=True)

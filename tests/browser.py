@@ -15,9 +15,19 @@ from typing import Any
 import pytest
 import websocket
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0")
-PATIENCE = 20.0                                         # seconds; a page here takes a tenth of one
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+)
+PATIENCE = 20.0  # seconds; a page here takes a tenth of one
 
 
 def find_chromium() -> str | None:
@@ -59,7 +69,7 @@ class Page:
 
     def open(self, path: Path) -> None:
         """Show a file and wait until its scripts have run and every image has arrived or failed."""
-        self.call("Page.navigate", url="about:blank")   # the page before may be about to reload itself
+        self.call("Page.navigate", url="about:blank")  # the page before may be about to reload itself
         self.wait_for("document.readyState === 'complete' && location.href === 'about:blank'")
         self.errors.clear()
         self.requests.clear()
@@ -112,8 +122,11 @@ def chromium() -> Iterator[Page]:
     if program is None:
         pytest.skip("no chromium or chrome on this machine")
     profile = Path(tempfile.mkdtemp(prefix="diptych-browser-"))
-    process = subprocess.Popen([program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         port, end = profile / "DevToolsActivePort", time.monotonic() + PATIENCE
         while not (port.is_file() and "\n" in port.read_text()):

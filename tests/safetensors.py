@@ -13,8 +13,14 @@ def load(path: Path) -> dict[str, torch.Tensor]:
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:start])
     header.pop("__metadata__", None)
-    return {name: torch.frombuffer(data[start + a["data_offsets"][0]:start + a["data_offsets"][1]], dtype=DTYPES[a["dtype"]])
-            .reshape(a["shape"]).clone() for name, a in header.items()}
+    return {
+        name: torch.frombuffer(
+            data[start + a["data_offsets"][0] : start + a["data_offsets"][1]], dtype=DTYPES[a["dtype"]]
+        )
+        .reshape(a["shape"])
+        .clone()
+        for name, a in header.items()
+    }
 
 
 def under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -45,7 +45,14 @@ def load(network, tensors, prefix="state."):
 
 
 def test_every_kind_of_recording_is_covered():
-    assert {e["kind"] for e in INDEX.values()} <= {"generator", "discriminator", "feature_head", "gan_loss", "patch_nce", "train_steps"}
+    assert {e["kind"] for e in INDEX.values()} <= {
+        "generator",
+        "discriminator",
+        "feature_head",
+        "gan_loss",
+        "patch_nce",
+        "train_steps",
+    }
 
 
 @of_kind("generator")
@@ -83,7 +90,7 @@ def test_feature_head(entry, tensors):
     ids = [tensors.get(f"in.ids.{i}") for i in range(len(features))]
     F = networks.define("F", entry["netF"], channels=[f.shape[1] for f in features], dim=entry["netF_nc"])
     for i, rows in enumerate(load(F, tensors)(features, ids)):
-        close(rows.flatten(0, 1), tensors[f"out.{i}"])          # ours are (B, S, D)
+        close(rows.flatten(0, 1), tensors[f"out.{i}"])  # ours are (B, S, D)
 
 
 @of_kind("gan_loss")
@@ -91,7 +98,7 @@ def test_gan_loss(entry, tensors):
     logits = tensors["in.prediction"]
     for name, published in safetensors.under(tensors, "out.").items():
         mode, answer = name.split(".")
-        for for_D in (True, False):                             # the published code has one function for both players
+        for for_D in (True, False):  # the published code has one function for both players
             samples = logits.split(1) if len(published) > 1 else [logits]
             ours = torch.stack([gan_loss(x, answer == "real", mode, for_D=for_D) for x in samples])
             close(ours, published)
@@ -100,8 +107,11 @@ def test_gan_loss(entry, tensors):
 @of_kind("patch_nce")
 def test_patch_nce(entry, tensors):
     q, k = (tensors[f"in.{x}"].reshape(entry["batch"], entry["patches_per_image"], -1) for x in "qk")
-    settings = {"per_image_negatives": {}, "batch_negatives": {"across_batch": True},
-                "dcl_cosine_batch_negatives": {"across_batch": True, "cosine": True}}
+    settings = {
+        "per_image_negatives": {},
+        "batch_negatives": {"across_batch": True},
+        "dcl_cosine_batch_negatives": {"across_batch": True, "cosine": True},
+    }
     for name, published in safetensors.under(tensors, "out.").items():
         close(patch_nce(q, k, entry["nce_T"], reduction="none", **settings[name]), published)
         close(patch_nce(q, k, entry["nce_T"], **settings[name]), published.mean())
@@ -115,16 +125,32 @@ def as_published(opt, losses):
 
 @of_kind("train_steps")
 def test_training_steps(entry, tensors, monkeypatch, tmp_path):
-    argv = [*shlex.split(entry["options"]), "--gan_mode", entry["gan_mode"], "--batch_size", str(entry["batch_size"]),
-            "--crop_size", str(entry["crop_size"]), "--pool_size", str(entry["pool_size"]), "--init_gain", str(entry["init_gain"])]
+    argv = [
+        *shlex.split(entry["options"]),
+        "--gan_mode",
+        entry["gan_mode"],
+        "--batch_size",
+        str(entry["batch_size"]),
+        "--crop_size",
+        str(entry["crop_size"]),
+        "--pool_size",
+        str(entry["pool_size"]),
+        "--init_gain",
+        str(entry["init_gain"]),
+    ]
     opt = parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv)
-    monkeypatch.setattr(PatchSampler, "sample_ids", lambda self, features, count: [
-        torch.arange(min(f[0, 0].numel(), count or f[0, 0].numel())) for f in features])
+    monkeypatch.setattr(
+        PatchSampler,
+        "sample_ids",
+        lambda self, features, count: [torch.arange(min(f[0, 0].numel(), count or f[0, 0].numel())) for f in features],
+    )
     engine = Engine(opt)
     model = MODELS.find(opt.model)(opt)
     for name, network in model.networks.items():
         load(network, tensors, f"state0.{name}.")
-    assert {k.split(".")[1] for k in tensors if k.startswith("state0.")} == {n for n, m in model.networks.items() if m.state_dict()}
+    assert {k.split(".")[1] for k in tensors if k.startswith("state0.")} == {
+        n for n, m in model.networks.items() if m.state_dict()
+    }
     engine.prepare(model).double()
     start = {name: [p.detach().clone() for p in network.parameters()] for name, network in model.networks.items()}
     norms = {}
@@ -145,8 +171,15 @@ def test_training_steps(entry, tensors, monkeypatch, tmp_path):
             model.optimize_parameters()
         ours = as_published(opt, {k: v.item() for k, v in model.losses.items()})
         assert {k: ours.get(k) for k in entry["losses"][step]} == pytest.approx(entry["losses"][step], rel=1e-6)
-        assert {k: norms.get(k) for k in entry["grad_norms"][step]} == pytest.approx(entry["grad_norms"][step], rel=1e-6)
+        assert {k: norms.get(k) for k in entry["grad_norms"][step]} == pytest.approx(
+            entry["grad_norms"][step], rel=1e-6
+        )
     close(model.fake_B, tensors["out.fake_B"])
-    moved = {name: torch.cat([(p.detach() - q).flatten() for p, q in zip(network.parameters(), start[name], strict=True)]).norm().item()
-             for name, network in model.networks.items() if name in entry["param_change"]}
+    moved = {
+        name: torch.cat([(p.detach() - q).flatten() for p, q in zip(network.parameters(), start[name], strict=True)])
+        .norm()
+        .item()
+        for name, network in model.networks.items()
+        if name in entry["param_change"]
+    }
     assert moved == pytest.approx(entry["param_change"], rel=1e-3)

@@ -47,7 +47,9 @@ def save(run: Path, which: str, model: Any, engine: Any) -> None:
         return
     contents: dict[str, Any] = {f"{which}_state.pt": state_of(model, engine)}
     contents |= {f"{which}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
-    contents |= {f"{which}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()}
+    contents |= {
+        f"{which}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()
+    }
     progress, files = engine.progress, {}
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -61,8 +63,11 @@ def save(run: Path, which: str, model: Any, engine: Any) -> None:
     except OSError as error:
         for name in contents:
             _temporary(run / name).unlink(missing_ok=True)
-        raise UserError(f"{run}: the checkpoint cannot be written ({error.strerror}); "
-                        f"{shutil.disk_usage(run).free / 2**20:.0f} MB are free. Earlier checkpoints are intact", code=5) from None
+        raise UserError(
+            f"{run}: the checkpoint cannot be written ({error.strerror}); "
+            f"{shutil.disk_usage(run).free / 2**20:.0f} MB are free. Earlier checkpoints are intact",
+            code=5,
+        ) from None
 
 
 def keep(run: Path, which: str, engine: Any) -> None:
@@ -112,7 +117,10 @@ def restore(run: Path, which: str, model: Any, engine: Any) -> str:
         return candidate
     if not (run / f"{which}.manifest.json").exists() and list(run.glob(f"{which}_net_*.pth")):
         load_networks(run, which, model)
-        print(f"{run}: {which} holds weights alone; the optimizers start afresh at epoch {engine.progress.epoch + 1}", file=sys.stderr)
+        print(
+            f"{run}: {which} holds weights alone; the optimizers start afresh at epoch {engine.progress.epoch + 1}",
+            file=sys.stderr,
+        )
         return which
     raise UserError(f"--continue_train: no usable checkpoint {which!r} in {run}; {_listing(run)}", code=4)
 
@@ -154,12 +162,18 @@ def load_weights(network: nn.Module, path: Path) -> None:
     state = {key.removeprefix("module."): value for key, value in state.items()}
     own = network.state_dict()
     wrong = [f"{k} is missing" for k in own if k not in state] + [f"{k} is unknown" for k in state if k not in own]
-    wrong += [f"{k} is {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
-              for k in own if k in state and own[k].shape != state[k].shape]
+    wrong += [
+        f"{k} is {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
+        for k in own
+        if k in state and own[k].shape != state[k].shape
+    ]
     if wrong:
-        raise UserError(f"{path} is of another architecture: {'; '.join(wrong[:3])}"
-                        f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "
-                        "--no_antialias, --no_dropout and their like", code=4)
+        raise UserError(
+            f"{path} is of another architecture: {'; '.join(wrong[:3])}"
+            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "
+            "--no_antialias, --no_dropout and their like",
+            code=4,
+        )
     network.load_state_dict(state)
 
 
@@ -174,7 +188,9 @@ def read(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}", code=4) from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: damaged, or not a file of weights ({str(error).splitlines()[0][:120]})", code=4) from None
+        raise UserError(
+            f"{path}: damaged, or not a file of weights ({str(error).splitlines()[0][:120]})", code=4
+        ) from None
 
 
 def _restore_state(path: Path, model: Any, engine: Any) -> None:
@@ -224,9 +240,11 @@ def _write(path: Path, data: bytes | memoryview) -> None:
 
 def _write_manifest(run: Path, which: str, files: Mapping[str, Any], **counters: int) -> None:
     path = run / f"{which}.manifest.json"
-    _write(_temporary(path), json.dumps({**counters, "torch": str(torch.__version__), "files": files}, indent=1).encode())
+    _write(
+        _temporary(path), json.dumps({**counters, "torch": str(torch.__version__), "files": files}, indent=1).encode()
+    )
     _temporary(path).replace(path)
-    with contextlib.suppress(OSError):                  # not every system lets a folder be synced
+    with contextlib.suppress(OSError):  # not every system lets a folder be synced
         folder = os.open(run, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
@@ -283,4 +301,8 @@ def _by_age(run: Path) -> list[str]:
 
 def _listing(run: Path) -> str:
     found = sorted({p.name.split("_net_")[0] for p in run.glob("*_net_*.pth")})
-    return f"it has {', '.join(found)}" if found else "it has no checkpoints; train first, or check --name and --checkpoints_dir"
+    return (
+        f"it has {', '.join(found)}"
+        if found
+        else "it has no checkpoints; train first, or check --name and --checkpoints_dir"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from options import UserError
 from util import distributed
 
-STOPPED = 75                    # EX_TEMPFAIL: ended by a signal, with a checkpoint saved; start it again to go on
+STOPPED = 75  # EX_TEMPFAIL: ended by a signal, with a checkpoint saved; start it again to go on
 
 
 def run(main: Callable[[], Any]) -> int:
@@ -27,9 +27,8 @@ def run(main: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:                             # | head has read enough
+    except BrokenPipeError:  # | head has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     finally:
         distributed.stop()
-

@@ -18,8 +18,10 @@ def choose_device(device: str, gpu_ids: str) -> torch.device:
     if not ids or not all(word.removeprefix("-").isdecimal() for word in ids):
         raise UserError(f"--gpu_ids {gpu_ids}: expected a number such as 0, or -1 for the CPU")
     if len(ids) > 1:
-        raise UserError(f"--gpu_ids {gpu_ids}: one process uses one GPU; for {len(ids)} run "
-                        f"torchrun --nproc_per_node {len(ids)} train.py ... without --gpu_ids")
+        raise UserError(
+            f"--gpu_ids {gpu_ids}: one process uses one GPU; for {len(ids)} run "
+            f"torchrun --nproc_per_node {len(ids)} train.py ... without --gpu_ids"
+        )
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         if int(ids[0]) < 0:

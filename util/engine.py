@@ -32,15 +32,15 @@ class Engine:
         distributed.start()
         self.rank, self.world = distributed.rank(), distributed.world_size()
         self.is_main = self.rank == 0
-        self.micro = 0                                      # batches accumulated towards the next update
+        self.micro = 0  # batches accumulated towards the next update
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
-        self.sums: dict[str, torch.Tensor] = {}             # of the watched loss over this epoch (plateau)
-        self.signal = 0                                     # the number of a signal that asks the run to stop
+        self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
+        self.signal = 0  # the number of a signal that asks the run to stop
         self.low_precision = opt.precision != "fp32"
         # Low-precision convolutions are several times faster with the channels innermost, on the CPU too.
         self.channels_last = self.device.type == "cuda" or (self.device.type == "cpu" and self.low_precision)
-        torch.set_flush_denormal(True)                      # denormals halve the speed of small networks
-        torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic     # inputs of one size
+        torch.set_flush_denormal(True)  # denormals halve the speed of small networks
+        torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size
         if opt.deterministic:
             torch.use_deterministic_algorithms(True)
         seed_everything(opt.seed, "init")
@@ -57,19 +57,25 @@ class Engine:
         if self.opt.is_train:
             if self.opt.ema_decay > 0:
                 average = get_ema_multi_avg_fn(self.opt.ema_decay)
-                self.averages = {name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
-                                 for name in model.ema_names}
-            self.scalers = {name: torch.amp.GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
-                            for name in model.optimizers}
+                self.averages = {
+                    name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
+                    for name in model.ema_names
+                }
+            self.scalers = {
+                name: torch.amp.GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
+                for name in model.optimizers
+            }
         if self.opt.compile:
             for network in model.networks.values():
-                network.compile()                           # in place: attribute names and state-dict keys stay
+                network.compile()  # in place: attribute names and state-dict keys stay
         return model
 
     def place(self, tensor: torch.Tensor) -> torch.Tensor:
         """A batch's tensor, where and how the networks want it."""
         tensor = tensor.to(self.device, non_blocking=True)
-        return tensor.contiguous(memory_format=torch.channels_last) if self.channels_last and tensor.ndim == 4 else tensor
+        return (
+            tensor.contiguous(memory_format=torch.channels_last) if self.channels_last and tensor.ndim == 4 else tensor
+        )
 
     def catch_signals(self) -> None:
         """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once."""
@@ -176,8 +182,11 @@ class Engine:
         if distributed.any_process(not self.finite.item(), self.device):
             values = model.get_current_losses()
             bad = ", ".join(f"{k} = {v}" for k, v in values.items() if v - v != 0) or "in an earlier step"
-            raise UserError(f"a loss is not finite at step {self.progress.step} ({bad}); the last checkpoint is from before. "
-                            "Try a lower --lr, another --gan_mode, or --precision fp32", code=3)
+            raise UserError(
+                f"a loss is not finite at step {self.progress.step} ({bad}); the last checkpoint is from before. "
+                "Try a lower --lr, another --gan_mode, or --precision fp32",
+                code=3,
+            )
 
     def should_stop(self) -> bool:
         """Whether a signal asked any process to stop; only between updates, where a checkpoint is exact."""
@@ -188,7 +197,10 @@ class Engine:
         if name not in model.losses:
             raise UserError(f"--plateau_metric {name}: this model logs {', '.join(model.losses)}")
         value = model.losses[name].detach().double()
-        self.sums = {"total": self.sums.get("total", 0) + value, "count": self.sums.get("count", 0) + torch.ones_like(value)}
+        self.sums = {
+            "total": self.sums.get("total", 0) + value,
+            "count": self.sums.get("count", 0) + torch.ones_like(value),
+        }
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from dominate import tags
 from dominate.util import raw
 
 ASSETS = Path(__file__).parent / "assets"
-POLICY = "default-src 'self' 'unsafe-inline' data:"     # the page may load its own files and nothing else
+POLICY = "default-src 'self' 'unsafe-inline' data:"  # the page may load its own files and nothing else
 
 
 def new_page(title: str) -> dominate.document:
@@ -84,5 +84,5 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)           # on a full disk the remnant would take the last blocks
+            temporary.unlink(missing_ok=True)  # on a full disk the remnant would take the last blocks
         raise

@@ -15,7 +15,7 @@ class ResultNames:
         if path not in self.of:
             name = next(n for n in self._candidates(PurePath(path)) if n.casefold() not in self.taken)
             self.of[path] = name
-            self.taken.add(name.casefold())             # some file systems do not tell A from a
+            self.taken.add(name.casefold())  # some file systems do not tell A from a
         return self.of[path]
 
     def _candidates(self, path: PurePath):

@@ -46,7 +46,9 @@ def find_plugin(package: str, name: str, suffix: str, base: type, plugin_dir: st
     for cls in vars(module).values():
         if isinstance(cls, type) and issubclass(cls, base) and cls.__name__.lower() == wanted:
             return cls
-    raise UserError(f"{module.__file__} should define a subclass of {base.__name__} whose name, in lower case, is {wanted!r}")
+    raise UserError(
+        f"{module.__file__} should define a subclass of {base.__name__} whose name, in lower case, is {wanted!r}"
+    )
 
 
 def list_plugins(package: str, suffix: str, plugin_dir: str | None = None) -> list[str]:
@@ -61,7 +63,7 @@ def _import(package: str, name: str, suffix: str, plugin_dir: str | None) -> Mod
         raise UserError(f"--plugin_dir {plugin_dir}: no such folder")
     module_name = name if "." in name else f"{package}.{name}_{suffix}"
     if plugin_dir is not None and "." not in name and Path(plugin_dir, f"{name}_{suffix}.py").is_file():
-        module_name = f"{name}_{suffix}"                # importable by name in data-loading workers too
+        module_name = f"{name}_{suffix}"  # importable by name in data-loading workers too
         folder = str(Path(plugin_dir).resolve())
         if folder not in sys.path:
             sys.path.append(folder)

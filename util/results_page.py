@@ -12,7 +12,7 @@ from options import UserError
 
 from .html import asset, new_page, picture, png_size, visible, write_atomically
 
-EVERY = 100                                             # rows between two writes of the page that is being filled
+EVERY = 100  # rows between two writes of the page that is being filled
 
 
 class ResultsPage:
@@ -31,10 +31,10 @@ class ResultsPage:
         self.folder, self.title, self.columns = folder, title, list(columns)
         self.width, self.rows_per_page = width, rows_per_page
         self._count = 0
-        self._first: list[str] = []                     # the rows of the first page, once there are others
-        self._rows: list[str] = []                      # the rows of the page that is being filled
+        self._first: list[str] = []  # the rows of the first page, once there are others
+        self._rows: list[str] = []  # the rows of the page that is being filled
         self._summary: dict[str, Any] = {}
-        if folder.is_dir():                             # pages of an earlier and longer test are not of this one
+        if folder.is_dir():  # pages of an earlier and longer test are not of this one
             for path in folder.iterdir():
                 if re.fullmatch(r"index_\d+\.html", path.name):
                     path.unlink(missing_ok=True)
@@ -45,7 +45,7 @@ class ResultsPage:
         Raises:
             UserError: the page cannot be written.
         """
-        if len(self._rows) == self.rows_per_page:       # only now is it known that there is a next page
+        if len(self._rows) == self.rows_per_page:  # only now is it known that there is a next page
             self._write(self._page_number, last=False)
             if self._page_number == 1:
                 self._first = self._rows
@@ -81,8 +81,11 @@ class ResultsPage:
         rows = self._first if number == 1 and total > 1 and self._first else self._rows
         if number == 1 and self._summary:
             body = tags.tbody(*[tags.tr(tags.th(visible(n)), tags.td(_number(v))) for n, v in self._summary.items()])
-            main.add(tags.section(tags.div(tags.h2("Metrics"), cls="head"), tags.div(tags.table(body), cls="scroll"),
-                                  cls="card"))
+            main.add(
+                tags.section(
+                    tags.div(tags.h2("Metrics"), cls="head"), tags.div(tags.table(body), cls="scroll"), cls="card"
+                )
+            )
         shown = f"items {start + 1:,} to {start + len(rows):,}" if total > 1 or not last else f"{len(rows):,} items"
         hint = "click to enlarge, arrow keys step through images and items"
         section = main.add(tags.section(tags.div(tags.h2(shown), tags.span(hint, cls="soft"), cls="head"), cls="card"))

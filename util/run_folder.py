@@ -9,8 +9,20 @@ from typing import IO
 
 from options import UserError
 
-RESULTS_OF_A_RUN = ("*_net_*.pth", "*_state.pt", "*.manifest.json", ".*.tmp", "loss_log.txt", "metrics.jsonl",
-                    "train_opt.*", "test_opt.*", "split.json", "web", "tensorboard", "wandb")
+RESULTS_OF_A_RUN = (
+    "*_net_*.pth",
+    "*_state.pt",
+    "*.manifest.json",
+    ".*.tmp",
+    "loss_log.txt",
+    "metrics.jsonl",
+    "train_opt.*",
+    "test_opt.*",
+    "split.json",
+    "web",
+    "tensorboard",
+    "wandb",
+)
 
 
 class RunFolder:
@@ -26,15 +38,19 @@ class RunFolder:
         self.path = path
         earlier = [p for pattern in RESULTS_OF_A_RUN[:5] for p in path.glob(pattern)] if path.is_dir() else []
         if earlier and not continued and not overwrite:
-            raise UserError(f"{path} holds a run already ({earlier[0].name}): use --continue_train to go on with it, "
-                            "--overwrite to delete it and start anew, or another --name")
+            raise UserError(
+                f"{path} holds a run already ({earlier[0].name}): use --continue_train to go on with it, "
+                "--overwrite to delete it and start anew, or another --name"
+            )
         if continued and not earlier:
             raise UserError(f"--continue_train: there is no run in {path}; start it without --continue_train", code=4)
         try:
             path.mkdir(parents=True, exist_ok=True)
             self.lock = self._take_lock()
         except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=5) from None
+            raise UserError(
+                f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=5
+            ) from None
         if overwrite:
             for pattern in RESULTS_OF_A_RUN:
                 for old in path.glob(pattern):
@@ -50,16 +66,18 @@ class RunFolder:
     def _take_lock(self) -> IO[str] | None:
         try:
             import fcntl
-        except ImportError:                             # Windows has no flock; two runs of one name are not caught
+        except ImportError:  # Windows has no flock; two runs of one name are not caught
             return None
         lock = (self.path / ".lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
-                return lock                             # a file system without locks
+                return lock  # a file system without locks
             lock.seek(0)
-            raise UserError(f"{self.path}: another run is training here ({lock.read().strip()}); use another --name") from None
+            raise UserError(
+                f"{self.path}: another run is training here ({lock.read().strip()}); use another --name"
+            ) from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         lock.flush()

@@ -10,13 +10,13 @@ from typing import Any
 class Progress:
     """Learning rates, random draws and data order are functions of these counters."""
 
-    epoch: int = 0              # finished epochs
-    step: int = 0               # optimizer steps since the start of the run
-    in_epoch: int = 0           # batches of this epoch already used, by each process
-    images: int = 0             # items seen, by all processes together
-    previous: int = 0           # items seen before the last step
-    plateau: float = 1.0        # factor on the learning rate, for --lr_policy plateau
-    best: float = math.inf      # the smallest epoch mean so far, and for how many epochs it has stood
+    epoch: int = 0  # finished epochs
+    step: int = 0  # optimizer steps since the start of the run
+    in_epoch: int = 0  # batches of this epoch already used, by each process
+    images: int = 0  # items seen, by all processes together
+    previous: int = 0  # items seen before the last step
+    plateau: float = 1.0  # factor on the learning rate, for --lr_policy plateau
+    best: float = math.inf  # the smallest epoch mean so far, and for how many epochs it has stood
     patience: int = 0
 
     def due(self, every: int) -> bool:

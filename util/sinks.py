@@ -62,7 +62,7 @@ class WandB:
             import wandb
         except ImportError as error:
             raise missing("--use_wandb", "wandb") from error
-        note = run / "wandb_id"                         # a continued run goes on under the same identity
+        note = run / "wandb_id"  # a continued run goes on under the same identity
         if done_step and note.is_file():
             identity = note.read_text(encoding="utf-8").strip()
         else:
@@ -70,9 +70,16 @@ class WandB:
             note.write_text(identity, encoding="utf-8")
         self._image = wandb.Image
         try:
-            self._run = wandb.init(project=project, name=name, id=identity, resume="allow", dir=str(run),
-                                   config=dict(options), save_code=False,
-                                   settings=wandb.Settings(disable_code=True, disable_git=True))
+            self._run = wandb.init(
+                project=project,
+                name=name,
+                id=identity,
+                resume="allow",
+                dir=str(run),
+                config=dict(options),
+                save_code=False,
+                settings=wandb.Settings(disable_code=True, disable_git=True),
+            )
         except Exception as error:
             said = str(error).rstrip(".")
             raise UserError(f"--use_wandb: {said}; WANDB_MODE=offline logs without a network or an account") from error

@@ -13,10 +13,10 @@ from dominate.util import raw
 
 from .html import asset, embed, new_page, picture, png_size, visible, write_atomically
 
-REFRESH = 30                                            # seconds between two looks of an open page at the run
-BLOCK = 25                                              # epochs on an archive page; the first page shows two blocks
+REFRESH = 30  # seconds between two looks of an open page at the run
+BLOCK = 25  # epochs on an archive page; the first page shows two blocks
 IMAGE = re.compile(r"epoch(\d{3,})_(.+)\.png")
-UNSAFE = re.compile(r"[^\w .,+()@=~-]")                 # in the name of a file, on one system or another
+UNSAFE = re.compile(r"[^\w .,+()@=~-]")  # in the name of a file, on one system or another
 
 
 class Curves:
@@ -70,7 +70,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 class Status:
     """Where a run is. ``done`` is the part of the whole run in [0, 1], ``left`` what remains in words."""
 
-    state: str = "running"                              # running, finished or stopped
+    state: str = "running"  # running, finished or stopped
     epoch: int = 0
     epochs: int = 0
     done: float = 0.0
@@ -88,16 +88,16 @@ class TrainingPage:
 
     def __init__(self, folder: Path, name: str, options: Mapping[str, tuple[Any, bool]], width: int):
         self.folder, self.name, self.width = folder, name, width
-        self._images: dict[int, dict[str, None]] = {}   # epoch -> its images in display order
+        self._images: dict[int, dict[str, None]] = {}  # epoch -> its images in display order
         self._rendered: dict[int, tuple[list[str], str]] = {}
         self._archived: set[int] = set()
         self._options = _options(options).render(pretty=False) if options else ""
         found = []
-        if (folder / "images").is_dir():                # of an earlier part of this run
+        if (folder / "images").is_dir():  # of an earlier part of this run
             for path in (folder / "images").iterdir():
                 if match := IMAGE.fullmatch(path.name):
                     found.append((path.stat().st_mtime_ns, path.name, int(match[1]), match[2]))
-        for _, _, epoch, visual in sorted(found):       # they were written in display order
+        for _, _, epoch, visual in sorted(found):  # they were written in display order
             self._images.setdefault(epoch, {})[visual] = None
 
     @staticmethod
@@ -122,23 +122,29 @@ class TrainingPage:
         for block in blocks:
             if block not in self._archived:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
-        write_atomically(self.folder / "index.html",
-                         self._page(curves, status, [e for e in epochs if e >= oldest], blocks))
+        write_atomically(
+            self.folder / "index.html", self._page(curves, status, [e for e in epochs if e >= oldest], blocks)
+        )
 
     def _page(self, curves: Curves, status: Status, epochs: list[int], blocks: list[int]) -> str:
         page = new_page(f"Experiment name = {self.name}")
-        if status.state == "running":                   # the page's script does this too, and keeps the reader's place
+        if status.state == "running":  # the page's script does this too, and keeps the reader's place
             page.head.add(tags.noscript(tags.meta(http_equiv="refresh", content=str(REFRESH))))
         x, y = curves.points()
         note = f"{len(x):,} points" + (f", each the mean of {curves.stride}" if curves.stride > 1 else "")
         main = page.body.add(tags.main(self._header(status)))
-        main.add(tags.section(
-            tags.div(tags.h2("Losses"), _controls(), cls="head"),
-            tags.div(id="legend", cls="legend"),
-            tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
-            tags.p(f"{note}; x is the epoch. Every record is in metrics.jsonl." if x else "No losses yet.", cls="soft"),
-            tags.noscript(tags.p("The curves need JavaScript; the numbers are in loss_log.txt and metrics.jsonl.")),
-            cls="card"))
+        main.add(
+            tags.section(
+                tags.div(tags.h2("Losses"), _controls(), cls="head"),
+                tags.div(id="legend", cls="legend"),
+                tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
+                tags.p(
+                    f"{note}; x is the epoch. Every record is in metrics.jsonl." if x else "No losses yet.", cls="soft"
+                ),
+                tags.noscript(tags.p("The curves need JavaScript; the numbers are in loss_log.txt and metrics.jsonl.")),
+                cls="card",
+            )
+        )
         hint = "newest first; click to enlarge, arrow keys step through images and epochs" if epochs else ""
         images = tags.section(tags.div(tags.h2("Images"), tags.span(hint, cls="soft"), cls="head"), cls="card")
         for epoch in epochs:
@@ -150,10 +156,19 @@ class TrainingPage:
         main.add(images)
         if self._options:
             main.add(raw(self._options))
-        data = {"x": [_short(v) for v in x], "y": {visible(n): [_short(v) for v in values] for n, values in y.items()},
-                "state": status.state, "updated": round(time.time(), 1), "refresh": REFRESH, "silence": 15 * 60}
-        page.body.add(tags.script(embed(data), type="application/json", id="data"),
-                      tags.script(raw(asset("training.js"))), tags.script(raw(asset("viewer.js"))))
+        data = {
+            "x": [_short(v) for v in x],
+            "y": {visible(n): [_short(v) for v in values] for n, values in y.items()},
+            "state": status.state,
+            "updated": round(time.time(), 1),
+            "refresh": REFRESH,
+            "silence": 15 * 60,
+        }
+        page.body.add(
+            tags.script(embed(data), type="application/json", id="data"),
+            tags.script(raw(asset("training.js"))),
+            tags.script(raw(asset("viewer.js"))),
+        )
         return page.render(pretty=False)
 
     def _header(self, status: Status) -> tags.header:
@@ -165,10 +180,12 @@ class TrainingPage:
             row.add(tags.span(f"{label} ", tags.b(value)))
         when = time.strftime("%Y-%m-%d %H:%M:%S %z")
         row.add(tags.span("updated ", tags.time_(when, datetime=when, title=when, id="age")))
-        title = tags.div(tags.h1(visible(self.name)),
-                         tags.span(status.state, id="state", cls=f"pill {status.state}"), cls="titled")
-        return tags.header(tags.p("Diptych training run", cls="kicker"), title,
-                           tags.progress(value=f"{status.done:.4f}", max="1"), row)
+        title = tags.div(
+            tags.h1(visible(self.name)), tags.span(status.state, id="state", cls=f"pill {status.state}"), cls="titled"
+        )
+        return tags.header(
+            tags.p("Diptych training run", cls="kicker"), title, tags.progress(value=f"{status.done:.4f}", max="1"), row
+        )
 
     def _epoch(self, epoch: int) -> str:
         """One epoch's images, those that exist; rendered again only when they changed."""
@@ -189,9 +206,14 @@ class TrainingPage:
         for epoch in epochs:
             images.add(raw(self._epoch(epoch)))
             del self._rendered[epoch]
-        page.body.add(tags.main(tags.p("Diptych training run", cls="kicker"),
-                                tags.h1(f"{visible(self.name)}: {_block_name(block)}"),
-                                tags.nav(tags.a("newest epochs and curves", href="index.html")), images))
+        page.body.add(
+            tags.main(
+                tags.p("Diptych training run", cls="kicker"),
+                tags.h1(f"{visible(self.name)}: {_block_name(block)}"),
+                tags.nav(tags.a("newest epochs and curves", href="index.html")),
+                images,
+            )
+        )
         page.body.add(tags.script(raw(asset("viewer.js"))))
         write_atomically(self.folder / _block_file(block), page.render(pretty=False))
         self._archived.add(block)
@@ -214,7 +236,8 @@ def _controls() -> tags.div:
         tags.label("smoothing", tags.input_(type="range", id="smooth", min="0", max="0.99", step="0.01")),
         tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
         tags.label(tags.input_(type="checkbox", id="apart"), "one chart each"),
-        cls="controls")
+        cls="controls",
+    )
 
 
 def _options(options: Mapping[str, tuple[Any, bool]]) -> tags.details:
@@ -224,5 +247,6 @@ def _options(options: Mapping[str, tuple[Any, bool]]) -> tags.details:
         shown = tags.b(visible(words)) if changed else tags.span(visible(words))
         items.add(tags.li(tags.span(visible(name), cls="soft"), " ", shown))
     count = sum(c for _, c in options.values())
-    return tags.details(tags.summary(f"Options ({count} of {len(options)} differ from the default)"),
-                        items, id="options", cls="card")
+    return tags.details(
+        tags.summary(f"Options ({count} of {len(options)} differ from the default)"), items, id="options", cls="card"
+    )

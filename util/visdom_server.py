@@ -17,17 +17,28 @@ from typing import Any
 
 from options import UserError
 
-SCRIPTS = ("jquery.min.js", "bootstrap.min.js", "react-react.min.js", "react-dom.min.js", "layout_bin_packer.js",
-           "plotly-plotly.min.js")
-SOURCE = "unpkg.com"                                    # where visdom.server.build gets most of them
+SCRIPTS = (
+    "jquery.min.js",
+    "bootstrap.min.js",
+    "react-react.min.js",
+    "react-dom.min.js",
+    "layout_bin_packer.js",
+    "plotly-plotly.min.js",
+)
+SOURCE = "unpkg.com"  # where visdom.server.build gets most of them
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m util.visdom_server",
-                                     description="visdom's server, on 127.0.0.1 only")
+    parser = argparse.ArgumentParser(
+        prog="python -m util.visdom_server", description="visdom's server, on 127.0.0.1 only"
+    )
     parser.add_argument("--port", type=int, default=8097, help="port to listen on (default: 8097)")
-    parser.add_argument("--env_path", type=Path, default=Path.home() / ".visdom",
-                        help="where environments are kept (default: ~/.visdom)")
+    parser.add_argument(
+        "--env_path",
+        type=Path,
+        default=Path.home() / ".visdom",
+        help="where environments are kept (default: ~/.visdom)",
+    )
     parser.add_argument("--offline", action="store_true", help="do not try to download the scripts of its page")
     words = parser.parse_args()
     try:
@@ -52,7 +63,7 @@ def serve(port: int, env_path: Path, offline: bool = False) -> None:
         raise UserError("visdom is not installed: uv pip install visdom (docs/install.md names its pins)") from error
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     missing = _scripts(offline)
-    visdom_app.tornado_settings["autoreload"] = False   # visdom turns debug on, and that would restart it at every edit
+    visdom_app.tornado_settings["autoreload"] = False  # visdom turns debug on, and that would restart it at every edit
     try:
         env_path.mkdir(parents=True, exist_ok=True)
         # the application lists the folder's environments, and appends to the path as text
@@ -62,8 +73,12 @@ def serve(port: int, env_path: Path, offline: bool = False) -> None:
         raise UserError(f"cannot serve port {port} from {env_path}: {error.strerror or error}") from error
     print(f"visdom: http://127.0.0.1:{port} (reachable from this machine only); Ctrl-C stops it", flush=True)
     if missing:
-        print(f"visdom: its page stays blank without {', '.join(missing)}, which {SOURCE} did not give; "
-              "windows arrive and are saved all the same", file=sys.stderr, flush=True)
+        print(
+            f"visdom: its page stays blank without {', '.join(missing)}, which {SOURCE} did not give; "
+            "windows arrive and are saved all the same",
+            file=sys.stderr,
+            flush=True,
+        )
     loop = IOLoop.current()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
@@ -84,11 +99,11 @@ def _scripts(offline: bool) -> list[str]:
         return lacking
     before = socket.getdefaulttimeout()
     try:
-        socket.setdefaulttimeout(10)                    # its requests have none of their own
+        socket.setdefaulttimeout(10)  # its requests have none of their own
         socket.create_connection((SOURCE, 443), timeout=3).close()
         with contextlib.redirect_stdout(io.StringIO()):
             download_scripts()
-    except Exception as error:                          # offline, a proxy's page, a folder that is read-only
+    except Exception as error:  # offline, a proxy's page, a folder that is read-only
         logging.getLogger(__name__).debug("scripts: %s", error)
     finally:
         socket.setdefaulttimeout(before)

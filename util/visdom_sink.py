@@ -21,8 +21,8 @@ import numpy as np
 
 from .sinks import missing, reason, warn
 
-TIMEOUT = (2.0, 5.0)                                    # seconds to connect, and between two pieces of an answer
-SHELF = 2048                                            # records of losses that wait; the oldest fall off
+TIMEOUT = (2.0, 5.0)  # seconds to connect, and between two pieces of an answer
+SHELF = 2048  # records of losses that wait; the oldest fall off
 Record = tuple[float, Mapping[str, float | None]]
 
 
@@ -39,18 +39,27 @@ class VisdomSink:
 
     label = "visdom"
 
-    def __init__(self, server: str, port: int, env: str, name: str, display_id: int = 1, columns: int = 4,
-                 history: Iterable[Record] = (), retry: float = 60.0):
+    def __init__(
+        self,
+        server: str,
+        port: int,
+        env: str,
+        name: str,
+        display_id: int = 1,
+        columns: int = 4,
+        history: Iterable[Record] = (),
+        retry: float = 60.0,
+    ):
         if importlib.util.find_spec("visdom") is None:
             raise missing("--use_visdom", "visdom")
         self.address = f"{server if '://' in server else 'http://' + server}:{port}"
         self._server, self._port, self._env, self._name = server, port, env, name
         self._display_id, self._columns, self._retry = display_id, columns, retry
         self._points: deque[Record] = deque(history, maxlen=SHELF)
-        self._images: dict[str, np.ndarray] = {}        # only the newest are worth showing
+        self._images: dict[str, np.ndarray] = {}  # only the newest are worth showing
         self._wake = threading.Condition()
         self._closing = False
-        self._sets: list[tuple[str, ...]] = []          # sets of loss names that have a window
+        self._sets: list[tuple[str, ...]] = []  # sets of loss names that have a window
         self._client: Any = None
         self._warned = False
         self._thread = threading.Thread(target=self._run, name="visdom", daemon=True)
@@ -91,12 +100,12 @@ class VisdomSink:
                 if self._client is None:
                     self._client = _connect(self._server, self._port, self._env)
                 while points:
-                    points = points[self._send_losses(points):]
+                    points = points[self._send_losses(points) :]
                 if images:
                     self._send_images(images)
             except Exception as error:
                 self._client, retry_at = None, time.monotonic() + self._retry
-                with self._wake:                        # unsent points go back in front of those that came meanwhile
+                with self._wake:  # unsent points go back in front of those that came meanwhile
                     room = SHELF - len(self._points)
                     self._points.extendleft(reversed(points[-room:] if room else []))
                     self._images = self._images or images
@@ -105,7 +114,7 @@ class VisdomSink:
                     warn(f"no visdom at {self.address} ({_words(error)}); training goes on, trying again now and then")
         if self._client is not None and self._sets:
             with contextlib.suppress(Exception):
-                self._client.save([self._env])          # the server keeps windows in memory until told to write them
+                self._client.save([self._env])  # the server keeps windows in memory until told to write them
 
     def _send_losses(self, points: list[Record]) -> int:
         """Send the leading points that share their names as one request; returns how many."""
@@ -117,11 +126,16 @@ class VisdomSink:
         index = len(self._sets) if new else self._sets.index(names)
         values = np.array([[v if math.isfinite(v) else math.nan for v in map(_number, p[1].values())] for p in run])
         positions = np.repeat(np.array([[p[0]] for p in run]), len(names), axis=1)
-        options = {"title": f"{html.escape(self._name)} loss over time", "legend": [html.escape(n) for n in names],
-                   "xlabel": "epoch", "ylabel": "loss"}
+        options = {
+            "title": f"{html.escape(self._name)} loss over time",
+            "legend": [html.escape(n) for n in names],
+            "xlabel": "epoch",
+            "ylabel": "loss",
+        }
         window = str(self._display_id - index)
-        self._client.confirmed(self._client.line(X=positions, Y=values, win=window, opts=options,
-                                                 update=None if new else "append"), window)
+        self._client.confirmed(
+            self._client.line(X=positions, Y=values, win=window, opts=options, update=None if new else "append"), window
+        )
         if new:
             self._sets.append(names)
         return len(run)
@@ -138,7 +152,7 @@ class VisdomSink:
         grid, window = _grid(list(images.values()), columns), str(self._display_id + 1)
         client.confirmed(client.image(grid.transpose(2, 0, 1), win=window, opts={"title": f"{title} images"}), window)
         names = [f"<td>{html.escape(name)}</td>" for name in images]
-        rows = "".join(f"<tr>{''.join(names[i:i + columns])}</tr>" for i in range(0, len(names), columns))
+        rows = "".join(f"<tr>{''.join(names[i : i + columns])}</tr>" for i in range(0, len(names), columns))
         window = str(self._display_id + 2)
         table = f"<table border=1>{rows}</table>"
         client.confirmed(client.text(table, win=window, opts={"title": f"{title} labels"}), window)
@@ -173,9 +187,9 @@ def _connect(server: str, port: int, env: str) -> Any:
                 raise ConnectionError("what answers there is not visdom")
 
     session = requests.Session()
-    session.trust_env = host not in ("localhost", "127.0.0.1", "::1")   # a proxy cannot reach this machine's own ports
+    session.trust_env = host not in ("localhost", "127.0.0.1", "::1")  # a proxy cannot reach this machine's own ports
     client = Client(server, port=port, env=env, send=False, use_incoming_socket=False, raise_exceptions=True)
-    client.send, client._session = True, session        # built without a request, which would have had no timeout
+    client.send, client._session = True, session  # built without a request, which would have had no timeout
     session.get(f"{client.server}:{port}/", timeout=TIMEOUT).raise_for_status()
     client.win_exists("")
     return client
@@ -183,7 +197,7 @@ def _connect(server: str, port: int, env: str) -> Any:
 
 def _words(error: BaseException) -> str:
     cause: BaseException | None = error
-    while cause is not None:                            # visdom wraps what requests wraps
+    while cause is not None:  # visdom wraps what requests wraps
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
             return f"it answers {status}"

@@ -23,9 +23,9 @@ from .sinks import Sink, TensorBoard, WandB, reason, warn
 from .training_page import Curves, Status, TrainingPage
 from .visdom_sink import Record, VisdomSink
 
-REFRESH_EVERY = 15.0                                    # seconds between two writes of the page for new losses alone
-SAY_EVERY = 30.0                                        # seconds between two lines of progress where there is no bar
-WINDOW = 300.0                                          # seconds of the past from which the speed is measured
+REFRESH_EVERY = 15.0  # seconds between two writes of the page for new losses alone
+SAY_EVERY = 30.0  # seconds between two lines of progress where there is no bar
+WINDOW = 300.0  # seconds of the past from which the speed is measured
 
 
 class Visualizer:
@@ -47,15 +47,22 @@ class Visualizer:
         UserError: a sink was asked for whose package is not installed.
     """
 
-    def __init__(self, opt: TrainOptions, run: Path | None, items_per_epoch: int, total_items: int, done_items: int = 0,
-                 done_step: int = 0):
+    def __init__(
+        self,
+        opt: TrainOptions,
+        run: Path | None,
+        items_per_epoch: int,
+        total_items: int,
+        done_items: int = 0,
+        done_step: int = 0,
+    ):
         self.opt, self.run = opt, run or Path()
         self._shows, self._finished, self._closed = run is not None, False, False
         self._per_epoch, self._total, self._items = max(1, items_per_epoch), max(1, total_items), done_items
         self._epoch = min(opt.total_epochs, opt.epoch_count + done_items // self._per_epoch)
         self._speed, self._said = _Speed(done_items), time.monotonic()
         self._warned: set[str] = set()
-        self._torn: set[str] = set()                    # files whose last write failed half-way, perhaps
+        self._torn: set[str] = set()  # files whose last write failed half-way, perhaps
         self._curves, self._sinks, self._bar = Curves(), list[Sink](), None
         self._page: TrainingPage | None = None
         self._image_epoch, self._written = 0, -math.inf
@@ -72,11 +79,13 @@ class Visualizer:
                 self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize)
                 self._write_page("running")
         if sys.stderr is not None and sys.stderr.isatty():
-            self._bar = tqdm(total=total_items, initial=done_items, unit="img", smoothing=0.05, leave=False,
-                             **_size_of_terminal())
+            self._bar = tqdm(
+                total=total_items, initial=done_items, unit="img", smoothing=0.05, leave=False, **_size_of_terminal()
+            )
 
-    def print_current_losses(self, epoch: int, iters: int, losses: Mapping[str, float], seconds: float,
-                             data_seconds: float) -> None:
+    def print_current_losses(
+        self, epoch: int, iters: int, losses: Mapping[str, float], seconds: float, data_seconds: float
+    ) -> None:
         """Print the published line, and append it to loss_log.txt.
 
         Args:
@@ -146,7 +155,7 @@ class Visualizer:
             text = f"{100 * items / self._total:.1f}% ({items:,} of {self._total:,} images)"
             if self._speed.per_second:
                 text += f", {self._speed.per_second:.1f} images/s, {_duration(self._seconds_left())} left"
-            with contextlib.suppress(OSError, ValueError, AttributeError):   # stderr may be closed or absent
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or absent
                 print(text, file=sys.stderr, flush=True)
 
     def finish(self) -> None:
@@ -184,8 +193,17 @@ class Visualizer:
             if opt.use_wandb:
                 sinks.append(WandB(opt.wandb_project, opt.name, self.run, dataclasses.asdict(opt), done_step))
         if opt.use_visdom or (opt.display_id or 0) > 0:
-            sinks.append(VisdomSink(opt.display_server, opt.display_port, opt.display_env, opt.name,
-                                    max(1, opt.display_id or 1), opt.display_ncols, history))
+            sinks.append(
+                VisdomSink(
+                    opt.display_server,
+                    opt.display_port,
+                    opt.display_env,
+                    opt.name,
+                    max(1, opt.display_id or 1),
+                    opt.display_ncols,
+                    history,
+                )
+            )
         return sinks
 
     def _feed(self, give: Callable[[Sink], None]) -> None:
@@ -256,7 +274,7 @@ def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> lis
                 clean = False
                 continue
             new.write(line)
-            step, epoch, losses = record                # the last step of an epoch is at its end, not at its beginning
+            step, epoch, losses = record  # the last step of an epoch is at its end, not at its beginning
             records.append((epoch + (step * epochs_per_step - 1e-6) % 1, losses))
     if clean:
         temporary.unlink()

@@ -7,8 +7,14 @@ from .precision import in_float32
 
 
 @in_float32
-def patch_nce(queries: torch.Tensor, keys: torch.Tensor, tau: float = 0.07, across_batch: bool = False,
-              cosine: bool = False, reduction: str = "mean") -> torch.Tensor:
+def patch_nce(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    tau: float = 0.07,
+    across_batch: bool = False,
+    cosine: bool = False,
+    reduction: str = "mean",
+) -> torch.Tensor:
     r"""PatchNCE: recognise the patch of the input at the location of each output patch.
 
     .. math:: \ell = -\frac{1}{BS} \sum_{b,s} \log
@@ -33,6 +39,6 @@ def patch_nce(queries: torch.Tensor, keys: torch.Tensor, tau: float = 0.07, acro
         queries, keys = F.normalize(queries, dim=-1, eps=1e-8), F.normalize(keys, dim=-1, eps=1e-8)
     if across_batch:
         queries, keys = queries.flatten(0, 1)[None], keys.flatten(0, 1)[None]
-    logits = queries @ keys.transpose(1, 2) / tau                              # (B, S, S)
+    logits = queries @ keys.transpose(1, 2) / tau  # (B, S, S)
     target = torch.arange(logits.shape[1], device=logits.device).repeat(logits.shape[0])
     return F.cross_entropy(logits.flatten(0, 1), target, reduction=reduction)

@@ -22,5 +22,5 @@ def gradient_penalty(real: torch.Tensor, fake: torch.Tensor, D: Callable[[torch.
     """
     alpha = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
     mixed = (alpha * real.detach() + (1 - alpha) * fake.detach()).requires_grad_()
-    gradient, = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
+    (gradient,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
     return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()

@@ -72,13 +72,17 @@ def test_mapping_takes_stacks_of_any_size(shape):
     vectors = F(torch.randn(shape))
     assert vectors.shape == (shape[0] if len(shape) == 4 else 1, 64)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-5, rtol=0)
-    assert sum(p.numel() for p in F.parameters()) == 10_688         # recorded from DCLGAN
+    assert sum(p.numel() for p in F.parameters()) == 10_688  # recorded from DCLGAN
 
 
-@pytest.mark.parametrize("name,taps,channels", [
-    ("resnet_4blocks", ["pixels", "down1", "res1"], [3, 8, 16]),
-    ("unet_256", ["pixels", "down1", "down8"], [3, 4, 32]),
-    ("stylegan2", [0, 2, 4], [3, 16, 16])])
+@pytest.mark.parametrize(
+    "name,taps,channels",
+    [
+        ("resnet_4blocks", ["pixels", "down1", "res1"], [3, 8, 16]),
+        ("unet_256", ["pixels", "down1", "down8"], [3, 4, 32]),
+        ("stylegan2", [0, 2, 4], [3, 16, 16]),
+    ],
+)
 def test_channels_are_found_without_arithmetic(name, taps, channels):
     G = define("G", name, input_nc=3, output_nc=3, ngf=4)
     state = torch.get_rng_state()

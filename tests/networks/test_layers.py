@@ -64,7 +64,7 @@ def test_resampling_in_low_precision_is_close(layer, dtype):
     x = random(2, 3, 9, 6, dtype=dtype, layout=torch.channels_last)
     low = layer(3)(x)
     assert low.dtype == dtype
-    torch.testing.assert_close(low.float(), layer(3)(x.float()), rtol=0.02, atol=0.02)       # a bf16 has 8 bits
+    torch.testing.assert_close(low.float(), layer(3)(x.float()), rtol=0.02, atol=0.02)  # a bf16 has 8 bits
 
 
 @pytest.mark.parametrize("kind", ["normal", "xavier", "kaiming", "orthogonal"])
@@ -73,7 +73,11 @@ def test_init_weights_scales_convolutions(kind):
     convs = [m for m in D.modules() if isinstance(m, torch.nn.Conv2d)]
     for conv in convs[1:-1]:
         fan_in, fan_out = conv.weight[0].numel(), conv.weight[:, 0].numel()
-        std = {"normal": 0.02, "xavier": 0.02 * (2 / (fan_in + fan_out)) ** 0.5, "kaiming": (2 / fan_in) ** 0.5,
-               "orthogonal": 0.02 / fan_in**0.5}[kind]
+        std = {
+            "normal": 0.02,
+            "xavier": 0.02 * (2 / (fan_in + fan_out)) ** 0.5,
+            "kaiming": (2 / fan_in) ** 0.5,
+            "orthogonal": 0.02 / fan_in**0.5,
+        }[kind]
         assert conv.weight.std().item() == pytest.approx(std, rel=0.1)
     assert all(not c.bias.any() for c in convs if c.bias is not None)

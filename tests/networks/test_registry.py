@@ -10,14 +10,29 @@ from networks import Tapped, define, list_networks
 from networks.registry import _BUILDERS
 
 # Generators and discriminators that take images; others have a contract, and a test, of their own.
-NAMES = [(kind, name) for kind in "GDF" for name in list_networks(kind)
-         if kind == "F" or "input_nc" in inspect.signature(_BUILDERS[kind][name]).parameters]
+NAMES = [
+    (kind, name)
+    for kind in "GDF"
+    for name in list_networks(kind)
+    if kind == "F" or "input_nc" in inspect.signature(_BUILDERS[kind][name]).parameters
+]
 
 
 def build(kind, name):
-    size = {"G": 256, "D": 32}.get(kind)                # of the images that fixed networks are made for
-    return define(kind, name, input_nc=3, output_nc=3, ngf=4, ndf=4, norm="instance", n_layers=2, size=size,
-                  channels=[3, 5], dim=6)
+    size = {"G": 256, "D": 32}.get(kind)  # of the images that fixed networks are made for
+    return define(
+        kind,
+        name,
+        input_nc=3,
+        output_nc=3,
+        ngf=4,
+        ndf=4,
+        norm="instance",
+        n_layers=2,
+        size=size,
+        channels=[3, 5],
+        dim=6,
+    )
 
 
 def inputs(kind, name, network):
@@ -43,7 +58,7 @@ def case(request):
 
 
 def call(network, arguments):
-    torch.manual_seed(0)                                # some draw noise
+    torch.manual_seed(0)  # some draw noise
     out = network(*arguments)
     return [out] if torch.is_tensor(out) else list(out)
 

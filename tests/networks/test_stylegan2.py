@@ -6,9 +6,14 @@ from networks import define, init_weights
 from networks.stylegan2 import BiasedLeakyReLU, Blur, DemodulatedUp, EqualConv, conv_layer, width
 
 # Recorded from the published code: ngf and ndf 64 at 256 pixels, and SinCUT's own sizes.
-COUNTS = [("G", "stylegan2", 64, 256, 7_852_420), ("G", "smallstylegan2", 64, 256, 3_131_780),
-          ("D", "stylegan2", 64, 256, 14_263_105), ("D", "tilestylegan2", 64, 256, 14_263_105),
-          ("G", "stylegan2", 10, 64, 3_068_404), ("D", "stylegan2", 8, 64, 5_885_473)]
+COUNTS = [
+    ("G", "stylegan2", 64, 256, 7_852_420),
+    ("G", "smallstylegan2", 64, 256, 3_131_780),
+    ("D", "stylegan2", 64, 256, 14_263_105),
+    ("D", "tilestylegan2", 64, 256, 14_263_105),
+    ("G", "stylegan2", 10, 64, 3_068_404),
+    ("D", "stylegan2", 8, 64, 5_885_473),
+]
 
 
 def build(kind, name, channels=4, size=256, **more):
@@ -33,8 +38,18 @@ def test_widths_are_the_published_table():
 def block(name, down=False):
     if not down:
         return [f"{name}.conv{i}.{x}" for i in (1, 2) for x in ("0.weight", "1.bias")]
-    return [f"{name}.{x}" for x in ("conv1.0.weight", "conv1.1.bias", "conv2.0.kernel", "conv2.1.weight",
-                                    "conv2.2.bias", "skip.0.kernel", "skip.1.weight")]
+    return [
+        f"{name}.{x}"
+        for x in (
+            "conv1.0.weight",
+            "conv1.1.bias",
+            "conv2.0.kernel",
+            "conv2.1.weight",
+            "conv2.2.bias",
+            "skip.0.kernel",
+            "skip.1.weight",
+        )
+    ]
 
 
 def test_generator_has_the_published_keys():
@@ -43,18 +58,27 @@ def test_generator_has_the_published_keys():
     expected += [key for i in (2, 3) for key in block(f"encoder.convs.{i}", down=True)]
     expected += [key for i in (4, 5, 6) for key in block(f"encoder.convs.{i}")]
     expected += [key for i in (0, 1, 2) for key in block(f"decoder.convs.{i}")]
-    expected += [f"decoder.convs.{i}.{x}" for i in (3, 4)
-                 for x in ("conv.weight", "conv.blur.kernel", "noise.weight", "activate.bias")]
+    expected += [
+        f"decoder.convs.{i}.{x}"
+        for i in (3, 4)
+        for x in ("conv.weight", "conv.blur.kernel", "noise.weight", "activate.bias")
+    ]
     expected += ["decoder.convs.5.0.weight", "decoder.convs.5.1.bias"]
     assert set(state) == set(expected)
-    assert state["decoder.convs.3.conv.weight"].shape == (1, 16, 32, 3, 3)       # (1, out, in, 3, 3)
+    assert state["decoder.convs.3.conv.weight"].shape == (1, 16, 32, 3, 3)  # (1, out, in, 3, 3)
     assert state["encoder.convs.1.1.bias"].shape == (1, 8, 1, 1)
     assert state["encoder.convs.2.skip.0.kernel"].shape == (4, 4)
 
 
 def test_discriminator_has_the_published_keys():
-    expected = ["convs.0.0.weight", "convs.0.1.bias", *block("convs.1", down=True), *block("convs.2", down=True),
-                "final_conv.0.weight", "final_conv.1.bias"]
+    expected = [
+        "convs.0.0.weight",
+        "convs.0.1.bias",
+        *block("convs.1", down=True),
+        *block("convs.2", down=True),
+        "final_conv.0.weight",
+        "final_conv.1.bias",
+    ]
     expected += [f"final_linear.{i}.{x}" for i in (0, 1) for x in ("weight", "bias")]
     assert set(build("D", "stylegan2", 1, 16).state_dict()) == set(expected)
 
@@ -64,7 +88,7 @@ def test_published_shape_of_a_demodulated_weight_loads_back():
     state = a.state_dict()
     b.load_state_dict(state, strict=True)
     assert torch.equal(a.weight, b.weight) and state["weight"].ndim == 5
-    b.load_state_dict({"weight": a.weight.detach(), "blur.kernel": a.blur.kernel}, strict=True)     # four axes will do
+    b.load_state_dict({"weight": a.weight.detach(), "blur.kernel": a.blur.kernel}, strict=True)  # four axes will do
 
 
 def ramp(size):
@@ -83,7 +107,7 @@ def test_halving_is_centred(size):
 
 def test_doubling_is_centred():
     layer = DemodulatedUp(1, 1).double()
-    layer.weight.data.zero_()[0, 0, 1, 1] = 1e6             # demodulated to one
+    layer.weight.data.zero_()[0, 0, 1, 1] = 1e6  # demodulated to one
     out = layer(ramp(8))
     assert out.shape == (1, 1, 16, 16)
     torch.testing.assert_close(out[0, 0, 8, 2:-2], (torch.arange(2, 14).double() - 0.5) / 2)
@@ -92,7 +116,7 @@ def test_doubling_is_centred():
 def test_doubling_is_the_demodulated_filter_of_an_image_with_zeros_between():
     layer, x = DemodulatedUp(3, 2).double(), torch.randn(2, 3, 4, 5, dtype=torch.float64)
     w = layer.weight / (3 * 9) ** 0.5
-    w = torch.stack([row / (row.square().sum() + 1e-8).sqrt() for row in w])      # equation 3, per output channel
+    w = torch.stack([row / (row.square().sum() + 1e-8).sqrt() for row in w])  # equation 3, per output channel
     zeros = torch.zeros(2, 3, 8, 10, dtype=torch.float64)
     zeros[..., ::2, ::2] = x
     y = F.conv2d(F.pad(zeros, (2, 1, 2, 1)), w.flip(2, 3))
@@ -104,7 +128,7 @@ def test_doubling_is_the_demodulated_filter_of_an_image_with_zeros_between():
 def test_equalised_layers_keep_the_variance():
     x = torch.randn(4, 64, 32, 32)
     assert EqualConv(64, 64, 3)(x).std().item() == pytest.approx(1, abs=0.1)
-    assert BiasedLeakyReLU(64)(x).square().mean().item() == pytest.approx(1.04, abs=0.02)     # (1 + 0.2**2) / 2 * 2
+    assert BiasedLeakyReLU(64)(x).square().mean().item() == pytest.approx(1.04, abs=0.02)  # (1 + 0.2**2) / 2 * 2
     torch.testing.assert_close(BiasedLeakyReLU(64)(x), 2**0.5 * F.leaky_relu(x, 0.2))
 
 
@@ -125,7 +149,7 @@ def test_noise_starts_at_zero_and_is_drawn_in_every_pass(name, draws):
     torch.manual_seed(0)
     first = G(x)
     torch.manual_seed(0)
-    assert torch.equal(first, G(x)) and G.per_image         # noise is behind every tap
+    assert torch.equal(first, G(x)) and G.per_image  # noise is behind every tap
 
 
 @pytest.mark.parametrize("name,last", [("stylegan2", "res3"), ("smallstylegan2", "res1")])
@@ -140,7 +164,10 @@ def test_taps_are_the_encoder(name, last):
 def test_sincut_compares_pixels_and_two_maps_of_160_channels():
     G = build("G", "stylegan2", 10, 64)
     assert [f.shape[1:] for f in G(torch.randn(1, 3, 16, 16), [0, 2, 4], encode_only=True)] == [
-        (3, 16, 16), (160, 8, 8), (160, 8, 8)]
+        (3, 16, 16),
+        (160, 8, 8),
+        (160, 8, 8),
+    ]
 
 
 def test_channels_and_sides_are_free():
@@ -168,7 +195,7 @@ def test_gradients_can_be_differentiated(kind):
     x = torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(network, x, fast_mode=True)
     assert torch.autograd.gradgradcheck(network, x, fast_mode=True)
-    gradient, = torch.autograd.grad(network(x).sum(), x, create_graph=True)
+    (gradient,) = torch.autograd.grad(network(x).sum(), x, create_graph=True)
     gradient.square().sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
@@ -180,7 +207,7 @@ def test_no_layer_widens_what_autocast_narrowed(kind):
         m.register_forward_hook(lambda m, args, out: wide.append(m) if out.dtype != torch.bfloat16 else None)
     with torch.autocast("cpu", torch.bfloat16):
         network(torch.randn(1, 3, 16, 16))
-    assert {type(m) for m in wide} <= {torch.nn.Identity}           # the encoder's first layer is the image
+    assert {type(m) for m in wide} <= {torch.nn.Identity}  # the encoder's first layer is the image
 
 
 def test_demodulation_keeps_float32_under_autocast():

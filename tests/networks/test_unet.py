@@ -8,7 +8,7 @@ from networks.unet import UnetGenerator
 
 
 def small(**more):
-    return UnetGenerator(3, 3, 2, 5, **more)            # strides of 32
+    return UnetGenerator(3, 3, 2, 5, **more)  # strides of 32
 
 
 # pytorch-CycleGAN-and-pix2pix, ngf 64, three channels

@@ -15,8 +15,21 @@ from util.images import save_image
 from util.results_page import ResultsPage
 
 TITLE = "Experiment = horse2zebra, Phase = test, Epoch = latest"
-NAMES = ["plain", "with space", "a#b?c", "100%25", "it's \"quoted\"", "漢字", "<script>alert(1)<_script>", "a&amp;b",
-         "x:y", "back\\slash", "café", "new\nline", b"caf\xe9".decode(errors="surrogateescape")]
+NAMES = [
+    "plain",
+    "with space",
+    "a#b?c",
+    "100%25",
+    'it\'s "quoted"',
+    "漢字",
+    "<script>alert(1)<_script>",
+    "a&amp;b",
+    "x:y",
+    "back\\slash",
+    "café",
+    "new\nline",
+    b"caf\xe9".decode(errors="surrogateescape"),
+]
 
 
 def picture(folder, column, name):
@@ -153,8 +166,18 @@ def test_arrows_step_through_columns_and_rows(browser, tmp_path):
         browser.press(key)
         seen.append(browser.run("document.querySelector('dialog p').textContent"))
     dot = "  \u00b7  "
-    assert seen == [dot.join(at) for at in (("one", "fake_B"), ("one", "real_B"), ("one", "real_A"), ("one", "real_B"),
-                                            ("two", "real_B"), ("two", "real_B"), ("one", "real_B"))]
+    assert seen == [
+        dot.join(at)
+        for at in (
+            ("one", "fake_B"),
+            ("one", "real_B"),
+            ("one", "real_A"),
+            ("one", "real_B"),
+            ("two", "real_B"),
+            ("two", "real_B"),
+            ("one", "real_B"),
+        )
+    ]
     browser.press("Escape")
     browser.wait_for("!document.querySelector('dialog[open]')")
     assert browser.broken_images() == [] and browser.errors == []

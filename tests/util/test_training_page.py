@@ -132,7 +132,7 @@ def test_work_per_write_does_not_grow_with_the_epochs(tmp_path, monkeypatch):
         page.add_images(epoch, ["a"])
         page.write(curves(2), Status())
         sizes.append(len(images_of(tmp_path / "index.html")))
-    assert max(sizes) == 2 * BLOCK and rendered == [0, 1, 2, 3]     # each older block is written once
+    assert max(sizes) == 2 * BLOCK and rendered == [0, 1, 2, 3]  # each older block is written once
     archived = sorted(tmp_path.glob("epochs_*.html"))
     shown = [i for path in archived for i in images_of(path)] + images_of(tmp_path / "index.html")
     assert sorted(shown) == [f"epoch{e:03d}_a.png" for e in range(1, 6 * BLOCK + 1)]
@@ -234,7 +234,7 @@ def test_controls_in_a_browser(browser, tmp_path):
     browser.run("""(() => { const c = document.querySelector('canvas'), b = c.getBoundingClientRect();
         c.dispatchEvent(new PointerEvent('pointermove', {clientX: b.right - 9, clientY: b.top + 9})) })()""")
     assert "epoch 5.9" in browser.run("document.getElementById('tip').textContent")
-    browser.open(tmp_path / "index.html")                           # what was chosen survives
+    browser.open(tmp_path / "index.html")  # what was chosen survives
     assert browser.run("document.getElementById('log').checked")
     assert browser.run("document.documentElement.dataset.curves") == "1"
     assert browser.errors == []

@@ -110,7 +110,8 @@ def broken(kind):
             yield stack.enter_context(raw_server(b"" if kind == "hung" else b"SSH-2.0-OpenSSH_9.7\r\n"))
         elif kind == "slow":
             yield stack.enter_context(http_server(before=lambda: time.sleep(2))).server_port
-        elif kind == "other":                           # some web server, which says 200 to everything
+        elif kind == "other":  # some web server, which says 200 to everything
+
             class Other(Recorder):
                 def do_POST(self):
                     self.rfile.read(int(self.headers["Content-Length"]))
@@ -148,7 +149,7 @@ def test_hung_server_costs_the_training_thread_nothing():
             sink.images(step, {"real_A": picture})
         assert len(sink._points) <= SHELF and len(sink._images) <= 1
         sink.close(patience=0.1)
-        assert sink._thread.is_alive()                  # left behind, still waiting
+        assert sink._thread.is_alive()  # left behind, still waiting
 
 
 def test_hung_server_does_not_keep_the_process_alive():
@@ -190,13 +191,19 @@ def test_windows_as_published():
         sink = VisdomSink("127.0.0.1", server.server_port, "main", "run", display_id=5, columns=2)
         sink.losses(1, 1.1, {"G": 1.0})
         sink.losses(1, 1.1, {"D": 1.0})
-        sink.images(1, {"<b>": np.zeros((8, 6, 3), np.uint8), "fake_B": np.full((8, 6), 9, np.uint8),
-                        "c": np.zeros((4, 4), np.uint8)})
+        sink.images(
+            1,
+            {
+                "<b>": np.zeros((8, 6, 3), np.uint8),
+                "fake_B": np.full((8, 6), 9, np.uint8),
+                "c": np.zeros((4, 4), np.uint8),
+            },
+        )
         sink.close(patience=10)
     windows = {m["win"]: m for e, m in server.said if e == "events"}
     assert set(windows) == {"5", "4", "6", "7"}
     grid = Image.open(io.BytesIO(base64.b64decode(windows["6"]["data"][0]["content"]["src"].split(",")[1])))
-    assert grid.size == (2 * 8 + 2, 2 * 10 + 2)         # two columns of 6 and two rows of 8 pixels, gaps of 2
+    assert grid.size == (2 * 8 + 2, 2 * 10 + 2)  # two columns of 6 and two rows of 8 pixels, gaps of 2
     assert "&lt;b&gt;" in windows["7"]["data"][0]["content"] and "<b>" not in windows["7"]["data"][0]["content"]
 
 
@@ -279,9 +286,14 @@ def test_server_that_breaks_later_costs_one_warning(how, monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def real_server(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("visdom"), free_port()
-    (folder / "old.json").write_text('{"jsons": {"kept": {}}, "reload": {}}')   # of an earlier session
-    process = subprocess.Popen([sys.executable, *words_of_server(port, folder)], cwd=ROOT, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    (folder / "old.json").write_text('{"jsons": {"kept": {}}, "reload": {}}')  # of an earlier session
+    process = subprocess.Popen(
+        [sys.executable, *words_of_server(port, folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     line = process.stdout.readline()
     assert f"127.0.0.1:{port}" in line, process.stderr.read()
     yield port, folder, process
@@ -300,7 +312,7 @@ def test_real_server_takes_losses_and_images(real_server, capsys):
     sink = VisdomSink("http://localhost", port, "zebras", "run")
     for step in range(1, 6):
         sink.losses(step, step / 5, {"G": float(step), "D": 0.5})
-        time.sleep(0.05)                                # so that some of it is appended
+        time.sleep(0.05)  # so that some of it is appended
     sink.images(5, {"real_A": np.zeros((16, 16, 3), np.uint8), "fake_B": np.zeros((16, 16, 3), np.uint8)})
     wait_for(lambda: not sink._points and not sink._images)
     sink.close(patience=10)
@@ -315,8 +327,12 @@ def test_real_server_takes_losses_and_images(real_server, capsys):
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="looks at Linux's list of sockets")
 def test_real_server_listens_on_loopback_only(real_server):
-    rows = [line.split() for name in ("tcp", "tcp6") if Path("/proc/net", name).is_file()
-            for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    rows = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        if Path("/proc/net", name).is_file()
+        for line in Path("/proc/net", name).read_text().splitlines()[1:]
+    ]
     port = f":{real_server[0]:04X}"
     assert [local for _, local, _, state, *_ in rows if state == "0A" and local.endswith(port)] == ["0100007F" + port]
 

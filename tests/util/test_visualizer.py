@@ -16,8 +16,14 @@ from util.visualizer import Visualizer, _duration
 
 
 def make(folder, done_items=0, done_step=0, **options):
-    return Visualizer(TrainOptions(name="run", n_epochs=2, n_epochs_decay=2, **options), folder, items_per_epoch=100,
-                      total_items=400, done_items=done_items, done_step=done_step)
+    return Visualizer(
+        TrainOptions(name="run", n_epochs=2, n_epochs_decay=2, **options),
+        folder,
+        items_per_epoch=100,
+        total_items=400,
+        done_items=done_items,
+        done_step=done_step,
+    )
 
 
 def records(folder):
@@ -66,7 +72,7 @@ def test_resume_drops_what_the_killed_run_left(tmp_path):
     for step in range(1, 31):
         shown.plot_current_losses(step, 1 + (step - 1) // 10, (step - 1) % 10 / 10 + 0.1, {"G": float(step)})
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 31, "epo')                 # no close: killed in the middle of a line
+        file.write('{"step": 31, "epo')  # no close: killed in the middle of a line
     again = make(tmp_path, done_items=200, done_step=20)
     assert [r["step"] for r in records(tmp_path)] == list(range(1, 21))
     again.plot_current_losses(21, 3, 0.1, {"G": 0.5})
@@ -88,7 +94,7 @@ def test_metrics_that_need_no_change_are_not_rewritten(tmp_path):
 
 def test_images_once_an_epoch_and_when_asked(tmp_path):
     shown, folder = make(tmp_path), tmp_path / "web/images"
-    shown.display_current_results(visuals(), 1, 1, save=False)      # the first of an epoch always
+    shown.display_current_results(visuals(), 1, 1, save=False)  # the first of an epoch always
     assert sorted(p.name for p in folder.iterdir()) == ["epoch001_fake_B.png", "epoch001_real_A.png"]
     before = (folder / "epoch001_real_A.png").read_bytes()
     shown.display_current_results(visuals(1.0), 2, 1, save=False)
@@ -155,7 +161,7 @@ def test_failing_sink_costs_one_warning(tmp_path, capsys):
 
 def test_absent_visdom_costs_one_warning(tmp_path, capsys):
     with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))                     # bound, not listening: nothing else can be there
+        held.bind(("127.0.0.1", 0))  # bound, not listening: nothing else can be there
         shown = make(tmp_path, display_id=1, display_server="http://127.0.0.1", display_port=held.getsockname()[1])
         for step in range(1, 50):
             shown.plot_current_losses(step, 1, 0.1, {"G": 1.0})
@@ -191,7 +197,7 @@ def test_full_disk_costs_one_warning_a_file(tmp_path, capsys, monkeypatch):
     class Full(io.StringIO):
         def write(self, text):
             with real(tmp_path / "metrics.jsonl", "a") as file:
-                file.write(text[:5])                    # what still fitted
+                file.write(text[:5])  # what still fitted
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(tmp_path), "open", lambda *_a, **_k: Full())
@@ -201,7 +207,7 @@ def test_full_disk_costs_one_warning_a_file(tmp_path, capsys, monkeypatch):
     shown.plot_current_losses(4, 1, 0.1, {"G": 1.0})
     shown.close(True)
     assert capsys.readouterr().err.count("No space left on device") == 1
-    make(tmp_path, done_items=40, done_step=4).close(True)          # the torn lines cost no others
+    make(tmp_path, done_items=40, done_step=4).close(True)  # the torn lines cost no others
     assert [r["step"] for r in records(tmp_path)] == [1, 4]
 
 

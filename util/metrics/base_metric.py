@@ -10,7 +10,7 @@ class Metric:
     """
 
     def update(self, real: torch.Tensor, fake: torch.Tensor) -> None:
-        """Take in images (B, C, H, W) in [-1, 1]; where the metric is of pairs, ``real[i]`` is what ``fake[i]`` should be."""
+        """Take in images (B, C, H, W) in [-1, 1]; for a metric of pairs, ``real[i]`` is what ``fake[i]`` should be."""
         raise NotImplementedError(f"{type(self).__name__} must write update(real, fake)")
 
     def compute(self) -> dict[str, float]:

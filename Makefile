@@ -1,0 +1,37 @@
+# make setup | demo | test | lint | bench | lock
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: setup demo test lint bench lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock build-constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(UV) pip install --quiet --python $(BIN)/python --build-constraints build-constraints.txt -r requirements.lock
+	@touch $@
+
+# Glyphs of one font in the style of another: train, test, and where to look. SOURCE=a.ttf TARGET=b.ttf for your own.
+DEMO_NAME ?= demo
+DEMO = --dataset_mode font $(if $(SOURCE),--source_font $(SOURCE)) $(if $(TARGET),--target_font $(TARGET)) --name $(DEMO_NAME)
+demo: setup
+	$(BIN)/python train.py --model cut $(DEMO) --overwrite $(DEMO_FLAGS)
+	$(BIN)/python test.py --name $(DEMO_NAME) --num_test all --batch_size 16 --metrics l1
+
+test: setup lint
+	$(BIN)/python -m pytest -q -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.step
+
+lock: setup
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --no-annotate --no-header -o requirements.lock --upgrade
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,299 @@
+"""Flags, their defaults, and what is said about mistakes."""
+
+import dataclasses
+
+import pytest
+
+from options import BaseOptions, TestOptions, TrainOptions, UserError, default, option
+from options.fields import flags_of
+from options.parsing import as_dict, compose, parse, table
+from tests.conftest import PLUGINS, test_options, train_options
+from util.config import read_config, save_options, saved_options
+
+
+def message(*argv):
+    with pytest.raises(UserError) as caught:
+        train_options(*argv)
+    assert caught.value.code == 2 and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Name and default of every base, train and test option of CUT and DCLGAN.
+BASE = dict(
+    dataroot="placeholder",
+    name="experiment_name",
+    easy_label="experiment_name",
+    gpu_ids="0",
+    checkpoints_dir="./checkpoints",
+    model="cut",
+    input_nc=3,
+    output_nc=3,
+    ngf=64,
+    ndf=64,
+    netD="basic",
+    netG="resnet_9blocks",
+    n_layers_D=3,
+    normG="instance",
+    normD="instance",
+    init_type="xavier",
+    init_gain=0.02,
+    no_dropout=True,
+    no_antialias=False,
+    no_antialias_up=False,
+    dataset_mode="unaligned",
+    direction="AtoB",
+    serial_batches=False,
+    num_threads=4,
+    batch_size=1,
+    load_size=286,
+    crop_size=256,
+    max_dataset_size=None,
+    no_flip=False,
+    display_winsize=256,
+    random_scale_max=3.0,
+    epoch="latest",
+    verbose=False,
+    suffix="",
+    stylegan2_G_num_downsampling=1,
+)
+TRAIN = dict(
+    display_freq=400,
+    display_ncols=4,
+    display_id=None,
+    display_server="http://localhost",
+    display_env="main",
+    display_port=8097,
+    update_html_freq=1000,
+    print_freq=100,
+    no_html=False,
+    save_latest_freq=5000,
+    save_epoch_freq=5,
+    evaluation_freq=5000,
+    save_by_iter=False,
+    continue_train=False,
+    epoch_count=1,
+    phase="train",
+    pretrained_name=None,
+    n_epochs=200,
+    n_epochs_decay=200,
+    beta1=0.5,
+    beta2=0.999,
+    lr=2e-4,
+    gan_mode="lsgan",
+    lr_policy="linear",
+    lr_decay_iters=50,
+    preprocess="auto",
+)
+TEST = dict(results_dir="./results/", phase="test", eval=False, num_test=50)
+CUT = dict(
+    CUT_mode="CUT",
+    lambda_GAN=1.0,
+    lambda_NCE=1.0,
+    nce_idt=True,
+    nce_layers=("0", "4", "8", "12", "16"),
+    nce_includes_all_negatives_from_minibatch=False,
+    netF="mlp_sample",
+    netF_nc=256,
+    nce_T=0.07,
+    num_patches=256,
+    flip_equivariance=False,
+    pool_size=0,
+)
+
+
+@pytest.mark.parametrize("name,value", (BASE | TRAIN | CUT).items(), ids=str)
+def test_published_flags_of_training(name, value):
+    assert getattr(train_options(), name) == value
+
+
+@pytest.mark.parametrize("name,value", (BASE | TEST | CUT).items(), ids=str)
+def test_published_flags_of_testing(name, value):
+    if name != "pool_size":
+        assert getattr(test_options(), name) == value
+
+
+def test_fastcut_three_ways_is_the_same_method():
+    model, mode = train_options("--model", "fastcut"), train_options("--CUT_mode", "FastCUT")
+    for opt in (model, mode):
+        assert (opt.nce_idt, opt.lambda_NCE, opt.flip_equivariance, opt.n_epochs, opt.n_epochs_decay) == (
+            False,
+            10,
+            True,
+            150,
+            50,
+        )
+    assert train_options("--CUT_mode", "FastCUT", "--lambda_NCE", "3").lambda_NCE == 3  # a flag wins over a preset
+
+
+@pytest.mark.parametrize(
+    "words,value", [(["--nce_idt", "False"], False), (["--nce_idt"], True), (["--nce_idt", "true"], True)]
+)
+def test_flags_of_yes_and_no(words, value):
+    assert train_options(*words).nce_idt is value
+
+
+def test_lists_take_commas_or_spaces():
+    assert (
+        train_options("--nce_layers", "0,4,8").nce_layers
+        == train_options("--nce_layers", "0", "4,8").nce_layers
+        == ("0", "4", "8")
+    )
+
+
+@pytest.mark.parametrize(
+    "argv,expected",
+    [
+        (["--lambda_NCEE", "3"], "did you mean --lambda_NCE?"),
+        (["--lambda_N", "3"], "no option --lambda_N"),  # no abbreviations
+        (["--lr", "fast"], "--lr fast: expected a number"),
+        (["--lr", "nan"], "--lr nan: not a number"),
+        (["--lr", "-1"], "--lr -1: must be at least 0"),
+        (["--batch_size", "0"], "--batch_size 0: must be at least 1"),
+        (["--batch_size", "2.5"], "--batch_size 2.5: expected a whole number"),
+        (["--nce_T", "0"], "--nce_T 0: must be greater than 0"),
+        (["--netG", "resnet_9block"], "did you mean resnet_9blocks?"),
+        (["--CUT_mode", "cu"], "choose from CUT, FastCUT"),
+        (["--lr_policy", "bogus"], "choose from linear, step, plateau, cosine"),
+        (["--lr_policy", "plateau"], "--plateau_metric"),
+        (["--model", "nosuch"], "no model named 'nosuch'"),
+        (["--model", "fastcutt"], "did you mean fastcut?"),
+        (["--model", "../x"], "cannot be the name of a model"),
+        (["--model", "__init__"], "cannot be the name of a model"),
+        (["--dataset_mode", "unalined"], "did you mean unaligned?"),
+        (["--charset", "latin"], "it belongs to --dataset_mode font"),
+        (["--name", "../../etc/x"], "--name"),
+        (["--name", "a/b"], "--name"),
+        (["--name", ""], "--name"),
+        (["--name", "x" * 300], "--name"),
+        (["--name", "CON"], "--name"),
+        (["--suffix", "{model.__class__}"], "no option named 'model.__class__'"),
+        (["--suffix", "{modle}"], "did you mean model?"),
+        (["--suffix", "{model"], "--suffix"),
+        (["--config", "nosuch.yaml"], "--config nosuch.yaml: No such file"),
+        (["--input_nc", "1"], "both must be equal"),
+        (["stray"], "'stray' is not a flag"),
+        (["--continue_train", "--overwrite"], "contradict"),
+        (["--plugin_dir", "nosuch"], "--plugin_dir nosuch: no such folder"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(argv, expected):
+    assert expected in message(*argv)
+
+
+def test_help_shows_the_flags_of_the_model_with_their_true_defaults(capsys):
+    with pytest.raises(SystemExit) as done:
+        train_options("--model", "fastcut", "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert done.value.code == 0
+    for part in (
+        "CUT: --CUT_mode",
+        "weight of PatchNCE (default: 10.0)",
+        "training: --",
+        "(default: 150)",
+        "translation networks:",
+        "data:",
+    ):
+        assert part in text
+    assert "lambda_L1" not in text
+
+
+def test_configuration_files(tmp_path):
+    (tmp_path / "a.yaml").write_text("lr: 1e-4\nlambda_NCE: 2\nnce_layers: [0, 4]\nnce_idt: false\nmodel: fastcut\n")
+    (tmp_path / "b.yaml").write_text("lr: 5e-4\n")
+    opt = train_options("--config", tmp_path / "a.yaml", tmp_path / "b.yaml", "--lambda_NCE", "4")
+    assert (opt.lr, opt.lambda_NCE, opt.nce_layers, opt.nce_idt, opt.model) == (5e-4, 4, ("0", "4"), False, "fastcut")
+    for text, part in (
+        ("lrr: 1", "a.yaml: no option 'lrr'; did you mean lr?"),
+        ("lr: fast", "a.yaml: --lr fast"),
+        ("- lr", "option: value"),
+        ("lr: 1\nlr: 2", "given twice"),
+        ("train: {lr: 1}", "top level"),
+        ("x: !!python/object/apply:os.getcwd []", "a.yaml"),
+        ("charset: latin", "it belongs to --dataset_mode font"),
+    ):
+        (tmp_path / "a.yaml").write_text(text)
+        assert part in message("--config", tmp_path / "a.yaml")
+
+
+def test_options_survive_a_file(tmp_path):
+    opt = train_options("--nce_layers", "res1", "--lr", "1e-4", "--suffix", "{model}_{ngf}", "--name", "x")
+    assert opt.name == "x_cut_64"
+    save_options(opt, tmp_path, "train")
+    again = train_options("--config", tmp_path / "train_opt.yaml")
+    assert as_dict(again) | {"config": []} == as_dict(opt)
+    assert "lr: 0.0001" in (tmp_path / "train_opt.txt").read_text() and "[default: 0.0002]" in table(opt)
+
+
+def test_a_test_takes_what_the_run_is_and_not_how_it_was_carried_out(tmp_path):
+    trained = train_options(
+        "--model",
+        "fastcut",
+        "--ngf",
+        "8",
+        "--batch_size",
+        "4",
+        "--preprocess",
+        "crop",
+        "--name",
+        "x",
+        "--dataroot",
+        "here",
+        "--checkpoints_dir",
+        tmp_path,
+    )
+    (tmp_path / "x").mkdir()
+    save_options(trained, tmp_path / "x", "train")
+    opt = test_options("--name", "x", "--checkpoints_dir", tmp_path)
+    assert (opt.model, opt.ngf, opt.dataroot) == ("fastcut", 8, "here")
+    assert (opt.batch_size, opt.preprocess) == (1, "auto")
+    assert test_options("--name", "x", "--checkpoints_dir", tmp_path, "--ngf", "16").ngf == 16
+    again = train_options("--name", "x", "--checkpoints_dir", tmp_path, "--continue_train", "--lr", "1e-5")
+    assert (again.batch_size, again.preprocess, again.model, again.lr, again.continue_train) == (
+        4,
+        "crop",
+        "fastcut",
+        1e-5,
+        True,
+    )
+    assert train_options("--name", "x", "--checkpoints_dir", tmp_path).ngf == 64  # a new run is new
+
+
+def test_where_plugins_disagree_the_dataset_wins_over_the_model_and_a_flag_over_both():
+    class Model:
+        @dataclasses.dataclass(frozen=True, kw_only=True)
+        class Options(BaseOptions):
+            width: int = option(1, "width")
+            input_nc: int = default(2)
+            output_nc: int = default(2)
+
+    class Data:
+        @dataclasses.dataclass(frozen=True, kw_only=True)
+        class Options(BaseOptions):
+            input_nc: int = default(1)
+
+    opt = compose(TrainOptions, [Model.Options, Data.Options])()
+    assert (opt.width, opt.input_nc, opt.output_nc, opt.lr) == (1, 1, 2, 2e-4)
+    assert isinstance(opt, Model.Options) and isinstance(opt, Data.Options) and isinstance(opt, TrainOptions)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        opt.lr = 1
+
+
+def test_a_default_for_an_option_that_this_kind_of_run_lacks_is_no_flag():
+    fastcut = PLUGINS["model"].find("fastcut").Options
+    assert "n_epochs" in flags_of(compose(TrainOptions, [fastcut])) and "n_epochs" not in flags_of(
+        compose(TestOptions, [fastcut])
+    )
+
+
+def test_every_flag_has_a_line_of_help():
+    for name in PLUGINS["model"].names():
+        for kind in (TrainOptions, TestOptions):
+            for flag in flags_of(compose(kind, [PLUGINS["model"].find(name).Options])).values():
+                assert 10 < len(flag.metadata["help"]) < 110, flag.name
+
+
+def test_parsing_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train_options()
+    parse(TrainOptions, PLUGINS, [], read_config, saved_options)
+    assert list(tmp_path.iterdir()) == []
