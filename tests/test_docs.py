@@ -1,0 +1,274 @@
+"""What the pages show works: commands parse, links lead somewhere, the example trains, the tables are true."""
+
+import contextlib
+import math
+import random
+import re
+import shlex
+import signal
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import networks
+import test as test_script
+import train as train_script
+from data import DATASETS
+from data.transforms import parse_steps, transform
+from models import MODELS
+from models.losses import gan_loss, patch_nce
+from networks import registry
+from options import TestOptions, TrainOptions
+from options.fields import flags_of
+from options.parsing import NOT_CONTINUED, compose
+from tests.conftest import SMALL, test_options, train_options
+from util import cli, visdom_server
+from util.fonts import CHARSETS, charset
+from util.naming import ResultNames
+from util.schedule import Progress, lr_factor
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ELSEWHERE = {"build-constraint", "build-constraints", "nproc_per_node", "logdir", "help"}  # flags of other programs
+
+
+def prose(text):
+    return FENCE.sub("", text)
+
+
+def commands():
+    """(page, words) of every line of a bash block, and of every inline command without an ellipsis."""
+    for page, text in TEXT.items():
+        lines = [line for language, block in FENCE.findall(text) if language == "bash" for line in block.splitlines()]
+        inline = re.findall(r"`((?:python|torchrun|make|uv|pip|tensorboard) [^`]+)`", prose(text))
+        for line in [*lines, *(line for line in inline if "..." not in line)]:
+            yield pytest.param(shlex.split(line), id=f"{page}: {line}")
+
+
+def files_shown():
+    """{name: content} of the blocks that begin with a comment which is the name of a file."""
+    blocks = [
+        block for text in TEXT.values() for language, block in FENCE.findall(text) if language in ("python", "yaml")
+    ]
+    return {re.match(r"# (\S+\.(?:py|yaml))\n", block)[1]: block for block in blocks}
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch, dataroot):
+    """A folder with the files that the pages show, and pictures where their commands look. It leaves no trace."""
+    for name, content in files_shown().items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "photos").symlink_to(dataroot)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(registry._BUILDERS, "G", dict(registry._BUILDERS["G"]))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield tmp_path
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    for name in files_shown():
+        sys.modules.pop(Path(name).stem, None)
+
+
+# -- commands, links, names ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", commands())
+def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
+    while "=" in words[0]:  # PIP_CONSTRAINT=...
+        words = words[1:]
+    if words[0] == "torchrun":
+        words = ["python", *words[words.index("train.py") :]]
+    match words:
+        case ["python", "train.py", *argv] | ["python", "test.py", *argv]:
+            parse = train_options if words[1] == "train.py" else test_options
+            with pytest.raises(SystemExit) if "--help" in argv else contextlib.nullcontext():
+                opt = parse(*argv)
+                assert opt.name in argv
+        case ["python", "-m", "util.visdom_server", *argv]:
+            monkeypatch.setattr(sys, "argv", ["visdom_server", *argv])
+            monkeypatch.setattr(visdom_server, "serve", lambda *_: None)
+            assert visdom_server.main() == 0
+        case ["make", target, *variables]:
+            makefile = (ROOT / "Makefile").read_text()
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+            assert all(f"$({variable.split('=')[0]})" in makefile for variable in variables)
+        case ["pip", "install", *argv] | ["uv", "pip", "install", *argv]:
+            named = [word for word in argv if Path(word).suffix in (".txt", ".lock")]
+            assert all((ROOT / name).is_file() for name in named)
+        case ["source", ".venv/bin/activate"] | ["python", "-m", "visdom.server"] | ["tensorboard", "--logdir", _]:
+            pass
+        case _:
+            raise AssertionError(f"no test knows how to check {' '.join(words)}")
+
+
+@pytest.mark.parametrize("page", TEXT)
+def test_links_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", TEXT[page]):
+        linked = (ROOT / page).parent / target if target else ROOT / page
+        assert linked.is_file(), target
+        headings = re.findall(r"^#+ (.*)$", prose(linked.read_text(encoding="utf-8")), re.MULTILINE)
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, anchor
+
+
+@pytest.mark.parametrize("page", TEXT)
+def test_flags_and_files_that_are_named_exist(page, workshop):
+    kinds = [(MODELS, [*MODELS.names(), "denoise"]), (DATASETS, [*DATASETS.names(), "noisy"])]
+    owners = [kind.find(name, "lab").Options for kind, names in kinds for name in names]
+    known = {flag for cls in (TrainOptions, TestOptions) for o in owners for flag in flags_of(compose(cls, [o]))}
+    known |= ELSEWHERE | {"port", "env_path", "offline"}
+    assert set(re.findall(r"(?<![\w-])--([a-z]\w*(?:-\w+)*)", TEXT[page])) <= known
+    paths = re.findall(r"`((?:models|data|docs|util|networks|options|tests)/[\w/]+\.\w+)`", TEXT[page])
+    assert all((ROOT / path).is_file() for path in paths)
+
+
+@pytest.mark.parametrize("page", TEXT)
+def test_a_page_speaks_of_the_project_alone(page):
+    assert not re.search(r"https?://|/work/|/tmp/|/root|/home", TEXT[page])
+    assert all(len(line) <= 120 or line.startswith("|") for line in TEXT[page].splitlines())
+
+
+# -- the example of docs/new_method.md -------------------------------------------------------------
+
+
+def arguments(script, model):
+    """The words of a command of docs/new_method.md."""
+    for language, block in FENCE.findall(TEXT["docs/new_method.md"]):
+        for line in block.splitlines() if language == "bash" else ():
+            words = shlex.split(line)
+            if words[1] == script and words[words.index("--name") + 1] == model:
+                return words[2:]
+    raise AssertionError(f"no command {script} --name {model}")
+
+
+def test_the_example_trains_and_is_tested(workshop):
+    small = [w for w in SMALL if w not in ("--netF_nc", "8", "--num_patches", "16")]
+    small = [*small, "--max_dataset_size", "3", "--print_freq", "1", "--n_epochs_decay", "0"]
+    assert train_script.main([*arguments("train.py", "denoise"), *small, "--n_epochs", "2"]) == 0
+    records = (workshop / "checkpoints/denoise/metrics.jsonl").read_text().splitlines()
+    assert len(records) == 6
+    shown = re.search(r"curves called ([\w, \n]+);", TEXT["docs/new_method.md"])[1]
+    assert {name.strip() for name in shown.split(",")} <= {*re.findall(r'"(\w+)":', records[-1])}
+    assert {p.name for p in (workshop / "checkpoints/denoise").glob("latest_net_*")} == {
+        f"latest_net_{name}.pth" for name in "GFD"
+    }
+    assert (workshop / "checkpoints/denoise/web/index.html").is_file()
+
+    assert test_script.main([*arguments("test.py", "denoise"), "--num_test", "2", "--gpu_ids", "-1"]) == 0
+    results = workshop / "results/denoise/test_latest"
+    assert (results / "index.html").is_file() and (results / "metrics.json").is_file()
+    assert [len(list((results / "images" / v).iterdir())) for v in ("real_A", "fake_B", "real_B")] == [2, 2, 2]
+    assert "noise: 0.3" in (results / "test_opt.yaml").read_text()
+
+    first = [w for w in small if w not in ("--netG", "resnet_4blocks")]
+    assert train_script.main([*arguments("train.py", "shallow"), *first, "--n_epochs", "1"]) == 0
+    assert "netG: shallow" in (workshop / "checkpoints/shallow/train_opt.yaml").read_text()
+
+
+# -- what the tables say ---------------------------------------------------------------------------
+
+
+def rows(page, header):
+    """The cells of the table with this first cell, as text without backquotes."""
+    table = TEXT[page].split(f"\n| {header} ", 1)[1].split("\n\n", 1)[0].split("\n")[2:]
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in table]
+
+
+def test_models_and_datasets_are_those_there_are():
+    assert sorted(row[0] for row in rows("README.md", "`--model`")) == MODELS.names()
+    assert sorted(row[0] for row in rows("README.md", "`--dataset_mode`")) == DATASETS.names()
+    assert sorted(row[0].split()[0] for row in rows("docs/data.md", "`--dataset_mode`")) == DATASETS.names()
+
+
+def test_sizes():
+    opt = train_options()
+    sources = [tuple(map(int, cell.split("x"))) for cell in re.findall(r"\d+x\d+", "500x333 90x70 301x257")]
+    table = rows("docs/data.md", "`--preprocess`")
+    assert len(table) == 8
+    for mode, *cells in table:
+        for (width, height), cell in zip(sources, cells, strict=True):
+            for is_train, said in zip((True, False), cell.split(" / "), strict=True):
+                rng = random.Random(0) if is_train else None
+                pixels = np.zeros((height, width, 3), np.uint8)
+                made = transform(pixels, parse_steps(mode, is_train), opt.load_size, opt.crop_size, rng=rng)
+                assert f"{made.shape[1]}x{made.shape[0]}" == said, mode
+
+
+def test_characters_of_the_charsets():
+    header, counts = re.search(r"\| (`ascii`.*?) \|\n\|[-|]+\n\| (.*?) \|\n", TEXT["docs/data.md"]).groups()
+    said = dict(zip(header.replace("`", "").split(" | "), map(int, counts.split(" | ")), strict=True))
+    assert said == {name: len(charset(name)) for name in CHARSETS}
+
+
+def test_learning_rates():
+    def at(epoch, policy, **more):
+        opt = dict(lr_policy=policy, n_epochs=10, n_epochs_decay=10, total_epochs=20, lr_decay_iters=5) | more
+        return lr_factor(SimpleNamespace(**opt), Progress(epoch=epoch - 1))
+
+    assert [at(e, "linear") for e in (1, 10, 11, 21)] == pytest.approx([1, 1, 10 / 11, 0])
+    assert [at(e, "step") for e in (5, 6, 11)] == pytest.approx([1, 0.1, 0.01])
+    assert [at(e, "cosine") for e in (1, 11, 21)] == pytest.approx([1, 0.5, 0], abs=1e-9)
+    progress = Progress()
+    for _ in range(6):
+        progress.watch(1.0)
+    assert progress.plateau == 1
+    progress.watch(1.0)
+    assert progress.plateau == pytest.approx(0.2)
+
+
+def test_taps():
+    for names, taps, _ in rows("docs/questions.md", "`--netG`"):
+        words = set(re.findall(r"\w+", taps)) - {"to"}
+        for name in names.split(", "):
+            size = {"size": 256, "num_downsampling": 1}
+            network = networks.define("G", name, input_nc=3, output_nc=3, ngf=2, **size)
+            assert max(network.tap_names, key=network.tap_names.get) in words
+            assert {"pixels", "down1"} <= network.tap_names.keys()
+    nets = [networks.define("G", n, input_nc=3, output_nc=3, ngf=2, size=256) for n in ("unet_256", "unet_128")]
+    assert [net.stride for net in nets] == [256, 128]
+    network = networks.define("G", "resnet_9blocks", input_nc=3, output_nc=3, ngf=2)
+    assert [network.tap_names[n] for n in ("pixels", "down1", "down2", "res1", "res5")] == [0, 4, 8, 12, 16]
+
+
+def test_numbers_of_the_losses():
+    alike = torch.ones(1, 256, 8) / math.sqrt(8)
+    assert patch_nce(alike, alike).item() == pytest.approx(math.log(256)) == pytest.approx(5.545, abs=5e-4)
+    undecided = torch.full((1, 1, 4, 4), 0.5)
+    assert 0.5 * gan_loss(undecided, True, "lsgan", for_D=True).item() == pytest.approx(0.125)
+    assert gan_loss(undecided, True, "lsgan", for_D=False).item() == pytest.approx(0.25)
+
+
+def test_defaults_and_codes_that_are_named():
+    opt = train_options("--dataset_mode", "font")
+    assert (opt.glyph_scale, opt.glyph_shift, opt.test_fraction, opt.crop_size) == (0.8, 0.12, 0.1, 64)
+    assert (opt.input_nc, opt.output_nc, test_options().num_test) == (1, 1, 50)
+    assert {"plugin_dir", "device", "gpu_ids", "num_threads", "checkpoints_dir"} <= NOT_CONTINUED
+    codes = [row[0] for row in rows("docs/running.md", "code")]
+    assert codes == ["0", "2", "3", "4", "5", str(cli.STOPPED), "130"]
+    names = ResultNames()
+    assert [names(p) for p in ("a/cat.png", "a/cat.jpg", "a/b/cat.jpg")] == ["cat", "cat_jpg", "b__cat"]
+
+
+def test_pins_are_those_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert {"visdom==0.2.4", "tornado>=6.5,<6.6"} <= set(project["project"]["dependencies"])
+    assert (ROOT / "build-constraints.txt").read_text().strip() == "setuptools<81"
+    assert "tornado<6.6" in TEXT["README.md"] and "setuptools<82" in TEXT["README.md"]
+    assert "--build-constraints build-constraints.txt" in (ROOT / "Makefile").read_text()
+
+
+def test_flags_of_the_example_are_shown_by_help(workshop, capsys):
+    with pytest.raises(SystemExit):
+        train_options("--model", "denoise", "--plugin_dir", "lab", "--help")
+    shown = capsys.readouterr().out
+    assert all(re.search(rf"^{group}:", shown, re.MULTILINE) for group in ("denoise", "noisy"))
+    assert "--n_dis" in shown and "--noise" in shown
