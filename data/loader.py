@@ -1,5 +1,7 @@
 """Batches on the device, in an order that is a function of (seed, epoch)."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,7 +45,8 @@ class Loader:
                 f"{world} process(es); use a smaller batch or more data"
             )
         self._keys: list[Any] = []
-        workers = min(opt.num_threads, len(dataset))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(opt.num_threads, len(dataset), cores)  # more than there are cores only get in each other's way
         self._loader = DataLoader(
             _Keyed(dataset),
             opt.batch_size if opt.is_train else None,
@@ -164,6 +167,8 @@ def _collate(items: list[Any]) -> Any:
 
 
 def _start_worker(worker: int) -> None:
-    """Denormal numbers are slow on a CPU; a worker computes with one thread."""
+    """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach a whole process group; the main process answers them
+        signal.signal(number, signal.SIG_IGN)
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)

@@ -1,0 +1,134 @@
+"""CUT: what it computes once, what it trains, and that small networks stay finite."""
+
+import pytest
+import torch
+
+from models import MODELS
+from options import UserError
+from tests.conftest import train_options
+from util.engine import Engine
+
+TINY = "--netG resnet_4blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 --netF_nc 8 --num_patches 16 --crop_size 32 --load_size 32"
+
+
+def build(*argv):
+    opt = train_options(*TINY.split(), *argv)
+    engine = Engine(opt)
+    return engine.prepare(MODELS.find(opt.model)(opt)), engine
+
+
+def batch(B=1, size=32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    A, B_ = (torch.rand(B, 3, size, size, generator=generator) * 2 - 1 for _ in "AB")
+    return {"A": A, "B": B_, "A_paths": ["a.png"] * B, "B_paths": ["b.png"] * B}
+
+
+def step(model, engine, data):
+    with engine.step(model):
+        model.set_input(data)
+        model.optimize_parameters()
+
+
+@pytest.mark.parametrize("argv", [(), ("--model", "fastcut"), ("--nce_idt", "false"), ("--lambda_NCE", "0"), ("--netF", "sample"),
+                                  ("--netF", "reshape"), ("--netF", "global_pool", "--nce_includes_all_negatives_from_minibatch"),
+                                  ("--normG", "batch"), ("--no_dropout", "false"), ("--normG", "none", "--normD", "none"),
+                                  ("--gan_mode", "wgangp"), ("--gan_mode", "hinge_paper"), ("--nce_layers", "pixels,down1,res1"),
+                                  ("--optimizer", "adamw", "--weight_decay", "0.01"), ("--num_patches", "0"), ("--no_antialias", "--no_antialias_up")],
+                         ids=" ".join)  # fmt: skip
+def test_every_variant_trains(argv):
+    model, engine = build(*argv, "--batch_size", "2")
+    before = {n: [p.detach().clone() for p in m.parameters()] for n, m in model.networks.items()}
+    for i in range(2):
+        step(model, engine, batch(2, seed=i))
+    assert all(v == v and abs(v) < 1e6 for v in model.get_current_losses().values())
+    for name, network in model.networks.items():
+        moved = any((p != q).any() for p, q in zip(network.parameters(), before[name], strict=True))
+        idle = name == "F" and argv == ("--lambda_NCE", "0")
+        assert moved != idle or not before[name], name
+
+
+@pytest.mark.parametrize("argv,encodings", [((), 2), (("--model", "fastcut", "--flip_equivariance", "false"), 1), (("--normG", "batch"), 3)])
+def test_the_features_of_the_forward_pass_are_the_keys(argv, encodings):
+    """Only the outputs are encoded, unless batch norm makes the input's second encoding another computation."""
+    model, engine = build(*argv)
+    calls = []
+    model.netG.register_forward_hook(lambda m, args, kwargs, out: calls.append(kwargs.get("encode_only", False)), with_kwargs=True)
+    step(model, engine, batch())
+    assert calls.count(False) == 1 and calls.count(True) == encodings
+
+
+def test_reused_keys_are_what_a_second_encoding_gives():
+    model, engine = build()
+    with engine.step(model):
+        model.set_input(batch())
+        model.forward()
+        for kept, again in zip(model.keys, model.encode(torch.cat([model.real_A, model.real_B])), strict=True):
+            torch.testing.assert_close(kept, again)
+            assert not kept.requires_grad
+
+
+def test_a_mirrored_step_takes_its_keys_from_the_unmirrored_input():
+    model, engine = build("--model", "fastcut")
+    coins = set()
+    for _ in range(12):
+        with engine.step(model):
+            model.set_input(batch())
+            model.forward()
+            coins.add(model.flipped)
+            torch.testing.assert_close(model.keys[-1], model.encode(model.real_A)[-1])
+    assert coins == {True, False}
+
+
+def test_discriminators_stay_untouched_by_the_generator_step():
+    model, engine = build()
+    with engine.step(model):
+        model.set_input(batch())
+        model.forward()
+        model.update("D", model.discriminator_losses)
+        seen = [p.detach().clone() for p in model.netD.parameters()]
+        model.update("G", model.generator_losses)
+        assert all(p.grad is None for p in model.netD.parameters())
+    assert all(torch.equal(p, q) for p, q in zip(model.netD.parameters(), seen, strict=True))
+
+
+def test_tiny_networks_stay_finite():
+    """20 seeds x 50 steps at ngf 4, where published runs turned NaN: heads this small put out rows of zeros."""
+    for seed in range(20):
+        model, engine = build("--crop_size", "16", "--load_size", "16", "--n_layers_D", "1", "--seed", str(seed))
+        for i in range(50):
+            step(model, engine, batch(size=16, seed=i % 5))
+        assert engine.finite and all(p.isfinite().all() for p in model.parameters()), seed
+
+
+def test_constant_images_give_finite_losses():
+    model, engine = build()
+    black = {k: torch.full_like(v, -1) if isinstance(v, torch.Tensor) else v for k, v in batch().items()}
+    for _ in range(3):
+        step(model, engine, black)
+    assert engine.finite and all(p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("argv,message", [
+    (("--nce_layers", "0,99"), "--nce_layers with --netG resnet_4blocks: no layer '99'; choose from pixels, down1"),
+    (("--crop_size", "8", "--load_size", "8", "--netD", "basic"), "--crop_size 8 does not suit --netD basic"),
+])  # fmt: skip
+def test_mistakes_are_named(argv, message):
+    with pytest.raises(UserError) as error:
+        build(*argv)
+    assert message in str(error.value)
+
+
+def test_wgangp_comes_with_its_penalty():
+    model, engine = build("--gan_mode", "wgangp")
+    step(model, engine, batch())
+    assert {"D_real", "D_fake", "D_gp"} <= set(model.losses)
+    assert model.losses["D"].item() == pytest.approx(sum(model.losses[k].item() for k in ("D_real", "D_fake", "D_gp")), rel=1e-5)
+
+
+def test_what_is_summed_is_what_is_logged():
+    model, engine = build()
+    step(model, engine, batch())
+    losses = model.get_current_losses()
+    assert model.loss_names == ["D_real", "D_fake", "D", "G_GAN", "NCE", "NCE_Y", "G"]
+    assert losses["G"] == pytest.approx(losses["G_GAN"] + losses["NCE"] + losses["NCE_Y"], rel=1e-5)
+    assert list(model.get_current_visuals()) == ["real_A", "fake_B", "real_B", "idt_B"]

@@ -1,0 +1,196 @@
+"""What surrounds a step: precision, freezing, accumulation, averages, learning rates, and stopping in time."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from models.base_model import BaseModel
+from options import UserError
+from tests.conftest import train_options, weights
+from util.engine import Engine, only_trainable
+from util.schedule import Progress, lr_factor
+
+
+class Line(BaseModel):
+    """Two networks of one layer and two losses whose gradients can be done by hand."""
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        torch.manual_seed(0)
+        self.netG, self.netD = nn.Linear(3, 3), nn.Linear(3, 1)
+        self.add_optimizer("D", self.netD)
+        self.add_optimizer("G", self.netG, lr=opt.lr * 2, betas=(0.0, 0.9))
+
+    ema_names = ("G",)
+
+    def set_input(self, batch):
+        self.x = batch["x"]
+
+    def forward(self):
+        self.y = self.netG(self.x)
+
+    def optimize_parameters(self):
+        self.forward()
+        self.update("D", lambda: {"D_real": self.netD(self.x).mean(), "D_fake": -self.netD(self.y.detach()).mean()})
+        self.update("G", lambda: {"G_GAN": self.netD(self.y).square().mean()})
+
+
+def build(*argv, model=Line):
+    opt = train_options("--lr", "0.01", *argv)
+    engine = Engine(opt)
+    return engine.prepare(model(opt)), engine
+
+
+def step(model, engine, x):
+    with engine.step(model):
+        model.set_input({"x": x})
+        model.optimize_parameters()
+
+
+def test_one_step_is_adam_by_hand():
+    model, engine = build()
+    reference, x = copy.deepcopy(model), torch.randn(5, 3)
+    step(model, engine, x)
+    D, G = (torch.optim.Adam(reference.netD.parameters(), 0.01, (0.5, 0.999)), torch.optim.Adam(reference.netG.parameters(), 0.02, (0.0, 0.9)))
+    y = reference.netG(x)
+    (reference.netD(x).mean() - reference.netD(y.detach()).mean()).backward()
+    D.step()
+    reference.netD.zero_grad()
+    reference.netD(y).square().mean().backward()  # against the D that has just stepped
+    G.step()
+    torch.testing.assert_close(weights(model), weights(reference))
+    assert model.optimizers["G"].param_groups[0]["lr"] == 0.02
+
+
+def test_only_the_optimizers_own_parameters_are_trained_and_all_are_released_afterwards():
+    model, engine = build()
+    with only_trainable(model, list(model.netG.parameters())):
+        assert [p.requires_grad for p in model.parameters()] == [True, True, False, False]
+    with pytest.raises(ZeroDivisionError), only_trainable(model, []):
+        raise ZeroDivisionError
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_accumulated_batches_make_the_discriminators_step_of_one_large_batch():
+    x = torch.randn(6, 3)
+    (whole, engine_1), (parts, engine_3) = build(), build("--accumulate", "3")
+    step(whole, engine_1, x)
+    for piece in x.split(2):
+        step(parts, engine_3, piece)
+    assert engine_3.progress.step == 1 and engine_3.progress.in_epoch == 3
+    torch.testing.assert_close(whole.netD.weight, parts.netD.weight)
+
+
+def test_an_incomplete_accumulation_ends_with_its_epoch():
+    model, engine = build("--accumulate", "2")
+    before = weights(model)
+    step(model, engine, torch.randn(2, 3))
+    engine.end_epoch(model)
+    assert engine.micro == 0 and torch.equal(weights(model), before) and model.netG.weight.grad is None
+
+
+def test_averages_follow_the_formula():
+    model, engine = build("--ema_decay", "0.9")
+    average = engine.averages["G"].module
+    step(model, engine, torch.randn(2, 3))
+    first = model.netG.weight.detach().clone()
+    torch.testing.assert_close(average.weight, first)
+    step(model, engine, torch.randn(2, 3))
+    torch.testing.assert_close(average.weight, 0.9 * first + 0.1 * model.netG.weight)
+
+
+class Precise(Line):
+    def optimize_parameters(self):
+        self.forward()
+        self.seen = self.y.dtype
+        self.update("D", lambda: {"D": self.netD(self.x).float().mean()})
+        # the second use of netD in this region must see the weights that were just stepped
+        self.after = self.netD(self.x).float().mean()
+        self.update("G", lambda: {"G": self.y.float().mean()})
+
+
+@pytest.mark.parametrize("precision,dtype", [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_networks_compute_in_the_precision_that_was_asked_for(precision, dtype):
+    model, engine = build("--precision", precision, "--lr", "0.5", model=Precise)
+    step(model, engine, x := torch.randn(4, 3))
+    assert model.seen == dtype and engine.finite
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert model.after.item() == pytest.approx(model.netD(x).mean().item(), abs=0.02)
+
+
+def test_every_n_steps():
+    _, engine = build()
+    fired = []
+    for engine.progress.step in range(7):
+        fired.append(engine.every(3))
+    assert fired == [False, False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize("batch_size,accumulate", [(1, 1), (3, 1), (3, 2)])
+def test_a_frequency_in_images_fires_once_for_each_multiple(batch_size, accumulate):
+    model, engine = build("--batch_size", str(batch_size), "--accumulate", str(accumulate))
+    fired = 0
+    for _ in range(60 // batch_size):
+        step(model, engine, torch.randn(batch_size, 3))
+        fired += engine.due(10)
+    assert fired == 6
+
+
+def factors(epochs, *argv):
+    opt = train_options(*argv)
+    return [round(lr_factor(opt, Progress(epoch=e)), 6) for e in range(epochs)]
+
+
+def test_learning_rates():
+    assert factors(6, "--n_epochs", "3", "--n_epochs_decay", "3") == [1, 1, 1, 0.75, 0.5, 0.25]
+    assert factors(5, "--lr_policy", "step", "--lr_decay_iters", "2") == [1, 1, 0.1, 0.1, 0.01]
+    cosine = factors(4, "--lr_policy", "cosine", "--n_epochs", "2", "--n_epochs_decay", "2")
+    assert cosine == sorted(cosine, reverse=True) and cosine[0] == 1 and cosine[2] == 0.5  # it never climbs back
+
+
+def test_plateau_cuts_when_the_loss_stands_still():
+    progress = Progress()
+    for value in [5.0, 4.0, *[3.999] * 5]:
+        progress.watch(value)
+    assert progress.plateau == 1
+    progress.watch(3.999)
+    assert progress.plateau == pytest.approx(0.2)
+    model, engine = build("--lr_policy", "plateau", "--plateau_metric", "G_GAN")
+    for _ in range(3):
+        step(model, engine, torch.randn(2, 3))
+    engine.end_epoch(model)
+    assert engine.progress.best < float("inf") and engine.sums == {}
+    model, engine = build("--lr_policy", "plateau", "--plateau_metric", "FID")
+    with pytest.raises(UserError, match="--plateau_metric FID: this model logs D_real, D_fake, D, G_GAN, G"):
+        step(model, engine, torch.randn(2, 3))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_a_word():
+    model, engine = build()
+    step(model, engine, torch.full((2, 3), float("nan")))
+    with pytest.raises(UserError, match="not finite at step 1") as error:
+        engine.check_finite(model)
+    assert error.value.code == 3
+
+
+def test_denormal_numbers_are_flushed():
+    build()
+    assert (torch.tensor([1e-39]) * 0.5).item() == 0
+
+
+def test_channels_are_innermost_where_it_pays():
+    for precision, innermost in (("fp32", False), ("bf16", True)):
+        _, engine = build("--precision", precision)
+        assert engine.place(torch.randn(2, 3, 4, 4)).is_contiguous(memory_format=torch.channels_last) == innermost
+
+
+def test_an_empty_dictionary_of_losses_is_an_error():
+    class Nothing(Line):
+        def optimize_parameters(self):
+            self.update("D", dict)
+
+    model, engine = build(model=Nothing)
+    with pytest.raises(UserError, match="empty dictionary"):
+        step(model, engine, torch.randn(2, 3))
