@@ -54,6 +54,7 @@ def main(argv=None):
                     f"missing in {opt.dataroot}; --direction BtoA swaps the sides"
                 )
             shutil.rmtree(folder / "images", ignore_errors=True)  # of an earlier test of this checkpoint
+            (folder / "metrics.json").unlink(missing_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
             save_options(opt, folder, opt.phase)
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {which}"

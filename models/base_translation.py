@@ -18,8 +18,10 @@ class TranslationModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         section = "translation networks"
-        netG: str = option("resnet_9blocks", "architecture of the generator", choices=networks.list_networks("G"))
-        netD: str = option("basic", "architecture of the discriminator", choices=networks.list_networks("D"))
+        netG: str = option(
+            "resnet_9blocks", "architecture of the generator", choices=lambda: networks.list_networks("G")
+        )
+        netD: str = option("basic", "architecture of the discriminator", choices=lambda: networks.list_networks("D"))
         ngf: int = option(64, "channels of the generator's first layer", least=1)
         ndf: int = option(64, "channels of the discriminator's first layer", least=1)
         n_layers_D: int = option(3, "layers of the discriminator n_layers", least=1)
@@ -90,7 +92,7 @@ class TranslationModel(BaseModel):
         if image is None:
             return None
         H, W = image.shape[2:]
-        down, right = -H % netG.stride, -W % netG.stride
+        down, right = (-max(size, netG.min_size) % netG.stride + max(netG.min_size - size, 0) for size in (H, W))
         mode = "reflect" if down < H and right < W else "replicate"
         return netG(F.pad(image, (0, right, 0, down), mode=mode) if down or right else image)[..., :H, :W]
 

@@ -40,7 +40,7 @@ class CUTModel(TranslationModel):
         netF: str = option(
             "mlp_sample",
             "head that turns patches into vectors",
-            choices=tuple(n for n in networks.list_networks("F") if n != "mapping"),
+            choices=lambda: [n for n in networks.list_networks("F") if n != "mapping"],
         )
         netF_nc: int = option(256, "size of a patch's vector", least=1)
         nce_T: float = option(0.07, "temperature of PatchNCE", above=0)

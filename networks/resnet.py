@@ -33,7 +33,7 @@ class ResnetGenerator(TappedSequential):
     taps what the ReLU behind it left there, as in the published code.
     """
 
-    stride = 4
+    stride, min_size = 4, 8
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ class Tapped(nn.Module):
 
     tap_names: dict[str, int]
     stride = 1  # height and width of the input must be multiples of this
+    min_size = 1  # and at least this
 
     @property
     def tap_count(self) -> int:

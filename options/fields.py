@@ -18,7 +18,7 @@ def option(
     value: Any,
     help: str,
     *,
-    choices: Sequence[Any] | None = None,
+    choices: Sequence[Any] | Callable[[], Sequence[Any]] | None = None,
     least: float | None = None,
     above: float | None = None,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
@@ -29,7 +29,7 @@ def option(
     Args:
         value: the default.
         help: what the flag does and its unit, in one line.
-        choices: the values it may take.
+        choices: the values it may take, or a function that lists them when they are needed (a registry's names).
         least, above: the smallest value allowed, or the number every value must exceed.
         presets: {choice: {other option: its default under that choice}}; the keys are the choices.
         per_run: belongs to one invocation, so test.py does not take it from the training run.
@@ -57,9 +57,10 @@ class Flag:
 
     @property
     def choices(self) -> Sequence[Any] | None:
-        return (
-            typing.get_args(self.hint) if typing.get_origin(self.hint) is typing.Literal else self.metadata["choices"]
-        )
+        if typing.get_origin(self.hint) is typing.Literal:
+            return typing.get_args(self.hint)
+        choices = self.metadata["choices"]
+        return choices() if callable(choices) else choices
 
     def read(self, value: Any) -> Any:
         """The typed value of a command-line word or of a value from a configuration file.

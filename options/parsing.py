@@ -75,8 +75,13 @@ def parse(
     chosen: list[type] = []
     for option_name, kind in plugins.items():  # a model may change the default dataset
         usual = flags_of(compose(cls, chosen))[option_name].default
-        words = _peek(argv, option_name)
-        name = words.get(option_name) or next((str(d[option_name]) for _, d in layers if option_name in d), usual)
+        told = _peek(argv, option_name).get(option_name)
+        source, name = next(((f, str(d[option_name])) for f, d in layers if option_name in d), ("", usual))
+        if told is None and source == str(run_file) and "." in name:  # a run's files never name code to run
+            raise UserError(
+                f"{source}: {option_name} is {name!r}, a module of its own; give --{option_name} to allow it"
+            )
+        name = told or name
         chosen.append(kind.find(name, given.get("plugin_dir")).Options)
     composed = compose(cls, chosen)
     flags = flags_of(composed)

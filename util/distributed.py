@@ -10,10 +10,10 @@ import torch.distributed.nn.functional as dist_nn
 from torch import nn
 
 
-def start() -> None:
-    """Join the other processes when torchrun started this one: nccl on CUDA, gloo on the CPU."""
+def start(device: torch.device) -> None:
+    """Join the other processes when torchrun started this one: nccl on CUDA, gloo elsewhere."""
     if "RANK" in os.environ and not dist.is_initialized():
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(minutes=10))
 
 

@@ -29,7 +29,7 @@ class Engine:
         self.averages: dict[str, AveragedModel] = {}
         self.scalers: dict[str, torch.amp.GradScaler] = {}
         self.device = choose_device(opt.device, opt.gpu_ids)
-        distributed.start()
+        distributed.start(self.device)
         self.rank, self.world = distributed.rank(), distributed.world_size()
         self.is_main = self.rank == 0
         self.micro = 0  # batches accumulated towards the next update

@@ -70,7 +70,7 @@ class RunFolder:
             return None
         lock = (self.path / ".lock").open("a+")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not held by orphaned workers
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 return lock  # a file system without locks

@@ -60,7 +60,7 @@ def serve(port: int, env_path: Path, offline: bool = False) -> None:
         from visdom.server import app as visdom_app
         from visdom.utils.server_utils import LazyEnvData, serialize_env
     except ImportError as error:
-        raise UserError("visdom is not installed: uv pip install visdom (docs/install.md names its pins)") from error
+        raise UserError("visdom is not installed: uv pip install visdom (README.md names its pins)") from error
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     missing = _scripts(offline)
     visdom_app.tornado_settings["autoreload"] = False  # visdom turns debug on, and that would restart it at every edit

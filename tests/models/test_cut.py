@@ -47,12 +47,16 @@ def test_every_variant_trains(argv):
         assert moved != idle or not before[name], name
 
 
-@pytest.mark.parametrize("argv,encodings", [((), 2), (("--model", "fastcut", "--flip_equivariance", "false"), 1), (("--normG", "batch"), 3)])
+@pytest.mark.parametrize(
+    "argv,encodings", [((), 2), (("--model", "fastcut", "--flip_equivariance", "false"), 1), (("--normG", "batch"), 3)]
+)
 def test_the_features_of_the_forward_pass_are_the_keys(argv, encodings):
     """Only the outputs are encoded, unless batch norm makes the input's second encoding another computation."""
     model, engine = build(*argv)
     calls = []
-    model.netG.register_forward_hook(lambda m, args, kwargs, out: calls.append(kwargs.get("encode_only", False)), with_kwargs=True)
+    model.netG.register_forward_hook(
+        lambda m, args, kwargs, out: calls.append(kwargs.get("encode_only", False)), with_kwargs=True
+    )
     step(model, engine, batch())
     assert calls.count(False) == 1 and calls.count(True) == encodings
 
@@ -122,7 +126,9 @@ def test_wgangp_comes_with_its_penalty():
     model, engine = build("--gan_mode", "wgangp")
     step(model, engine, batch())
     assert {"D_real", "D_fake", "D_gp"} <= set(model.losses)
-    assert model.losses["D"].item() == pytest.approx(sum(model.losses[k].item() for k in ("D_real", "D_fake", "D_gp")), rel=1e-5)
+    assert model.losses["D"].item() == pytest.approx(
+        sum(model.losses[k].item() for k in ("D_real", "D_fake", "D_gp")), rel=1e-5
+    )
 
 
 def test_what_is_summed_is_what_is_logged():

@@ -297,3 +297,11 @@ def test_parsing_leaves_nothing_behind(tmp_path, monkeypatch):
     train_options()
     parse(TrainOptions, PLUGINS, [], read_config, saved_options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_of_a_run_never_name_code_to_run(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/train_opt.yaml").write_text("model: antigravity.payload_model\nplugin_dir: here\n")
+    with pytest.raises(UserError, match="give --model to allow it"):
+        test_options("--name", "x", "--checkpoints_dir", tmp_path)
+    assert test_options("--name", "x", "--checkpoints_dir", tmp_path, "--model", "cut").plugin_dir is None

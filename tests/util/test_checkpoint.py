@@ -103,13 +103,17 @@ def test_damage_is_noticed_and_the_previous_checkpoint_is_used(saved, name, dama
     path.unlink()  # the file may be shared with another checkpoint
     if damage != "missing":
         path.write_bytes(data[:cut])
-    if name.endswith(".json") and damage == "short":  # the last bracket: no number is lost, but it is not what was written
+    if (
+        name.endswith(".json") and damage == "short"
+    ):  # the last bracket: no number is lost, but it is not what was written
         assert resumed_at(saved)[0] in ("latest", "previous")
         return
     assert resumed_at(saved) == ("previous", 2)
     assert "checkpoint latest is not used" in capsys.readouterr().err
     model, _ = build()
-    assert checkpoint.load_networks(saved, "latest", model) == ("latest" if damage == "missing" and name.endswith(".json") else "previous")
+    assert checkpoint.load_networks(saved, "latest", model) == (
+        "latest" if damage == "missing" and name.endswith(".json") else "previous"
+    )
 
 
 def test_with_nothing_left_it_says_so(saved):
@@ -236,10 +240,19 @@ def test_killed_at_any_moment_of_a_save_it_leaves_a_valid_checkpoint(saved):
     assert set(steps) == {4, 7} and steps == sorted(steps)
 
 
+def second_run(path):
+    try:
+        RunFolder(path, continued=False, overwrite=False)
+    except UserError as error:
+        os._exit(7 if "another run is training here" in str(error) else 8)
+
+
 def test_one_run_at_a_time(tmp_path):
     with RunFolder(tmp_path / "run", continued=False, overwrite=False):
-        with pytest.raises(UserError, match="another run is training here"):
-            RunFolder(tmp_path / "run", continued=False, overwrite=False)
+        process = multiprocessing.get_context("fork").Process(target=second_run, args=(tmp_path / "run",))
+        process.start()
+        process.join(60)
+        assert process.exitcode == 7
     with RunFolder(tmp_path / "run", continued=False, overwrite=False):
         pass
 

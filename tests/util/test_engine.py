@@ -53,7 +53,10 @@ def test_one_step_is_adam_by_hand():
     model, engine = build()
     reference, x = copy.deepcopy(model), torch.randn(5, 3)
     step(model, engine, x)
-    D, G = (torch.optim.Adam(reference.netD.parameters(), 0.01, (0.5, 0.999)), torch.optim.Adam(reference.netG.parameters(), 0.02, (0.0, 0.9)))
+    D, G = (
+        torch.optim.Adam(reference.netD.parameters(), 0.01, (0.5, 0.999)),
+        torch.optim.Adam(reference.netG.parameters(), 0.02, (0.0, 0.9)),
+    )
     y = reference.netG(x)
     (reference.netD(x).mean() - reference.netD(y.detach()).mean()).backward()
     D.step()
@@ -111,7 +114,9 @@ class Precise(Line):
         self.update("G", lambda: {"G": self.y.float().mean()})
 
 
-@pytest.mark.parametrize("precision,dtype", [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+@pytest.mark.parametrize(
+    "precision,dtype", [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+)
 def test_networks_compute_in_the_precision_that_was_asked_for(precision, dtype):
     model, engine = build("--precision", precision, "--lr", "0.5", model=Precise)
     step(model, engine, x := torch.randn(4, 3))
