@@ -88,8 +88,19 @@ def whole(dataroot, tmp_path_factory):
 
 def test_a_run_leaves_the_published_files(whole):
     names = {p.name for p in (whole / "checkpoints/run").iterdir()}
-    assert {"latest_net_G.pth", "latest_net_F.pth", "latest_net_D.pth", "3_net_G.pth", "1_net_G.pth", "latest_state.pt", "loss_log.txt",
-            "train_opt.txt", "train_opt.yaml", "metrics.jsonl", "web"} <= names  # fmt: skip
+    assert {
+        "latest_net_G.pth",
+        "latest_net_F.pth",
+        "latest_net_D.pth",
+        "3_net_G.pth",
+        "1_net_G.pth",
+        "latest_state.pt",
+        "loss_log.txt",
+        "train_opt.txt",
+        "train_opt.yaml",
+        "metrics.jsonl",
+        "web",
+    } <= names
     log = (whole / "checkpoints/run/loss_log.txt").read_text().splitlines()
     assert log[0].startswith("================ Training Loss (")
     assert re.fullmatch(r"\(epoch: 1, iters: 1, time: \d+\.\d{3}, data: \d+\.\d{3}\) (\w+: -?\d+\.\d{3} )+", log[1])
@@ -170,8 +181,17 @@ def test_two_processes_with_one_image_are_one_process_with_two(dataroot, tmp_pat
     """All patches are compared, so no draw depends on the process; the sums are taken in another order."""
     argv = ("--n_epochs", 2, "--n_epochs_decay", 0, "--num_patches", 0, "--batch_size")
     run(dataroot, tmp_path / "one", *argv, 2, "--optimizer", "adamw")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29731", "train.py",
-               *small_argv(dataroot, tmp_path / "two", *argv, 1, "--optimizer", "adamw")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        "29731",
+        "train.py",
+        *small_argv(dataroot, tmp_path / "two", *argv, 1, "--optimizer", "adamw"),
+    ]
     done = subprocess.run(
         command, cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS="1"), capture_output=True, text=True, timeout=280
     )
@@ -194,11 +214,18 @@ def test_an_earlier_run_is_safe(whole, dataroot, capsys):
     assert before == {p: p.stat().st_mtime_ns for p in (whole / "checkpoints/run").rglob("*") if p.name != ".lock"}
 
 
-@pytest.mark.parametrize("argv,message", [
-    (("--dataroot", "nowhere"), "nowhere"), (("--batch_size", 100), "--batch_size 100: the dataset has only 7 items"),
-    (("--nce_layers", "77"), "--nce_layers"), (("--continue_train",), "there is no run in"), (("--gpu_ids", "5"), "no CUDA device"),
-    (("--dataset_mode", "single"), "single"), (("--pretrained_name", "nosuch"), "no checkpoint"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv,message",
+    [
+        (("--dataroot", "nowhere"), "nowhere"),
+        (("--batch_size", 100), "--batch_size 100: the dataset has only 7 items"),
+        (("--nce_layers", "77"), "--nce_layers"),
+        (("--continue_train",), "there is no run in"),
+        (("--gpu_ids", "5"), "no CUDA device"),
+        (("--dataset_mode", "single"), "single"),
+        (("--pretrained_name", "nosuch"), "no checkpoint"),
+    ],
+)
 def test_a_mistake_leaves_nothing_behind(dataroot, tmp_path, argv, message):
     with pytest.raises(UserError, match=re.escape(message)):
         run(dataroot, tmp_path, *argv)
@@ -255,8 +282,10 @@ def results(folder, *more):
 def test_results_are_named_after_their_own_source_and_nothing_is_lost(whole, capsys):
     page = results(whole)
     assert {p.name: sorted(f.name for f in p.iterdir()) for p in (page / "images").iterdir()} == {
-        "real_A": [f"testA_{i}.png" for i in range(3)], "fake_B": [f"testA_{i}.png" for i in range(3)],
-        "real_B": [f"testB_{i}.png" for i in range(2)]}  # fmt: skip
+        "real_A": [f"testA_{i}.png" for i in range(3)],
+        "fake_B": [f"testA_{i}.png" for i in range(3)],
+        "real_B": [f"testB_{i}.png" for i in range(2)],
+    }
     html = (page / "index.html").read_text()
     links = set(re.findall(r'src="(images/[^"]+)"', html))
     assert (
@@ -345,9 +374,40 @@ def test_metrics_need_true_targets(whole):
 
 
 def test_the_templates_train(dataroot, tmp_path):
-    argv = ["--model", "template", "--dataroot", dataroot / "trainA", "--checkpoints_dir", tmp_path / "checkpoints", "--name", "run", "--crop_size", 32,
-            "--load_size", 36, "--ndf", 4, "--netD", "n_layers", "--n_layers_D", 2, "--gpu_ids", -1, "--num_threads", 0, "--n_epochs", 40, "--n_epochs_decay", 0,
-            "--print_freq", 7, "--lr", 0.003, "--lambda_L1", 100]  # fmt: skip
+    argv = [
+        "--model",
+        "template",
+        "--dataroot",
+        dataroot / "trainA",
+        "--checkpoints_dir",
+        tmp_path / "checkpoints",
+        "--name",
+        "run",
+        "--crop_size",
+        32,
+        "--load_size",
+        36,
+        "--ndf",
+        4,
+        "--netD",
+        "n_layers",
+        "--n_layers_D",
+        2,
+        "--gpu_ids",
+        -1,
+        "--num_threads",
+        0,
+        "--n_epochs",
+        40,
+        "--n_epochs_decay",
+        0,
+        "--print_freq",
+        7,
+        "--lr",
+        0.003,
+        "--lambda_L1",
+        100,
+    ]
     train_script.main([str(a) for a in argv])
     losses = [r["L1"] for r in records(tmp_path)]
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
@@ -390,8 +450,32 @@ class OutsideModel(BaseModel):
 def test_a_plugin_from_outside_the_tree(dataroot, tmp_path):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/outside_model.py").write_text(PLUGIN)
-    argv = ["--model", "outside", "--plugin_dir", tmp_path / "plugins", "--depth", 3, "--dataroot", dataroot, "--checkpoints_dir", tmp_path / "checkpoints",
-            "--name", "run", "--crop_size", 32, "--load_size", 32, "--gpu_ids", -1, "--num_threads", 1, "--n_epochs", 1, "--n_epochs_decay", 1]  # fmt: skip
+    argv = [
+        "--model",
+        "outside",
+        "--plugin_dir",
+        tmp_path / "plugins",
+        "--depth",
+        3,
+        "--dataroot",
+        dataroot,
+        "--checkpoints_dir",
+        tmp_path / "checkpoints",
+        "--name",
+        "run",
+        "--crop_size",
+        32,
+        "--load_size",
+        32,
+        "--gpu_ids",
+        -1,
+        "--num_threads",
+        1,
+        "--n_epochs",
+        1,
+        "--n_epochs_decay",
+        1,
+    ]
     assert train_script.main([str(a) for a in argv]) == 0
     page = results(tmp_path, "--plugin_dir", tmp_path / "plugins")
     assert len(list((page / "images/fake_B").iterdir())) == 3

@@ -45,3 +45,11 @@ def choose_device(device: str, gpu_ids: str) -> torch.device:
     if chosen.type not in ("cpu", "cuda", "mps"):
         print(f"--device {device}: not tested by the toolkit", file=sys.stderr)
     return chosen
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions beat float32 here: CUDA from Ampere on, CPUs with AMX or AVX512-BF16."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return device.type != "cpu" or supported is None or bool(supported())

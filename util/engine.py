@@ -6,6 +6,7 @@ torch.compile.
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from options import UserError
 
 from . import distributed
-from .device import choose_device
+from .device import choose_device, computes_in_bf16
 from .schedule import Progress, lr_factor
 from .seeding import seed_everything
 
@@ -32,6 +33,8 @@ class Engine:
         distributed.start(self.device)
         self.rank, self.world = distributed.rank(), distributed.world_size()
         self.is_main = self.rank == 0
+        if opt.precision == "bf16" and self.is_main and not computes_in_bf16(self.device):
+            print(f"--precision bf16: {self.device} has no bf16 arithmetic, so fp32 is faster here", file=sys.stderr)
         self.micro = 0  # batches accumulated towards the next update
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)

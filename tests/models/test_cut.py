@@ -8,7 +8,10 @@ from options import UserError
 from tests.conftest import train_options
 from util.engine import Engine
 
-TINY = "--netG resnet_4blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 --netF_nc 8 --num_patches 16 --crop_size 32 --load_size 32"
+TINY = (
+    "--netG resnet_4blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 --netF_nc 8 --num_patches 16 "
+    "--crop_size 32 --load_size 32"
+)
 
 
 def build(*argv):
@@ -29,12 +32,28 @@ def step(model, engine, data):
         model.optimize_parameters()
 
 
-@pytest.mark.parametrize("argv", [(), ("--model", "fastcut"), ("--nce_idt", "false"), ("--lambda_NCE", "0"), ("--netF", "sample"),
-                                  ("--netF", "reshape"), ("--netF", "global_pool", "--nce_includes_all_negatives_from_minibatch"),
-                                  ("--normG", "batch"), ("--no_dropout", "false"), ("--normG", "none", "--normD", "none"),
-                                  ("--gan_mode", "wgangp"), ("--gan_mode", "hinge_paper"), ("--nce_layers", "pixels,down1,res1"),
-                                  ("--optimizer", "adamw", "--weight_decay", "0.01"), ("--num_patches", "0"), ("--no_antialias", "--no_antialias_up")],
-                         ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("--model", "fastcut"),
+        ("--nce_idt", "false"),
+        ("--lambda_NCE", "0"),
+        ("--netF", "sample"),
+        ("--netF", "reshape"),
+        ("--netF", "global_pool", "--nce_includes_all_negatives_from_minibatch"),
+        ("--normG", "batch"),
+        ("--no_dropout", "false"),
+        ("--normG", "none", "--normD", "none"),
+        ("--gan_mode", "wgangp"),
+        ("--gan_mode", "hinge_paper"),
+        ("--nce_layers", "pixels,down1,res1"),
+        ("--optimizer", "adamw", "--weight_decay", "0.01"),
+        ("--num_patches", "0"),
+        ("--no_antialias", "--no_antialias_up"),
+    ],
+    ids=" ".join,
+)
 def test_every_variant_trains(argv):
     model, engine = build(*argv, "--batch_size", "2")
     before = {n: [p.detach().clone() for p in m.parameters()] for n, m in model.networks.items()}
@@ -112,10 +131,13 @@ def test_constant_images_give_finite_losses():
     assert engine.finite and all(p.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("argv,message", [
-    (("--nce_layers", "0,99"), "--nce_layers with --netG resnet_4blocks: no layer '99'; choose from pixels, down1"),
-    (("--crop_size", "8", "--load_size", "8", "--netD", "basic"), "--crop_size 8 does not suit --netD basic"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv,message",
+    [
+        (("--nce_layers", "0,99"), "--nce_layers with --netG resnet_4blocks: no layer '99'; choose from pixels, down1"),
+        (("--crop_size", "8", "--load_size", "8", "--netD", "basic"), "--crop_size 8 does not suit --netD basic"),
+    ],
+)
 def test_mistakes_are_named(argv, message):
     with pytest.raises(UserError) as error:
         build(*argv)

@@ -87,8 +87,10 @@ def test_weight_files_are_plain_and_under_published_names(saved):
     state = torch.load(saved / "latest_net_G.pth", weights_only=True)
     assert list(state) == ["weight", "bias"]
     assert {p.name for p in saved.iterdir()} == {
-        f"{which}{rest}" for which in ("latest", "previous")
-        for rest in ("_net_G.pth", "_net_D.pth", "_net_G_ema.pth", "_state.pt", ".manifest.json")}  # fmt: skip
+        f"{which}{rest}"
+        for which in ("latest", "previous")
+        for rest in ("_net_G.pth", "_net_D.pth", "_net_G_ema.pth", "_state.pt", ".manifest.json")
+    }
 
 
 @pytest.mark.parametrize("name", ["latest_state.pt", "latest_net_G.pth", "latest.manifest.json"])

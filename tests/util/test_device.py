@@ -19,10 +19,18 @@ def test_the_first_gpu(monkeypatch):
         choose_device("auto", "2")
 
 
-@pytest.mark.parametrize("device,gpu_ids,message", [
-    ("auto", "7", "no CUDA device"), ("auto", "0,1", "torchrun --nproc_per_node 2"), ("auto", "a", "--gpu_ids a"), ("auto", "", "--gpu_ids"),
-    ("cuda:3", "0", "no CUDA device"), ("gpu", "0", "--device gpu"), ("mps", "0", "--device mps"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "device,gpu_ids,message",
+    [
+        ("auto", "7", "no CUDA device"),
+        ("auto", "0,1", "torchrun --nproc_per_node 2"),
+        ("auto", "a", "--gpu_ids a"),
+        ("auto", "", "--gpu_ids"),
+        ("cuda:3", "0", "no CUDA device"),
+        ("gpu", "0", "--device gpu"),
+        ("mps", "0", "--device mps"),
+    ],
+)
 def test_what_is_not_there_is_said(device, gpu_ids, message, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=message):

@@ -68,7 +68,7 @@ def test_one_step_is_adam_by_hand():
 
 
 def test_only_the_optimizers_own_parameters_are_trained_and_all_are_released_afterwards():
-    model, engine = build()
+    model, _ = build()
     with only_trainable(model, list(model.netG.parameters())):
         assert [p.requires_grad for p in model.parameters()] == [True, True, False, False]
     with pytest.raises(ZeroDivisionError), only_trainable(model, []):

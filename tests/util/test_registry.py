@@ -35,10 +35,15 @@ def test_nothing_else_is_imported(name):
         MODELS.find(name)
 
 
-@pytest.mark.parametrize("text,message", [
-    ("import nosuchpackage", "imports 'nosuchpackage', which is not installed"), ("1/0", "ZeroDivisionError"), ("x = (", "SyntaxError"),
-    ("class Other: pass", "should define a subclass of BaseModel whose name, in lower case, is 'broken"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("import nosuchpackage", "imports 'nosuchpackage', which is not installed"),
+        ("1/0", "ZeroDivisionError"),
+        ("x = (", "SyntaxError"),
+        ("class Other: pass", "should define a subclass of BaseModel whose name, in lower case, is 'broken"),
+    ],
+)
 def test_a_broken_plugin_is_named(tmp_path, text, message, request):
     name = f"broken{abs(hash(request.node.name)) % 10**6}"
     (tmp_path / f"{name}_model.py").write_text(text)
