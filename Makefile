@@ -14,17 +14,17 @@ setup: .venv/.ready
 	@touch $@
 
 # Glyphs of one font in the style of another: train, test, and where to look. SOURCE=a.ttf TARGET=b.ttf for your own.
-DEMO_NAME ?= demo
-DEMO = --dataset_mode font $(if $(SOURCE),--source_font $(SOURCE)) $(if $(TARGET),--target_font $(TARGET)) --name $(DEMO_NAME)
+FONTS = $(if $(SOURCE),--source_font $(SOURCE)) $(if $(TARGET),--target_font $(TARGET))
 demo: setup
-	$(BIN)/python train.py --model cut $(DEMO) --overwrite $(DEMO_FLAGS)
-	$(BIN)/python test.py --name $(DEMO_NAME) --num_test all --batch_size 16 --metrics l1
+	$(BIN)/python train.py --config docs/demo.yaml --name demo --overwrite $(FONTS)
+	$(BIN)/python test.py --name demo --num_test all --batch_size 16 --metrics l1
 
 test: setup lint
 	$(BIN)/python -m pytest -q -n 2
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 bench: setup

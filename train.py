@@ -80,7 +80,8 @@ def main(argv=None):
                     print(f"signal {engine.signal}: saved at step {progress.step}; --continue_train goes on from here")
                     return STOPPED
             engine.end_epoch(model)
-            visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
+            if model.losses:  # a run that is continued at the very end of an epoch has nothing to show of it
+                visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
             if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs:
                 checkpoint.save(folder, "latest", model, engine)
                 checkpoint.keep(folder, str(epoch), engine)

@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-port=0",
 )
-PATIENCE = 20.0  # seconds; a page here takes a tenth of one
+PATIENCE = 60.0  # seconds; a page here takes a tenth of one
 
 
 def find_chromium() -> str | None:

@@ -17,6 +17,7 @@ from PIL import Image
 import test as test_script
 import train as train_script
 from options import UserError
+from tests.browser import chromium
 from tests.conftest import small_argv
 
 ROOT = Path(__file__).parents[1]
@@ -136,6 +137,21 @@ def test_a_run_that_was_cut_off_anywhere_continues_to_the_same_bits(whole, datar
     assert differences(state(whole), state(tmp_path)) == []
     strip = [{k: v for k, v in r.items() if k != "time"} for r in records(tmp_path)]
     assert strip == [{k: v for k, v in r.items() if k != "time"} for r in records(whole)]
+
+
+def test_a_run_that_was_cut_off_between_a_save_and_the_end_of_its_epoch(whole, dataroot, tmp_path, monkeypatch):
+    from util.engine import Engine
+
+    def dying(self, model):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "end_epoch", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--save_latest_freq", 1)
+    monkeypatch.undo()
+    assert state(tmp_path)[".progress.in_epoch"] == 7
+    assert run(dataroot, tmp_path, "--continue_train") == 0
+    assert differences(state(whole), state(tmp_path)) == []
 
 
 def test_killed_for_good_it_continues_to_the_same_bits(whole, dataroot, tmp_path):
@@ -481,3 +497,31 @@ def test_a_plugin_from_outside_the_tree(dataroot, tmp_path):
     assert len(list((page / "images/fake_B").iterdir())) == 3
     with pytest.raises(UserError, match="no model named 'outside'"):  # a run's own files never name code to run
         results(tmp_path)
+
+
+def test_the_pages_of_a_run_open_in_a_browser(whole):
+    """The scripts of the pages run, every image loads, and nothing is asked for but the pages' own files."""
+    results(whole)
+    with chromium() as browser:
+        for page, images in ((whole / "checkpoints/run/web", 12), (whole / "results/run/test_latest", 8)):
+            browser.open(page / "index.html")
+            assert browser.run("document.querySelectorAll('figure img').length") == images
+            assert browser.broken_images() == [] and browser.errors == [] and browser.strangers(page) == []
+    html = (whole / "checkpoints/run/web/index.html").read_text()
+    assert "finished" in html and "NCE_Y" in html
+
+
+def test_a_page_is_whole_while_its_run_is_alive(dataroot, tmp_path, monkeypatch):
+    from util.visualizer import Visualizer
+
+    page, seen = tmp_path / "checkpoints/run/web/index.html", []
+    display = Visualizer.display_current_results
+
+    def looking(self, *args, **kwargs):
+        display(self, *args, **kwargs)
+        seen.append(page.read_text())
+
+    monkeypatch.setattr(Visualizer, "display_current_results", looking)
+    run(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, *EVERY_STEP)
+    assert len(seen) > 3 and all(text.rstrip().endswith("</html>") and "running" in text for text in seen)
+    assert "finished" in page.read_text()
