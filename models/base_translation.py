@@ -41,7 +41,7 @@ class TranslationModel(BaseModel):
 
     real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
     real_B: Any
-    ema_names = ("G",)
+    ema_names: tuple[str, ...] = ("G",)
     visual_sides = {"real_B": "B", "idt_B": "B", "fake_A": "B", "rec_B": "B"}
 
     def set_input(self, batch: Mapping[str, Any]) -> None:

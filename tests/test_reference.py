@@ -119,8 +119,13 @@ def test_patch_nce(entry, tensors):
 
 def as_published(opt, losses):
     """Our losses are the terms that are summed; the published log has some of them before their factor 1/2."""
-    halved = {"D_real", "D_fake"} | ({"NCE", "NCE_Y"} if getattr(opt, "nce_idt", False) else set())
-    return {name: value * (2 if name in halved else 1) for name, value in losses.items()}
+    halved = {
+        "cut": {"D_real", "D_fake"} | ({"NCE", "NCE_Y"} if getattr(opt, "nce_idt", False) else set()),
+        "cycle_gan": set(),
+        "dcl": {"G_A", "G_B", "NCE1", "NCE2", "idt_A", "idt_B"},
+    }
+    mine = halved[{"fastcut": "cut", "sincut": "cut", "simdcl": "dcl"}.get(opt.model, opt.model)]
+    return {name: value * (2 if name in mine else 1) for name, value in losses.items()}
 
 
 @of_kind("train_steps")

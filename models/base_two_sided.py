@@ -1,0 +1,51 @@
+"""What methods that translate both ways share: G_A from A to B, G_B back, and a discriminator of each side.
+
+D_A judges images of B, which G_A makes; D_B judges images of A.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models.base_translation import TranslationModel
+from models.losses import gan_loss, gradient_penalty
+from options import default
+from util.image_pool import ImagePool
+
+
+class TwoSidedModel(TranslationModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TranslationModel.Options):
+        gan_mode: str = default("hinge")
+        save_epoch_freq: int = default(50)
+        num_test: int | Literal["all"] = default(5000)
+
+    ema_names = ("G_A", "G_B")
+    visual_sides = {"real_B": "B", "fake_A": "B", "rec_B": "B", "idt_A": "B"}  # idt_A is G_A(real_B)
+    netG_A: Any
+    netG_B: Any
+    fake_A: Any
+    fake_B: Any
+    pool_A: Any
+    pool_B: Any
+    netD_A: Any
+    netD_B: Any
+
+    def build_discriminators(self):
+        self.netD_A, self.netD_B = self.build_D(self.opt.output_nc), self.build_D(self.opt.input_nc)
+        self.pool_B, self.pool_A = ImagePool(self.opt.pool_size), ImagePool(self.opt.pool_size)
+        self.add_optimizer("D", self.netD_A, self.netD_B)
+
+    def discriminator_losses(self):
+        """Each side's mean of its term on reals and its term on fakes, old ones among them."""
+        fake_B, fake_A = self.pool_B.query(self.fake_B.detach()), self.pool_A.query(self.fake_A.detach())
+        return self.judge("D_A", self.netD_A, self.real_B, fake_B) | self.judge("D_B", self.netD_B, self.real_A, fake_A)
+
+    def judge(self, name, netD, real, fake):
+        opt = self.opt
+        terms = [
+            gan_loss(netD(image), answer, opt.gan_mode, for_D=True) for image, answer in ((real, True), (fake, False))
+        ]
+        losses = {name: 0.5 * sum(terms)}
+        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
+            losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD)
+        return losses
