@@ -1,5 +1,6 @@
 """What tests share: one thread each, a folder of small images, options as the command line gives them."""
 
+import json
 import os
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the suite is about the CPU; see benchmarks/ for GPUs
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import train as train_script
 from data import DATASETS
 from models import MODELS
 from options import TestOptions, TrainOptions
@@ -67,3 +69,30 @@ test_options.__test__ = False
 
 def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "checkpoints/run/metrics.jsonl").read_text().splitlines()]
+
+
+EVERY_STEP = (
+    "--print_freq",
+    1,
+    "--display_freq",
+    2,
+    "--update_html_freq",
+    3,
+    "--save_latest_freq",
+    2,
+    "--save_epoch_freq",
+    1,
+)
+EPOCHS = ("--n_epochs", 2, "--n_epochs_decay", 1)
+
+
+@pytest.fixture(scope="session")
+def whole(dataroot, tmp_path_factory):
+    """An uninterrupted run of three epochs with an average, in the order FastCUT and the seed give it."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert train_script.main(small_argv(dataroot, folder, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP)) == 0
+    return folder
