@@ -1,5 +1,6 @@
 """Run a trained model on images:  python test.py --dataroot ./datasets/grumpifycat --name grumpycat_cut"""
 
+import contextlib
 import json
 import shutil
 import sys
@@ -21,10 +22,19 @@ from util.stopwatch import Countdown
 
 
 def main(argv=None):
+    with contextlib.ExitStack() as stack:
+        return run_test(argv, stack)
+
+
+def run_test(argv, stack):
     opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, saved_options)
     engine = Engine(opt)
+    run_folder = Path(opt.checkpoints_dir, opt.name)
+    if not run_folder.is_dir():
+        raise UserError(f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=4)
     dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
     loader = Loader(dataset, opt, engine.place)
+    stack.callback(loader.close)
     if opt.metrics and not dataset.paired:
         raise UserError(
             f"--metrics {','.join(opt.metrics)}: --dataset_mode {opt.dataset_mode} has no true targets to compare with"
@@ -32,7 +42,7 @@ def main(argv=None):
     metrics = [METRICS.find(name, opt.plugin_dir) for name in opt.metrics]
     outcome, copied = [metric() for metric in metrics], [metric() for metric in metrics]
     model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
-    which = checkpoint.load_networks(Path(opt.checkpoints_dir, opt.name), opt.epoch, model, opt.use_ema)
+    which = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema)
     if opt.eval:
         model.eval()
 
@@ -40,7 +50,7 @@ def main(argv=None):
     count = len(dataset) if opt.num_test == "all" else min(opt.num_test, len(dataset))
     if count < len(dataset):
         print(f"{count} of {len(dataset)} rows; --num_test all runs every one")
-    page, names, countdown = None, {"A": ResultNames(), "B": ResultNames()}, Countdown(count)
+    page, names, countdown, pairs = None, {"A": ResultNames(), "B": ResultNames()}, Countdown(count), 0
     for batch in loader.epoch(items=count):
         model.set_input(batch)
         with engine.inference():
@@ -64,6 +74,7 @@ def main(argv=None):
                 metric.update(visuals["real_B"], visuals["fake_B"])
                 if visuals["real_A"].shape == visuals["real_B"].shape:
                     other.update(visuals["real_B"], visuals["real_A"])
+            pairs += len(visuals["fake_B"])
         paths = model.image_paths
         for i in range(len(next(iter(paths.values())))):
             row = {}
@@ -76,16 +87,18 @@ def main(argv=None):
     if page is None:
         raise UserError(f"{opt.dataroot}: no image could be read")
     scores = {}
-    for metric, other in zip(outcome, copied, strict=True):
+    for metric, other in zip(outcome if pairs else [], copied, strict=False):
+        baseline = {name: value for name, value in other.compute().items() if value == value}
         for name, value in metric.compute().items():
-            scores[name] = {"value": value, "of the source, copied": other.compute()[name], "pairs": count}
+            scores[name] = {"value": value, "pairs": pairs}
+            text = f"{name}: {value:.4f}, mean of {pairs} pairs"
+            if name in baseline:
+                scores[name]["of the source, copied"] = baseline[name]
+                text += f"; the source, copied: {baseline[name]:.4f}"
+            print(text)
     if scores:
-        (folder / "metrics.json").write_text(json.dumps(scores, indent=1))
+        (folder / "metrics.json").write_text(json.dumps(scores, indent=1, allow_nan=False))
         page.add_summary({f"{name} ({key})": value for name, entry in scores.items() for key, value in entry.items()})
-        for name, entry in scores.items():
-            print(
-                f"{name}: {entry['value']:.4f}; the source, copied: {entry['of the source, copied']:.4f}; {count} pairs"
-            )
     page.save()
     print(f"{countdown.done} rows: {folder / 'index.html'}")
     return 0

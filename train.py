@@ -13,6 +13,7 @@ from util.cli import STOPPED, run
 from util.config import read_config, save_options, saved_options
 from util.engine import Engine
 from util.run_folder import RunFolder
+from util.sinks import require_packages
 from util.stopwatch import Stopwatch
 from util.visualizer import Visualizer
 
@@ -26,15 +27,19 @@ def main(argv=None):
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
     with contextlib.ExitStack() as stack:  # until here nothing was written
-        if engine.is_main:
-            stack.enter_context(RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite))
+        stack.callback(loader.close)
+        claimed = RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite) if engine.is_main else None
+        stack.enter_context(claimed or contextlib.nullcontext())
         distributed.barrier()
         if opt.continue_train:
             checkpoint.restore(folder, opt.epoch, model, engine)
         elif opt.pretrained_name:
             checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model)
         distributed.broadcast_module(model)
-        if engine.is_main:
+        if claimed is not None:
+            require_packages(opt)
+            if opt.overwrite:
+                claimed.clear()  # nothing that the user may have got wrong is left to find out
             print(table(opt))
             save_options(opt, folder, "train")
             dataset.save_files(folder)
@@ -63,10 +68,8 @@ def main(argv=None):
                 if engine.due(opt.print_freq):
                     engine.check_finite(model)
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
-                    visualizer.print_current_losses(
-                        epoch, progress.in_epoch * opt.batch_size * engine.world, losses, *times
-                    )
-                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / len(loader), losses)
+                    visualizer.print_current_losses(epoch, progress.in_epoch, losses, *times)
+                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses)
                     counted = progress.images
                 if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
                     visualizer.display_current_results(
@@ -77,7 +80,10 @@ def main(argv=None):
                     checkpoint.save(folder, which, model, engine)
                 if engine.should_stop():
                     checkpoint.save(folder, "latest", model, engine)
-                    print(f"signal {engine.signal}: saved at step {progress.step}; --continue_train goes on from here")
+                    if engine.is_main:
+                        print(
+                            f"signal {engine.signal}: saved at step {progress.step}; --continue_train goes on from here"
+                        )
                     return STOPPED
             engine.end_epoch(model)
             if model.losses:  # a run that is continued at the very end of an epoch has nothing to show of it

@@ -35,7 +35,7 @@ class AlignedDataset(FolderDataset):
             sides[side] = _by_name(list_images(folder) if folder.is_dir() else [], folder)
         both = sides["A"].keys() & sides["B"].keys()
         lonely = sorted(sides["A"].keys() ^ sides["B"].keys())
-        names = sorted(both) if opt.is_train else sorted(both | set(lonely))
+        names = sorted(both) + ([] if opt.is_train else lonely)  # pairs first: test.py looks at the first batch
         if not names:
             expected = (
                 f"{phase}/ with A and B side by side in each file, or {phase}A/ and {phase}B/ "

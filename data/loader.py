@@ -60,21 +60,30 @@ class Loader:
             prefetch_factor=4 if workers > 0 else None,
         )
 
+    def close(self) -> None:
+        """End the workers. Left alive by an error, they would keep the process from ending."""
+        iterator = getattr(self._loader, "_iterator", None)
+        if iterator is not None:
+            iterator._shutdown_workers()
+
     def __len__(self) -> int:
         """Batches of an epoch, for each process."""
         items = self.opt.batch_size * self.world
         return len(self.dataset) // items if self.opt.is_train else -(-len(self.dataset) // self.opt.batch_size)
 
     def epoch(self, number: int = 1, start: int = 0, items: int | None = None) -> Iterator[dict[str, Any]]:
-        """Batches of this epoch (1-based) from batch ``start`` on, of the first ``items`` items if that is given."""
+        """Batches of this epoch (1-based) from item ``start`` on, of the first ``items`` items if that is given."""
         order = list(range(len(self.dataset)))[:items]
         if self.opt.is_train:
             if not self.opt.serial_batches:
                 generator = torch.Generator().manual_seed(derive(self.opt.seed, "order", number))
                 order = torch.randperm(len(order), generator=generator).tolist()
             items = self.opt.batch_size * self.world
+            order = order[start:]
             order = [
-                i for b in range(start, len(self)) for i in order[b * items : (b + 1) * items][self.rank :: self.world]
+                i
+                for b in range(len(order) // items)
+                for i in order[b * items : (b + 1) * items][self.rank :: self.world]
             ]
         self._keys[:] = [(number, i) for i in order]
         for batch in self._loader if self.opt.is_train else self._neighbours():
@@ -159,16 +168,18 @@ def _collate(items: list[Any]) -> Any:
         sizes = sorted(
             {tuple(v.shape[1:]) for item in items for v in item.values() if isinstance(v, torch.Tensor) and v.ndim == 3}
         )
-        raise UserError(
+        return UserError(
             "a batch holds images of several sizes ("
             + ", ".join(f"{w}x{h}" for h, w in sizes[:4])
             + "); crop them with --preprocess resize_and_crop, or use --batch_size 1"
-        ) from None
+        )
 
 
 def _start_worker(worker: int) -> None:
     """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they reach a whole process group; the main process answers them
-        signal.signal(number, signal.SIG_IGN)
+    # Signals reach a whole process group; the main process answers them, and ends its workers when it has saved.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)

@@ -52,13 +52,11 @@ class TranslationModel(BaseModel):
     @property
     def size(self) -> int:
         """Height and width that networks of a fixed size are made for, in pixels."""
-        return min(self.opt.crop_size, getattr(self.opt, "load_size", self.opt.crop_size))
+        return self.opt.crop_size
 
     def build_G(self, input_nc: int, output_nc: int) -> Any:
         o = self.opt
-        network = networks.define(
-            "G",
-            o.netG,
+        arguments = dict(
             input_nc=input_nc,
             output_nc=output_nc,
             ngf=o.ngf,
@@ -69,23 +67,37 @@ class TranslationModel(BaseModel):
             size=self.size,
             num_downsampling=o.stylegan2_G_num_downsampling,
         )
-        return networks.init_weights(network, o.init_type, o.init_gain)
+        self.try_out("G", o.netG, arguments, "a multiple of what the generator halves, or another --netG")
+        return networks.init_weights(networks.define("G", o.netG, **arguments), o.init_type, o.init_gain)
 
     def build_D(self, input_nc: int) -> nn.Module:
         o = self.opt
-        size = self.size
         arguments = dict(
-            input_nc=input_nc, ndf=o.ndf, norm=o.normD, n_layers=o.n_layers_D, no_antialias=o.no_antialias, size=size
+            input_nc=input_nc,
+            ndf=o.ndf,
+            norm=o.normD,
+            n_layers=o.n_layers_D,
+            no_antialias=o.no_antialias,
+            size=self.size,
         )
+        self.try_out(
+            "D", o.netD, arguments, "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+        )
+        return networks.init_weights(networks.define("D", o.netD, **arguments), o.init_type, o.init_gain)
+
+    def try_out(self, kind: str, name: str, arguments: dict[str, Any], advice: str) -> None:
+        """In training, run the network once on the meta device, where a size that does not suit it shows for free."""
+        if not self.opt.is_train:
+            return
         try:
             with torch.device("meta"):
-                networks.define("D", o.netD, **arguments)(torch.empty(1, input_nc, size, size))
+                image = torch.empty(1, arguments["input_nc"], self.size, self.size)
+                networks.define(kind, name, **arguments)(image)
         except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0][:90]
             raise UserError(
-                f"--crop_size {size} does not suit --netD {o.netD} ({str(error).splitlines()[0][:90]}); use "
-                "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+                f"--crop_size {self.size} does not suit --net{kind} {name} ({reason}); use {advice}"
             ) from None
-        return networks.init_weights(networks.define("D", o.netD, **arguments), o.init_type, o.init_gain)
 
     def translate(self, netG: Any, image: torch.Tensor | None) -> Any:
         """netG(image) at the size of the image, whatever that is: padded to the stride and cropped back."""

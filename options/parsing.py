@@ -59,16 +59,21 @@ def parse(
         UserError: one line about the flag, its value and the way out. Nothing was created.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train")
+    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train", "suffix")
     layers: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
             raise UserError("--config is not read here")
         layers = [(path, read_config(Path(path))) for path in reversed(given["config"])]
-    for key in ("name", "checkpoints_dir"):  # a file of --config may say which run is meant
-        given.setdefault(key, next((str(d[key]) for _, d in layers if key in d), flags_of(cls)[key].default))
-    earlier = not cls.is_train or given.get("continue_train", "false").lower() in ("true", "1", "yes")
-    run_file = saved(given["checkpoints_dir"], check_name(given["name"])) if saved is not None and earlier else None
+    own = flags_of(cls)
+    for key in ("name", "checkpoints_dir", "plugin_dir", "continue_train"):  # a file of --config may say these too
+        told = given.get(key, next((d[key] for _, d in layers if key in d), own[key].default if key in own else False))
+        given[key] = own[key].read(told) if key in own else told
+    run_file = None
+    if saved is not None and (not cls.is_train or given["continue_train"]):
+        if given.get("suffix"):  # the folder's name needs the other options first
+            given["name"] = parse(cls, plugins, argv, read_config).name
+        run_file = saved(given["checkpoints_dir"], check_name(given["name"]))
     if run_file is not None and read_config is not None:
         layers.append((str(run_file), read_config(run_file)))
 

@@ -67,6 +67,8 @@ class TrainOptions(BaseOptions):
         return self.n_epochs + self.n_epochs_decay
 
     def validate(self) -> None:
+        if self.epoch_count > max(1, self.total_epochs):
+            raise UserError(f"--epoch_count {self.epoch_count}: the run has only {self.total_epochs} epochs")
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
         if self.ema_decay >= 1:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def spawn(dataroot, folder, *more, **kwargs):
     return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def state(folder, which="latest"):
+def state(folder, which="latest", run="run"):
     """Everything a checkpoint holds, as one flat dictionary."""
     flat = {}
 
@@ -42,7 +43,7 @@ def state(folder, which="latest"):
         else:
             flat[prefix] = value
 
-    walk("", torch.load(folder / f"checkpoints/run/{which}_state.pt", weights_only=True))
+    walk("", torch.load(folder / f"checkpoints/{run}/{which}_state.pt", weights_only=True))
     return flat
 
 
@@ -243,3 +244,101 @@ def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
         for p in (tmp_path / "checkpoints/run", whole / "checkpoints/run")
     )
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_an_error_with_workers_ends_the_process(whole, dataroot, tmp_path, script):
+    """A corrupt image is named in one line, and no worker keeps the process from ending."""
+    data = tmp_path / "data"
+    shutil.copytree(dataroot, data)
+    for path in [*data.glob("trainA/*.png"), *data.glob("testA/*_1.png")]:
+        path.write_bytes(path.read_bytes()[:60])
+    argv = [sys.executable, script, *small_argv(data, tmp_path, "--num_threads", 2)]
+    if script == "test.py":
+        argv = [sys.executable, script, "--dataroot", data, "--checkpoints_dir", whole / "checkpoints", "--name", "run"]
+        argv += ["--results_dir", tmp_path, "--gpu_ids", "-1", "--num_threads", "2"]
+    done = subprocess.run(list(map(str, argv)), cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith(f"{script}: ") and ".png" in done.stderr
+
+
+def test_the_file_of_a_run_starts_another_and_deletes_nothing(dataroot, tmp_path):
+    short = ("--n_epochs", 1, "--n_epochs_decay", 0)
+    run(dataroot, tmp_path, *short, "--overwrite")
+    before = (tmp_path / "checkpoints/run/latest_net_G.pth").read_bytes()
+    with pytest.raises(UserError, match="holds a run already"):
+        train_script.main(["--config", str(tmp_path / "checkpoints/run/train_opt.yaml")])
+    with pytest.raises(UserError, match="no checkpoint"):
+        run(dataroot, tmp_path, *short, "--overwrite", "--pretrained_name", "nosuch")
+    assert (tmp_path / "checkpoints/run/latest_net_G.pth").read_bytes() == before
+
+
+def test_a_continued_run_takes_what_it_is_told_anew(dataroot, tmp_path):
+    run(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--ema_decay", 0.5)
+    before = state(tmp_path)
+    run(dataroot, tmp_path, "--continue_train", "--n_epochs", 2, "--lr", 0, "--ema_decay", 0)
+    changed = [key for key in differences(before, state(tmp_path)) if key.startswith(".model")]
+    assert changed == [] and state(tmp_path)[".progress.epoch"] == 2
+    opt_lr = [v for k, v in state(tmp_path).items() if k.endswith("initial_lr")]
+    assert set(opt_lr) == {0.0}
+
+
+def test_another_batch_size_in_the_middle_of_an_epoch_goes_on_with_the_next_item(dataroot, tmp_path, monkeypatch):
+    from util.engine import Engine
+
+    steps = []
+
+    def stop_after_three(self):
+        steps.append(1)
+        return len(steps) == 3
+
+    monkeypatch.setattr(Engine, "should_stop", stop_after_three)
+    assert run(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0) == 75
+    monkeypatch.undo()
+    run(dataroot, tmp_path, "--continue_train", "--batch_size", 2)
+    assert (state(tmp_path)[".progress.images"], state(tmp_path)[".progress.step"]) == (7, 5)  # three and two times two
+
+
+def test_stopped_before_its_first_checkpoint_a_run_starts_from_the_beginning(whole, dataroot, tmp_path, monkeypatch):
+    from util.engine import Engine
+
+    def dying(self, model, name, compute):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "update", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP)
+    monkeypatch.undo()
+    assert run(dataroot, tmp_path, "--continue_train") == 0
+    assert differences(state(whole), state(tmp_path)) == []
+
+
+def test_a_suffix_names_the_run_that_is_continued_and_tested(dataroot, tmp_path):
+    short = ("--n_epochs", 1, "--n_epochs_decay", 0, "--suffix", "{model}_{ngf}")
+    run(dataroot, tmp_path, *short, "--lambda_NCE", 3)
+    run(dataroot, tmp_path, *short, "--continue_train", "--n_epochs", 2)
+    text = (tmp_path / "checkpoints/run_cut_4/train_opt.yaml").read_text()
+    assert "lambda_NCE: 3.0" in text and "n_epochs: 2" in text
+
+
+def test_what_a_configuration_file_says_counts_before_the_plugins_are_known(dataroot, tmp_path):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/inconfig_model.py").write_text(
+        "from models.cut_model import CUTModel\nclass InConfigModel(CUTModel): pass\n"
+    )
+    (tmp_path / "a.yaml").write_text(
+        f"model: inconfig\nplugin_dir: {tmp_path}/lab\nname: named\nn_epochs: 1\nn_epochs_decay: 0\n"
+    )
+    words = small_argv(dataroot, tmp_path, "--config", tmp_path / "a.yaml")
+    at = words.index("--name")
+    train_script.main(words[:at] + words[at + 2 :])
+    (tmp_path / "b.yaml").write_text("continue_train: true\nn_epochs: 2\n")
+    train_script.main(
+        ["--config", f"{tmp_path}/a.yaml", f"{tmp_path}/b.yaml", "--checkpoints_dir", f"{tmp_path}/checkpoints"]
+    )
+    assert state(tmp_path, run="named")[".progress.epoch"] == 2
+
+
+def test_a_generator_that_does_not_fit_the_size_is_named(dataroot, tmp_path):
+    with pytest.raises(UserError, match="--crop_size 32 does not suit --netG unet_128"):
+        run(dataroot, tmp_path, "--netG", "unet_128", "--nce_layers", "down1,down2")

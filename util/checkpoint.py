@@ -101,7 +101,7 @@ def restore(run: Path, which: str, model: Any, engine: Any) -> str:
     A folder with weight files alone, such as a published one, gives its weights; counting starts at --epoch_count.
 
     Returns:
-        the checkpoint that was used.
+        the checkpoint that was used; nothing where the run was stopped before its first.
 
     Raises:
         UserError: nothing here can be used (exit code 4).
@@ -122,6 +122,9 @@ def restore(run: Path, which: str, model: Any, engine: Any) -> str:
             file=sys.stderr,
         )
         return which
+    if which == "latest" and not _by_age(run) and not list(run.glob("*_net_*.pth")):
+        print(f"{run}: stopped before its first checkpoint, so it starts from the beginning", file=sys.stderr)
+        return ""
     raise UserError(f"--continue_train: no usable checkpoint {which!r} in {run}; {_listing(run)}", code=4)
 
 
@@ -141,9 +144,11 @@ def load_networks(run: Path, which: str, model: Any, use_ema: bool = False) -> s
             raise UserError(f"{run}: no usable checkpoint {which!r}; {_listing(run)}", code=4)
         which = FALLBACK
         print(f"using checkpoint {which} instead", file=sys.stderr)
+    manifest = _manifest(run, which) if (run / f"{which}.manifest.json").exists() else None
     for name, network in model.networks.items():
         path, averaged = run / f"{which}_net_{name}.pth", run / f"{which}_net_{name}_ema.pth"
-        path = averaged if use_ema and averaged.exists() else path
+        current = averaged.exists() and (not manifest or averaged.name in manifest["files"])  # else of an earlier time
+        path = averaged if use_ema and current else path
         if not path.exists():
             raise UserError(f"no checkpoint {path}; {_listing(run)}", code=4)
         load_weights(network, path)
@@ -198,7 +203,10 @@ def _restore_state(path: Path, model: Any, engine: Any) -> None:
     try:
         model.load_state_dict(state["model"])
         for name, optimizer in model.optimizers.items():
+            told = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizers"][name])
+            for group, options in zip(optimizer.param_groups, told, strict=True):
+                group.update(options)  # a continued run may be told another learning rate
         for name, average in engine.averages.items():
             if name in state["averages"]:
                 average.load_state_dict(state["averages"][name])

@@ -8,6 +8,9 @@ import yaml
 from options import UserError
 from options.parsing import as_dict, table
 
+# What a run was told once and no later one may be told by its file.
+ONCE = {"config", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
+
 
 class _Loader(yaml.SafeLoader):
     """Plain values only, and a key that is written twice is an error."""
@@ -51,7 +54,8 @@ def saved_options(checkpoints_dir: str, name: str) -> Path | None:
 
 def save_options(opt: Any, folder: Path, phase: str) -> None:
     """<phase>_opt.yaml, which --config reads back, and <phase>_opt.txt, as published, to look at."""
-    text = yaml.safe_dump(as_dict(opt), sort_keys=True, allow_unicode=True)
+    values = {key: value for key, value in as_dict(opt).items() if key not in ONCE}
+    text = yaml.safe_dump(values, sort_keys=True, allow_unicode=True)
     for file, content in ((f"{phase}_opt.yaml", text), (f"{phase}_opt.txt", table(opt) + "\n")):
         temporary = folder / f".{file}.tmp"
         temporary.write_text(content, encoding="utf-8")

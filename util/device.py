@@ -33,6 +33,8 @@ def choose_device(device: str, gpu_ids: str) -> torch.device:
         if found == 0 and ids[0] == "0":
             return torch.device("cpu")
         device = f"cuda:{ids[0]}"
+    if device == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
         chosen = torch.device(device)
     except RuntimeError:

@@ -5,6 +5,7 @@ torch.compile.
 """
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ class Engine:
         torch.set_flush_denormal(True)  # denormals halve the speed of small networks
         torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size
         if opt.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         seed_everything(opt.seed, "init")
 
@@ -68,6 +70,8 @@ class Engine:
                 name: torch.amp.GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
                 for name in model.optimizers
             }
+        if self.opt.verbose and self.is_main:
+            print(model)
         if self.opt.compile:
             for network in model.networks.values():
                 network.compile()  # in place: attribute names and state-dict keys stay
@@ -105,8 +109,8 @@ class Engine:
         with self.autocast():
             yield
         self.micro = (self.micro + 1) % self.opt.accumulate
-        progress.in_epoch += 1
-        progress.images += self.opt.batch_size * self.world
+        items = self.opt.batch_size * self.world
+        progress.in_epoch, progress.images = progress.in_epoch + items, progress.images + items
         if self.opt.lr_policy == "plateau":
             self._watch(model)
         if self.micro == 0:

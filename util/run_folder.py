@@ -51,10 +51,12 @@ class RunFolder:
             raise UserError(
                 f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=5
             ) from None
-        if overwrite:
-            for pattern in RESULTS_OF_A_RUN:
-                for old in path.glob(pattern):
-                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+    def clear(self) -> None:
+        """Delete what an earlier run left here, and nothing else."""
+        for pattern in RESULTS_OF_A_RUN:
+            for old in self.path.glob(pattern):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
     def __enter__(self) -> "RunFolder":
         return self

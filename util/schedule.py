@@ -12,7 +12,7 @@ class Progress:
 
     epoch: int = 0  # finished epochs
     step: int = 0  # optimizer steps since the start of the run
-    in_epoch: int = 0  # batches of this epoch already used, by each process
+    in_epoch: int = 0  # items of this epoch already used, by all processes together
     images: int = 0  # items seen, by all processes together
     previous: int = 0  # items seen before the last step
     plateau: float = 1.0  # factor on the learning rate, for --lr_policy plateau

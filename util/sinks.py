@@ -1,12 +1,13 @@
 """Where losses and images go besides the run's own files. Each is optional and imported only when asked for."""
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -92,6 +93,17 @@ class WandB:
 
     def close(self) -> None:
         self._run.finish()
+
+
+def require_packages(opt: Any) -> None:
+    """Find out whether the packages of the sinks that were asked for are installed, before anything is written.
+
+    Raises:
+        UserError: one is not.
+    """
+    for flag, package in (("use_tensorboard", "tensorboard"), ("use_wandb", "wandb")):
+        if getattr(opt, flag) and importlib.util.find_spec(package) is None:
+            raise missing(f"--{flag}", package)
 
 
 def missing(flag: str, package: str) -> UserError:

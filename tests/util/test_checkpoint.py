@@ -67,7 +67,7 @@ def resumed_at(run, which="latest"):
 
 
 def test_a_restored_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    (whole, engine), (first, first_engine), (second, second_engine) = build(), build(), build("--lr", "0.5")
+    (whole, engine), (first, first_engine), (second, second_engine) = build(), build(), build("--seed", "9")
     train(whole, engine, 7)
     train(first, first_engine, 3)
     checkpoint.save(tmp_path, "latest", first, first_engine)
@@ -263,7 +263,9 @@ def test_an_earlier_run_is_not_overwritten_by_accident(saved):
     with pytest.raises(UserError, match="--continue_train to go on with it, --overwrite"):
         RunFolder(saved, continued=False, overwrite=False)
     (saved / "notes.txt").write_text("mine")
-    with RunFolder(saved, continued=False, overwrite=True):
+    with RunFolder(saved, continued=False, overwrite=True) as folder:
+        assert (saved / "latest_net_G.pth").exists()  # until the new run is known to start
+        folder.clear()
         assert [p.name for p in saved.iterdir() if p.name != ".lock"] == ["notes.txt"]
     with pytest.raises(UserError, match="there is no run in"):
         RunFolder(saved, continued=True, overwrite=False)

@@ -1,0 +1,17 @@
+"""L1 in units of the white-to-black range."""
+
+import math
+
+import pytest
+import torch
+
+from util.metrics import METRICS
+
+
+def test_values():
+    metric = METRICS.find("l1")()
+    assert math.isnan(metric.compute()["L1"])
+    metric.update(torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 4, 4))
+    assert metric.compute() == {"L1": 1.0}
+    metric.update(torch.ones(6, 1, 4, 4), torch.ones(6, 1, 4, 4))
+    assert metric.compute()["L1"] == pytest.approx(0.25)
