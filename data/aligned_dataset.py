@@ -35,7 +35,9 @@ class AlignedDataset(FolderDataset):
             sides[side] = _by_name(list_images(folder) if folder.is_dir() else [], folder)
         both = sides["A"].keys() & sides["B"].keys()
         lonely = sorted(sides["A"].keys() ^ sides["B"].keys())
-        names = sorted(both) + ([] if opt.is_train else lonely)  # pairs first: test.py looks at the first batch
+        names = sorted(both)
+        if not opt.is_train:  # pairs first, then what can be translated: test.py judges by its first batch
+            names += sorted(lonely, key=lambda name: (name not in sides[opt.direction[0]], name))
         if not names:
             expected = (
                 f"{phase}/ with A and B side by side in each file, or {phase}A/ and {phase}B/ "

@@ -40,7 +40,7 @@ def test_two_folders_are_matched_by_name(tmp_path, capsys):
     (tmp_path / "trainA").rename(tmp_path / "testA")
     (tmp_path / "trainB").rename(tmp_path / "testB")
     data = dataset("aligned", "--dataroot", tmp_path, train=False)
-    assert [sorted(set(data[i]) & {"A", "B"}) for i in range(len(data))] == [["A", "B"], ["A"], ["B"], ["A", "B"]]
+    assert [sorted(set(data[i]) & {"A", "B"}) for i in range(len(data))] == [["A", "B"], ["A", "B"], ["A"], ["B"]]
 
 
 def test_what_is_not_a_pair_is_named(tmp_path):
