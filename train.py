@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data import DATASETS, Loader
 from models import MODELS
-from options import TrainOptions
+from options import TrainOptions, UserError
 from options.parsing import parse, table
 from util import checkpoint, distributed
 from util.cli import STOPPED, run
@@ -24,6 +24,11 @@ def main(argv=None):
     dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
     loader = Loader(dataset, opt, engine.place, engine.rank, engine.world)
     model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
+    if model.needs_pairs and not dataset.paired:
+        raise UserError(
+            f"--lambda_L1 {opt.lambda_L1} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
+            "use --dataset_mode aligned, or font with --paired"
+        )
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
     with contextlib.ExitStack() as stack:  # until here nothing was written

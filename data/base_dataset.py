@@ -38,7 +38,7 @@ class BaseDataset(Dataset):
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
-    paired = False  # whether, outside training, B of an item is what A should become
+    paired = False  # whether B of an item is what A should become
 
     def __init__(self, opt: Any):
         self.opt = opt

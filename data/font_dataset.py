@@ -51,8 +51,6 @@ class FontDataset(BaseDataset):
             if not self.source_font:
                 raise UserError("--source_font: give at least one font")
 
-    paired = True
-
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.faces = {"A": [Face(name) for name in opt.source_font], "B": [Face(opt.target_font)]}
@@ -66,6 +64,7 @@ class FontDataset(BaseDataset):
                 f"--phase {opt.phase}: no characters; {len(self.train)} are for training and "
                 f"{len(self.test)} for testing, see --test_fraction and --charset"
             )
+        self.paired = opt.paired or not opt.is_train
         self._drawn: dict[tuple[str, int], np.ndarray] = {}
         self._report_overflow()
 

@@ -87,6 +87,11 @@ class BaseModel(nn.Module):
     # -- for the loop ----------------------------------------------------------------------------
 
     @property
+    def needs_pairs(self) -> bool:
+        """Whether B of an item must be what its A should become."""
+        return False
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
         return {name.removeprefix("net"): m for name, m in self.named_children() if name.startswith("net")}
 

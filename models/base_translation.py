@@ -37,6 +37,9 @@ class TranslationModel(BaseModel):
         stylegan2_G_num_downsampling: int = option(
             1, "halvings in the generators stylegan2 and smallstylegan2", least=0
         )
+        lambda_L1: float = option(
+            0.0, "pairs (--dataset_mode aligned): weight of the distance between a translation and its target", least=0
+        )
         lambda_gp: float = option(10.0, "weight of the gradient penalty of --gan_mode wgangp", least=0)
 
     real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
@@ -118,6 +121,14 @@ class TranslationModel(BaseModel):
         if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
             losses["D_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD)
         return losses
+
+    @property
+    def needs_pairs(self) -> bool:
+        return self.opt.lambda_L1 > 0
+
+    def supervised(self, name: str, fake: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The supervised term of pix2pix (Isola et al., 2017, equation 3), if pairs are to be used."""
+        return {name: self.opt.lambda_L1 * F.l1_loss(fake, target)} if self.opt.lambda_L1 > 0 else {}
 
     def fool(self, netD: nn.Module, fake: torch.Tensor) -> torch.Tensor:
         """G's adversarial term."""

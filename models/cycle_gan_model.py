@@ -41,8 +41,7 @@ class CycleGANModel(TwoSidedModel):
             self.build_discriminators()
 
     def forward(self):
-        self.fake_B, self.fake_A = self.translate(self.netG_A, self.real_A), self.translate(self.netG_B, self.real_B)
-        self.rec_A, self.rec_B = self.translate(self.netG_B, self.fake_B), self.translate(self.netG_A, self.fake_A)
+        self.there_and_back()
 
     def optimize_parameters(self):
         self.forward()
@@ -62,4 +61,5 @@ class CycleGANModel(TwoSidedModel):
             self.idt_A, self.idt_B = self.netG_A(self.real_B), self.netG_B(self.real_A)
             losses["idt_A"] = opt.lambda_identity * opt.lambda_B * F.l1_loss(self.idt_A, self.real_B)
             losses["idt_B"] = opt.lambda_identity * opt.lambda_A * F.l1_loss(self.idt_B, self.real_A)
-        return losses
+        losses |= self.supervised("L1_A", self.fake_B, self.real_B)
+        return losses | self.supervised("L1_B", self.fake_A, self.real_A)

@@ -3,89 +3,61 @@
 Han, Shoeiby, Petersson, Armin. Dual Contrastive Learning for Unsupervised Image-to-Image Translation. NTIRE 2021.
 Where the published code departs from the paper, the code is the default and ``--preset dcl-paper`` the paper: lr 1e-4
 instead of 2e-4, a pool of 50 images instead of none, and heads that learn at lr instead of 1e-3 with (0.9, 0.999).
-Both halve each term of equation 8. ``--nce_includes_all_negatives_from_minibatch`` changes nothing, as published:
-negatives come from the whole batch.
+Both halve each term of equation 8. Negatives come from the whole batch, as published, whatever
+``--nce_includes_all_negatives_from_minibatch`` says; ``--negatives internal`` takes those of the same image.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 
-import networks
+from models.base_contrastive import ContrastiveModel
 from models.base_two_sided import TwoSidedModel
-from models.losses import patch_nce
-from networks.heads import channels_at
-from options import UserError, default, option
+from options import default, option
 
 PAPER = dict(lr=1e-4, pool_size=50, lr_F=None)
 
 
-class DCLModel(TwoSidedModel):
+class DCLModel(ContrastiveModel, TwoSidedModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(TwoSidedModel.Options):
+    class Options(ContrastiveModel.Options, TwoSidedModel.Options):
         section = "DCLGAN"
         preset: str = option(
             "as-code", "settings of the published code or of the paper", presets={"as-code": {}, "dcl-paper": PAPER}
         )
-        lambda_GAN: float = option(1.0, "weight of the adversarial terms", least=0)
         lambda_NCE: float = option(2.0, "weight of the PatchNCE terms", least=0)
         lambda_IDT: float = option(1.0, "weight of the identity terms", least=0)
         nce_idt: bool = option(True, "use the identity terms")
-        nce_layers: tuple[str, ...] = option(
-            ("4", "8", "12", "16"), "layers of G whose patches are compared: names or indices"
-        )
-        nce_includes_all_negatives_from_minibatch: bool = option(
-            False, "accepted; negatives always come from the whole batch"
-        )
-        netF: str = option(
-            "mlp_sample", "head that turns patches into vectors", choices=("mlp_sample", "sample", "reshape")
-        )
-        netF_nc: int = option(256, "size of a patch's vector", least=1)
-        nce_T: float = option(0.07, "temperature of PatchNCE", above=0)
-        num_patches: int = option(256, "patches compared per layer; 0 compares all", least=0)
+        nce_layers: tuple[str, ...] = default(("4", "8", "12", "16"))
+        negatives: Literal["internal", "minibatch", "queue"] = default("minibatch")
         lr_F: float | None = option(
             1e-3, "learning rate of the heads with momenta 0.9, 0.999; none uses --lr, --beta1", least=0
         )
-        pool_size: int = default(0)
 
-        def validate(self):
-            if self.input_nc != self.output_nc:
-                raise UserError(
-                    f"--input_nc {self.input_nc} --output_nc {self.output_nc}: each G encodes the other's output, "
-                    "so both must be equal"
-                )
-
+    cosine = True
     keys_learn = False  # whether anything is trained through the keys, which PatchNCE itself does not do
     netF1: Any
     netF2: Any
 
     def __init__(self, opt):
         super().__init__(opt)
-        identity = opt.is_train and opt.nce_idt
-        self.visual_names = ("real_A", "fake_B", *(("idt_B",) if identity else ()))
-        self.visual_names += ("real_B", "fake_A", *(("idt_A",) if identity else ()))
+        third: dict[str, tuple[str, ...]] = {"A": ("rec_A",), "B": ("rec_B",)}
+        if opt.is_train:
+            third = {"A": ("idt_B",), "B": ("idt_A",)} if opt.nce_idt else {"A": (), "B": ()}
+        self.visual_names = ("real_A", "fake_B", *third["A"], "real_B", "fake_A", *third["B"])
         self.netG_A = self.build_G(opt.input_nc, opt.output_nc)
         if opt.is_train:
             self.taps = opt.nce_layers if opt.lambda_NCE > 0 else ()
-            self.netF1 = self.build_head()
+            self.netF1 = self.build_F(self.netG_A)
         self.netG_B = self.build_G(opt.output_nc, opt.input_nc)
         if opt.is_train:
-            self.netF2 = self.build_head()
+            self.netF2 = self.build_F(self.netG_B)
+            self.build_memory(NCE1=self.netF1, NCE2=self.netF2)
             self.build_discriminators()
             self.add_optimizer("G", self.netG_A, self.netG_B)
             self.add_heads()
-
-    def build_head(self):
-        opt = self.opt
-        try:
-            channels = channels_at(self.netG_A, self.taps, opt.input_nc) if self.taps else []
-        except ValueError as error:
-            raise UserError(f"--nce_layers with --netG {opt.netG}: {error}") from None
-        return networks.init_weights(
-            networks.define("F", opt.netF, channels=channels, dim=opt.netF_nc), opt.init_type, opt.init_gain
-        )
 
     def add_heads(self):
         opt = self.opt
@@ -95,10 +67,7 @@ class DCLModel(TwoSidedModel):
     def forward(self):
         """fake_B = G_A(real_A) and fake_A = G_B(real_B); their passes' features are the keys."""
         if not self.opt.is_train:
-            self.fake_B, self.fake_A = (
-                self.translate(self.netG_A, self.real_A),
-                self.translate(self.netG_B, self.real_B),
-            )
+            self.there_and_back()
             return
         self.fake_B, self.keys_A = self.netG_A(self.real_A, self.taps)
         self.fake_A, self.keys_B = self.netG_B(self.real_B, self.taps)
@@ -124,25 +93,22 @@ class DCLModel(TwoSidedModel):
             self.idt_A, self.idt_B = self.netG_A(self.real_B), self.netG_B(self.real_A)
             losses["idt_A"] = 0.5 * opt.lambda_IDT * F.l1_loss(self.idt_A, self.real_B)
             losses["idt_B"] = 0.5 * opt.lambda_IDT * F.l1_loss(self.idt_B, self.real_A)
-        return losses
+        losses |= self.supervised("L1_A", self.fake_B, self.real_B)
+        return losses | self.supervised("L1_B", self.fake_A, self.real_A)
 
     def contrast(self):
         """Equations 2 and 3. A fake is embedded by the encoder and the head of the domain it should belong to."""
         weight = 0.5 * self.opt.lambda_NCE
         queries_B, queries_A = self.encode(self.netG_B, self.fake_B), self.encode(self.netG_A, self.fake_A)
         return {
-            "NCE1": weight * self.nce(self.netF2, queries_B, self.netF1, self.keys_A)[0],
-            "NCE2": weight * self.nce(self.netF1, queries_A, self.netF2, self.keys_B)[0],
+            "NCE1": weight * self.nce("NCE1", self.netF2, queries_B, self.netF1, self.keys_A)[0],
+            "NCE2": weight * self.nce("NCE2", self.netF1, queries_A, self.netF2, self.keys_B)[0],
         }
 
-    def encode(self, netG, image):
-        return netG(image, self.taps, encode_only=True)
-
-    def nce(self, netF, queries, key_netF, keys):
-        """The mean over layers of PatchNCE; and the vectors of the queries and keys, (B, S_l, D) of each layer."""
+    def nce(self, term, netF, queries, key_netF, keys):
+        """PatchNCE; and the vectors of the queries and keys, (B, S_l, D) of each layer."""
         ids = netF.sample_ids(queries, self.opt.num_patches)
         with torch.set_grad_enabled(self.keys_learn):
             k = key_netF(keys, ids)
         q = netF(queries, ids)
-        terms = [patch_nce(*pair, self.opt.nce_T, across_batch=True, cosine=True) for pair in zip(q, k, strict=True)]
-        return torch.stack(terms).mean(), q, k
+        return self.patch_nce(term, q, k), q, k

@@ -50,8 +50,8 @@ class SimDCLModel(DCLModel):
         opt = self.opt
         weight = 0.5 * (opt.lambda_NCE if opt.weight_NCE else 1.0)
         queries_B, queries_A = self.encode(self.netG_B, self.fake_B), self.encode(self.netG_A, self.fake_A)
-        nce_1, _, real_A = self.nce(self.netF2, queries_B, self.netF1, self.keys_A)
-        nce_2, _, real_B = self.nce(self.netF1, queries_A, self.netF2, self.keys_B)
+        nce_1, _, real_A = self.nce("NCE1", self.netF2, queries_B, self.netF1, self.keys_A)
+        nce_2, _, real_B = self.nce("NCE2", self.netF1, queries_A, self.netF2, self.keys_B)
         fake_B = self.netF2(queries_B, self.netF2.sample_ids(queries_B, opt.num_patches))  # at locations of their own
         fake_A = self.netF1(queries_A, self.netF1.sample_ids(queries_A, opt.num_patches))
         distance = self.distance(self.netF3, real_A, self.netF6, fake_A) + self.distance(

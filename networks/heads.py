@@ -24,6 +24,7 @@ class PatchSampler(nn.Module):
 
     def __init__(self, channels: Sequence[int], dim: int | None = 256):
         super().__init__()
+        self.dims = [dim or c for c in channels]  # D of each layer
         if dim is None:
             return
         for i, c in enumerate(channels):
@@ -45,8 +46,8 @@ class PatchSampler(nn.Module):
 class GridSampler(PatchSampler):
     """Compare the cells of a 4 x 4 grid of averages instead of sampled locations; it learns nothing."""
 
-    def __init__(self) -> None:
-        super().__init__((), None)
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__(channels, None)
 
     def forward(self, features: Sequence[torch.Tensor], ids: object = None) -> list[torch.Tensor]:
         """features: (B, C_l, H_l, W_l) each -> unit vectors (B, 16, C_l) each, in float32."""
@@ -60,8 +61,8 @@ class GlobalPool(PatchSampler):
     (``--nce_includes_all_negatives_from_minibatch``).
     """
 
-    def __init__(self) -> None:
-        super().__init__((), None)
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__(channels, None)
 
     def forward(self, features: Sequence[torch.Tensor], ids: object = None) -> list[torch.Tensor]:
         """features: (B, C_l, H_l, W_l) each -> unit vectors (B, 1, C_l) each, in float32."""
@@ -83,6 +84,7 @@ class StridedConv(nn.Module):
 
     def __init__(self, channels: Sequence[int], dim: int = 256):
         super().__init__()
+        self.dims = [dim] * len(channels)
         for i, c in enumerate(channels):
             inner = max(c // 2, 64)  # the published width
             convs = nn.Conv2d(c, inner, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(inner, dim, 3, padding=1)
@@ -139,13 +141,13 @@ def sample(channels: Sequence[int]) -> PatchSampler:
 
 
 @register_F
-def reshape() -> GridSampler:
-    return GridSampler()
+def reshape(channels: Sequence[int]) -> GridSampler:
+    return GridSampler(channels)
 
 
 @register_F
-def global_pool() -> GlobalPool:
-    return GlobalPool()
+def global_pool(channels: Sequence[int]) -> GlobalPool:
+    return GlobalPool(channels)
 
 
 @register_F

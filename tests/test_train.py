@@ -342,3 +342,9 @@ def test_what_a_configuration_file_says_counts_before_the_plugins_are_known(data
 def test_a_generator_that_does_not_fit_the_size_is_named(dataroot, tmp_path):
     with pytest.raises(UserError, match="--crop_size 32 does not suit --netG unet_128"):
         run(dataroot, tmp_path, "--netG", "unet_128", "--nce_layers", "down1,down2")
+
+
+def test_the_supervised_term_needs_pairs(dataroot, tmp_path):
+    with pytest.raises(UserError, match=r"--lambda_L1 10\.0 needs pairs, which --dataset_mode unaligned"):
+        train_script.main(small_argv(dataroot, tmp_path, "--lambda_L1", 10))
+    assert not (tmp_path / "checkpoints").exists()

@@ -14,6 +14,7 @@ def patch_nce(
     across_batch: bool = False,
     cosine: bool = False,
     reduction: str = "mean",
+    more: torch.Tensor | None = None,
 ) -> torch.Tensor:
     r"""PatchNCE: recognise the patch of the input at the location of each output patch.
 
@@ -30,6 +31,7 @@ def patch_nce(
         across_batch: take negatives from every image of the batch (SinCUT, DCLGAN), not from the same image only.
         cosine: normalise both sides again, as DCLGAN does; it matters where vectors are shorter than one.
         reduction: ``mean``, or ``none`` for the value of every patch.
+        more: (Q, D) further negatives for every patch, from elsewhere; rows of zeros are none.
 
     Returns:
         the mean over patches, in nats; log S when all vectors are equal. With ``none``, (B * S,).
@@ -40,5 +42,9 @@ def patch_nce(
     if across_batch:
         queries, keys = queries.flatten(0, 1)[None], keys.flatten(0, 1)[None]
     logits = queries @ keys.transpose(1, 2) / tau  # (B, S, S)
+    if more is not None and len(more):
+        more = F.normalize(more, dim=-1, eps=1e-8) if cosine else more
+        others = (queries @ more.T / tau).masked_fill(~more.any(1), -torch.inf)
+        logits = torch.cat([logits, others], 2)  # (B, S, S + Q)
     target = torch.arange(logits.shape[1], device=logits.device).repeat(logits.shape[0])
     return F.cross_entropy(logits.flatten(0, 1), target, reduction=reduction)

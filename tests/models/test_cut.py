@@ -50,6 +50,10 @@ def step(model, engine, data):
         ("--nce_layers", "pixels,down1,res1"),
         ("--optimizer", "adamw", "--weight_decay", "0.01"),
         ("--num_patches", "0"),
+        ("--negatives", "minibatch"),
+        ("--negatives", "queue", "--queue_size", "50"),
+        ("--negatives", "queue", "--netF", "sample"),
+        ("--lambda_L1", "10"),
         ("--no_antialias", "--no_antialias_up"),
     ],
     ids=" ".join,
@@ -85,7 +89,9 @@ def test_reused_keys_are_what_a_second_encoding_gives():
     with engine.step(model):
         model.set_input(batch())
         model.forward()
-        for kept, again in zip(model.keys, model.encode(torch.cat([model.real_A, model.real_B])), strict=True):
+        for kept, again in zip(
+            model.keys, model.encode(model.netG, torch.cat([model.real_A, model.real_B])), strict=True
+        ):
             torch.testing.assert_close(kept, again)
             assert not kept.requires_grad
 
@@ -98,7 +104,7 @@ def test_a_mirrored_step_takes_its_keys_from_the_unmirrored_input():
             model.set_input(batch())
             model.forward()
             coins.add(model.flipped)
-            torch.testing.assert_close(model.keys[-1], model.encode(model.real_A)[-1])
+            torch.testing.assert_close(model.keys[-1], model.encode(model.netG, model.real_A)[-1])
     assert coins == {True, False}
 
 
@@ -160,3 +166,35 @@ def test_what_is_summed_is_what_is_logged():
     assert model.loss_names == ["D_real", "D_fake", "D", "G_GAN", "NCE", "NCE_Y", "G"]
     assert losses["G"] == pytest.approx(losses["G_GAN"] + losses["NCE"] + losses["NCE_Y"], rel=1e-5)
     assert list(model.get_current_visuals()) == ["real_A", "fake_B", "real_B", "idt_B"]
+
+
+def test_a_queue_brings_the_keys_of_earlier_batches():
+    """Of images that repeat, the first batch knows no others; afterwards the loss grows with every negative."""
+    values = {}
+    for negatives in ("internal", "queue"):
+        model, engine = build("--negatives", negatives, "--queue_size", "40", "--lr", "0", "--seed", "3")
+        values[negatives] = []
+        for i in range(3):
+            step(model, engine, batch(seed=i))
+            values[negatives].append(model.losses["NCE"].item())
+    assert values["queue"][0] == pytest.approx(values["internal"][0], rel=1e-6)
+    assert all(q > i for q, i in zip(values["queue"][1:], values["internal"][1:], strict=True))
+    queue = model.memory["NCE"][0]
+    assert queue.vectors.any(1).all() and queue.head.item() == 3 * 16 % 40
+    assert any(key.startswith("memory.") for key in model.state_dict()) and "memory" not in model.networks
+
+
+def test_negatives_are_asked_for_by_either_name():
+    asked = [build(*argv)[0].across_batch for argv in ((), ("--negatives", "minibatch"), ("--negatives", "queue"))]
+    assert asked == [False, True, True]
+    assert build("--nce_includes_all_negatives_from_minibatch", "true")[0].across_batch
+
+
+def test_the_supervised_term_measures_the_distance_to_the_target():
+    model, engine = build("--model", "fastcut", "--lambda_L1", "7")
+    for seed in range(6):  # some of them mirrored
+        data = batch(seed=seed)
+        step(model, engine, data)
+        fake = model.fake_B.flip(3) if model.flipped else model.fake_B
+        assert model.losses["L1"].item() == pytest.approx(7 * (fake - data["B"]).abs().mean().item(), rel=1e-5)
+    assert model.needs_pairs and not build()[0].needs_pairs

@@ -58,3 +58,15 @@ def test_half_precision_inputs_are_compared_in_float32():
         value = patch_nce(q, k)
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(patch_nce(q.double(), k.double()).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("across_batch", [False, True])
+def test_further_negatives_join_every_patch(across_batch):
+    q, k, more = vectors(seed=1), vectors(seed=2), vectors(B=1, S=3, seed=3)[0]
+    plain = patch_nce(q, k, 0.5, across_batch, reduction="none")
+    positive = torch.exp((q * k).sum(-1).flatten() / 0.5)
+    total = positive / torch.exp(-plain) + torch.exp(q.flatten(0, 1) @ more.T / 0.5).sum(1)
+    expected = -torch.log(positive / total)
+    torch.testing.assert_close(patch_nce(q, k, 0.5, across_batch, reduction="none", more=more), expected)
+    empty = torch.cat([torch.zeros(2, 5, dtype=more.dtype), more])
+    torch.testing.assert_close(patch_nce(q, k, 0.5, across_batch, reduction="none", more=empty), expected)

@@ -1,0 +1,89 @@
+"""What methods with PatchNCE share: tapped generators, heads, and where the negatives come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+import networks
+from models.base_translation import TranslationModel
+from models.losses import patch_nce
+from networks.heads import channels_at
+from networks.queue import VectorQueue
+from options import UserError, default, option
+
+
+class ContrastiveModel(TranslationModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TranslationModel.Options):
+        section = "PatchNCE"
+        lambda_GAN: float = option(1.0, "weight of the adversarial terms", least=0)
+        nce_layers: tuple[str, ...] = option(
+            ("0", "4", "8", "12", "16"),
+            "layers of G whose patches are compared: names (pixels, down1, res1) or indices",
+        )
+        negatives: Literal["internal", "minibatch", "queue"] = option(
+            "internal",
+            "what a patch is told from: its own image, all images of the batch, or also those of earlier batches",
+        )
+        queue_size: int = option(4096, "negatives queue: vectors kept per layer", least=1)
+        nce_includes_all_negatives_from_minibatch: bool = option(False, "the published name of --negatives minibatch")
+        netF: str = option(
+            "mlp_sample",
+            "head that turns patches into vectors",
+            choices=lambda: [n for n in networks.list_networks("F") if n != "mapping"],
+        )
+        netF_nc: int = option(256, "size of a patch's vector", least=1)
+        nce_T: float = option(0.07, "temperature of PatchNCE", above=0)
+        num_patches: int = option(256, "patches compared per layer; 0 compares all", least=0)
+        pool_size: int = default(0)
+
+        def validate(self):
+            if self.input_nc != self.output_nc:
+                raise UserError(
+                    f"--input_nc {self.input_nc} --output_nc {self.output_nc}: a generator's output is fed into an "
+                    "encoder again, so both must be equal"
+                )
+
+    cosine = False  # whether vectors are normalised once more in PatchNCE, which DCLGAN does
+    taps: Sequence[str]
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        self.memory: Any = nn.ModuleDict()
+
+    @property
+    def across_batch(self) -> bool:
+        """Whether the images of a batch are each other's negatives."""
+        return self.opt.negatives != "internal" or self.opt.nce_includes_all_negatives_from_minibatch
+
+    def build_F(self, netG: Any) -> nn.Module:
+        opt = self.opt
+        try:
+            channels = channels_at(netG, self.taps, opt.input_nc) if self.taps else []
+        except ValueError as error:
+            raise UserError(f"--nce_layers with --netG {opt.netG}: {error}") from None
+        head = networks.define("F", opt.netF, channels=channels, dim=opt.netF_nc)
+        return networks.init_weights(head, opt.init_type, opt.init_gain)
+
+    def build_memory(self, **heads: Any) -> None:
+        """With --negatives queue, for each term of the loss a queue per layer of the vectors its head makes."""
+        if self.opt.negatives == "queue":
+            for term, head in heads.items():
+                self.memory[term] = nn.ModuleList(VectorQueue(self.opt.queue_size, dim) for dim in head.dims)
+
+    def encode(self, netG: Any, image: torch.Tensor) -> list[torch.Tensor]:
+        return netG(image, self.taps, encode_only=True)
+
+    def patch_nce(self, term: str, queries: Sequence[torch.Tensor], keys: Sequence[torch.Tensor]) -> torch.Tensor:
+        """PatchNCE of vectors (B, S_l, D_l) of each layer, the mean over layers; the keys are remembered."""
+        opt, values = self.opt, []
+        queues = self.memory[term] if term in self.memory else [None] * len(queries)
+        for q, k, queue in zip(queries, keys, queues, strict=True):
+            more = None if queue is None else queue.vectors
+            values.append(patch_nce(q, k, opt.nce_T, self.across_batch, self.cosine, more=more))
+            if queue is not None:
+                queue.put(k.detach().flatten(0, 1))
+        return torch.stack(values).mean()
