@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from options import UserError, option
 from util.images import list_images, read_pixels, to_tensor
 
 from .base_dataset import BaseDataset, SkipItem
-from .transforms import parse_steps, transform
+from .cache import PixelCache
+from .transforms import SCALING, parse_steps, scale, transform
 
 
 class FolderDataset(BaseDataset):
@@ -23,6 +24,7 @@ class FolderDataset(BaseDataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseDataset.Options):
         section = "image folders"
+        more_steps: ClassVar[tuple[str, ...]] = ()  # of --preprocess, that the dataset takes itself
         load_size: int = option(
             286, "size that resize and scale_... give an image before it is cropped, in pixels", least=1, per_run=True
         )
@@ -34,12 +36,18 @@ class FolderDataset(BaseDataset):
         )
         no_flip: bool = option(False, "do not mirror every second image in training", per_run=True)
         random_scale_max: float = option(3.0, "zoom: a side shrinks by a random factor of at most this", least=1)
+        cache_mb: int = option(
+            512,
+            "training: memory for decoded pictures, of a process and its workers together, in MiB; 0 keeps none",
+            least=0,
+            per_run=True,
+        )
         on_bad_image: Literal["error", "skip"] = option(
             "error", "when an image cannot be read: stop, or go on without it", per_run=True
         )
 
         def validate(self) -> None:
-            steps = parse_steps(self.preprocess, self.is_train)
+            steps = parse_steps(self.preprocess, self.is_train, self.more_steps)
             scaled = any(step.startswith(("resize", "scale")) for step in steps)
             if scaled and "crop" in steps and self.load_size < self.crop_size:
                 larger = round(self.crop_size * 286 / 256)
@@ -50,11 +58,12 @@ class FolderDataset(BaseDataset):
 
     def __init__(self, opt: Any):
         super().__init__(opt)
-        self.steps = parse_steps(opt.preprocess, opt.is_train)
+        self.steps = parse_steps(opt.preprocess, opt.is_train, opt.more_steps)
         self.root = Path(opt.dataroot)
         if not self.root.exists():
             hint = "give the folder of the data with --dataroot" if opt.dataroot == "placeholder" else "no such folder"
             raise UserError(f"--dataroot {opt.dataroot}: {hint}")
+        self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every file once
         self._bad: dict[Path, int] = {}  # the number of each file that was listed,
         self._is_bad = torch.zeros(0, dtype=torch.bool)  # and whether it was skipped: memory all workers share
 
@@ -76,25 +85,39 @@ class FolderDataset(BaseDataset):
 
     def read(self, path: Path, channels: int, rng: random.Random) -> torch.Tensor:
         """One image, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
-        return self.prepare(self.pixels(path, channels), rng)
+        return self.prepare(self.pixels(path, channels, scaled=True), rng)
 
-    def pixels(self, path: Path, channels: int) -> np.ndarray:
-        """One image as its file has it: (H, W, C), bytes or floats in [-1, 1]."""
-        try:
-            return read_pixels(path, channels)
-        except UserError as error:
-            self.reject(path, error)
+    def pixels(self, path: Path, channels: int, scaled: bool = False) -> np.ndarray:
+        """One image as its file has it: (H, W, C), bytes or floats in [-1, 1].
+
+        It is decoded once, and kept. With ``scaled`` it has gone through those steps that draw nothing, and is kept
+        so; to ``prepare`` it makes no difference.
+        """
+        size = self.load_size if scaled and self.steps & SCALING else 0
+
+        def decode() -> np.ndarray:
+            try:
+                pixels = read_pixels(path, channels)
+            except UserError as error:
+                self.reject(path, error)
+            return scale(pixels, self.steps, size) if size else pixels
+
+        return self.cache.get(str(path), channels, size, decode)
+
+    @property
+    def load_size(self) -> int:
+        """``--load_size``; once the learning rate falls, images are loaded at the size of the crop."""
+        opt = self.opt
+        return opt.crop_size if opt.is_train and self.epoch > opt.n_epochs else opt.load_size
 
     def prepare(self, pixels: np.ndarray, rng: random.Random) -> torch.Tensor:
-        """Scale, crop and flip; once the learning rate falls, images are loaded at the size of the crop."""
+        """Scale, crop and flip."""
         opt = self.opt
-        settled = opt.is_train and self.epoch > opt.n_epochs
-        load_size = opt.crop_size if settled else opt.load_size
         return to_tensor(
             transform(
                 pixels,
                 self.steps,
-                load_size,
+                self.load_size,
                 opt.crop_size,
                 opt.random_scale_max,
                 flip=not opt.no_flip,

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from options import UserError
 from util.seeding import derive
 
+from .ahead import SideStream, move, one_ahead
 from .base_dataset import BaseDataset, SkipItem
 
 
@@ -20,8 +21,11 @@ class Loader:
     Training drops a last partial batch. Outside training every item comes once, in order, and a batch holds
     neighbours of the same keys and shapes, so images of any size can be batched.
 
+    Where ``place`` leads to a GPU, the next batch is copied there while this one is computed with.
+
     Args:
-        place: puts a tensor where the networks want it, such as ``engine.place``.
+        place: puts a tensor where the networks want it, such as ``engine.place``; on a GPU it is called in another
+            stream than the one that computes.
         rank, world: this process and their number; each reads its share of every step's items.
 
     Raises:
@@ -44,6 +48,8 @@ class Loader:
                 f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
                 f"{world} process(es); use a smaller batch or more data"
             )
+        device = place(torch.empty(0)).device
+        self._side = SideStream(place, device) if device.type == "cuda" else None
         self._keys: list[Any] = []
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = min(opt.num_threads, len(dataset), cores)  # more than there are cores only get in each other's way
@@ -52,7 +58,7 @@ class Loader:
             opt.batch_size if opt.is_train else None,
             sampler=_Keys(self._keys),
             num_workers=workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self._side is not None,
             persistent_workers=workers > 0,
             worker_init_fn=_start_worker,
             generator=torch.Generator(),
@@ -78,18 +84,27 @@ class Loader:
             if not self.opt.serial_batches:
                 generator = torch.Generator().manual_seed(derive(self.opt.seed, "order", number))
                 order = torch.randperm(len(order), generator=generator).tolist()
-            items = self.opt.batch_size * self.world
+            size = self.opt.batch_size
+            items = size * self.world
             order = order[start:]
             order = [
                 i
                 for b in range(len(order) // items)
-                for i in order[b * items : (b + 1) * items][self.rank :: self.world]
+                for i in order[b * items + self.rank * size : b * items + (self.rank + 1) * size]
             ]
         self._keys[:] = [(number, i) for i in order]
+        if self._side is not None:
+            yield from one_ahead(self._batches(), self._side.start, self._side.finish)
+        else:
+            yield from (move(batch, self.place) for batch in self._batches())
+
+    def _batches(self) -> Iterator[dict[str, Any]]:
+        """Batches in the memory of this process; --direction BtoA swaps the two sides here and nowhere else."""
+        other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
         for batch in self._loader if self.opt.is_train else self._neighbours():
             if isinstance(batch, UserError):
                 raise batch
-            yield self._to_device(batch)
+            yield batch if self.opt.direction == "AtoB" else {other.get(k, k): v for k, v in batch.items()}
 
     def _neighbours(self) -> Iterator[dict[str, Any]]:
         group: list[dict[str, Any]] = []
@@ -104,14 +119,6 @@ class Loader:
             group.append(item)
         if group:
             yield default_collate(group)
-
-    def _to_device(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Move the tensors; --direction BtoA swaps the two sides here and nowhere else."""
-        moved = {k: self.place(v) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
-        if self.opt.direction == "AtoB":
-            return moved
-        other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
-        return {other.get(k, k): v for k, v in moved.items()}
 
 
 class _Keys:

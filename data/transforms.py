@@ -1,6 +1,7 @@
 """The language of --preprocess: how an image becomes an item of the size that training wants."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -8,10 +9,11 @@ from PIL import Image
 from options import UserError, nearest
 
 STEPS = ("resize", "scale_width", "scale_shortside", "scale_longside", "zoom", "crop", "trim", "none")
+SCALING = frozenset(STEPS[:4])
 MULTIPLE = 4  # both sides in training: the generators halve an image twice
 
 
-def parse_steps(preprocess: str, is_train: bool = True) -> frozenset[str]:
+def parse_steps(preprocess: str, is_train: bool = True, more: Sequence[str] = ()) -> frozenset[str]:
     """The words of ``--preprocess``, joined by ``_and_`` in any order; they are done in the order of STEPS.
 
     resize              both sides to load_size, whatever the aspect ratio
@@ -22,6 +24,8 @@ def parse_steps(preprocess: str, is_train: bool = True) -> frozenset[str]:
     none                nothing of these
     auto                resize_and_crop in training, none in testing
 
+    ``more`` are words that a dataset understands beyond these.
+
     Raises:
         UserError: a word that is none of these, or two that contradict each other.
     """
@@ -29,14 +33,14 @@ def parse_steps(preprocess: str, is_train: bool = True) -> frozenset[str]:
         preprocess = "resize_and_crop" if is_train else "none"
     words = preprocess.split("_and_")
     for word in words:
-        if word == "patch":
+        if word == "patch" and word not in more:
             raise UserError(f"--preprocess {preprocess}: patch needs --dataset_mode singleimage")
-        if word not in STEPS:
+        if word not in (*STEPS, *more):
             raise UserError(
                 f"--preprocess {preprocess}: no step {word!r}{nearest(word, STEPS)}; "
                 f"join some of {', '.join(STEPS)} by _and_"
             )
-    scaling = [word for word in words if word.startswith(("resize", "scale"))]
+    scaling = [word for word in words if word in SCALING]
     if len(scaling) > 1 or (len(words) > 1 and "none" in words):
         raise UserError(f"--preprocess {preprocess}: {' and '.join(scaling or words)} contradict each other")
     return frozenset(words)
@@ -68,16 +72,7 @@ def transform(
     Returns:
         pixels (h, w, C) of the same type.
     """
-    height, width = pixels.shape[:2]
-    if "resize" in steps:
-        pixels = resize(pixels, load_size, load_size)
-    for step, side in (
-        ("scale_width", width),
-        ("scale_shortside", min(height, width)),
-        ("scale_longside", max(height, width)),
-    ):
-        if step in steps:
-            pixels = resize(pixels, round(height * load_size / side), round(width * load_size / side))
+    pixels = scale(pixels, steps, load_size)
     if "zoom" in steps and rng is not None:
         height, width = pixels.shape[:2]
         zoom_y, zoom_x = (rng.uniform(1 / scale_max, 1) for _ in range(2))
@@ -100,7 +95,22 @@ def transform(
     return pixels
 
 
-def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def scale(pixels: np.ndarray, steps: frozenset[str], load_size: int) -> np.ndarray:
+    """The first of the steps, which draws nothing. Done twice it is done once: what is scaled stays as it is."""
+    height, width = pixels.shape[:2]
+    if "resize" in steps:
+        return resize(pixels, load_size, load_size)
+    for step, side in (
+        ("scale_width", width),
+        ("scale_shortside", min(height, width)),
+        ("scale_longside", max(height, width)),
+    ):
+        if step in steps:
+            return resize(pixels, round(height * load_size / side), round(width * load_size / side))
+    return pixels
+
+
+def resize(pixels: np.ndarray, height: int, width: int, how: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
     """Bicubic with antialiasing, by Pillow: its rounding is what published checkpoints were trained on.
 
     Where one side shrinks while the other grows, torch's own bicubic is up to 21 levels away from it.
@@ -109,9 +119,9 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     if pixels.shape[:2] == (height, width):
         return pixels
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
-        return np.array(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.BICUBIC))
+        return np.array(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), how))
     planes = [Image.fromarray(np.ascontiguousarray(pixels[..., c])) for c in range(pixels.shape[2])]
-    scaled = np.stack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
+    scaled = np.stack([np.asarray(plane.resize((width, height), how)) for plane in planes], axis=2)
     return scaled if pixels.dtype == np.uint8 else scaled.clip(-1, 1)  # bicubic overshoots
 
 
