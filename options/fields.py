@@ -40,9 +40,14 @@ def option(
     return dataclasses.field(default=value, metadata=metadata)
 
 
-def default(value: Any) -> Any:
-    """Re-declare an inherited option with another default; everything else about it is kept."""
-    return dataclasses.field(default=value, metadata={"help": INHERIT})
+def default(value: Any, *, testing: Any = INHERIT) -> Any:
+    """Re-declare an inherited option with another default; everything else about it is kept.
+
+    Args:
+        value: the new default.
+        testing: the default in test.py, where it is another one.
+    """
+    return dataclasses.field(default=value, metadata={"help": INHERIT, "testing": testing})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +102,9 @@ def flags_of(cls: type) -> dict[str, Flag]:
     """Every option of a dataclass, in the order of its classes, most general first.
 
     The first class of the method resolution order that declares a name gives its default; the last one
-    that describes it gives everything else. ``default()`` for an option that this kind of run does not
-    have (the learning rate in a test, say) is left out.
+    that describes it gives everything else. ``default()`` by a class that does not inherit the option (a model, of a
+    dataset's crop_size) goes before the description. For an option that this kind of run does not have (the learning
+    rate in a test, say) it is left out.
     """
     hints, found = typing.get_type_hints(cls), {}
     declared = [
@@ -117,7 +123,11 @@ def flags_of(cls: type) -> dict[str, Flag]:
         metadata: dict[str, Any] = {}
         for _, f in described:  # a subclass may describe the flag anew
             metadata |= {k: v for k, v in f.metadata.items() if v is not None or k not in metadata}
-        found[name] = Flag(name, mine[-1][1].default, hints[name], described[0][0], metadata)
+        told = [c for c, f in mine if (c, f) not in described]  # by default()
+        last = [f for c, f in mine if c in told or all(issubclass(c, d) for d in told)][-1]
+        testing = last.metadata.get("testing", INHERIT)
+        value = last.default if testing is INHERIT or getattr(cls, "is_train", True) else testing
+        found[name] = Flag(name, value, hints[name], described[0][0], metadata)
     return found
 
 

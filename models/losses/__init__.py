@@ -2,6 +2,6 @@
 
 from .adversarial import GAN_MODES, gan_loss
 from .patch import patch_nce
-from .regularization import gradient_penalty
+from .regularization import gradient_penalty, r1_penalty
 
-__all__ = ["GAN_MODES", "gan_loss", "gradient_penalty", "patch_nce"]
+__all__ = ["GAN_MODES", "gan_loss", "gradient_penalty", "patch_nce", "r1_penalty"]

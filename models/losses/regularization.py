@@ -24,3 +24,21 @@ def gradient_penalty(real: torch.Tensor, fake: torch.Tensor, D: Callable[[torch.
     mixed = (alpha * real.detach() + (1 - alpha) * fake.detach()).requires_grad_()
     (gradient,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
     return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
+
+
+@in_float32
+def r1_penalty(real: torch.Tensor, D: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    r"""R1: D is flat at real images.
+
+    .. math:: \mathbb{E}\,\lVert\nabla_x D(x)\rVert_2^2
+
+    Equation 9 of Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018), without its
+    weight of one half.
+
+    Args:
+        real: (B, C, H, W) in [-1, 1]; no gradient flows into them.
+        D: scores images; the logits of one image are summed.
+    """
+    real = real.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(real).sum(), real, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
