@@ -11,6 +11,7 @@ from torch import nn
 import networks
 from models.base_model import BaseModel
 from models.losses import gan_loss, gradient_penalty
+from networks.tiling import whole
 from options import UserError, option
 
 
@@ -106,10 +107,7 @@ class TranslationModel(BaseModel):
         """netG(image) at the size of the image, whatever that is: padded to the stride and cropped back."""
         if image is None:
             return None
-        H, W = image.shape[2:]
-        down, right = (-max(size, netG.min_size) % netG.stride + max(netG.min_size - size, 0) for size in (H, W))
-        mode = "reflect" if down < H and right < W else "replicate"
-        return netG(F.pad(image, (0, right, 0, down), mode=mode) if down or right else image)[..., :H, :W]
+        return whole(netG, image)
 
     def real_or_fake(self, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         """D's terms, each with weight 1/2 (Isola et al., 2017, section 3.3). No gradient reaches G."""
