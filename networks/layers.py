@@ -1,6 +1,7 @@
 """Layers that several families share, under the parameter names of the published checkpoints."""
 
 from math import comb
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +22,12 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         B, C, H, W = x.shape
-        if B == 1:
-            return F.batch_norm(x, None, None, training=True, eps=self.eps)
-        return F.batch_norm(x.reshape(1, B * C, H, W), None, None, training=True, eps=self.eps).view(B, C, H, W)
+        if B > 1 and x.is_contiguous(memory_format=torch.channels_last):  # a view as one image would be a copy
+            return torch.cat([self.of_one(image) for image in x.split(1)])
+        return self.of_one(x.reshape(1, B * C, H, W)).view(B, C, H, W) if B > 1 else self.of_one(x)
+
+    def of_one(self, x: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(x, None, None, training=True, eps=self.eps)
 
     def extra_repr(self) -> str:
         return str(self.channels)
@@ -72,10 +76,70 @@ class Downsample(nn.Module):
         self.pad = ReflectionPad(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.pad(x)
-        if x.dtype in (torch.bfloat16, torch.float16):  # [1, 2, 1] is [1, 1] twice; depthwise bf16 is slow
-            return F.avg_pool2d(F.avg_pool2d(x, 2, stride=1), 2, stride=2)
-        return F.conv2d(x, self.filt.to(x.dtype), stride=2, groups=x.shape[1])
+        low = x.dtype in (torch.bfloat16, torch.float16)  # depthwise convolutions are slow in these
+        if x.device.type == "cpu" and (low or x.is_contiguous(memory_format=torch.channels_last)):
+            return Halve.apply(x)
+        if low:
+            return F.avg_pool2d(F.avg_pool2d(self.pad(x), 2, stride=1), 2, stride=2)  # [1, 2, 1] is [1, 1] twice
+        return F.conv2d(self.pad(x), self.filt.to(x.dtype), stride=2, groups=x.shape[1])
+
+
+class Halve(torch.autograd.Function):
+    """The same filter as sums of every second row and column; ``Spread`` is its adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.size = x.shape[2:]
+        return halve(halve(x, 2), 3).mul_(1 / 16)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return Spread.apply(gradient, *ctx.size)
+
+
+class Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, H: int, W: int) -> torch.Tensor:
+        return spread(spread(x * (1 / 16), 3, W), 2, H)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+        return Halve.apply(gradient), None, None
+
+
+def halve(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """x[2j-1] + 2 x[2j] + x[2j+1] along one axis, mirrored at its ends."""
+    even, odd = _every_second(x, dim)
+    n, m = even.shape[dim], odd.shape[dim]
+    y = 2 * even
+    y.narrow(dim, 0, m).add_(odd)
+    y.narrow(dim, 1, n - 1).add_(odd.narrow(dim, 0, n - 1))
+    y.narrow(dim, 0, 1).add_(odd.narrow(dim, 0, 1))
+    if m < n:
+        y.narrow(dim, n - 1, 1).add_(odd.narrow(dim, m - 1, 1))
+    return y
+
+
+def spread(y: torch.Tensor, dim: int, size: int) -> torch.Tensor:
+    """The adjoint of ``halve`` for an axis of this size."""
+    inside = y.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if inside else torch.contiguous_format
+    shape = [*y.shape[:dim], size, *y.shape[dim + 1 :]]
+    x = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=layout)
+    even, odd = _every_second(x, dim)
+    n, m = even.shape[dim], odd.shape[dim]
+    torch.mul(y, 2, out=even)
+    odd.copy_(y.narrow(dim, 0, m))
+    odd.narrow(dim, 0, n - 1).add_(y.narrow(dim, 1, n - 1))
+    odd.narrow(dim, 0, 1).add_(y.narrow(dim, 0, 1))
+    if m < n:
+        odd.narrow(dim, m - 1, 1).add_(y.narrow(dim, n - 1, 1))
+    return x
+
+
+def _every_second(x: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Views of the even and of the odd places of an axis."""
+    return (x[:, :, 0::2], x[:, :, 1::2]) if dim == 2 else (x[..., 0::2], x[..., 1::2])
 
 
 class Upsample(nn.Module):

@@ -43,6 +43,7 @@ class Engine:
         self.low_precision = opt.precision != "fp32"
         # Low-precision convolutions are several times faster with the channels innermost, on the CPU too.
         self.channels_last = self.device.type == "cuda" or (self.device.type == "cpu" and self.low_precision)
+        self.caches_casts = self.low_precision and casts_keep_gradients(self.device)
         torch.set_flush_denormal(True)  # denormals halve the speed of small networks
         torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size
         if opt.deterministic:
@@ -121,10 +122,12 @@ class Engine:
     def autocast(self) -> torch.autocast:
         """The networks' precision.
 
-        Without autocast's cache: inside one region it would go on using the low-precision copy that it made
-        of a weight *before* that weight's optimizer stepped.
+        A weight is cast once for all its uses, until an optimizer steps: ``update`` then empties autocast's cache,
+        which would go on with the copies of the weights before.
         """
-        return torch.autocast(self.device.type, DTYPES.get(self.opt.precision), self.low_precision, cache_enabled=False)
+        return torch.autocast(
+            self.device.type, DTYPES.get(self.opt.precision), self.low_precision, cache_enabled=self.caches_casts
+        )
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:
@@ -151,6 +154,7 @@ class Engine:
             distributed.average_gradients(mine)
             scaler.step(optimizer)
             scaler.update()
+            torch.clear_autocast_cache()
             optimizer.zero_grad(set_to_none=True)
         return {**terms, name: total}
 
@@ -222,3 +226,14 @@ def only_trainable(model: torch.nn.Module, parameters: list[torch.nn.Parameter])
     finally:
         for p in frozen:
             p.requires_grad_(True)
+
+
+def casts_keep_gradients(device: torch.device) -> bool:
+    """Whether autocast's cache can be used: not if what it cast under no_grad is used again where gradients are due."""
+    layer, x = torch.nn.Linear(1, 1, device=device), torch.ones(1, 1, device=device)
+    with torch.autocast(device.type, torch.bfloat16, cache_enabled=True):
+        with torch.no_grad():
+            layer(x)
+        y = layer(x)
+    (gradient,) = torch.autograd.grad(y.sum(), layer.weight, allow_unused=True) if y.requires_grad else (None,)
+    return gradient is not None

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from networks.layers import Downsample, InstanceNorm, Upsample, init_weights
+from networks.layers import Downsample, Halve, InstanceNorm, Upsample, init_weights
 from networks.patchgan import PatchDiscriminator
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
@@ -47,6 +47,17 @@ def test_downsample_is_a_depthwise_convolution(H, W):
     assert down(x).shape == (2, 3, (H + 1) // 2, (W + 1) // 2)
     torch.testing.assert_close(down(x), expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(down.filt[0, 0] * 16, torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]).double())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("H,W", [*SIZES, (6, 9)])
+def test_downsample_in_low_precision_is_the_same_sum(H, W, layout):
+    """In float64, where it can be checked: value, gradient and gradient of the gradient."""
+    x = random(2, 3, H, W, layout=layout).requires_grad_()
+    torch.testing.assert_close(Halve.apply(x), Downsample(3).double()(x), rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(Halve.apply, x)
+    assert torch.autograd.gradgradcheck(Halve.apply, x)
+    assert Halve.apply(x).is_contiguous(memory_format=layout)
 
 
 @pytest.mark.parametrize("H,W", [*SIZES, (1, 1)])

@@ -199,3 +199,23 @@ def test_an_empty_dictionary_of_losses_is_an_error():
     model, engine = build(model=Nothing)
     with pytest.raises(UserError, match="empty dictionary"):
         step(model, engine, torch.randn(2, 3))
+
+
+class Twice(Line):
+    """The network is used without gradients first, as contrastive keys are."""
+
+    def optimize_parameters(self):
+        with torch.no_grad():
+            keys = self.netG(self.x)
+        self.update("G", lambda: {"G": (self.netG(self.x) * keys).float().mean() + self.netG(self.x).float().mean()})
+
+
+def test_casts_that_are_kept_carry_gradients():
+    moved = {}
+    for precision in ("fp32", "bf16"):
+        model, engine = build("--precision", precision, model=Twice)
+        before = model.netG.weight.detach().clone()
+        step(model, engine, torch.linspace(-1, 1, 12).reshape(4, 3))
+        moved[precision] = model.netG.weight.detach() - before
+    assert engine.caches_casts  # true of the pinned torch
+    torch.testing.assert_close(moved["bf16"], moved["fp32"])  # Adam's first step has the size of lr
