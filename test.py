@@ -8,11 +8,12 @@ from pathlib import Path
 
 from data import DATASETS, Loader
 from models import MODELS
+from models.published import run_options
 from options import TestOptions, UserError
 from options.parsing import parse
 from util import checkpoint
 from util.cli import run
-from util.config import read_config, save_options, saved_options
+from util.config import read_config, save_options
 from util.engine import Engine
 from util.images import save_image
 from util.metrics import METRICS
@@ -27,7 +28,7 @@ def main(argv=None):
 
 
 def run_test(argv, stack):
-    opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, saved_options)
+    opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, run_options)
     engine = Engine(opt)
     run_folder = Path(opt.checkpoints_dir, opt.name)
     if not run_folder.is_dir():

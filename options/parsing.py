@@ -33,12 +33,21 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 
 
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """Options that lie with a run: what it was told, or (``facts``) what its weights show and no flag can change."""
+
+    source: str
+    values: dict[str, Any]
+    facts: bool = False
+
+
 def parse(
     cls: type[BaseOptions],
     plugins: Mapping[str, Any],
     argv: Sequence[str] | None = None,
     read_config: Callable[[Path], dict[str, Any]] | None = None,
-    saved: Callable[[str, str], Path | None] | None = None,
+    saved: Callable[[Mapping[str, Any]], Saved | None] | None = None,
 ) -> Any:
     """Options of one run, from the weakest source to the strongest: the defaults of the classes, a preset,
     the options saved with the training run, configuration files, the command line.
@@ -49,8 +58,8 @@ def parse(
             name. Where two plugins re-declare a default, the later one's wins.
         argv: the words of the command line.
         read_config: reads a file of --config.
-        saved: (checkpoints_dir, name) -> the file with the options of that training run, if it has one; it is
-            read by test.py and by a run that is continued.
+        saved: {"checkpoints_dir", "name", "epoch", "model" where it is told} -> the options of that training run,
+            if it has any; used by test.py and by a run that is continued.
 
     Returns:
         one frozen object that is an instance of ``cls`` and of each plugin's ``Options``.
@@ -59,30 +68,39 @@ def parse(
         UserError: one line about the flag, its value and the way out. Nothing was created.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train", "suffix")
+    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train", "suffix", "epoch", "model")
     layers: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
             raise UserError("--config is not read here")
         layers = [(path, read_config(Path(path))) for path in reversed(given["config"])]
     own = flags_of(cls)
-    for key in ("name", "checkpoints_dir", "plugin_dir", "continue_train"):  # a file of --config may say these too
+    for key in (
+        "name",
+        "checkpoints_dir",
+        "plugin_dir",
+        "continue_train",
+        "epoch",
+    ):  # a file of --config may say these too
         told = given.get(key, next((d[key] for _, d in layers if key in d), own[key].default if key in own else False))
         given[key] = own[key].read(told) if key in own else told
-    run_file = None
+    of_run = None
     if saved is not None and (not cls.is_train or given["continue_train"]):
         if given.get("suffix"):  # the folder's name needs the other options first
             given["name"] = parse(cls, plugins, argv, read_config).name
-        run_file = saved(given["checkpoints_dir"], check_name(given["name"]))
-    if run_file is not None and read_config is not None:
-        layers.append((str(run_file), read_config(run_file)))
+        check_name(given["name"])
+        of_run = saved({"model": next((d["model"] for _, d in layers if "model" in d), None)} | given)
+    if of_run is not None:
+        layers.append((of_run.source, dict(of_run.values)))
 
     chosen: list[type] = []
     for option_name, kind in plugins.items():  # a model may change the default dataset
         usual = flags_of(compose(cls, chosen))[option_name].default
         told = _peek(argv, option_name).get(option_name)
         source, name = next(((f, str(d[option_name])) for f, d in layers if option_name in d), ("", usual))
-        if told is None and source == str(run_file) and "." in name:  # a run's files never name code to run
+        if (
+            told is None and of_run is not None and source == of_run.source and "." in name
+        ):  # a run's files never name code to run
             raise UserError(
                 f"{source}: {option_name} is {name!r}, a module of its own; give --{option_name} to allow it"
             )
@@ -91,14 +109,61 @@ def parse(
     composed = compose(cls, chosen)
     flags = flags_of(composed)
     for source, values in layers:
-        if source == str(run_file):
-            for key in [k for k in values if k not in flags or not _kept(flags[k], cls)]:
+        if of_run is not None and source == of_run.source:
+            for key in [k for k in values if k not in flags or not (of_run.facts or _kept(flags[k], cls))]:
                 del values[key]
         for key in values:
             if key not in flags:
                 raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, plugins)}")
 
-    help_wanted = any(word in ("-h", "--help") for word in argv)
+    namespace, help_wanted = _words(argv, flags, plugins)
+    read = {key: flags[key].read(text) for key, text in namespace.items()}
+    for source, values in layers:
+        for key, value in values.items():
+            try:
+                found = flags[key].read(value)
+            except UserError as error:
+                if key not in read:
+                    raise UserError(f"{source}: {error}") from None
+                continue
+            is_fact = of_run is not None and of_run.facts and source == of_run.source and key not in plugins
+            if is_fact and read.get(key, found) != found:
+                raise UserError(f"--{key} {read[key]}: {source} holds weights of --{key} {found}; leave the flag out")
+            read.setdefault(key, found)
+    defaults = {name: flag.default for name, flag in flags.items()}
+    for known in flags.values():
+        preset = (known.metadata["presets"] or {}).get(read.get(known.name, known.default), {})
+        defaults |= {k: v for k, v in preset.items() if k in flags}
+    if help_wanted:
+        shown = defaults | read
+        _print_help(f"Options with --model {shown['model']} --dataset_mode {shown['dataset_mode']}.", flags, shown)
+    opt = composed(**(defaults | read))
+    opt = dataclasses.replace(opt, name=check_name(_full_name(opt)), suffix="")
+    for owner in reversed(composed.__mro__):  # every class checks its own fields, most general first
+        if "validate" in owner.__dict__:
+            owner.__dict__["validate"](opt)
+    return opt
+
+
+def parse_script(cls: type, argv: Sequence[str] | None = None, description: str = "") -> Any:
+    """Options of a script without plugins or files of options: a frozen ``cls``.
+
+    Raises:
+        UserError: one line about the flag, its value and the way out.
+    """
+    flags = flags_of(cls)
+    defaults = {name: flag.default for name, flag in flags.items()}
+    words, help_wanted = _words(list(sys.argv[1:] if argv is None else argv), flags, {})
+    read = {key: flags[key].read(text) for key, text in words.items()}
+    if help_wanted:
+        _print_help(description, flags, defaults | read)
+    opt = cls(**(defaults | read))
+    opt.validate()
+    return opt
+
+
+def _words(argv: Sequence[str], flags: Mapping[str, Flag], plugins: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """{flag: its text} of a command line, and whether it asks for help."""
     parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
     add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
     namespace, unknown = parser.parse_known_args([word for word in argv if word not in ("-h", "--help")])
@@ -108,27 +173,7 @@ def parse(
         hint = _belongs(key, plugins) or nearest(key, flags, "--")
         what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
         raise UserError(f"{what}{hint}")
-
-    read = {key: flags[key].read(text) for key, text in vars(namespace).items()}
-    for source, values in layers:
-        for key, value in values.items():
-            if key in flags and key not in read:
-                try:
-                    read[key] = flags[key].read(value)
-                except UserError as error:
-                    raise UserError(f"{source}: {error}") from None
-    defaults = {name: flag.default for name, flag in flags.items()}
-    for known in flags.values():
-        preset = (known.metadata["presets"] or {}).get(read.get(known.name, known.default), {})
-        defaults |= {k: v for k, v in preset.items() if k in flags}
-    if help_wanted:
-        _print_help(cls, flags, defaults | read)
-    opt = composed(**(defaults | read))
-    opt = dataclasses.replace(opt, name=check_name(_full_name(opt)), suffix="")
-    for owner in reversed(composed.__mro__):  # every class checks its own fields, most general first
-        if "validate" in owner.__dict__:
-            owner.__dict__["validate"](opt)
-    return opt
+    return vars(namespace), any(word in ("-h", "--help") for word in argv)
 
 
 def compose(cls: type, parts: Sequence[type]) -> type:
@@ -218,11 +263,11 @@ def _belongs(key: str, plugins: Mapping[str, Any]) -> str:
     return f"; it belongs to {', '.join(found)}" if found else ""
 
 
-def _print_help(cls: type, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
+def _print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
     parser = Parser(
         prog=Path(sys.argv[0]).name or "diptych",
         usage="%(prog)s [--flag value ...]",
-        description=f"Options with --model {defaults['model']} --dataset_mode {defaults['dataset_mode']}.",
+        description=description,
     )
     add_flags(parser, flags, defaults)
     parser.print_help()

@@ -137,26 +137,48 @@ def load_networks(run: Path, which: str, model: Any, use_ema: bool = False) -> s
     Raises:
         UserError: files are missing, damaged, or of another architecture (exit code 4).
     """
-    problem = _problem(run, which) if (run / f"{which}.manifest.json").exists() else None
-    if problem is not None:
-        print(f"checkpoint {which} is not used: {problem}", file=sys.stderr)
-        if which != "latest" or _problem(run, FALLBACK) is not None:
-            raise UserError(f"{run}: no usable checkpoint {which!r}; {_listing(run)}", code=4)
-        which = FALLBACK
-        print(f"using checkpoint {which} instead", file=sys.stderr)
-    manifest = _manifest(run, which) if (run / f"{which}.manifest.json").exists() else None
+    which = usable(run, which)
     for name, network in model.networks.items():
-        path, averaged = run / f"{which}_net_{name}.pth", run / f"{which}_net_{name}_ema.pth"
-        current = averaged.exists() and (not manifest or averaged.name in manifest["files"])  # else of an earlier time
-        path = averaged if use_ema and current else path
-        if not path.exists():
-            raise UserError(f"no checkpoint {path}; {_listing(run)}", code=4)
-        load_weights(network, path)
+        load_weights(network, weights_of(run, which, name, use_ema))
     return which
 
 
+def usable(run: Path, which: str) -> str:
+    """``which``, or ``previous`` where ``latest`` is damaged.
+
+    Raises:
+        UserError: neither is whole (exit code 4).
+    """
+    problem = _problem(run, which) if (run / f"{which}.manifest.json").exists() else None
+    if problem is None:
+        return which
+    print(f"checkpoint {which} is not used: {problem}", file=sys.stderr)
+    if which != "latest" or _problem(run, FALLBACK) is not None:
+        raise UserError(f"{run}: no usable checkpoint {which!r}; {_listing(run)}", code=4)
+    print(f"using checkpoint {FALLBACK} instead", file=sys.stderr)
+    return FALLBACK
+
+
+def weights_of(run: Path, which: str, name: str, use_ema: bool = False) -> Path:
+    """The file with the weights of one network, averaged ones where the checkpoint has them and ``use_ema``.
+
+    Raises:
+        UserError: there is none (exit code 4).
+    """
+    path, averaged = run / f"{which}_net_{name}.pth", run / f"{which}_net_{name}_ema.pth"
+    if use_ema and averaged.exists():
+        manifest = _manifest(run, which) if (run / f"{which}.manifest.json").exists() else None
+        if not manifest or averaged.name in manifest["files"]:  # else of an earlier time
+            path = averaged
+    if not path.exists():
+        raise UserError(f"no checkpoint {path}; {_listing(run)}", code=4)
+    return path
+
+
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Load one weight file strictly, ours or a published one (the prefix ``module.`` is dropped).
+    """Load one weight file strictly, ours or a published one.
+
+    The prefix ``module.`` is dropped, and so are the running statistics that torch 0.3 kept of instance norms.
 
     Raises:
         UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4).
@@ -166,6 +188,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise UserError(f"{path}: holds no state dict of one network", code=4)
     state = {key.removeprefix("module."): value for key, value in state.items()}
     own = network.state_dict()
+    state = {key: value for key, value in state.items() if key in own or not _of_old_norm(key, state)}
+    state |= {k: own[k] for k in own if k.endswith(".num_batches_tracked") and k not in state}  # torch 0.3 had none
     wrong = [f"{k} is missing" for k in own if k not in state] + [f"{k} is unknown" for k in state if k not in own]
     wrong += [
         f"{k} is {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
@@ -196,6 +220,11 @@ def read(path: Path) -> Any:
         raise UserError(
             f"{path}: damaged, or not a file of weights ({str(error).splitlines()[0][:120]})", code=4
         ) from None
+
+
+def _of_old_norm(key: str, state: Mapping[str, torch.Tensor]) -> bool:
+    norm, _, what = key.rpartition(".")
+    return what in ("running_mean", "running_var", "num_batches_tracked") and f"{norm}.weight" not in state
 
 
 def _restore_state(path: Path, model: Any, engine: Any) -> None:

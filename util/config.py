@@ -1,12 +1,13 @@
 """Options in YAML files: --config, and the options that are kept with a run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from options import UserError
-from options.parsing import as_dict, table
+from options.parsing import Saved, as_dict, table
 
 # What a run was told once and no later one may be told by its file.
 ONCE = {"config", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
@@ -46,10 +47,10 @@ def read_config(path: Path) -> dict[str, Any]:
     return values
 
 
-def saved_options(checkpoints_dir: str, name: str) -> Path | None:
-    """The file with the options of a training run, if the run has one."""
-    path = Path(checkpoints_dir, name, "train_opt.yaml")
-    return path if path.is_file() else None
+def saved_options(run: Mapping[str, Any]) -> Saved | None:
+    """The options of a training run, if it kept them; ``run`` has its checkpoints_dir and name."""
+    path = Path(run["checkpoints_dir"], run["name"], "train_opt.yaml")
+    return Saved(str(path), read_config(path)) if path.is_file() else None
 
 
 def save_options(opt: Any, folder: Path, phase: str) -> None:
