@@ -77,7 +77,9 @@ class Flag:
         try:
             result = _reader(self.hint)(text)
             if self.choices is not None and result not in self.choices:
-                raise ValueError(text)
+                result = next((c for c in self.choices if str(c).lower() == text.lower()), None)  # fastcut is FastCUT
+                if result is None:
+                    raise ValueError(text)
         except ValueError:
             wanted = (
                 f"choose from {', '.join(map(str, self.choices))}"
