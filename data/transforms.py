@@ -37,8 +37,8 @@ def parse_steps(preprocess: str, is_train: bool = True, more: Sequence[str] = ()
             raise UserError(f"--preprocess {preprocess}: patch needs --dataset_mode singleimage")
         if word not in (*STEPS, *more):
             raise UserError(
-                f"--preprocess {preprocess}: no step {word!r}{nearest(word, STEPS)}; "
-                f"join some of {', '.join(STEPS)} by _and_"
+                f"--preprocess {preprocess}: no step {word!r}{nearest(word, (*STEPS, *more))}; "
+                f"join some of {', '.join((*STEPS, *more))} by _and_"
             )
     scaling = [word for word in words if word in SCALING]
     if len(scaling) > 1 or (len(words) > 1 and "none" in words):

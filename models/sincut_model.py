@@ -1,6 +1,7 @@
 """SinCUT: one picture in the style of one other, learnt from crops of the two (Park et al., 2020, section 4.3)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch.nn.functional as F
 
@@ -29,7 +30,7 @@ class SinCUTModel(CUTModel):
         ngf: int = default(10)
         ndf: int = default(8)
         gan_mode: str = default("nonsaturating")
-        negatives: str = default("minibatch")
+        negatives: Literal["internal", "minibatch", "queue"] = default("minibatch")
         num_patches: int = default(1)
         nce_layers: tuple[str, ...] = default(("0", "2", "4"))
         lambda_NCE: float = default(4.0)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from networks import define, init_weights
-from networks.stylegan2 import BiasedLeakyReLU, Blur, DemodulatedUp, EqualConv, conv_layer, width
+from networks.stylegan2 import BiasedLeakyReLU, Blur, DemodulatedUp, EqualConv, ResBlock, conv_layer, width
 
 # Recorded from the published code: ngf and ndf 64 at 256 pixels, and SinCUT's own sizes.
 COUNTS = [
@@ -215,3 +215,103 @@ def test_demodulation_keeps_float32_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         low = layer(x)
     torch.testing.assert_close(low.float(), layer(x), rtol=0.05, atol=0.03)
+
+
+# -- the networks again, slowly, from loops and their published weights -------------------------------
+
+
+def filtered(x, before, after, up=1, down=1, gain=1.0):
+    """Zeros between the pixels and around them, the filter pixel by pixel, every ``down``-th value of that."""
+    B, C, H, W = x.shape
+    wide = x.new_zeros(B, C, H * up, W * up)
+    wide[..., ::up, ::up] = x
+    wide = F.pad(wide, (before, after, before, after))
+    taps = torch.tensor([1, 3, 3, 1], dtype=x.dtype) / 8
+    rows, columns = wide.shape[2] - 3, wide.shape[3] - 3
+    out = sum(
+        gain * taps[3 - i] * taps[3 - j] * wide[..., i : i + rows, j : j + columns] for i in range(4) for j in range(4)
+    )
+    return out[..., ::down, ::down]
+
+
+def equalised(state, name, x, stride=1, padding=0):
+    w = state[f"{name}.weight"]
+    return F.conv2d(x, w / w[0].numel() ** 0.5, stride=stride, padding=padding)
+
+
+def activated(x, bias):
+    x = x + bias
+    return 2**0.5 * torch.where(x < 0, 0.2 * x, x)
+
+
+def slow_block(state, name, x):
+    """A residual block; it halves the image if its skip is a convolution."""
+    down = f"{name}.skip.1.weight" in state
+    y = activated(equalised(state, f"{name}.conv1.0", x, padding=1), state[f"{name}.conv1.1.bias"])
+    if down:
+        y = equalised(state, f"{name}.conv2.1", filtered(y, 2, 2), stride=2)
+        y = activated(y, state[f"{name}.conv2.2.bias"])
+        x = equalised(state, f"{name}.skip.1", filtered(x, 1, 1), stride=2)
+    else:
+        y = activated(equalised(state, f"{name}.conv2.0", y, padding=1), state[f"{name}.conv2.1.bias"])
+    return (y + x) / 2**0.5
+
+
+def slow_up(state, name, x):
+    """Equation 3, the transposed convolution as a sum of scaled kernels, the filter with gain 4."""
+    w = state[f"{name}.conv.weight"][0]
+    w = w / w[0].numel() ** 0.5
+    w = w / (w.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+    B, _, H, W = x.shape
+    y = x.new_zeros(B, len(w), 2 * H + 1, 2 * W + 1)
+    for row in range(H):
+        for column in range(W):
+            stamp = torch.einsum("bi,oikl->bokl", x[:, :, row, column], w)
+            y[:, :, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3] += stamp
+    return activated(filtered(y, 1, 1, gain=4), state[f"{name}.activate.bias"])
+
+
+def randomised(network):
+    """In float64, with biases that are not zero."""
+    for name, p in network.double().named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(p)
+    return network.state_dict()
+
+
+def test_a_generator_is_its_formulas():
+    torch.manual_seed(0)
+    G, x = build("G", "stylegan2", 1, 32, num_downsampling=2), torch.randn(2, 3, 8, 12, dtype=torch.float64)
+    state = randomised(G)
+    y = activated(equalised(state, "encoder.convs.1.0", x), state["encoder.convs.1.1.bias"])
+    for i in range(2, 7):
+        y = slow_block(state, f"encoder.convs.{i}", y)
+    for i in range(3):
+        y = slow_block(state, f"decoder.convs.{i}", y)
+    for i in (3, 4):  # the noise has the weight 0
+        y = slow_up(state, f"decoder.convs.{i}", y)
+    y = activated(equalised(state, "decoder.convs.5.0", y), state["decoder.convs.5.1.bias"])
+    torch.testing.assert_close(G(x), y)
+
+
+def test_a_discriminator_is_its_formulas():
+    torch.manual_seed(0)
+    D, x = build("D", "stylegan2", 1, 16), torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    state = randomised(D)
+    y = activated(equalised(state, "convs.0.0", x), state["convs.0.1.bias"])
+    for i in (1, 2):
+        y = slow_block(state, f"convs.{i}", y)
+    y = activated(equalised(state, "final_conv.0", y, padding=1), state["final_conv.1.bias"]).flatten(1)
+    for i in (0, 1):
+        w, b = (state[f"final_linear.{i}.{name}"] for name in ("weight", "bias"))
+        y = y @ w.T / w.shape[1] ** 0.5
+        y = activated(y, b) if i == 0 else y + b
+    torch.testing.assert_close(D(x), y)
+
+
+@pytest.mark.parametrize("H,W", [(7, 10), (8, 5)])
+def test_odd_sides_are_halved_like_the_published_ones(H, W):
+    torch.manual_seed(0)
+    layer, x = ResBlock(2, 3, down=True), torch.randn(1, 2, H, W, dtype=torch.float64)
+    state = {f"x.{k}": v for k, v in randomised(layer).items()}
+    torch.testing.assert_close(layer(x), slow_block(state, "x", x))
