@@ -37,10 +37,25 @@ def to_uint8(image: torch.Tensor) -> np.ndarray:
 
 def save_image(image: torch.Tensor, path: Path) -> None:
     """Write one image (C, H, W) in [-1, 1] as a PNG; folders are made."""
+    save_levels(to_uint8(image), path)
+
+
+def save_levels(pixels: np.ndarray, path: Path) -> None:
+    """Write an array, (H, W) or (H, W, C), as a .jpg, a .npy, or else a PNG; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")  # a page that is being looked at never loads half a file
-    Image.fromarray(to_uint8(image)).save(temporary, format="PNG")
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            if path.suffix.lower() == ".npy":
+                np.save(file, pixels)
+            else:
+                picture = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+                jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+                picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -79,6 +94,15 @@ def to_tensor(pixels: np.ndarray) -> torch.Tensor:
     """Pixels (H, W, C) as a float image (C, H, W) in [-1, 1]."""
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
     return image.float().div_(127.5).sub_(1) if image.dtype == torch.uint8 else image.float()
+
+
+def from_pillow(image: Image.Image, channels: int) -> np.ndarray:
+    """A picture in memory as pixels (H, W, C), as :func:`read_pixels` has them; it is not turned upright.
+
+    Raises:
+        UserError: it has other channels.
+    """
+    return _fit(_from_pillow(image, channels), channels, Path("the image"))
 
 
 def read_pixels(path: Path, channels: int) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Seconds per image, without waiting for the device."""
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 
@@ -32,18 +34,41 @@ class Stopwatch:
 class Countdown:
     """Progress of a count that is known: a bar on a terminal, a line with the time left every 30 s elsewhere."""
 
-    def __init__(self, total: int):
-        self.total, self.done, self.start = total, 0, time.monotonic()
+    def __init__(self, total: int, unit: str = "row"):
+        self.total, self.unit, self.done, self.start = total, unit, 0, time.monotonic()
         self.told = self.start
-        self.bar = tqdm(total=total, unit="row", disable=None)
+        self.bar = tqdm(total=total, unit=unit, disable=None)
 
-    def step(self) -> None:
-        self.done += 1
-        self.bar.update()
-        now = time.monotonic()
+    def step(self, count: int = 1) -> None:
+        self.done += count
+        self.bar.update(count)
         if self.done == self.total:
             self.bar.close()
-        elif self.bar.disable and now - self.told > 30:
+        else:
+            self._tell(self.done)
+
+    def part(self, fraction: float) -> None:
+        """So much of the next one is done."""
+        self._tell(self.done + fraction)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+    def _tell(self, done: float) -> None:
+        now = time.monotonic()
+        if self.bar.disable and now - self.told > 30 and done > 0:
             self.told = now
-            left = (now - self.start) / self.done * (self.total - self.done)
-            print(f"{self.done} of {self.total} rows, {left:.0f} s left")
+            left = (now - self.start) / done * (self.total - done)
+            print(f"{done:.3g} of {self.total} {self.unit}s, {left:.0f} s left")
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes this process has held: on a CUDA device there, else in main memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,41 @@
+"""Options of translate.py."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from .errors import UserError
+from .fields import option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TranslateOptions:
+    section: ClassVar[str] = "translation"
+
+    checkpoint: str = option("", "folder of a run or of published weights, or one .pth file")
+    input: tuple[str, ...] = option((), "pictures, and folders of them with all below")
+    output: str = option("", "folder for the results, or a file name where the input is one picture")
+    direction: Literal["auto", "AtoB", "BtoA"] = option(
+        "auto", "which side the pictures are of, as in the data trained on; auto is the direction of the training"
+    )
+    epoch: str = option("latest", "which checkpoint of a folder: latest, an epoch's number, or iter_<n>")
+    use_ema: bool = option(True, "use the averaged weights where the run kept them")
+    batch_size: int = option(1, "neighbouring pictures of one size that go through the network together", least=1)
+    tile: int = option(0, "cut larger pictures into tiles of this many pixels a side; 0 does not", least=0)
+    overlap: int = option(128, "pixels that neighbouring tiles share", least=0)
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = option(
+        "fp32", "what the network computes in; auto is bf16 where the device is faster with it"
+    )
+    gpu_ids: str = option("0", "the GPU to use, by number; -1 is the CPU")
+    device: str = option("auto", "auto (what --gpu_ids says), cpu, cuda, cuda:<n> or mps")
+    format: Literal["png", "jpg", "npy"] = option("png", "kind of file; npy keeps floats in [0, 1] of all channels")
+    overwrite: bool = option(False, "replace results that exist")
+    on_bad_image: Literal["error", "skip"] = option("error", "when a picture cannot be read: stop, or go on without it")
+    seed: int = option(0, "of the noise that stylegan2 adds to every picture", least=0)
+    verbose: bool = option(False, "print a traceback when something fails")
+
+    def validate(self) -> None:
+        for name in ("checkpoint", "input", "output"):
+            if not getattr(self, name):
+                raise UserError(f"--{name}: not given; translate.py needs --checkpoint, --input and --output")
+        if self.tile and self.overlap >= self.tile:
+            raise UserError(f"--overlap {self.overlap}: must be smaller than --tile {self.tile}")

@@ -1,0 +1,63 @@
+"""Translate pictures:  python translate.py --checkpoint checkpoints/grumpycat_cut --input photos --output translated"""
+
+import sys
+
+from models.translator import Translator
+from options import UserError
+from options.parsing import parse_script
+from options.translate_options import TranslateOptions
+from util.cli import run
+from util.picture_files import plan, read_ahead, write_picture
+from util.seeding import seed_everything
+from util.stopwatch import Countdown, peak_memory
+
+__all__ = ["Translator"]
+
+
+def main(argv=None):
+    opt = parse_script(TranslateOptions, argv, "Translate pictures with a trained generator.")
+    jobs = plan(opt.input, opt.output, opt.format, opt.overwrite)
+    translator = Translator.from_checkpoint(
+        opt.checkpoint,
+        opt.direction,
+        epoch=opt.epoch,
+        use_ema=opt.use_ema,
+        device=opt.device,
+        gpu_ids=opt.gpu_ids,
+        precision=opt.precision,
+        tile=opt.tile,
+        overlap=opt.overlap,
+        batch_size=opt.batch_size,
+    )
+    if translator.output_nc not in (1, 3) and any(job.target.suffix != ".npy" for job in jobs):
+        raise UserError(f"{translator.file} makes {translator.output_nc} channels; give --format npy")
+    print(f"{translator.file}: {translator.direction}, on {translator.device} in {translator.precision}")
+    seed_everything(opt.seed)
+    countdown, skipped = Countdown(len(jobs), "picture"), 0
+    for group, problems in read_ahead(jobs, translator.input_nc, opt.batch_size, opt.tile):
+        for problem in problems:
+            if opt.on_bad_image == "error":
+                raise UserError(f"{problem}; --on_bad_image skip leaves such files out")
+            print(f"skipped: {problem}", file=sys.stderr)
+            skipped += 1
+        if len(group) == 1:
+            job, image = group[0]
+            write_picture(job.target, translator.rows(image, countdown.part), image.shape[1:])
+        elif group:
+            made = translator.batch([image for _, image in group])
+            for (job, image), result in zip(group, made, strict=True):
+                write_picture(job.target, [(0, result)], image.shape[1:])
+        countdown.step(len(group) + len(problems))
+    done, seconds = len(jobs) - skipped, countdown.seconds
+    if not done:
+        raise UserError("no picture could be read")
+    left_out = f", {skipped} left out" if skipped else ""
+    print(
+        f"{done} picture{'s' * (done != 1)}{left_out} in {seconds:.1f} s, {done / seconds:.2f} images/s, "
+        f"peak memory {peak_memory(translator.device) / 2**20:.0f} MB: {opt.output}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,131 @@
+"""Which picture becomes which file: from inputs that users name to results that replace nothing."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from options import UserError
+
+from .images import EXTENSIONS, list_images, read_image, save_levels
+from .naming import ResultNames
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    target: Path
+
+
+def plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> list[Job]:
+    """A result for every picture: sub-folders and stems are kept, and no two share a name.
+
+    Raises:
+        UserError: nothing to translate, a result exists, or it would replace an input. Nothing was written.
+    """
+    out = Path(output)
+    whole = len(inputs) == 1 and Path(inputs[0]).is_file() and out.suffix and not out.is_dir()
+    if whole:
+        if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".npy"):
+            raise UserError(f"--output {output}: results are .png, .jpg or .npy")
+        jobs = [Job(Path(inputs[0]), out)]
+    else:
+        jobs = _jobs(inputs, out, kind)
+    if out.is_file() and not whole:
+        raise UserError(f"--output {output}: is a file; several results need a folder")
+    sources = {job.source.resolve() for job in jobs}
+    for job in jobs:
+        if job.target.resolve() in sources:
+            raise UserError(f"--output {output}: {job.target} is a picture to be translated; choose another folder")
+    existing = [job.target for job in jobs if job.target.exists()]
+    if existing and not overwrite:
+        raise UserError(
+            f"--output {output}: {len(existing)} of {len(jobs)} results exist, such as {existing[0]}; "
+            "--overwrite replaces them"
+        )
+    return jobs
+
+
+def _jobs(inputs: Sequence[str], out: Path, kind: str) -> list[Job]:
+    names: dict[Path, ResultNames] = {}
+    jobs: dict[Path, Job] = {}
+    for word in inputs:
+        path = Path(word)
+        if not path.exists():
+            raise UserError(f"--input {word}: no such file or folder")
+        files = [path] if path.is_file() else list_images(path)
+        if path.is_dir() and out.resolve() != path.resolve():  # results of an earlier call are no pictures to translate
+            files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]
+        if not files:
+            raise UserError(f"--input {word}: no pictures in it ({', '.join(sorted(EXTENSIONS))})")
+        for file in files:
+            folder = out if path.is_file() else out / file.parent.relative_to(path)
+            name = names.setdefault(folder, ResultNames())(str(file.absolute()))
+            jobs.setdefault(file.absolute(), Job(file, folder / f"{name}.{kind}"))
+    return list(jobs.values())
+
+
+Group = list[tuple[Job, torch.Tensor]]
+
+
+def read_ahead(
+    jobs: Sequence[Job], channels: int, batch_size: int, tile: int
+) -> Iterator[tuple[Group, list[UserError]]]:
+    """Neighbours of one size with their pictures (C, H, W), and what could not be read among them.
+
+    While a group is in use the next picture is being read, and no more than that. Pictures larger than ``tile``
+    come alone.
+    """
+    group: Group = []
+    problems: list[UserError] = []
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(_read, jobs[0], channels)
+        for i, job in enumerate(jobs):
+            picture = coming.result()
+            if i + 1 < len(jobs):
+                coming = reader.submit(_read, jobs[i + 1], channels)
+            if isinstance(picture, UserError):
+                problems.append(picture)
+                yield [], problems
+                problems = []
+                continue
+            large = bool(tile) and max(picture.shape[1:]) > tile
+            if group and (large or len(group) == batch_size or group[0][1].shape != picture.shape):
+                yield group, []
+                group = []
+            group.append((job, picture))
+            if large:
+                yield group, []
+                group = []
+    if group:
+        yield group, []
+
+
+def _read(job: Job, channels: int) -> torch.Tensor | UserError:
+    try:
+        return read_image(job.source, channels)
+    except UserError as error:
+        return error
+
+
+def write_picture(target: Path, bands: Iterable[tuple[int, torch.Tensor]], size: Sequence[int]) -> None:
+    """Write bands (top, (C, h, W)) in [-1, 1] as one file, complete or not at all.
+
+    Raises:
+        UserError: the storage is full or not writable (exit code 5).
+    """
+    pixels = np.zeros(0, np.uint8)
+    deep = target.suffix == ".npy"
+    for top, band in bands:
+        values = (band.float().clamp(-1, 1) + 1) / 2
+        values = values if deep else (values * 255).round().to(torch.uint8)
+        if top == 0:
+            pixels = np.zeros((*size, band.shape[0]), np.float32 if deep else np.uint8)
+        pixels[top : top + band.shape[1]] = values.permute(1, 2, 0).cpu().numpy()
+    try:
+        save_levels(pixels, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror or error})", code=5) from None
