@@ -26,7 +26,8 @@ from models.losses import gan_loss, patch_nce
 from networks import registry
 from options import TestOptions, TrainOptions
 from options.fields import flags_of
-from options.parsing import NOT_CONTINUED, compose
+from options.parsing import NOT_CONTINUED, compose, parse_script
+from options.translate_options import TranslateOptions
 from tests.conftest import SMALL, test_options, train_options
 from util import cli, visdom_server
 from util.fonts import CHARSETS, charset
@@ -102,6 +103,9 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
             with pytest.raises(SystemExit) if "--help" in argv else contextlib.nullcontext():
                 opt = parse(*argv)
                 assert opt.name in argv
+        case ["python", "translate.py", *argv]:
+            opt = parse_script(TranslateOptions, argv)
+            assert opt.checkpoint and opt.input and opt.output
         case ["python", "-m", "util.visdom_server", *argv]:
             monkeypatch.setattr(sys, "argv", ["visdom_server", *argv])
             monkeypatch.setattr(visdom_server, "serve", lambda *_: None)
@@ -134,7 +138,7 @@ def test_flags_and_files_that_are_named_exist(page, workshop):
     kinds = [(MODELS, [*MODELS.names(), "denoise"]), (DATASETS, [*DATASETS.names(), "noisy"])]
     owners = [kind.find(name, "lab").Options for kind, names in kinds for name in names]
     known = {flag for cls in (TrainOptions, TestOptions) for o in owners for flag in flags_of(compose(cls, [o]))}
-    known |= ELSEWHERE | {"port", "env_path", "offline"}
+    known |= {*flags_of(TranslateOptions)} | ELSEWHERE | {"port", "env_path", "offline"}
     assert set(re.findall(r"(?<![\w-])--([a-z]\w*(?:-\w+)*)", TEXT[page])) <= known
     paths = re.findall(r"`((?:models|data|docs|util|networks|options|tests)/[\w/]+\.\w+)`", TEXT[page])
     assert all((ROOT / path).is_file() for path in paths)
