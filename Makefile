@@ -28,7 +28,9 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.step --models cut,dcl,simdcl --sizes 64,128 --rounds 3 --floor
+	$(BIN)/python -m benchmarks.inference --models dcl,cut --batches 1 --rounds 3
+	$(BIN)/python -m benchmarks.data --workers 0,2
 
 lock: setup
 	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --no-annotate --no-header -o requirements.lock --upgrade

@@ -117,11 +117,12 @@ class Report:
     """A table on the terminal; with a path, one line of JSON for each of its rows appended to that file."""
 
     def __init__(self, path: str | None, **facts: Any):
-        self.path, self.facts, self.widths = path, facts, ()
+        self.path, self.facts = path, facts
+        self.widths: dict[str, int] = {}
 
     def head(self, **columns: int) -> None:
         """Names of columns and their widths."""
-        self.widths: Any = columns
+        self.widths = columns
         print("  ".join(f"{name.replace('_', ' '):>{width}}" for name, width in columns.items()), flush=True)
 
     def row(self, note: str = "", /, **values: Any) -> None:
