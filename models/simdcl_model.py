@@ -29,6 +29,7 @@ class SimDCLModel(DCLModel):
         preset: str = option(
             "as-code", "settings of the published code or of the paper", presets={"as-code": {}, "simdcl-paper": PAPER}
         )
+        DCL_mode: str = option("SIM", "accepted in published commands; SIM is its only value", choices=("SIM",))
         lambda_SIM: float = option(10.0, "weight of the similarity loss", least=0)
         sim_sum: bool = option(
             False, "sum the differences of a vector's 64 numbers, as the paper does, instead of their mean"

@@ -41,8 +41,8 @@ class Engine:
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
         self.signal = 0  # the number of a signal that asks the run to stop
         self.low_precision = opt.precision != "fp32"
-        # Low-precision convolutions are several times faster with the channels innermost, on the CPU too.
-        self.channels_last = self.device.type == "cuda" or (self.device.type == "cpu" and self.low_precision)
+        # Low-precision convolutions are several times faster with the channels innermost, and float32 no slower.
+        self.channels_last = self.device.type in ("cuda", "cpu")
         self.caches_casts = self.low_precision and casts_keep_gradients(self.device)
         torch.set_flush_denormal(True)  # denormals halve the speed of small networks
         torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size

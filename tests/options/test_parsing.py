@@ -194,7 +194,7 @@ def test_help_shows_the_flags_of_the_model_with_their_true_defaults(capsys):
         "data:",
     ):
         assert part in text
-    assert "lambda_L1" not in text
+    assert "lambda_SIM" not in text
 
 
 def test_configuration_files(tmp_path):
