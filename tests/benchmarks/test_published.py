@@ -111,11 +111,17 @@ def test_mirrored_or_not():
     assert seen == {True, False}
 
 
+# CUT's D_fake misses 1e-6: 1.1e-6 and 1.2e-6 for seeds 0 and 2. It is rounding: from the same step in float64 the
+# published value is off by 3e-8 and 1.3e-6, ours by 1.2e-6 and 8e-8.
+FLOAT32_BOUND = {"D_fake": 3e-6}
+
+
+@pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("name", ["cut", "fastcut", "cycle_gan", "dcl", "simdcl"])
-def test_float32_losses(name):
-    model, theirs, _, _ = one_step(name, torch.float32)
+def test_float32_losses(name, seed):
+    model, theirs, _, _ = one_step(name, torch.float32, seed)
     errors = {n: off(model.losses[n], loss) for n, loss in theirs.losses.items()}
-    assert max(errors.values()) < 1e-6, errors
+    assert {n: error for n, error in errors.items() if error > FLOAT32_BOUND.get(n, 1e-6)} == {}
 
 
 @pytest.mark.parametrize(
