@@ -43,12 +43,13 @@ class Engine:
         self.low_precision = opt.precision != "fp32"
         # Low-precision convolutions are several times faster with the channels innermost, and float32 no slower.
         self.channels_last = self.device.type in ("cuda", "cpu")
-        self.caches_casts = self.low_precision and casts_keep_gradients(self.device)
         torch.set_flush_denormal(True)  # denormals halve the speed of small networks
         torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size
         if opt.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
+        # Computes, so it follows CUBLAS_WORKSPACE_CONFIG, which cuBLAS reads once.
+        self.caches_casts = self.low_precision and casts_keep_gradients(self.device, DTYPES[opt.precision])
         seed_everything(opt.seed, "init")
 
     # -- before the loop -------------------------------------------------------------------------
@@ -228,10 +229,10 @@ def only_trainable(model: torch.nn.Module, parameters: list[torch.nn.Parameter])
             p.requires_grad_(True)
 
 
-def casts_keep_gradients(device: torch.device) -> bool:
+def casts_keep_gradients(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether autocast's cache can be used: not if what it cast under no_grad is used again where gradients are due."""
     layer, x = torch.nn.Linear(1, 1, device=device), torch.ones(1, 1, device=device)
-    with torch.autocast(device.type, torch.bfloat16, cache_enabled=True):
+    with torch.autocast(device.type, dtype, cache_enabled=True):
         with torch.no_grad():
             layer(x)
         y = layer(x)

@@ -1,6 +1,7 @@
 """What surrounds a step: precision, freezing, accumulation, averages, learning rates, and stopping in time."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from models.base_model import BaseModel
 from options import UserError
 from tests.conftest import train_options, weights
+from util import engine as engine_module
 from util.engine import Engine, only_trainable
 from util.schedule import Progress, lr_factor
 
@@ -218,3 +220,22 @@ def test_casts_that_are_kept_carry_gradients():
         moved[precision] = model.netG.weight.detach() - before
     assert engine.caches_casts  # true of the pinned torch
     torch.testing.assert_close(moved["bf16"], moved["fp32"])  # Adam's first step has the size of lr
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_nothing_is_computed_before_the_run_is_made_deterministic(precision, monkeypatch):
+    """cuBLAS reads its setting at its first product; fp16 is for GPUs that need not have bf16."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    seen = []
+
+    def probe(device, dtype):
+        seen.append((os.environ.get("CUBLAS_WORKSPACE_CONFIG"), torch.are_deterministic_algorithms_enabled(), dtype))
+        return True
+
+    monkeypatch.setattr(engine_module, "casts_keep_gradients", probe)
+    try:
+        build("--deterministic", "--precision", precision)
+    finally:
+        torch.use_deterministic_algorithms(False)
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    assert seen == [(":4096:8", True, engine_module.DTYPES[precision])]
