@@ -78,12 +78,15 @@ class ContrastiveModel(TranslationModel):
         return netG(image, self.taps, encode_only=True)
 
     def patch_nce(self, term: str, queries: Sequence[torch.Tensor], keys: Sequence[torch.Tensor]) -> torch.Tensor:
-        """PatchNCE of vectors (B, S_l, D_l) of each layer, the mean over layers; the keys are remembered."""
+        """PatchNCE of vectors (B, S_l, D_l) of each layer, the mean over layers.
+
+        The keys of every process are remembered, so that all have one queue, which is what a checkpoint holds.
+        """
         opt, values = self.opt, []
         queues = self.memory[term] if term in self.memory else [None] * len(queries)
         for q, k, queue in zip(queries, keys, queues, strict=True):
             more = None if queue is None else queue.vectors
             values.append(patch_nce(q, k, opt.nce_T, self.across_batch, self.cosine, more=more))
             if queue is not None:
-                queue.put(k.detach().flatten(0, 1))
+                queue.put(self.gather(k.detach()).flatten(0, 1))
         return torch.stack(values).mean()

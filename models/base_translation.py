@@ -116,8 +116,8 @@ class TranslationModel(BaseModel):
             "D_real": 0.5 * gan_loss(netD(real), True, opt.gan_mode, for_D=True),
             "D_fake": 0.5 * gan_loss(netD(fake), False, opt.gan_mode, for_D=True),
         }
-        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
-            losses["D_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD)
+        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:  # .forward, as a compiled network has no second derivative
+            losses["D_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD.forward)
         return losses
 
     @property

@@ -51,6 +51,6 @@ class TwoSidedModel(TranslationModel):
             gan_loss(netD(image), answer, opt.gan_mode, for_D=True) for image, answer in ((real, True), (fake, False))
         ]
         losses = {name: 0.5 * sum(terms)}
-        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
-            losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD)
+        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:  # .forward, as a compiled network has no second derivative
+            losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD.forward)
         return losses

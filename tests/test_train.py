@@ -141,6 +141,15 @@ def test_killed_for_good_it_continues_to_the_same_bits(whole, dataroot, tmp_path
     assert differences(state(whole), state(tmp_path)) == []
 
 
+def test_a_queue_of_negatives_is_continued(dataroot, tmp_path):
+    argv = ("--negatives", "queue", "--queue_size", 50, "--n_epochs_decay", 0, "--n_epochs")
+    run(dataroot, tmp_path / "whole", *argv, 2)
+    run(dataroot, tmp_path / "parts", *argv, 1)
+    assert run(dataroot, tmp_path / "parts", "--continue_train", "--n_epochs", 2) == 0
+    whole = state(tmp_path / "whole")
+    assert any("memory" in key for key in whole) and differences(whole, state(tmp_path / "parts")) == []
+
+
 def test_asked_to_stop_it_saves_and_says_so(whole, dataroot, tmp_path):
     process = spawn(
         dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--save_latest_freq", 10**6, "--num_threads", 1

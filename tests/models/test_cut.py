@@ -12,6 +12,7 @@ TINY = (
     "--netG resnet_4blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 --netF_nc 8 --num_patches 16 "
     "--crop_size 32 --load_size 32"
 )
+HEADS = ("--netF_nc", "8", "--num_patches", "16")
 
 
 def build(*argv):
@@ -159,6 +160,19 @@ def test_wgangp_comes_with_its_penalty():
     )
 
 
+@pytest.mark.parametrize("name,networks", [("cut", ["D"]), ("cycle_gan", ["D_A", "D_B"])])
+def test_wgangps_penalty_does_not_go_through_a_compiled_network(name, networks):
+    """Compiled networks have no second derivative; their forward method is the network as it was written."""
+    opt = train_options("--model", name, "--gan_mode", "wgangp", *[w for w in TINY.split() if w not in HEADS])
+    engine = Engine(opt)
+    model = engine.prepare(MODELS.find(name)(opt))
+    calls = []
+    for network in (model.networks[n] for n in networks):
+        network._compiled_call_impl = lambda x, forward=network.forward: calls.append(len(x)) or forward(x)
+    step(model, engine, batch())
+    assert len(calls) == 3 * len(networks)  # real, fake, and fake again for G
+
+
 def test_what_is_summed_is_what_is_logged():
     model, engine = build()
     step(model, engine, batch())
@@ -182,6 +196,16 @@ def test_a_queue_brings_the_keys_of_earlier_batches():
     queue = model.memory["NCE"][0]
     assert queue.vectors.any(1).all() and queue.head.item() == 3 * 16 % 40
     assert any(key.startswith("memory.") for key in model.state_dict()) and "memory" not in model.networks
+
+
+def test_a_queue_holds_the_keys_of_every_process(monkeypatch):
+    """Hence all processes have the same one, and a checkpoint of the main one holds it."""
+    model, engine = build("--negatives", "queue", "--queue_size", "100")
+    monkeypatch.setattr(model, "gather", lambda x: torch.cat([x, -x]))  # as from two processes
+    step(model, engine, batch())
+    vectors = model.memory["NCE"][0].vectors
+    assert model.memory["NCE"][0].head.item() == 32 and vectors[:16].any()
+    assert torch.equal(vectors[16:32], -vectors[:16]) and not vectors[32:].any()
 
 
 def test_negatives_are_asked_for_by_either_name():
