@@ -65,5 +65,6 @@ def _freeze(arg: Any) -> Any:
 def _thaw(arg: Any, device: torch.device) -> Any:
     if isinstance(arg, tuple) and arg and arg[0] == "tensor":
         _, shape, stride, dtype = arg
-        return torch.empty_strided(shape, stride, dtype=dtype, device=device).normal_()
+        length = 1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))  # a mean's gradient has step 0
+        return torch.randn(length, dtype=dtype, device=device).as_strided(shape, stride)
     return list(arg) if isinstance(arg, tuple) else arg

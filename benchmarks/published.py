@@ -105,7 +105,8 @@ class CUT(Published):
         if opt.is_train:
             self.netF, self.netD = self.head(self.netG), self.discriminator()
             self.networks |= {"F": self.netF, "D": self.netD}
-            self.nce_loss = PatchNCE(opt.nce_T, 1 if opt.nce_includes_all_negatives_from_minibatch else opt.batch_size)
+            across_batch = opt.nce_includes_all_negatives_from_minibatch or opt.negatives == "minibatch"
+            self.nce_loss = PatchNCE(opt.nce_T, 1 if across_batch else opt.batch_size)
             for name in "GDF":
                 self.adam(name, self.networks[name])
 
@@ -221,6 +222,8 @@ class DCL(TwoSided):
         if opt.is_train:
             if not opt.nce_idt:
                 raise UserError("--nce_idt false: the published DCLGAN fails without the identity terms")
+            if opt.negatives == "internal" and opt.batch_size > 1:
+                raise UserError("--negatives internal: the published DCLGAN takes negatives from the whole batch")
             self.netF1, self.netF2 = self.head(self.netG_A), self.head(self.netG_B)
             self.networks |= {"F1": self.netF1, "F2": self.netF2}
             self.discriminators()
@@ -392,6 +395,10 @@ ONLY: dict[str, tuple[Any, ...]] = {  # what the networks and methods above cove
     "normD": ("instance",),
     "gan_mode": ("lsgan", "vanilla", "hinge"),
     "netF": ("mlp_sample",),
+    "negatives": ("internal", "minibatch"),
+    "lambda_L1": (0.0,),
+    "sim_sum": (False,),
+    "weight_NCE": (False,),
     "init_type": ("xavier",),
     "accumulate": (1,),
 }

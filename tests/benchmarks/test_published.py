@@ -43,10 +43,10 @@ SMALL = (
 HEADS = ("--netF_nc", 64, "--num_patches", 16, "--nce_layers", "0,4,8,12,14")
 
 
-def one_step(name, dtype, seed=0, batch_size=1):
+def one_step(name, dtype, seed=0, batch_size=1, *more):
     """Ours and the published variant after a step from equal weights; the gradients, by network, of each."""
     heads = () if name == "cycle_gan" else HEADS
-    opt = train_options("--model", name, "--batch_size", batch_size, "--seed", seed, *SMALL, *heads)
+    opt = train_options("--model", name, "--batch_size", batch_size, "--seed", seed, *SMALL, *heads, *more)
     engine = Engine(opt)
     model = engine.prepare(MODELS.find(name)(opt)).to(dtype)
     for network in model.networks.values():  # of rows that are zero the published gradient is NaN
@@ -102,6 +102,14 @@ def test_losses_and_gradients_are_the_published_ones(name, batch):
     assert max(errors.values()) < 1e-12, errors
 
 
+def test_negatives_from_the_batch_are_asked_for_by_either_name():
+    steps = [one_step("cut", torch.float64, 0, 2, *more) for more in (("--negatives", "minibatch"), ())]
+    (model, theirs, *_), (_, internal, *_) = steps
+    assert off(model.losses["NCE"], theirs.losses["NCE"]) < 1e-12 < off(internal.losses["NCE"], theirs.losses["NCE"])
+    with pytest.raises(UserError, match="--negatives internal"):
+        one_step("dcl", torch.float64, 0, 2, "--negatives", "internal")
+
+
 def test_mirrored_or_not():
     seen = set()
     for seed in range(4):
@@ -125,7 +133,15 @@ def test_float32_losses(name, seed):
 
 
 @pytest.mark.parametrize(
-    "flags", [("--netG", "unet_128"), ("--normG", "batch"), ("--gan_mode", "wgangp"), ("--netF", "sample")]
+    "flags",
+    [
+        ("--netG", "unet_128"),
+        ("--normG", "batch"),
+        ("--gan_mode", "wgangp"),
+        ("--netF", "sample"),
+        ("--negatives", "queue"),
+        ("--lambda_L1", 1),
+    ],
 )
 def test_settings_without_a_published_variant_are_refused(flags):
     opt = train_options("--model", "cut", *SMALL[:-6], *SMALL[-2:], "--crop_size", 128, "--load_size", 128, *flags)

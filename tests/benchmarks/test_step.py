@@ -53,3 +53,9 @@ def test_the_floor_counts_convolutions_forward_and_backward():
         ("aten::convolution", 2),
         ("aten::convolution_backward", 2),
     ]
+
+
+def test_the_floor_of_a_gradient_that_is_one_number():
+    """The gradient of a mean lies in memory once, with a step of zero from place to place."""
+    conv = torch.nn.Conv2d(3, 4, 3)
+    assert floor.conv_floor(lambda: conv(torch.ones(1, 3, 8, 8)).mean().backward(), torch.device("cpu"), 1) > 0
