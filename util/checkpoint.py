@@ -234,6 +234,7 @@ def _restore_state(path: Path, model: Any, engine: Any) -> None:
         for name, optimizer in model.optimizers.items():
             told = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizers"][name])
+            _lay_out(optimizer)
             for group, options in zip(optimizer.param_groups, told, strict=True):
                 group.update(options)  # a continued run may be told another learning rate
         for name, average in engine.averages.items():
@@ -246,6 +247,17 @@ def _restore_state(path: Path, model: Any, engine: Any) -> None:
         raise UserError(f"{path} does not fit the options of this run: {' '.join(text)}", code=4) from None
     engine.sums = {k: v.to(engine.device) for k, v in state["sums"].items()}
     engine.progress.load_state_dict(state["progress"])
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give the moments the memory order of their parameters, which the run that saved them may not have had.
+
+    On the CPU a fused optimizer reads both from end to end, and would take the moment of another weight.
+    """
+    for parameter, moments in optimizer.state.items():
+        for key, value in moments.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                moments[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 # -- files -----------------------------------------------------------------------------------------

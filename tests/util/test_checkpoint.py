@@ -83,6 +83,44 @@ def test_a_restored_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert engine.progress == second_engine.progress
 
 
+def test_moments_saved_in_another_memory_order_belong_to_the_same_weights(tmp_path):
+    """Such as those of a run before channels were innermost on every device."""
+
+    class Conv(BaseModel):
+        def __init__(self, opt):
+            super().__init__(opt)
+            self.netG = nn.Conv2d(3, 4, 3)
+            self.add_optimizer("G", self.netG)
+
+        def set_input(self, batch):
+            self.x = batch
+
+        def optimize_parameters(self):
+            self.update("G", lambda: {"G": self.netG(self.x).square().mean()})
+
+    def start(channels_last):
+        opt = train_options("--lr", "0.01")
+        engine = Engine(opt)
+        engine.channels_last = channels_last
+        return engine.prepare(Conv(opt)), engine
+
+    def steps(model, engine, seed):
+        for i in range(3):
+            with engine.step(model):
+                model.set_input(torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(seed + i)))
+                model.optimize_parameters()
+
+    model, engine = start(False)
+    steps(model, engine, 0)
+    checkpoint.save(tmp_path, "latest", model, engine)
+    steps(model, engine, 3)
+    other, engine = start(True)
+    checkpoint.restore(tmp_path, "latest", other, engine)
+    assert not other.netG.weight.is_contiguous()
+    steps(other, engine, 3)
+    torch.testing.assert_close(weights(other), weights(model), rtol=1e-5, atol=1e-6)
+
+
 def test_weight_files_are_plain_and_under_published_names(saved):
     state = torch.load(saved / "latest_net_G.pth", weights_only=True)
     assert list(state) == ["weight", "bias"]
