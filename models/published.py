@@ -55,6 +55,8 @@ def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
     """Name and arguments of the generator of a file of weights; see :func:`networks.published.identify`."""
     state = checkpoint.read(path)
     try:
-        return identify(state if isinstance(state, Mapping) else {})
+        if not isinstance(state, Mapping):
+            raise ValueError(f"it holds a {type(state).__name__}")
+        return identify(state)
     except ValueError as error:
         raise UserError(f"{path} is no generator of this toolkit: {error}", code=4) from None

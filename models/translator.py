@@ -116,20 +116,25 @@ class Translator:
         C, H, W = image.shape
         if self.input_nc != C:
             raise ValueError(f"an image of {C} channels; {self.file.name or 'the network'} takes {self.input_nc}")
-        with self._computing():
-            if self.tile and max(H, W) > self.tile:
+        if not self.tile or max(H, W) <= self.tile:
+            with self._computing():
+                made = whole(self.netG, self._place(image[None]))[0].float().cpu()
+            yield 0, made
+            return
 
-                def crop(top: int, bottom: int, left: int, right: int) -> torch.Tensor:
-                    return self._place(image[None, :, top:bottom, left:right])
+        def crop(top: int, bottom: int, left: int, right: int) -> torch.Tensor:
+            return self._place(image[None, :, top:bottom, left:right])
 
+        bands = tiled(self.netG, crop, H, W, self.tile, self.overlap, step)
+        while True:
+            with self._computing():  # band by band: what the caller does in between is none of it
                 try:
-                    bands = tiled(self.netG, crop, H, W, self.tile, self.overlap, step)
-                    for top, band in bands:
-                        yield top, band[0]
+                    found = next(bands, None)
                 except ValueError as error:
                     raise UserError(f"--tile {self.tile}: {error}") from None
-            else:
-                yield 0, whole(self.netG, self._place(image[None]))[0].float().cpu()
+            if found is None:
+                return
+            yield found[0], found[1][0]
 
     def _translate(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) in [-1, 1] to float (B, C, H, W) on the CPU, or where the batch is if that is the device."""
@@ -193,10 +198,14 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
     """
     if direction not in ("auto", *OTHER):
         raise UserError(f"--direction {direction}: choose from auto, AtoB, BtoA")
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise UserError(f"--checkpoint {path}: {error.strerror}", code=4) from None
+    if is_file:
         run, file, names = path.parent, path, []
         side = next((s for s in ("G_A", "G_B") if f"_net_{s}" in path.name), "G")
-    elif path.is_dir():
+    elif is_folder:
         run, file, side = path, None, ""
         names = [n for n in ("G", "G_A", "G_B") if list(path.glob(f"*_net_{n}.pth"))]
         if not names:
@@ -211,6 +220,11 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
     if file is None:
         alone = names == ["G"] or (names[0] == "G" and wanted == trained)
         side = "G" if alone else "G_A" if wanted == trained else "G_B"
+        if side not in names:
+            there = trained if side == "G_B" else OTHER[trained]
+            raise UserError(
+                f"--checkpoint {path}: no {side} in it, which translates {wanted}; --direction {there} is there", code=4
+            )
     found = OTHER[trained] if side == "G_B" else trained
     if direction != "auto" and found != direction:
         only = "it translates one way alone" if side == "G" else "give the file of the other side, or their folder"

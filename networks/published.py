@@ -9,6 +9,7 @@ from .registry import define
 from .stylegan2 import width
 
 State = Mapping[str, Any]
+FIRST = ("model.1.weight", "model.model.0.weight", "encoder.convs.1.0.weight")  # the first convolutions of generators
 OLD_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # What a file that is no generator looks like: the keys that say so, and what it is.
 OTHERS = (
@@ -34,9 +35,12 @@ def identify(state: State) -> tuple[str, dict[str, Any]]:
         ValueError: these are not a generator's weights, or of one that is not in the registry; it says what they
             look like, or which keys are odd.
     """
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not state or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
         raise ValueError(f"it holds {_kind(state)}")
     state = clean(state)
+    first = next((state[key] for key in FIRST if key in state), None)
+    if first is not None and first.ndim != 4:
+        raise ValueError(f"its first convolution has the shape {tuple(first.shape)}")
     if any(".conv_block." in key for key in state) and "model.1.weight" in state:
         name, arguments = _resnet(state)
     elif "model.model.0.weight" in state:
@@ -80,7 +84,9 @@ def differences(state: State, expected: State) -> Iterator[str]:
 
 
 def _resnet(state: State) -> tuple[str, dict[str, Any]]:
-    layers = sorted({int(key.split(".")[1]) for key in state if key.startswith("model.")})
+    layers = sorted(
+        {int(key.split(".")[1]) for key in state if key.startswith("model.") and key.split(".")[1].isdigit()}
+    )
     blocks = [i for i in layers if any(key.startswith(f"model.{i}.conv_block.") for key in state)]
     if len(blocks) not in (4, 6, 9):
         raise ValueError(f"it looks like a ResNet generator of {len(blocks)} blocks; there are those of 4, 6 and 9")

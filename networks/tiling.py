@@ -127,7 +127,7 @@ class Abreast:
             kept = {}
             for (y, rows_of), (x, columns_of) in tiles:
                 state = self.run(y, x, i)
-                size = (y[1] - y[0] + netG.stride - 1) // netG.stride * netG.stride
+                size = -(-max(y[1] - y[0], netG.min_size) // netG.stride) * netG.stride  # padded
                 mine = _sums(state[0], size // state[0].shape[2], rows_of, columns_of)
                 sums = mine if sums is None else sums + mine
                 if sum(s.numel() for s in state) <= KEPT * ngf * size * state[0].shape[3] * size / state[0].shape[2]:

@@ -191,6 +191,49 @@ def test_errors_are_one_line(published, words, message, code, capsys, monkeypatc
     assert len(said) == 1 and message in said[0] and not (published / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html>\n<html>", "it is text that begins '<!DOCTYPE html>'"),
+        (b"hello world", "it is text that begins 'hello world'"),
+        (b"\x80", ""),
+        (torch.nn.Linear(2, 2), "it holds Python objects such as torch.nn.modules.linear.Linear"),
+        (2000, "it is cut off"),
+    ],
+)
+def test_what_is_no_file_of_weights_is_told_in_one_line(content, words, published):
+    path = published / "checkpoints/one/latest_net_G.pth"
+    if isinstance(content, torch.nn.Module):
+        torch.save(content, path)
+    else:
+        path.write_bytes(path.read_bytes()[:content] if isinstance(content, int) else content)
+    with pytest.raises(UserError, match="damaged, or not a file of weights") as error:
+        Translator.from_checkpoint(path)
+    assert error.value.code == 4 and words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_without_names_is_no_generator(tmp_path):
+    torch.save([torch.zeros(3)], tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth is no generator of this toolkit: it holds a list"):
+        Translator.from_checkpoint(tmp_path / "a.pth")
+
+
+def test_output_may_be_above_the_input_or_end_with_a_slash(published, monkeypatch):
+    weights, source = published / "checkpoints/one", picture(published / "data/photos/a.png")
+    picture(published / "data/photos/sub/b.png")
+    assert translate(weights, published / "data/photos", published / "data") == 0
+    assert (published / "data/a.png").is_file() and (published / "data/sub/b.png").is_file()
+    with pytest.raises(UserError, match="the name of a folder ends with /"):
+        translate(weights, source, published / "v0.5")
+    assert translate(weights, source, f"{published}/v0.5/") == 0 and (published / "v0.5/a.png").is_file()
+    with pytest.raises(UserError, match=r"cannot be looked at \(File name too long"):
+        translate(weights, source, published / ("a" * 300))
+    with pytest.raises(UserError, match="File name too long") as error:
+        Translator.from_checkpoint("a" * 300)
+    assert error.value.code == 4
+
+
 def test_either_direction_of_a_two_sided_folder(published):
     folder, x = published / "checkpoints/two", torch.rand(3, 16, 16)
     there, back = (Translator.from_checkpoint(folder, d) for d in ("AtoB", "BtoA"))
@@ -199,6 +242,10 @@ def test_either_direction_of_a_two_sided_folder(published):
     assert Translator.from_checkpoint(folder / "latest_net_G_B.pth").direction == "BtoA"
     with pytest.raises(UserError, match="translates BtoA; give the file of the other side"):
         Translator.from_checkpoint(folder / "latest_net_G_B.pth", "AtoB")
+    (folder / "latest_net_G_A.pth").unlink()
+    with pytest.raises(UserError, match="no G_A in it, which translates AtoB; --direction BtoA is there"):
+        Translator.from_checkpoint(folder)
+    assert torch.equal(Translator.from_checkpoint(folder, "BtoA")(x), back(x))
 
 
 def test_a_run_of_ours_its_average_and_its_direction(whole, tmp_path):
@@ -250,6 +297,19 @@ def test_large_pictures_in_tiles(published):
     for name, words in (("whole", ()), ("tiles", ("--tile", 192, "--overlap", 128))):
         assert translate(published / "checkpoints/one", source, published / name, *words) == 0
     assert level(Image.open(published / "whole/a.png"), Image.open(published / "tiles/a.png")) <= 2
+
+
+def test_a_picture_lower_than_the_network_needs_is_tiled(published):
+    x = torch.rand(3, 3, 400)
+    tiles, whole = (Translator.from_checkpoint(published / "checkpoints/one", tile=t) for t in (256, 0))
+    assert level(tiles(x) * 127.5, whole(x) * 127.5) <= 2
+
+
+def test_rows_leave_the_caller_its_own_mode(published):
+    for tile in (0, 192):
+        rows = Translator.from_checkpoint(published / "checkpoints/one", tile=tile).rows(torch.rand(3, 300, 64))
+        next(rows)
+        assert not torch.is_inference_mode_enabled()
 
 
 def test_other_channels_and_files(tmp_path):

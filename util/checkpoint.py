@@ -15,9 +15,10 @@ import hashlib
 import io
 import json
 import os
-import pickle
+import re
 import shutil
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -213,13 +214,30 @@ def read(path: Path) -> Any:
         UserError: it cannot be read, or holds more than that (exit code 4).
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            head = file.read(64)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}", code=4) from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: damaged, or not a file of weights ({str(error).splitlines()[0][:120]})", code=4
-        ) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers of damaged files raise what they please
+        raise UserError(f"{path}: damaged, or not a file of weights ({_why_not(head, error)})", code=4) from None
+
+
+def _why_not(head: bytes, error: Exception) -> str:
+    """In words: why a file that begins with ``head`` is not read; torch's own words begin with its history."""
+    if not head:
+        return "it is empty"
+    if head.isascii() and "".join(head.decode().split()).isprintable():  # a web page, a pointer of Git LFS
+        return f"it is text that begins {head.decode().strip().partition(chr(10))[0][:40]!r}"
+    if found := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it holds Python objects such as {found[1]}, which are not loaded; save a state_dict()"
+    if isinstance(error, OSError) or "central directory" in str(error):
+        return "it is cut off"
+    line = next(iter(str(error).splitlines()), "")
+    return type(error).__name__ if not line or line.startswith("Weights only") else line[:120]
 
 
 def _of_old_norm(key: str, state: Mapping[str, torch.Tensor]) -> bool:

@@ -266,7 +266,8 @@ def _fit(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
         return pixels
     if channels not in (1, 3) or found > 4:
         raise UserError(
-            f"{path}: has {found} channel{'s' * (found != 1)}, not {channels}; see --input_nc and --output_nc"
+            f"{path}: has {found} channel{'s' * (found != 1)}, not {channels}; "
+            "see --input_nc and --output_nc of the training"
         )
     if found == 1:
         return pixels.repeat(3, axis=2)

@@ -1,5 +1,6 @@
 """Which picture becomes which file: from inputs that users name to results that replace nothing."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,11 +27,19 @@ def plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> list
     Raises:
         UserError: nothing to translate, a result exists, or it would replace an input. Nothing was written.
     """
+    try:
+        return _plan(inputs, output, kind, overwrite)
+    except OSError as error:  # of looking alone: no permission, a name too long
+        raise UserError(f"{error.filename}: cannot be looked at ({error.strerror})") from None
+
+
+def _plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> list[Job]:
     out = Path(output)
-    whole = len(inputs) == 1 and Path(inputs[0]).is_file() and out.suffix and not out.is_dir()
+    is_folder = out.is_dir() or output.endswith(("/", os.sep)) or not out.suffix
+    whole = len(inputs) == 1 and Path(inputs[0]).is_file() and not is_folder
     if whole:
         if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".npy"):
-            raise UserError(f"--output {output}: results are .png, .jpg or .npy")
+            raise UserError(f"--output {output}: results are .png, .jpg or .npy; the name of a folder ends with /")
         jobs = [Job(Path(inputs[0]), out)]
     else:
         jobs = _jobs(inputs, out, kind)
@@ -57,7 +66,7 @@ def _jobs(inputs: Sequence[str], out: Path, kind: str) -> list[Job]:
         if not path.exists():
             raise UserError(f"--input {word}: no such file or folder")
         files = [path] if path.is_file() else list_images(path)
-        if path.is_dir() and out.resolve() != path.resolve():  # results of an earlier call are no pictures to translate
+        if path.resolve() in out.resolve().parents:  # results of an earlier call are no pictures to translate
             files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]
         if not files:
             raise UserError(f"--input {word}: no pictures in it ({', '.join(sorted(EXTENSIONS))})")

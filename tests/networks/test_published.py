@@ -51,6 +51,11 @@ def test_statistics_of_old_instance_norms_are_ignored():
         ({"state_dict": {}}, "a dictionary around weights"),
         ({"features.0.weight": torch.zeros(3)}, "no generator that is known here .its first keys: features.0.weight"),
         ({}, "nothing"),
+        ({0: torch.zeros(3)}, "no generator that is known here .its first keys: 0"),
+        (
+            {f"model.{i}.conv_block.1.weight": torch.zeros(3) for i in range(4)} | {"model.1.weight": torch.zeros(3)},
+            r"its first convolution has the shape .3,.",
+        ),
     ],
 )
 def test_what_is_no_generator_is_called_by_its_name(state, words):

@@ -133,7 +133,7 @@ def test_any_number_of_channels(tmp_path):
     np.save(tmp_path / "x.npy", array)
     for name in ("interleaved.tif", "pages.TIFF", "x.npy"):
         assert (read_pixels(tmp_path / name, 5) == array).all(), name
-        with pytest.raises(UserError, match=r"has 5 channels, not 3; see --input_nc"):
+        with pytest.raises(UserError, match=r"has 5 channels, not 3; see --input_nc and --output_nc of the training"):
             read_pixels(tmp_path / "x.npy", 3)
     np.save(tmp_path / "float.npy", np.array([[0.0, 0.25, 1.0]]))
     assert read_image(tmp_path / "float.npy", 1)[0, 0].tolist() == [-1, -0.5, 1]
