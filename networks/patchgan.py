@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from . import lean
 from .layers import Downsample, norm_layer
 from .registry import register_D
 
@@ -31,7 +32,7 @@ class PatchDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.model(x)
+        return lean.apply(self.model, x)
 
 
 class PixelDiscriminator(nn.Module):

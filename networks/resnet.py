@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from . import lean
 from .layers import Downsample, ReflectionPad, Upsample, norm_layer
 from .registry import register_G
 from .taps import TappedSequential
@@ -22,7 +23,7 @@ class ResnetBlock(nn.Module):
         self.conv_block = nn.Sequential(*first, *([nn.Dropout(0.5)] if use_dropout else []), *second)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.conv_block(x)
+        return x + lean.apply(self.conv_block, x)
 
 
 class ResnetGenerator(TappedSequential):

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 import torch
 from torch import nn
 
+from . import lean
+
 Tap = int | str
 
 
@@ -61,7 +63,7 @@ class TappedSequential(Tapped):
 
     def forward(self, x: torch.Tensor, taps: Sequence[Tap] | None = None, encode_only: bool = False):
         if taps is None:
-            return self.model(x)
+            return lean.apply(self.model, x)
         wanted = [self.tap_index(tap) for tap in taps]
         x, features = run(self.model, x, wanted, encode_only)
         listed = [features[index] for index in wanted]
@@ -71,10 +73,10 @@ class TappedSequential(Tapped):
 def run(layers: Iterable[nn.Module], x: torch.Tensor, wanted: Collection[int], encode_only: bool):
     """x through the layers, as far as the last wanted one if ``encode_only``; and {index: output} of the wanted."""
     features: dict[int, torch.Tensor] = {}
-    for index, layer in enumerate(layers):
-        if encode_only and index > max(wanted):
-            break
-        x = layer(x)
+    last = max(wanted) if encode_only else None
+    for index, x in enumerate(lean.steps(layers, x)):  # noqa: B020
         if index in wanted:
             features[index] = x
+        if index == last:
+            break
     return x, features
