@@ -20,6 +20,7 @@ class ContrastiveModel(TranslationModel):
     class Options(TranslationModel.Options):
         section = "PatchNCE"
         lambda_GAN: float = option(1.0, "weight of the adversarial terms", least=0)
+        lambda_NCE: float = option(1.0, "weight of PatchNCE", least=0)
         nce_layers: tuple[str, ...] = option(
             ("0", "4", "8", "12", "16"),
             "layers of G whose patches are compared: names (pixels, down1, res1) or indices",
@@ -45,6 +46,15 @@ class ContrastiveModel(TranslationModel):
                 raise UserError(
                     f"--input_nc {self.input_nc} --output_nc {self.output_nc}: a generator's output is fed into an "
                     "encoder again, so both must be equal"
+                )
+            alone = self.num_patches == 1 or self.netF == "global_pool"
+            shared = self.negatives != "internal" or self.nce_includes_all_negatives_from_minibatch
+            others = self.negatives == "queue" or (shared and self.batch_size > 1)
+            if self.is_train and self.lambda_NCE > 0 and alone and not others:
+                raise UserError(
+                    f"--num_patches {self.num_patches} --netF {self.netF} --negatives {self.negatives} --batch_size "
+                    f"{self.batch_size}: one patch of one image is told from nothing; compare more patches, or take "
+                    "--negatives minibatch with a larger batch, or --negatives queue"
                 )
 
     cosine = False  # whether vectors are normalised once more in PatchNCE, which DCLGAN does

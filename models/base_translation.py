@@ -52,6 +52,18 @@ class TranslationModel(BaseModel):
         """A and B are (B, C, H, W) in [-1, 1]; outside training one of them may be absent."""
         self.real_A, self.real_B = batch.get("A"), batch.get("B")
         self.image_paths = {side: list(batch[f"{side}_paths"]) for side in "AB" if f"{side}_paths" in batch}
+        if self.opt.is_train:
+            self.check_size()
+
+    def check_size(self) -> None:
+        """A discriminator that ends in a linear layer judges images of one size alone."""
+        for netD in (network for name, network in self.networks.items() if name.startswith("D")):
+            wanted, given = getattr(netD, "size", None), tuple(self.real_B.shape[2:])
+            if wanted is not None and given != (wanted, wanted):
+                raise UserError(
+                    f"--netD {self.opt.netD} with --crop_size {self.opt.crop_size} judges {wanted} x {wanted} "
+                    f"pixels, the data have {given[0]} x {given[1]}; crop to a power of two, or use --netD basic"
+                )
 
     @property
     def size(self) -> int:

@@ -24,7 +24,6 @@ class CUTModel(ContrastiveModel):
             "FastCUT: no identity term, heavier PatchNCE, mirrored inputs",
             presets={"CUT": {}, "FastCUT": FASTCUT},
         )
-        lambda_NCE: float = option(1.0, "weight of PatchNCE", least=0)
         nce_idt: bool = option(True, "also compare an image of B with its own translation")
         flip_equivariance: bool = option(False, "mirror the input in half of the steps, and its features back")
         lambda_IDT: float = option(10.0, "accepted in commands for DCLGAN's repository, where nothing reads it either")

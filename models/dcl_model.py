@@ -29,7 +29,7 @@ class DCLModel(ContrastiveModel, TwoSidedModel):
         )
         DCL_mode: str = option("DCL", "accepted in published commands; DCL is its only value", choices=("DCL",))
         flip_equivariance: bool = option(False, "accepted in published commands, where nothing reads it either")
-        lambda_NCE: float = option(2.0, "weight of the PatchNCE terms", least=0)
+        lambda_NCE: float = default(2.0)
         lambda_IDT: float = option(1.0, "weight of the identity terms", least=0)
         nce_idt: bool = option(True, "use the identity terms")
         nce_layers: tuple[str, ...] = default(("4", "8", "12", "16"))

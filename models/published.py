@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from networks import list_networks
 from networks.published import identify
 from options import UserError
 from options.parsing import Saved
@@ -21,6 +22,8 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
     kept = saved_options(run)
     if kept is not None or not any(path.is_file() for path in (one, there, back)):
         return kept
+    if run.get("netG") not in (None, *list_networks("G")):  # a plugin's, which the flags describe
+        return None
     if one.is_file() and run.get("model") not in ("dcl", "simdcl", "cycle_gan"):
         return Saved(str(one), {"model": "cut"} | architecture(one), facts=True)
     missing = next((path for path in (there, back) if not path.is_file()), None)

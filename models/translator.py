@@ -11,7 +11,7 @@ from PIL import Image
 
 import networks
 from models.published import identify_file
-from networks.tiling import tiled, whole
+from networks.tiling import check_tiles, tiled, whole
 from options import UserError
 from util import checkpoint
 from util.config import read_config
@@ -54,9 +54,17 @@ class Translator:
             precision = "bf16" if computes_in_bf16(self.device) else "fp32"
         if precision not in ("fp32", *DTYPES):
             raise UserError(f"precision {precision!r}: choose from fp32, bf16, fp16, auto")
+        if batch_size < 1 or tile < 0 or (tile and not 0 <= overlap < tile):
+            raise UserError(
+                f"batch_size {batch_size}, tile {tile}, overlap {overlap}: a batch holds 1 or more, tiles overlap by less"
+            )
+        if tile:
+            try:
+                check_tiles(netG)
+            except ValueError as error:
+                raise UserError(f"--tile {tile}: {error}") from None
         self.precision, self.tile, self.overlap, self.batch_size = precision, tile, overlap, batch_size
-        fast = self.device.type == "cuda" or (self.device.type == "cpu" and precision != "fp32")
-        self.memory_format = torch.channels_last if fast else torch.contiguous_format
+        self.memory_format = torch.channels_last if self.device.type in ("cuda", "cpu") else torch.contiguous_format
         self.netG = netG.eval().requires_grad_(False).to(self.device, memory_format=self.memory_format)
         self.input_nc, self.output_nc, self.direction, self.file = 3, 3, "AtoB", Path()
 
@@ -128,10 +136,7 @@ class Translator:
         bands = tiled(self.netG, crop, H, W, self.tile, self.overlap, step)
         while True:
             with self._computing():  # band by band: what the caller does in between is none of it
-                try:
-                    found = next(bands, None)
-                except ValueError as error:
-                    raise UserError(f"--tile {self.tile}: {error}") from None
+                found = next(bands, None)
             if found is None:
                 return
             yield found[0], found[1][0]

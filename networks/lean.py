@@ -5,8 +5,7 @@ make of the convolution before. These cost next to nothing, so they are computed
 anyway, when the gradient comes. The numbers are the same to the bit, since the same layers see the same input.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
@@ -66,6 +65,19 @@ class Chain:
         else:
             self.stages.append(Stage(self.stages[-1] if self.stages else self.root, layer, y.detach()))
 
+    def through(self, layer: nn.Module, x: torch.Tensor) -> "tuple[torch.Tensor, Chain]":
+        """The layer's output, and the chain that goes on from there."""
+        if self.stages:
+            with saved_tensors_hooks(self.pack, unpack):
+                y = layer(x)
+        else:
+            y = layer(x)
+        if isinstance(layer, CHEAP):
+            self.extend(layer, x, y)
+            return y, self
+        self.close()
+        return y, Chain(y)
+
     def close(self) -> None:
         """Keep no tensor that the backward pass can have made again."""
         for stage in self.stages:
@@ -76,40 +88,26 @@ def unpack(saved: Any) -> torch.Tensor:
     return saved.unpack() if isinstance(saved, Stage) else saved
 
 
-def steps(layers: Iterable[nn.Module], x: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The output of one layer after the other.
+def run(layers: Iterable[nn.Module], x: torch.Tensor, wanted: Collection[int] = (), last: int | None = None):
+    """x through the layers, as far as number ``last`` if that is given; and {index: output} of the wanted ones.
 
-    Low precision takes half the memory as it is, and there the cheap layers are a larger part of the time.
+    Low precision takes half the memory as it is, and there the cheap layers are a larger part of the time: they are
+    not computed again. Nor are they in compiled code, whose compiler decides what to keep.
     """
+    features: dict[int, torch.Tensor] = {}
     plain = (
-        not torch.is_grad_enabled()
-        or torch.compiler.is_compiling()
+        torch.compiler.is_compiling()
+        or not torch.is_grad_enabled()
         or torch.is_autocast_enabled("cpu" if x.device.type == "meta" else x.device.type)
         or x.dtype in (torch.bfloat16, torch.float16)
     )
-    if plain:
-        for layer in layers:
-            x = layer(x)
-            yield x
-        return
-    chain = Chain(x)
-    try:
-        for layer in layers:
-            with saved_tensors_hooks(chain.pack, unpack) if chain.stages else nullcontext():
-                y = layer(x)
-            if isinstance(layer, CHEAP):
-                chain.extend(layer, x, y)
-            else:
-                chain.close()
-                chain = Chain(y)
-            x = y
-            yield x
-    finally:
+    chain = None if plain else Chain(x)
+    for index, layer in enumerate(layers):
+        x, chain = (layer(x), None) if chain is None else chain.through(layer, x)
+        if index in wanted:
+            features[index] = x
+        if index == last:
+            break
+    if chain is not None:
         chain.close()
-
-
-def apply(layers: Iterable[nn.Module], x: torch.Tensor) -> torch.Tensor:
-    """x through all the layers."""
-    for y in steps(layers, x):
-        x = y
-    return x
+    return x, features

@@ -32,7 +32,7 @@ class PatchDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return lean.apply(self.model, x)
+        return lean.run(self.model, x)[0]
 
 
 class PixelDiscriminator(nn.Module):

@@ -23,7 +23,7 @@ class ResnetBlock(nn.Module):
         self.conv_block = nn.Sequential(*first, *([nn.Dropout(0.5)] if use_dropout else []), *second)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + lean.apply(self.conv_block, x)
+        return x + lean.run(self.conv_block, x)[0]
 
 
 class ResnetGenerator(TappedSequential):

@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import lean
 from .layers import binomial
 from .registry import register_G
-from .taps import Tap, Tapped, run
+from .taps import Tap, Tapped
 
 
 class Blur(nn.Module):
@@ -223,7 +224,7 @@ class StyleGAN2Generator(Tapped):
 
     def forward(self, x: torch.Tensor, taps: Sequence[Tap] | None = None, encode_only: bool = False):
         wanted = [self.tap_index(tap) for tap in taps or ()]
-        x, features = run(self.encoder.convs, x, wanted, encode_only)
+        x, features = lean.run(self.encoder.convs, x, wanted, max(wanted) if encode_only else None)
         listed = [features[index] for index in wanted]
         if encode_only:
             return listed

@@ -1,6 +1,6 @@
 """Generators that can be listened to: the contract of every network that PatchNCE compares patches of."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -63,20 +63,8 @@ class TappedSequential(Tapped):
 
     def forward(self, x: torch.Tensor, taps: Sequence[Tap] | None = None, encode_only: bool = False):
         if taps is None:
-            return lean.apply(self.model, x)
+            return lean.run(self.model, x)[0]
         wanted = [self.tap_index(tap) for tap in taps]
-        x, features = run(self.model, x, wanted, encode_only)
+        x, features = lean.run(self.model, x, wanted, max(wanted) if encode_only else None)
         listed = [features[index] for index in wanted]
         return listed if encode_only else (x, listed)
-
-
-def run(layers: Iterable[nn.Module], x: torch.Tensor, wanted: Collection[int], encode_only: bool):
-    """x through the layers, as far as the last wanted one if ``encode_only``; and {index: output} of the wanted."""
-    features: dict[int, torch.Tensor] = {}
-    last = max(wanted) if encode_only else None
-    for index, x in enumerate(lean.steps(layers, x)):  # noqa: B020
-        if index in wanted:
-            features[index] = x
-        if index == last:
-            break
-    return x, features

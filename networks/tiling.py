@@ -10,6 +10,7 @@ from torch import nn
 
 from .layers import InstanceNorm
 from .resnet import ResnetBlock, ResnetGenerator
+from .unet import UnetGenerator
 
 Crop = Callable[[int, int, int, int], torch.Tensor]  # (top, bottom, left, right) -> (1, C, bottom - top, right - left)
 Span = tuple[int, int]  # start and end of a tile along one axis
@@ -22,6 +23,17 @@ def whole(netG: Any, image: torch.Tensor) -> torch.Tensor:
     """netG(image) at the size of the image (B, C, H, W), whatever that is: padded to the stride and cropped back."""
     H, W = image.shape[2:]
     return netG(padded(netG, image))[..., :H, :W]
+
+
+def check_tiles(netG: nn.Module) -> None:
+    """Whether a generator can draw in tiles.
+
+    Raises:
+        ValueError: a U-Net, which sees the whole image through its bottleneck, or an unknown one with instance norm.
+    """
+    normed = any(isinstance(m, InstanceNorm) for m in netG.modules())
+    if isinstance(netG, UnetGenerator) or (normed and not isinstance(netG, ResnetGenerator)):
+        raise ValueError("a generator that sees the whole image at once, as a U-Net does, cannot draw in tiles")
 
 
 def padded(netG: Any, image: torch.Tensor) -> torch.Tensor:
@@ -61,8 +73,9 @@ def tiled(
         (top, rows): rows (1, C, h, W) of the result from ``top`` on, on the CPU, from the first to the last.
 
     Raises:
-        ValueError: a U-Net with instance norm, which sees the whole image through its bottleneck.
+        ValueError: see :func:`check_tiles`.
     """
+    check_tiles(netG)
     tile, overlap = legal(netG, tile, overlap)
     rows, columns = spans(height, tile, overlap, netG.stride), spans(width, tile, overlap, netG.stride)
 
@@ -71,8 +84,6 @@ def tiled(
 
     draw: Callable[[Span, Span], torch.Tensor]
     if any(isinstance(m, InstanceNorm) for m in netG.modules()):
-        if not isinstance(netG, ResnetGenerator):
-            raise ValueError("tiles need a ResNet generator, or one without instance norm")
         draw = Abreast(netG, read, rows, columns, step).draw
     else:
         draw = lambda y, x: netG(read(y, x))  # noqa: E731

@@ -68,7 +68,9 @@ def parse(
         UserError: one line about the flag, its value and the way out. Nothing was created.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    given = _peek(argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train", "suffix", "epoch", "model")
+    given = _peek(
+        argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train", "suffix", "epoch", "model", "netG"
+    )
     layers: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:

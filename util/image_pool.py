@@ -27,8 +27,8 @@ class ImagePool(nn.Module):
             elif random.random() > 0.5:
                 i = random.randrange(self.size)
                 image, self.images[i] = self.images[i].to(image.device), image
-            out.append(image)
-        return torch.stack(out)
+            out.append(image[None])
+        return torch.cat(out)
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"images": self.images}

@@ -143,6 +143,9 @@ def test_constant_images_give_finite_losses():
     [
         (("--nce_layers", "0,99"), "--nce_layers with --netG resnet_4blocks: no layer '99'; choose from pixels, down1"),
         (("--crop_size", "8", "--load_size", "8", "--netD", "basic"), "--crop_size 8 does not suit --netD basic"),
+        (("--num_patches", "1"), "one patch of one image is told from nothing"),
+        (("--netF", "global_pool", "--batch_size", "2"), "--negatives internal --batch_size 2: one patch of one image"),
+        (("--num_patches", "1", "--negatives", "minibatch"), "--negatives minibatch --batch_size 1: one patch"),
     ],
 )
 def test_mistakes_are_named(argv, message):
@@ -222,3 +225,11 @@ def test_the_supervised_term_measures_the_distance_to_the_target():
         fake = model.fake_B.flip(3) if model.flipped else model.fake_B
         assert model.losses["L1"].item() == pytest.approx(7 * (fake - data["B"]).abs().mean().item(), rel=1e-5)
     assert model.needs_pairs and not build()[0].needs_pairs
+
+
+def test_a_discriminator_of_one_size_says_which():
+    model, engine = build("--netD", "stylegan2")
+    with pytest.raises(
+        UserError, match="judges 32 x 32 pixels, the data have 20 x 20"
+    ):
+        step(model, engine, batch(size=20))

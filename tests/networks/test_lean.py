@@ -95,7 +95,7 @@ def kept(layers, x):
     chain, lean.Chain = lean.Chain, Noting
     try:
         with saved_tensors_hooks(note, lean.unpack):
-            y = lean.apply(layers, x)
+            y, _ = lean.run(layers, x)
     finally:
         lean.Chain = chain
     return sum(found.values()), y

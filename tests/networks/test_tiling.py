@@ -61,8 +61,10 @@ def test_generators_without_instance_norm_are_tiled_too():
     x = photograph(130, 100)
     G = generator("smallstylegan2", ngf=2)
     assert levels(in_tiles(G, x, 64, 32).clamp(-1, 1), whole(G, x).clamp(-1, 1)) < 1
-    with pytest.raises(ValueError, match="tiles need a ResNet generator"):
+    with pytest.raises(ValueError, match="as a U-Net does, cannot draw in tiles"):
         in_tiles(generator("unet_128"), photograph(300, 300), 256, 128)
+    with pytest.raises(ValueError, match="cannot draw in tiles"):
+        in_tiles(generator("unet_128", norm="batch"), photograph(300, 300), 256, 128)
 
 
 def test_tiles_cover_everything_once():
