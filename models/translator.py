@@ -56,7 +56,7 @@ class Translator:
             raise UserError(f"precision {precision!r}: choose from fp32, bf16, fp16, auto")
         if batch_size < 1 or tile < 0 or (tile and not 0 <= overlap < tile):
             raise UserError(
-                f"batch_size {batch_size}, tile {tile}, overlap {overlap}: a batch holds 1 or more, tiles overlap by less"
+                f"batch_size {batch_size}, tile {tile}, overlap {overlap}: a batch is 1 or more, overlap below tile"
             )
         if tile:
             try:

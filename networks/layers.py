@@ -77,7 +77,8 @@ class Downsample(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         low = x.dtype in (torch.bfloat16, torch.float16)  # depthwise convolutions are slow in these
-        if x.device.type == "cpu" and (low or x.is_contiguous(memory_format=torch.channels_last)):
+        direct = x.device.type == "cpu" and not torch.compiler.is_compiling()
+        if direct and (low or x.is_contiguous(memory_format=torch.channels_last)):
             return Halve.apply(x)
         if low:
             return F.avg_pool2d(F.avg_pool2d(self.pad(x), 2, stride=1), 2, stride=2)  # [1, 2, 1] is [1, 1] twice
