@@ -15,7 +15,7 @@ from networks.tiling import check_tiles, tiled, whole
 from options import UserError
 from util import checkpoint
 from util.config import read_config
-from util.device import choose_device, computes_in_bf16
+from util.device import channels_last_pays, choose_device, computes_in_bf16
 from util.engine import DTYPES
 from util.images import from_pillow, to_tensor, to_uint8
 
@@ -64,7 +64,9 @@ class Translator:
             except ValueError as error:
                 raise UserError(f"--tile {tile}: {error}") from None
         self.precision, self.tile, self.overlap, self.batch_size = precision, tile, overlap, batch_size
-        self.memory_format = torch.channels_last if self.device.type in ("cuda", "cpu") else torch.contiguous_format
+        self.memory_format = (
+            torch.channels_last if channels_last_pays(self.device, precision != "fp32") else torch.contiguous_format
+        )
         self.netG = netG.eval().requires_grad_(False).to(self.device, memory_format=self.memory_format)
         self.input_nc, self.output_nc, self.direction, self.file = 3, 3, "AtoB", Path()
 

@@ -55,3 +55,13 @@ def computes_in_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return device.type != "cpu" or supported is None or bool(supported())
+
+
+def channels_last_pays(device: torch.device, low_precision: bool) -> bool:
+    """Whether convolutions are faster with the channels innermost.
+
+    In float32 they are with AVX-512; with AVX2 alone CUT's step took 6 to 13 % longer that way.
+    """
+    if device.type == "cpu":
+        return low_precision or "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return device.type == "cuda"

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from options import UserError
 
 from . import distributed
-from .device import choose_device, computes_in_bf16
+from .device import channels_last_pays, choose_device, computes_in_bf16
 from .schedule import Progress, lr_factor
 from .seeding import seed_everything
 
@@ -41,8 +41,7 @@ class Engine:
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
         self.signal = 0  # the number of a signal that asks the run to stop
         self.low_precision = opt.precision != "fp32"
-        # Low-precision convolutions are several times faster with the channels innermost, and float32 no slower.
-        self.channels_last = self.device.type in ("cuda", "cpu")
+        self.channels_last = channels_last_pays(self.device, self.low_precision)
         torch.set_flush_denormal(True)  # denormals halve the speed of small networks
         torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size
         if opt.deterministic:

@@ -229,7 +229,5 @@ def test_the_supervised_term_measures_the_distance_to_the_target():
 
 def test_a_discriminator_of_one_size_says_which():
     model, engine = build("--netD", "stylegan2")
-    with pytest.raises(
-        UserError, match="judges 32 x 32 pixels, the data have 20 x 20"
-    ):
+    with pytest.raises(UserError, match="judges 32 x 32 pixels, the data have 20 x 20"):
         step(model, engine, batch(size=20))

@@ -187,9 +187,12 @@ def test_denormal_numbers_are_flushed():
     assert (torch.tensor([1e-39]) * 0.5).item() == 0
 
 
-def test_channels_are_innermost():
-    _, engine = build()
-    assert engine.place(torch.randn(2, 3, 4, 4)).is_contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("capability,pays", [("AVX512", True), ("AVX2", False)])
+def test_channels_are_innermost_where_it_pays(capability, pays, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    for precision, innermost in (("fp32", pays), ("bf16", True)):
+        _, engine = build("--precision", precision)
+        assert engine.place(torch.randn(2, 3, 4, 4)).is_contiguous(memory_format=torch.channels_last) == innermost
 
 
 def test_an_empty_dictionary_of_losses_is_an_error():
