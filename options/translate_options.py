@@ -38,4 +38,6 @@ class TranslateOptions:
             if not getattr(self, name):
                 raise UserError(f"--{name}: not given; translate.py needs --checkpoint, --input and --output")
         if self.tile and self.overlap >= self.tile:
-            raise UserError(f"--overlap {self.overlap}: must be smaller than --tile {self.tile}")
+            raise UserError(
+                f"--overlap {self.overlap}: must be smaller than --tile {self.tile}; give --overlap {self.tile // 2} or less"
+            )
