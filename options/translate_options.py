@@ -38,6 +38,5 @@ class TranslateOptions:
             if not getattr(self, name):
                 raise UserError(f"--{name}: not given; translate.py needs --checkpoint, --input and --output")
         if self.tile and self.overlap >= self.tile:
-            raise UserError(
-                f"--overlap {self.overlap}: must be smaller than --tile {self.tile}; give --overlap {self.tile // 2} or less"
-            )
+            way_out = f"give --overlap {self.tile // 2} or less"
+            raise UserError(f"--overlap {self.overlap}: must be smaller than --tile {self.tile}; {way_out}")
