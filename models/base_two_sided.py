@@ -35,6 +35,11 @@ class TwoSidedModel(TranslationModel):
         self.fake_B, self.fake_A = self.translate(self.netG_A, self.real_A), self.translate(self.netG_B, self.real_B)
         self.rec_A, self.rec_B = self.translate(self.netG_B, self.fake_B), self.translate(self.netG_A, self.fake_A)
 
+    def supervised_both(self):
+        """The supervised terms of both directions, if pairs are to be used."""
+        terms = self.supervised("L1_A", self.fake_B, self.real_B)
+        return terms | self.supervised("L1_B", self.fake_A, self.real_A)
+
     def build_discriminators(self):
         self.netD_A, self.netD_B = self.build_D(self.opt.output_nc), self.build_D(self.opt.input_nc)
         self.pool_B, self.pool_A = ImagePool(self.opt.pool_size), ImagePool(self.opt.pool_size)

@@ -61,5 +61,4 @@ class CycleGANModel(TwoSidedModel):
             self.idt_A, self.idt_B = self.netG_A(self.real_B), self.netG_B(self.real_A)
             losses["idt_A"] = opt.lambda_identity * opt.lambda_B * F.l1_loss(self.idt_A, self.real_B)
             losses["idt_B"] = opt.lambda_identity * opt.lambda_A * F.l1_loss(self.idt_B, self.real_A)
-        losses |= self.supervised("L1_A", self.fake_B, self.real_B)
-        return losses | self.supervised("L1_B", self.fake_A, self.real_A)
+        return losses | self.supervised_both()

@@ -95,8 +95,7 @@ class DCLModel(ContrastiveModel, TwoSidedModel):
             self.idt_A, self.idt_B = self.netG_A(self.real_B), self.netG_B(self.real_A)
             losses["idt_A"] = 0.5 * opt.lambda_IDT * F.l1_loss(self.idt_A, self.real_B)
             losses["idt_B"] = 0.5 * opt.lambda_IDT * F.l1_loss(self.idt_B, self.real_A)
-        losses |= self.supervised("L1_A", self.fake_B, self.real_B)
-        return losses | self.supervised("L1_B", self.fake_A, self.real_A)
+        return losses | self.supervised_both()
 
     def contrast(self):
         """Equations 2 and 3. A fake is embedded by the encoder and the head of the domain it should belong to."""

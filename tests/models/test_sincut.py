@@ -14,6 +14,8 @@ from models import MODELS
 from models.losses import patch_nce
 from tests.conftest import test_options, train_options
 from tests.data.helpers import images
+from tests.models.test_cut import batch as batch_of
+from tests.models.test_cut import step
 from util.engine import Engine
 
 TINY = ["--ngf", "1", "--ndf", "1", "--crop_size", "16", "--netF_nc", "8", "--batch_size", "4"]
@@ -48,15 +50,7 @@ def build(*argv):
 
 
 def batch(B=4, size=16, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    A, B_ = (torch.rand(B, 3, size, size, generator=generator) * 2 - 1 for _ in "AB")
-    return {"A": A, "B": B_, "A_paths": ["a.png"] * B, "B_paths": ["b.png"] * B}
-
-
-def step(model, engine, data):
-    with engine.step(model):
-        model.set_input(data)
-        model.optimize_parameters()
+    return batch_of(B, size, seed)
 
 
 def test_defaults_are_the_published_ones():
