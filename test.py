@@ -42,7 +42,9 @@ def run_test(argv, stack):
         )
     metrics = [METRICS.find(name, opt.plugin_dir) for name in opt.metrics]
     outcome, copied = [metric() for metric in metrics], [metric() for metric in metrics]
-    model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
+    model = MODELS.find(opt.model, opt.plugin_dir)(opt)
+    model.meet(dataset)
+    engine.prepare(model)
     which = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema)
     if opt.eval:
         model.eval()

@@ -23,7 +23,9 @@ def main(argv=None):
     engine = Engine(opt)
     dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
     loader = Loader(dataset, opt, engine.place, engine.rank, engine.world)
-    model = engine.prepare(MODELS.find(opt.model, opt.plugin_dir)(opt))
+    model = MODELS.find(opt.model, opt.plugin_dir)(opt)
+    model.meet(dataset)
+    engine.prepare(model)
     if model.needs_pairs and not dataset.paired:
         raise UserError(
             f"--lambda_L1 {opt.lambda_L1} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "

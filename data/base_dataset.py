@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 
 from options import BaseOptions, option
@@ -49,6 +50,13 @@ class BaseDataset(Dataset):
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must write __getitem__(index)")
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        """The items of one epoch of training in their order; as many whatever the generator.
+
+        The loader cuts batches from it, one process after another, so a dataset decides here what meets in a batch.
+        """
+        return torch.randperm(len(self), generator=generator).tolist()
 
     def random(self, index: int) -> random.Random:
         """The random numbers item ``index`` may draw this epoch, the same in every worker and after a resume."""

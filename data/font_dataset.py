@@ -1,7 +1,8 @@
-"""Glyphs of two fonts, drawn when they are needed."""
+"""Glyphs of a source font and of any number of target fonts, drawn when they are needed."""
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,32 @@ import numpy as np
 import torch
 
 from options import UserError, default, option
-from util.fonts import CHARSETS, Face, Geometry, character_name, charset, split
+from util.fonts import CHARSETS, Geometry, character_name, charset, split
+from util.html import write_atomically
 from util.images import to_tensor
 
 from .base_dataset import BaseDataset
+from .font_styles import (
+    Glyphs,
+    Style,
+    choose,
+    open_glyphs,
+    read_labels,
+    report_alike,
+    styles_of_fonts,
+    styles_of_pairs,
+    write_labels,
+)
 
 CACHE = 64 * 2**20  # bytes of drawn glyphs that a process keeps
 
 
 class FontDataset(BaseDataset):
-    """A is a character in the source font, B one in the target font.
+    """A is a character in the source font, B one in a target font, ``label`` the number of that font.
 
     In training B is another character unless ``--paired``; outside training it is the same one, since the true
-    target is known. The characters are divided into a training and a test half before anything is drawn.
+    target is known. The characters are divided into a training and a test half before anything is drawn, the same
+    for every font.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -31,15 +45,30 @@ class FontDataset(BaseDataset):
         source_font: tuple[str, ...] = option(
             ("DejaVuSans",),
             "font files of A; a character missing in one is taken from the next. <file>#2 is a face of a collection, "
-            "a bare name a font that matplotlib ships",
+            "a bare name a font that matplotlib ships, a folder one image for each character (U+6C38.png)",
         )
-        target_font: str = option("DejaVuSerif", "font file of B, likewise")
+        target_font: tuple[str, ...] = option(
+            ("DejaVuSerif",), "font files of B, likewise; each is a style, numbered in this order and named by its file"
+        )
+        pairs: str | None = option(
+            None, "paired images instead of fonts: a folder of <label>_<name>.png, folders A and B, or a .obj package"
+        )
         charset: str = option(
             "auto", f"characters: {', '.join(CHARSETS)}, a text file, or auto (all letters that the fonts share)"
         )
         glyph_scale: float = option(0.8, "part of the canvas that an em takes", above=0)
         glyph_shift: float = option(0.12, "height of the baseline above the bottom of the em, in ems")
         test_fraction: float = option(0.1, "part of the characters that training never sees", least=0)
+        test_characters: int | None = option(None, "so many of them, in place of --test_fraction", least=0)
+        train_characters: int | None = option(None, "train on so many of the other characters; none is all", least=1)
+        held_out: tuple[str, ...] = option((), "styles that training never sees, by name or number")
+        styles: tuple[str, ...] = option((), "use these styles alone, by name or number; none is all", per_run=True)
+        styles_per_batch: int = option(
+            0,
+            "training: a batch is this many styles by batch_size / styles_per_batch characters, each in every one of "
+            "these styles; fewer where there are fewer styles, 0 mixes freely",
+            least=0,
+        )
         paired: bool = option(False, "training: A and B are the same character")
         input_nc: int = default(1)
         output_nc: int = default(1)
@@ -48,14 +77,25 @@ class FontDataset(BaseDataset):
         def validate(self) -> None:
             if self.test_fraction >= 1:
                 raise UserError(f"--test_fraction {self.test_fraction}: must be below 1")
-            if not self.source_font:
-                raise UserError("--source_font: give at least one font")
+            for flag in ("source_font", "target_font"):
+                if not getattr(self, flag):
+                    raise UserError(f"--{flag}: give at least one font")
 
     def __init__(self, opt: Any):
         super().__init__(opt)
-        self.faces = {"A": [Face(name) for name in opt.source_font], "B": [Face(opt.target_font)]}
         self.geometry = Geometry(opt.crop_size, opt.glyph_scale, opt.glyph_shift)
-        self.face_of = self._real_characters()
+        run = Path(opt.checkpoints_dir, opt.name)
+        goes_on, base = not opt.is_train or opt.continue_train, getattr(opt, "pretrained_name", None)
+        self._origin = run if goes_on else Path(opt.checkpoints_dir, base) if base else None  # whose split goes on
+        self._labels = read_labels(self._origin) if self._origin else {}
+        self.sources: list[Glyphs]
+        if opt.pairs:
+            self.sources, self.all_styles = styles_of_pairs(opt.pairs)
+        else:
+            self.sources = [open_glyphs(name) for name in opt.source_font]
+            self.all_styles = styles_of_fonts(opt.target_font, self._labels)
+        self.style_list = self._chosen_styles()
+        self.source_of = self._real_characters()
         self.train, self.test = self._halves()
         halves = {"train": self.train, "all": sorted(self.train + self.test)}
         self.characters = halves.get(opt.phase, self.test)[: opt.max_dataset_size]
@@ -65,60 +105,97 @@ class FontDataset(BaseDataset):
                 f"{len(self.test)} for testing, see --test_fraction and --charset"
             )
         self.paired = opt.paired or not opt.is_train
-        self._drawn: dict[tuple[str, int], np.ndarray] = {}
+        self._drawn: dict[tuple[int, int], np.ndarray] = {}
+        self._check_grid()
         self._report_overflow()
+        if opt.is_train:
+            named = [(f"{self.sources[0].name} (source)", self.sources[0])]
+            named += [(style.name, style.glyphs) for style in self.all_styles]
+            report_alike(named, self._shared_by(named))
 
-    def _real_characters(self) -> dict[str, dict[int, Face]]:
-        """{side: {character: the face that draws it}} of the characters that both sides really have."""
+    @property
+    def styles(self) -> list[str]:
+        """Names of the styles of this run, in the order of its items."""
+        return [style.name for style in self.style_list]
+
+    def _chosen_styles(self) -> list[Style]:
         opt = self.opt
-        wanted = charset(opt.charset, self.faces["B"])
-        face_of = {
-            side: {code: face for face in reversed(faces) for code in face.real(wanted)}
-            for side, faces in self.faces.items()
-        }
-        both = face_of["A"].keys() & face_of["B"].keys()
-        for side, flag in (("A", "--source_font"), ("B", "--target_font")):
-            missing = [code for code in wanted if code not in face_of[side]]
+        held_out = choose(self.all_styles, opt.held_out, "--held_out")
+        if opt.styles:
+            chosen = choose(self.all_styles, opt.styles, "--styles")
+            both = [style.name for style in chosen if style in held_out]
+            if opt.is_train and both:
+                raise UserError(f"--styles {both[0]} is one of --held_out, which training never sees")
+            return chosen
+        chosen = [style for style in self.all_styles if style not in held_out]
+        if not chosen:
+            raise UserError(f"--held_out {','.join(opt.held_out)} leaves no style")
+        return chosen
+
+    def _real_characters(self) -> dict[int, Glyphs]:
+        """{character: what draws its A} of the characters that the source and every style really have."""
+        opt = self.opt
+        targets = [style.glyphs for style in self.style_list]
+        if opt.pairs and opt.charset == "auto":
+            wanted = sorted(set[int]().union(*(glyphs.characters for glyphs in targets)))
+        else:
+            wanted = charset(opt.charset, targets)
+        sources = {code: glyphs for glyphs in reversed(self.sources) for code in glyphs.real(wanted)}
+        shared = set(sources)
+        found = [("--source_font", shared)]
+        for glyphs in targets:
+            real = glyphs.real(wanted)
+            found.append((f"--target_font {glyphs.name}" if len(targets) > 1 else "--target_font", real))
+            shared = shared & real
+        for flag, real in found:
+            missing = [code for code in wanted if code not in real]
             if missing and opt.charset != "auto":
                 first = " ".join(map(character_name, missing[:8])) + " ..." * (len(missing) > 8)
                 print(
                     f"{flag}: {len(missing)} of {len(wanted)} characters are not in the font and left out: {first}",
                     file=sys.stderr,
                 )
-        if not both:
+        if not shared:
             raise UserError(
                 f"--charset {opt.charset}: --source_font {','.join(opt.source_font)} and "
-                f"--target_font {opt.target_font} share none of its {len(wanted)} characters"
+                f"--target_font {','.join(glyphs.name for glyphs in targets)} share none of its "
+                f"{len(wanted)} characters"
             )
-        return {side: {code: chosen[code] for code in sorted(both)} for side, chosen in face_of.items()}
+        return {code: sources[code] for code in sorted(shared)}
 
     def _halves(self) -> tuple[list[int], list[int]]:
-        """Training and test characters: those of the run where it has them, else drawn from the seed."""
-        opt, present = self.opt, set(self.face_of["A"])
-        path = Path(opt.checkpoints_dir, opt.name, "split.json")
-        goes_on = not opt.is_train or getattr(opt, "continue_train", False)
-        if not goes_on or not path.is_file():
-            return split(present, opt.seed, opt.test_fraction)
+        """Training and test characters: those of the run that goes on where there is one, else drawn from the seed."""
+        opt, present = self.opt, set(self.source_of)
+        path = self._origin / "split.json" if self._origin else None
+        if path is None or not path.is_file():
+            return split(present, opt.seed, opt.test_fraction, opt.test_characters, opt.train_characters)
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
             train, test = ({int(word.removeprefix("U+"), 16) for word in saved[half]} for half in ("train", "test"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a split of characters ({error}); delete it to draw a new one") from None
+        if getattr(opt, "pretrained_name", None) and opt.is_train and not opt.continue_train:
+            # What the earlier run has not seen stays unseen, unless nothing is to be kept for a test.
+            unseen = present & test if opt.test_fraction > 0 else set()
+            drawn, _ = split(present - unseen, opt.seed, 0, None, opt.train_characters)
+            return drawn, sorted(unseen)
         gone, new = (train | test) - present, present - train - test
-        if gone or new:
-            print(
-                f"{path}: the fonts or the charset differ from the training run's: {len(gone)} of its characters are "
-                f"missing, {len(new)} are new and count as unseen",
-                file=sys.stderr,
-            )
-        return sorted(present & train), sorted(present - train)
+        if opt.train_characters is None and opt.test_characters is None:
+            if gone or new:
+                print(
+                    f"{path}: the fonts or the charset differ from the training run's: {len(gone)} of its characters "
+                    f"are missing, {len(new)} are new and count as unseen",
+                    file=sys.stderr,
+                )
+            test = present - train
+        return sorted(present & train), sorted(present & test)
 
     def save_files(self, folder: Path) -> None:
-        """Write ``split.json``, so that a test knows which characters training has seen."""
+        """Write ``split.json`` and ``styles.json``: which characters training has seen, which style has which number."""
         opt = self.opt
         origin = {
             "source_font": list(opt.source_font),
-            "target_font": opt.target_font,
+            "target_font": list(opt.target_font),
             "charset": opt.charset,
             "seed": opt.seed,
             "test_fraction": opt.test_fraction,
@@ -126,14 +203,53 @@ class FontDataset(BaseDataset):
         halves = {
             half: [f"U+{code:04X}" for code in codes] for half, codes in (("train", self.train), ("test", self.test))
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "split.json.tmp"
-        temporary.write_text(json.dumps(origin | halves, indent=1), encoding="utf-8")
-        temporary.replace(folder / "split.json")
+        write_atomically(folder / "split.json", json.dumps(origin | halves, indent=1))
+        write_labels(folder, self.all_styles, self._labels)
+
+    def _check_grid(self) -> None:
+        """A batch of several styles by several characters must be a whole grid."""
+        opt = self.opt
+        if not opt.is_train or not opt.styles_per_batch:
+            return
+        styles = self.styles_in_batch
+        if opt.serial_batches:
+            raise UserError("--serial_batches does not go with --styles_per_batch; give --styles_per_batch 0")
+        if opt.batch_size % styles:
+            raise UserError(
+                f"--batch_size {opt.batch_size} is no multiple of the {styles} styles in a batch; give "
+                f"--batch_size {max(styles, opt.batch_size // styles * styles)}, or another --styles_per_batch"
+            )
+        if opt.batch_size // styles > len(self.characters):
+            raise UserError(
+                f"--batch_size {opt.batch_size} with {styles} styles takes {opt.batch_size // styles} characters, "
+                f"there are {len(self.characters)}; give --batch_size {styles * len(self.characters)}"
+            )
+
+    @property
+    def styles_in_batch(self) -> int:
+        """Styles of each character in a training batch; 1 where batches are mixed freely."""
+        return min(self.opt.styles_per_batch, len(self.style_list)) or 1
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        """With ``--styles_per_batch P``, batches are K characters by P styles; a character's items are neighbours."""
+        if not self.opt.styles_per_batch:
+            return super().order(generator)
+        P, S, n = self.styles_in_batch, len(self.style_list), len(self.characters)
+        K = self.opt.batch_size // P
+        characters, batches = torch.randperm(n, generator=generator), []
+        for block in characters[: n // K * K].view(-1, K):
+            styles = torch.randperm(S, generator=generator)
+            for first in range(0, S, P):  # the last styles come with some of the first once more
+                chosen = styles[(first + torch.arange(P)) % S]
+                batches.append((chosen * n + block[:, None]).flatten())
+        return torch.cat([batches[i] for i in torch.randperm(len(batches), generator=generator)]).tolist()
 
     def _report_overflow(self) -> None:
-        for side, faces in self.face_of.items():
-            outside = [c for c in self.characters if faces[c].leaves_canvas(c, self.geometry)]
+        sides: list[tuple[str, Mapping[int, Glyphs] | Glyphs]] = [("A", self.source_of)]
+        sides += [(f"B, {style.name}" if len(self.style_list) > 1 else "B", style.glyphs) for style in self.style_list]
+        for side, glyphs in sides:
+            drawn_by = glyphs if isinstance(glyphs, Mapping) else dict.fromkeys(self.characters, glyphs)
+            outside = [c for c in self.characters if drawn_by[c].leaves_canvas(c, self.geometry)]
             if outside:
                 first = " ".join(map(character_name, outside[:5]))
                 print(
@@ -142,30 +258,39 @@ class FontDataset(BaseDataset):
                     file=sys.stderr,
                 )
 
+    def _shared_by(self, named: Sequence[tuple[str, Glyphs]]) -> list[int]:
+        """Training characters that every one of these has."""
+        shared = set(self.train)
+        for _, glyphs in named:
+            shared &= glyphs.real(shared)
+        return sorted(shared)
+
     def __len__(self) -> int:
-        return len(self.characters)
+        return len(self.style_list) * len(self.characters)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        opt, code = self.opt, self.characters[index]
-        other = code
-        if opt.is_train and not opt.paired and len(self) > 1:
-            step = 1 if opt.serial_batches else self.random(index).randrange(1, len(self))
-            other = self.characters[(index + step) % len(self)]
+        opt, count = self.opt, len(self.characters)
+        style, place = self.style_list[index // count], index % count
+        code = other = self.characters[place]
+        if opt.is_train and not opt.paired and count > 1:
+            step = 1 if opt.serial_batches else self.random(index).randrange(1, count)
+            other = self.characters[(place + step) % count]
         channels = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
         return {
-            "A": self.glyph("A", code, channels[0]),
-            "B": self.glyph("B", other, channels[1]),
+            "A": self.glyph(self.source_of[code], code, channels[0]),
+            "B": self.glyph(style.glyphs, other, channels[1]),
             "A_paths": character_name(code),
             "B_paths": character_name(other),
-            "label": 0,
+            "label": style.label,
+            "group": style.name,
             "character": code,
         }
 
-    def glyph(self, side: str, code: int, channels: int) -> torch.Tensor:
+    def glyph(self, glyphs: Glyphs, code: int, channels: int) -> torch.Tensor:
         """One glyph (C, H, H): white +1, ink -1."""
-        drawn = self._drawn.get((side, code))
+        drawn = self._drawn.get((id(glyphs), code))
         if drawn is None:
-            drawn = self.face_of[side][code].draw(code, self.geometry)
+            drawn = glyphs.draw(code, self.geometry)
             if (len(self._drawn) + 1) * drawn.size <= CACHE:
-                self._drawn[side, code] = drawn
+                self._drawn[id(glyphs), code] = drawn
         return to_tensor(drawn[..., None]).repeat(channels, 1, 1)

@@ -43,6 +43,7 @@ class Loader:
         self.dataset, self.opt, self.place, self.rank, self.world = dataset, opt, place, rank, world
         if len(dataset) == 0:
             raise UserError("the dataset has no items")
+        self._items = len(self._order(1)) if opt.is_train else len(dataset)  # of an epoch
         if opt.is_train and len(self) == 0:
             raise UserError(
                 f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
@@ -75,15 +76,18 @@ class Loader:
     def __len__(self) -> int:
         """Batches of an epoch, for each process."""
         items = self.opt.batch_size * self.world
-        return len(self.dataset) // items if self.opt.is_train else -(-len(self.dataset) // self.opt.batch_size)
+        return self._items // items if self.opt.is_train else -(-self._items // self.opt.batch_size)
+
+    def _order(self, number: int) -> list[int]:
+        """Every item of a training epoch, in its order."""
+        if self.opt.serial_batches:
+            return list(range(len(self.dataset)))
+        return self.dataset.order(torch.Generator().manual_seed(derive(self.opt.seed, "order", number)))
 
     def epoch(self, number: int = 1, start: int = 0, items: int | None = None) -> Iterator[dict[str, Any]]:
         """Batches of this epoch (1-based) from item ``start`` on, of the first ``items`` items if that is given."""
-        order = list(range(len(self.dataset)))[:items]
+        order = self._order(number) if self.opt.is_train else list(range(len(self.dataset)))[:items]
         if self.opt.is_train:
-            if not self.opt.serial_batches:
-                generator = torch.Generator().manual_seed(derive(self.opt.seed, "order", number))
-                order = torch.randperm(len(order), generator=generator).tolist()
             size = self.opt.batch_size
             items = size * self.world
             order = order[start:]

@@ -42,6 +42,9 @@ class BaseModel(nn.Module):
         self.losses: dict[str, torch.Tensor] = {}
         self.image_paths: Mapping[str, list[str]] = {}  # side -> the source file of each image of the batch
 
+    def meet(self, dataset: Any) -> None:
+        """See the data once, before the first batch: refuse what does not suit the method, or size networks by it."""
+
     def set_input(self, batch: Mapping[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} must write set_input(batch)")
 

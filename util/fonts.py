@@ -89,6 +89,18 @@ class Face:
         self.notdef = order[0]
         self._sized: tuple[float, ImageFont.FreeTypeFont] | None = None
 
+    @property
+    def characters(self) -> Iterable[int]:
+        """Code points that the font's map promises; see :meth:`real`."""
+        return self.cmap
+
+    @property
+    def licence(self) -> str:
+        """What the font says of its licence, the first line; empty where it says nothing."""
+        names = self.font["name"] if "name" in self.font else None
+        text = (names.getDebugName(13) or names.getDebugName(14) or "") if names else ""
+        return text.strip().splitlines()[0][:200] if text.strip() else ""
+
     def __reduce__(self) -> tuple[Any, ...]:  # open files do not travel to worker processes
         return Face, (self.name,)
 
@@ -267,7 +279,7 @@ CHARSETS: dict[str, Callable[[], Iterable[str]]] = {
 }
 
 
-def charset(name: str, faces: Iterable[Face] = ()) -> list[int]:
+def charset(name: str, faces: Iterable[Any] = ()) -> list[int]:
     """Code points of a named set of characters, or of every character in a text file; sorted, each once.
 
     ``auto`` is what the character maps of the faces promise, in scripts that need no shaping.
@@ -276,7 +288,7 @@ def charset(name: str, faces: Iterable[Face] = ()) -> list[int]:
         UserError: neither a name nor a readable UTF-8 file.
     """
     if name == "auto":
-        promised = [set(face.cmap) for face in faces]
+        promised = [set(face.characters) for face in faces]
         return sorted(code for code in set.union(set(), *promised) if _is_plain(chr(code)))
     if name in CHARSETS:
         return sorted({ord(character) for text in CHARSETS[name]() for character in text})
@@ -312,13 +324,16 @@ def character_name(code: int) -> str:
     return f"U+{code:04X}" + (f"_{character}" if unicodedata.category(character)[0] in "LN" else "")
 
 
-def split(characters: Iterable[int], seed: int, fraction: float) -> tuple[list[int], list[int]]:
+def split(
+    characters: Iterable[int], seed: int, fraction: float, test: int | None = None, train: int | None = None
+) -> tuple[list[int], list[int]]:
     """Training and test characters, disjoint; a function of the set and the seed, whatever the order.
 
-    Both halves get at least one character where there are two and ``fraction`` is above 0.
+    Both halves get at least one character where there are two and ``fraction`` is above 0. ``test`` is their number
+    for the test in place of ``fraction``, ``train`` the most for training.
     """
     drawn = sorted(set(characters), key=lambda code: derive(seed, "split", code))
-    count = round(len(drawn) * fraction)
-    if fraction > 0 and len(drawn) > 1:
+    count = round(len(drawn) * fraction) if test is None else min(test, len(drawn))
+    if test is None and fraction > 0 and len(drawn) > 1:
         count = min(max(count, 1), len(drawn) - 1)
-    return sorted(drawn[count:]), sorted(drawn[:count])
+    return sorted(drawn[count:][:train]), sorted(drawn[:count])

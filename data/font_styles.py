@@ -1,0 +1,148 @@
+"""The target fonts of a run: a name and a number for each, which a run keeps and later runs go on with."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from options import UserError, nearest
+from util.fonts import Face, Geometry
+from util.html import write_atomically
+
+FILE = "styles.json"
+ALIKE = 0.85  # ink that two fonts share, above which one of them tells a model nothing new
+LOOKED_AT = 80  # characters for that comparison, at the size it was measured with: 64 pixels
+
+
+class Glyphs(Protocol):
+    """Where glyphs come from: a face of a font file, a folder of images, one side of paired images."""
+
+    name: str
+
+    @property
+    def characters(self) -> Iterable[int]: ...
+    def real(self, characters: Iterable[int]) -> set[int]: ...
+    def advance(self, code: int) -> float: ...
+    def draw(self, code: int, geometry: Geometry) -> np.ndarray: ...
+    def leaves_canvas(self, code: int, geometry: Geometry) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Style:
+    """One target font. ``label`` is its row in a model's table of styles."""
+
+    name: str
+    label: int
+    glyphs: Glyphs
+
+
+def open_glyphs(name: str) -> Glyphs:
+    """A font file, or a folder with an image for each character."""
+    if Path(name).is_dir():
+        from util.glyph_images import GlyphImages
+
+        return GlyphImages(Path(name))
+    return Face(name)
+
+
+def styles_of_fonts(fonts: Sequence[str], known: dict[str, int]) -> list[Style]:
+    """A style for each font, named after its file; names in ``known`` keep their labels, others take the next."""
+    labels, styles = dict(known), []
+    for font in fonts:
+        name = _unused(_short(font), [style.name for style in styles])
+        if name not in labels:
+            labels[name] = max(labels.values(), default=-1) + 1
+        styles.append(Style(name, labels[name], open_glyphs(font)))
+    return styles
+
+
+def styles_of_pairs(path: str) -> tuple[list[Glyphs], list[Style]]:
+    """The source glyphs and the styles of paired images, which say their labels themselves."""
+    from util.glyph_pairs import read_pairs
+
+    pairs = read_pairs(Path(path))
+    return [pair.source for pair in pairs], [Style(pair.name, pair.label, pair.target) for pair in pairs]
+
+
+def _short(font: str) -> str:
+    path, _, number = font.rpartition("#") if re.search(r"#\d+$", font) else (font, "", "")
+    stem = (
+        Path(path).stem if Path(path).suffix.lower() in (".ttf", ".otf", ".ttc", ".otc", ".woff2") else Path(path).name
+    )
+    return stem + (f"-{number}" if number else "")
+
+
+def _unused(name: str, taken: Sequence[str]) -> str:
+    if name not in taken:
+        return name
+    return next(n for k in range(2, len(taken) + 3) if (n := f"{name}-{k}") not in taken)
+
+
+def choose(styles: Sequence[Style], words: Sequence[str], flag: str) -> list[Style]:
+    """The styles that a flag names, by name or by label, in its order.
+
+    Raises:
+        UserError: there is no such style.
+    """
+    by_word = {str(style.label): style for style in styles} | {style.name: style for style in styles}
+    for word in words:
+        if word not in by_word:
+            names = [style.name for style in styles]
+            raise UserError(f"{flag} {word}: no such style{nearest(word, names)}; there are {', '.join(names)}")
+    return [by_word[word] for word in words]
+
+
+def read_labels(run: Path) -> dict[str, int]:
+    """{name: label} of a run; empty where it kept none.
+
+    Raises:
+        UserError: its file is no table of styles.
+    """
+    path = run / FILE
+    if not path.is_file():
+        return {}
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {str(row["name"]): int(row["label"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a table of styles ({error}); delete it to count them anew") from None
+
+
+def write_labels(run: Path, styles: Iterable[Style], earlier: dict[str, int]) -> None:
+    """Keep names, labels, files and licences with the run, and the rows that earlier runs gave away."""
+    rows: list[dict[str, Any]] = [
+        {
+            "label": style.label,
+            "name": style.name,
+            "file": style.glyphs.name,
+            "licence": getattr(style.glyphs, "licence", ""),
+        }
+        for style in styles
+    ]
+    here = {row["name"] for row in rows}
+    rows += [{"label": label, "name": name} for name, label in earlier.items() if name not in here]
+    rows.sort(key=lambda row: row["label"])
+    write_atomically(run / FILE, json.dumps(rows, indent=1, ensure_ascii=False))
+
+
+def report_alike(named: Sequence[tuple[str, Glyphs]], characters: Sequence[int]) -> None:
+    """Warn of fonts that are nearly one: beside each other in training and test they flatter a result."""
+    geometry, some = Geometry(64), characters[:: max(1, len(characters) // LOOKED_AT)][:LOOKED_AT]
+    if not some:
+        return
+    ink = [np.stack([glyphs.draw(code, geometry) for code in some]) < 128 for _, glyphs in named]
+    for i in range(len(named)):
+        for j in range(i):
+            union = np.logical_or(ink[i], ink[j]).sum()
+            shared = np.logical_and(ink[i], ink[j]).sum() / union if union else 1.0
+            if shared > ALIKE:
+                print(
+                    f"fonts {named[j][0]} and {named[i][0]} are nearly the same: they share {shared:.0%} of their ink; "
+                    "do not train on one to judge by the other",
+                    file=sys.stderr,
+                )
