@@ -6,32 +6,24 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 import networks
-from models.base_model import BaseModel
-from models.losses import gan_loss, gradient_penalty
+from models.base_adversarial import AdversarialModel
 from networks.tiling import whole
 from options import UserError, option
 
 
-class TranslationModel(BaseModel):
+class TranslationModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseModel.Options):
+    class Options(AdversarialModel.Options):
         section = "translation networks"
         netG: str = option(
             "resnet_9blocks", "architecture of the generator", choices=lambda: networks.list_networks("G")
         )
         netD: str = option("basic", "architecture of the discriminator", choices=lambda: networks.list_networks("D"))
         ngf: int = option(64, "channels of the generator's first layer", least=1)
-        ndf: int = option(64, "channels of the discriminator's first layer", least=1)
         n_layers_D: int = option(3, "layers of the discriminator n_layers", least=1)
         normG: Literal["instance", "batch", "none"] = option("instance", "normalisation in the generator")
-        normD: Literal["instance", "batch", "none"] = option("instance", "normalisation in the discriminator")
-        init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = option(
-            "xavier", "how weights are drawn at the start"
-        )
-        init_gain: float = option(0.02, "scale of the weights at the start", above=0)
         no_dropout: bool = option(True, "no dropout in the generator; --no_dropout false turns it on")
         no_antialias: bool = option(False, "strided convolutions instead of blur and subsampling")
         no_antialias_up: bool = option(False, "transposed convolutions instead of bilinear upsampling")
@@ -41,7 +33,6 @@ class TranslationModel(BaseModel):
         lambda_L1: float = option(
             0.0, "pairs (--dataset_mode aligned): weight of the distance between a translation and its target", least=0
         )
-        lambda_gp: float = option(10.0, "weight of the gradient penalty of --gan_mode wgangp", least=0)
 
     real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
     real_B: Any
@@ -86,7 +77,7 @@ class TranslationModel(BaseModel):
         self.try_out("G", o.netG, arguments, "a multiple of what the generator halves, or another --netG")
         return networks.init_weights(networks.define("G", o.netG, **arguments), o.init_type, o.init_gain)
 
-    def build_D(self, input_nc: int) -> nn.Module:
+    def build_D(self, input_nc: int) -> Any:
         o = self.opt
         arguments = dict(
             input_nc=input_nc,
@@ -99,7 +90,7 @@ class TranslationModel(BaseModel):
         self.try_out(
             "D", o.netD, arguments, "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
         )
-        return networks.init_weights(networks.define("D", o.netD, **arguments), o.init_type, o.init_gain)
+        return self.finish_D(networks.define("D", o.netD, **arguments))
 
     def try_out(self, kind: str, name: str, arguments: dict[str, Any], advice: str) -> None:
         """In training, run the network once on the meta device, where a size that does not suit it shows for free."""
@@ -121,17 +112,6 @@ class TranslationModel(BaseModel):
             return None
         return whole(netG, image)
 
-    def real_or_fake(self, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
-        """D's terms, each with weight 1/2 (Isola et al., 2017, section 3.3). No gradient reaches G."""
-        opt, fake = self.opt, fake.detach()
-        losses = {
-            "D_real": 0.5 * gan_loss(netD(real), True, opt.gan_mode, for_D=True),
-            "D_fake": 0.5 * gan_loss(netD(fake), False, opt.gan_mode, for_D=True),
-        }
-        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:  # .forward, as a compiled network has no second derivative
-            losses["D_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD.forward)
-        return losses
-
     @property
     def needs_pairs(self) -> bool:
         return self.opt.lambda_L1 > 0
@@ -139,7 +119,3 @@ class TranslationModel(BaseModel):
     def supervised(self, name: str, fake: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """The supervised term of pix2pix (Isola et al., 2017, equation 3), if pairs are to be used."""
         return {name: self.opt.lambda_L1 * F.l1_loss(fake, target)} if self.opt.lambda_L1 > 0 else {}
-
-    def fool(self, netD: nn.Module, fake: torch.Tensor) -> torch.Tensor:
-        """G's adversarial term."""
-        return gan_loss(netD(fake), True, self.opt.gan_mode, for_D=False)

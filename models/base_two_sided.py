@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.base_translation import TranslationModel
-from models.losses import gan_loss, gradient_penalty
+from models.losses import gan_loss
 from options import default
 from util.image_pool import ImagePool
 
@@ -55,7 +55,4 @@ class TwoSidedModel(TranslationModel):
         terms = [
             gan_loss(netD(image), answer, opt.gan_mode, for_D=True) for image, answer in ((real, True), (fake, False))
         ]
-        losses = {name: 0.5 * sum(terms)}
-        if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:  # .forward, as a compiled network has no second derivative
-            losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, netD.forward)
-        return losses
+        return {name: 0.5 * sum(terms)} | self.penalties(name, netD, real, fake)

@@ -21,7 +21,7 @@ def option(
     choices: Sequence[Any] | Callable[[], Sequence[Any]] | None = None,
     least: float | None = None,
     above: float | None = None,
-    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    presets: Mapping[Any, Mapping[str, Any]] | None = None,
     per_run: bool = False,
 ) -> Any:
     """A field that becomes ``--<name>``.
@@ -31,10 +31,11 @@ def option(
         help: what the flag does and its unit, in one line.
         choices: the values it may take, or a function that lists them when they are needed (a registry's names).
         least, above: the smallest value allowed, or the number every value must exceed.
-        presets: {choice: {other option: its default under that choice}}; the keys are the choices.
+        presets: {choice: {other option: its default under that choice}}; the keys are the choices. Where two presets
+            set one option, that of the more general class counts, as the narrower switch: a preset may throw it.
         per_run: belongs to one invocation, so test.py does not take it from the training run.
     """
-    if presets is not None:
+    if presets is not None and not isinstance(value, bool):
         choices = tuple(presets)
     metadata = dict(help=help, choices=choices, least=least, above=above, presets=presets, per_run=per_run)
     return dataclasses.field(default=value, metadata=metadata)

@@ -133,8 +133,8 @@ def parse(
                 raise UserError(f"--{key} {read[key]}: {source} holds weights of --{key} {found}; leave the flag out")
             read.setdefault(key, found)
     defaults = {name: flag.default for name, flag in flags.items()}
-    for known in flags.values():
-        preset = (known.metadata["presets"] or {}).get(read.get(known.name, known.default), {})
+    for known in reversed(flags.values()):  # the last class's first, whose presets may choose among those of others
+        preset = (known.metadata["presets"] or {}).get(read.get(known.name, defaults[known.name]), {})
         defaults |= {k: v for k, v in preset.items() if k in flags}
     if help_wanted:
         shown = defaults | read

@@ -1,0 +1,107 @@
+"""What every method with a discriminator shares: its weights, its terms, and what keeps it smooth."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+import networks
+from models.base_model import BaseModel
+from models.losses import gan_loss, gradient_penalty, r1_penalty
+from networks.spectral import spectral_norm
+from options import UserError, option
+from util import distributed
+
+NORMS = nn.modules.batchnorm._NormBase, networks.InstanceNorm
+Score = Callable[[torch.Tensor], torch.Tensor]
+
+
+class AdversarialModel(BaseModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseModel.Options):
+        section = "adversarial training"
+        ndf: int = option(64, "channels of the discriminator's first layer", least=1)
+        normD: Literal["instance", "batch", "none"] = option("instance", "normalisation in the discriminator")
+        sn_D: bool = option(
+            False,
+            "spectral norm on every convolution and linear layer of the discriminator, then without --normD",
+            presets={False: {}, True: {"normD": "none"}},
+        )
+        init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = option(
+            "xavier", "how weights are drawn at the start"
+        )
+        init_gain: float = option(0.02, "scale of the weights at the start", above=0)
+        lambda_gp: float = option(10.0, "weight of the gradient penalty of --gan_mode wgangp", least=0)
+        lambda_r1: float = option(0.0, "weight gamma of R1, gamma / 2 * |grad D(real)|^2", least=0)
+        lr_D: float | None = option(None, "learning rate of the discriminators; none is --lr", least=0)
+
+    warned_of_norms = False
+
+    def finish_D(self, netD: nn.Module) -> Any:
+        """Draw the weights of a discriminator; with --sn_D bound its layers.
+
+        Raises:
+            UserError: it has batch norm, under which an image's gradient depends on the others, and a penalty of it.
+        """
+        opt = self.opt
+        norms = [m for m in netD.modules() if isinstance(m, NORMS)]
+        penalties = [f"--lambda_r1 {opt.lambda_r1}"] if opt.lambda_r1 > 0 else []
+        penalties += ["--gan_mode wgangp"] if opt.gan_mode == "wgangp" and opt.lambda_gp > 0 else []
+        if penalties and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in norms):
+            raise UserError(
+                f"{penalties[0]} with --normD batch: its penalty is of each image's own gradient, which batch norm "
+                "mixes with the others'; use --normD instance or none"
+            )
+        if opt.sn_D and norms and not self.warned_of_norms and distributed.rank() == 0:
+            print(
+                f"--sn_D with --normD {opt.normD}: the norm divides by a deviation of its own, which voids the bound; "
+                "--normD none keeps it",
+                file=sys.stderr,
+            )
+            self.warned_of_norms = True
+        networks.init_weights(netD, opt.init_type, opt.init_gain)
+        return spectral_norm(netD) if opt.sn_D else netD
+
+    def add_optimizer(
+        self, name: str, *networks: nn.Module, lr: float | None = None, betas: tuple[float, float] | None = None
+    ) -> None:
+        """As in BaseModel; an optimizer whose name begins with D learns at --lr_D."""
+        if lr is None and name.startswith("D"):
+            lr = self.opt.lr_D
+        super().add_optimizer(name, *networks, lr=lr, betas=betas)
+
+    def real_or_fake(
+        self, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor, score: Score | None = None
+    ) -> dict[str, torch.Tensor]:
+        """D's terms, each with weight 1/2 (Isola et al., 2017, section 3.3). No gradient reaches G.
+
+        Args:
+            score: images to logits, where that is more than netD(image), e.g. of pairs one half of which is given.
+        """
+        opt, fake, D = self.opt, fake.detach(), score or netD
+        losses = {
+            "D_real": 0.5 * gan_loss(D(real), True, opt.gan_mode, for_D=True),
+            "D_fake": 0.5 * gan_loss(D(fake), False, opt.gan_mode, for_D=True),
+        }
+        return losses | self.penalties("D", netD, real, fake, score)
+
+    def penalties(
+        self, name: str, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor, score: Score | None = None
+    ) -> dict[str, torch.Tensor]:
+        """The terms ``<name>_gp`` and ``<name>_r1``, where they are asked for; of the images that ``score`` takes."""
+        opt, D, losses = self.opt, score or netD.forward, {}
+        eagerly = torch.compiler.set_stance("force_eager") if opt.compile else contextlib.nullcontext()
+        with eagerly:  # a compiled network has no second derivative
+            if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
+                losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, D)
+            if opt.lambda_r1 > 0:
+                losses[f"{name}_r1"] = 0.5 * opt.lambda_r1 * r1_penalty(real, D)
+        return losses
+
+    def fool(self, netD: nn.Module, fake: torch.Tensor, score: Score | None = None) -> torch.Tensor:
+        """G's adversarial term."""
+        return gan_loss((score or netD)(fake), True, self.opt.gan_mode, for_D=False)
