@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from networks.spectral import matrices
 from options import BaseOptions
 from util import distributed
 
@@ -59,20 +60,29 @@ class BaseModel(nn.Module):
     def add_optimizer(
         self, name: str, *networks: nn.Module, lr: float | None = None, betas: tuple[float, float] | None = None
     ) -> None:
-        """Let ``self.update(name, ...)`` train these networks; a second call adds a group with its own lr and betas."""
+        """Let ``self.update(name, ...)`` train these networks; a second call adds groups with their own lr and betas.
+
+        --weight_decay is of convolutions and linear layers alone; the rest is then a group of its own.
+        """
         opt = self.opt
         params = [p for network in networks for p in network.parameters()]
         if not params:  # a head that learns nothing
             return
         lr = opt.lr if lr is None else lr
-        group = dict(
-            params=params, lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), weight_decay=opt.weight_decay
-        )
-        if name in self.optimizers:
-            self.optimizers[name].add_param_group(group)
-        else:
-            kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[opt.optimizer]
-            self.optimizers[name] = kind([group], fused=True)
+        shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2))
+        groups = [dict(params=params, weight_decay=opt.weight_decay, **shared)]
+        if opt.weight_decay > 0:
+            decayed = {id(p) for network in networks for p in matrices(network)}
+            groups[0]["params"] = [p for p in params if id(p) in decayed]
+            groups.append(dict(params=[p for p in params if id(p) not in decayed], weight_decay=0.0, **shared))
+        for group in groups:
+            if not group["params"]:
+                continue
+            if name in self.optimizers:
+                self.optimizers[name].add_param_group(group)
+            else:
+                kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[opt.optimizer]
+                self.optimizers[name] = kind([group], fused=True)
 
     def update(self, name: str, losses: Callable[[], dict[str, torch.Tensor]]) -> None:
         """Step the optimizer ``name`` on the sum of the dictionary that ``losses()`` returns, and log it."""

@@ -1,23 +1,46 @@
-"""Which layers have a weight that is a matrix, and how its norm is bounded."""
+"""Which weights are matrices, and how their norm is bounded."""
 
+from typing import Any
+
+import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
-from .stylegan2 import EqualConv, EqualLinear
+from .layers import as_it_comes
+from .stylegan2 import DemodulatedUp, EqualConv, EqualLinear
 
-LAYERS = nn.modules.conv._ConvNd, nn.Linear, EqualConv, EqualLinear
+LAYERS = nn.modules.conv._ConvNd, nn.Linear, EqualConv, EqualLinear, DemodulatedUp
+
+
+class SpectralNorm(parametrizations._SpectralNorm):
+    """Torch's, in the weight's own precision: under autocast a GPU would estimate the norm in bfloat16."""
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        with as_it_comes(weight):
+            return super().forward(weight)
 
 
 def spectral_norm(network: nn.Module) -> nn.Module:
     """Divide the weight of every convolution and linear layer by its largest singular value, as it is estimated.
 
-    Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018): one power iteration a
-    pass in training mode, whose vectors are buffers. To be applied after the weights are drawn. Layers with an
-    equalised learning rate lose their factor, which would make the norm another one.
+    Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018). Each pass in training mode
+    takes one step of power iteration, whose vectors are buffers. To be applied after the weights are drawn. Layers
+    with an equalised learning rate lose the factor of their weights, which would be the norm otherwise.
     """
-    for layer in list(network.modules()):
+    layers: list[Any] = list(network.modules())
+    for layer in layers:
         if isinstance(layer, LAYERS) and not parametrize.is_parametrized(layer, "weight"):
-            parametrizations.spectral_norm(layer)
-            if isinstance(layer, EqualConv | EqualLinear):
+            rows = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0  # the axis of output channels
+            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=rows))
+            if hasattr(layer, "scale"):
                 layer.scale = 1.0
     return network
+
+
+def matrices(network: nn.Module) -> list[Any]:
+    """The weights of convolutions and linear layers; not those of norms or embeddings, and no biases."""
+    layers: list[Any] = [layer for layer in network.modules() if isinstance(layer, LAYERS)]
+    return [
+        layer.parametrizations.weight.original if parametrize.is_parametrized(layer, "weight") else layer.weight
+        for layer in layers
+    ]

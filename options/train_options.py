@@ -20,11 +20,15 @@ class TrainOptions(BaseOptions):
     beta1: float = option(0.5, "first momentum of Adam", least=0)
     beta2: float = option(0.999, "second momentum of Adam", least=0)
     optimizer: Literal["adam", "adamw"] = option("adam", "adamw decays weights apart from the gradient")
-    weight_decay: float = option(0.0, "weight decay of the optimizer, per step", least=0)
+    weight_decay: float = option(
+        0.0, "weight decay of the optimizer, per step; of convolutions and linear layers alone", least=0
+    )
     lr_policy: Literal["linear", "step", "plateau", "cosine"] = option(
         "linear", "shape of the learning rate over the whole run"
     )
-    lr_decay_iters: int = option(50, "step: epochs between two cuts of the learning rate by 10", least=1)
+    lr_decay_iters: int = option(50, "step: epochs between two cuts of the learning rate", least=1)
+    lr_gamma: float = option(0.1, "step: factor on the learning rate at each cut", above=0)
+    lr_min: float = option(0.0, "every policy: the learning rate never falls below this", least=0)
     plateau_metric: str | None = option(None, "plateau: the logged loss whose mean over an epoch must fall, e.g. NCE")
     gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgangp"] = option(
         "lsgan", "adversarial loss"
@@ -71,6 +75,10 @@ class TrainOptions(BaseOptions):
             raise UserError(f"--epoch_count {self.epoch_count}: the run has only {self.total_epochs} epochs")
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
+        if self.lr_gamma > 1:
+            raise UserError(f"--lr_gamma {self.lr_gamma}: must be at most 1; 0.5 halves the learning rate")
+        if self.lr_min > self.lr:
+            raise UserError(f"--lr_min {self.lr_min}: must be at most --lr {self.lr}")
         if self.ema_decay >= 1:
             raise UserError(f"--ema_decay {self.ema_decay}: must be below 1; 0.999 is usual")
         if self.continue_train and self.overwrite:

@@ -18,7 +18,7 @@ from options import UserError
 
 from . import distributed
 from .device import channels_last_pays, choose_device, computes_in_bf16
-from .schedule import Progress, lr_factor
+from .schedule import Progress, learning_rate
 from .seeding import seed_everything
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -163,10 +163,9 @@ class Engine:
         return (self.progress.step + 1) % n == 0
 
     def set_learning_rate(self, model: Any) -> None:
-        factor = lr_factor(self.opt, self.progress)
         for optimizer in model.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
+                group["lr"] = learning_rate(self.opt, self.progress, group["initial_lr"])
 
     # -- between steps ---------------------------------------------------------------------------
 

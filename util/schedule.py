@@ -43,13 +43,22 @@ class Progress:
             setattr(self, field.name, state[field.name])
 
 
+def learning_rate(opt: Any, progress: Progress, initial: float) -> float:
+    """The learning rate of the next step where it began as ``initial``.
+
+    It never falls below --lr_min, where the cosine ends; one that began lower stays what it was.
+    """
+    low, factor = min(opt.lr_min, initial), lr_factor(opt, progress)
+    return low + (initial - low) * factor if opt.lr_policy == "cosine" else max(low, initial * factor)
+
+
 def lr_factor(opt: Any, progress: Progress) -> float:
-    """The learning rate of the next step, as a fraction of its initial value."""
+    """The shape of the learning rate: what the next step takes of its initial value, before the floor."""
     epoch = progress.epoch + 1
     if opt.lr_policy == "linear":
         return 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1)
     if opt.lr_policy == "step":
-        return 0.1 ** ((epoch - 1) // opt.lr_decay_iters)
+        return opt.lr_gamma ** ((epoch - 1) // opt.lr_decay_iters)
     if opt.lr_policy == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / opt.total_epochs))
     return progress.plateau
