@@ -191,7 +191,7 @@ class FontDataset(BaseDataset):
         return sorted(present & train), sorted(present & test)
 
     def save_files(self, folder: Path) -> None:
-        """Write ``split.json`` and ``styles.json``: which characters training has seen, which style has which number."""
+        """Write ``split.json`` and ``styles.json``: characters of training and test, names and numbers of styles."""
         opt = self.opt
         origin = {
             "source_font": list(opt.source_font),

@@ -176,7 +176,7 @@ def init_weights(network: nn.Module, kind: str = "xavier", gain: float = 0.02) -
             draw(m.weight)
             if m.bias is not None:
                 nn.init.zeros_(m.bias)
-        elif isinstance(m, nn.BatchNorm2d):
+        elif isinstance(m, nn.BatchNorm2d) and m.affine:
             nn.init.normal_(m.weight, 1.0, gain)
             nn.init.zeros_(m.bias)
     return network

@@ -42,3 +42,18 @@ def r1_penalty(real: torch.Tensor, D: Callable[[torch.Tensor], torch.Tensor]) ->
     real = real.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(D(real).sum(), real, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
+
+
+@in_float32
+def total_variation(images: torch.Tensor) -> torch.Tensor:
+    r"""Half the squared differences of neighbours, summed over an image and divided by its width; the mean over images.
+
+    .. math:: \frac{1}{2 W} \sum_{h,w} (x_{h+1,w} - x_{h,w})^2 + (x_{h,w+1} - x_{h,w})^2
+
+    As Tian's zi2zi has it, which sums over the batch too.
+
+    Args:
+        images: (B, C, H, W).
+    """
+    down, across = images.diff(dim=2), images.diff(dim=3)
+    return (down.square().sum() + across.square().sum()) / (2 * images.shape[3] * len(images))

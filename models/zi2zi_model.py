@@ -1,0 +1,317 @@
+"""zi2zi: draw a character in many styles from its shape in one font, with contrastive learning of content and style.
+
+Tian, "zi2zi: Master Chinese Calligraphy with Conditional Adversarial Networks" (2017), after pix2pix (Isola et al.,
+CVPR 2017), AC-GAN (Odena et al., ICML 2017) and the constancy of DTN (Taigman et al., ICLR 2017). ``--preset zi2zi``
+is that; ``zi2zi-pytorch`` the variant with residual skips and pixel shuffle that is in use. The default is smaller,
+has norms of each style, and learns from deformed glyphs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+
+import networks
+from models.base_adversarial import AdversarialModel
+from models.losses import contrast, gan_loss, related, total_variation
+from networks.warp import random_warp
+from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
+from options import UserError, default, option
+
+# Weights, architecture and optimiser as published. Tian's discriminator loss is twice the one here, its category
+# term included; Adam does not see the difference.
+ZI2ZI = dict(
+    ngf=64, widest=512, kernel=5, normG="batch", skip="concat", up="deconv", self_attention=False, blocks=0,
+    dropout=0.5, norm_code=True, style_std=0.01, fixed_styles=True, netD="whole", normD="batch", ndf=64,
+    lambda_L1=100.0, lambda_const=15.0, lambda_category=1.0, lambda_category_D=0.5, lambda_GAN=1.0, category="bce",
+    g_steps=2, gan_mode="vanilla", optimizer="adam", lr=1e-3, weight_decay=0.0, ema_decay=0.0, augment=0.5,
+    elastic=0.0, lr_policy="step", lr_decay_iters=10, lr_gamma=0.5, lr_min=2e-4, init_type="normal",
+    sn_D=False, lambda_tv=0.0, batch_size=16, styles_per_batch=0, n_epochs=100, n_epochs_decay=0,
+)  # fmt: skip
+FORK = ZI2ZI | dict(
+    kernel=4, normG="instance", skip="add", up="shuffle", self_attention=True, norm_code=False, style_std=1.0,
+    fixed_styles=False, netD="narrow", normD="instance", lambda_L1=97.0, lambda_const=0.0, lambda_align=15.0,
+    lambda_category_D=1.0, balance_GAN=True, g_steps=1, augment=0.0, lr_decay_iters=1, lr_gamma=0.99, lr_min=1.5e-4,
+)  # fmt: skip
+
+
+class Zi2ziModel(AdversarialModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(AdversarialModel.Options):
+        section = "zi2zi"
+        preset: str = option(
+            "diptych",
+            "architecture and settings: this toolkit's, Tian's, or those of zi2zi-pytorch with residual skips",
+            presets={"diptych": {}, "zi2zi": ZI2ZI, "zi2zi-pytorch": FORK},
+        )
+        ngf: int = option(32, "channels of the generator's first level", least=1)
+        widest: int = option(128, "channels double from level to level up to this many", least=1)
+        kernel: Literal[4, 5] = option(4, "size of the strided convolutions")
+        normG: Literal["style", "batch", "instance", "none"] = option(
+            "style", "normalisation in the generator; style is batch norm with a scale and a shift of each style"
+        )
+        skip: Literal["concat", "add"] = option("concat", "how the way down joins the way up")
+        up: Literal["deconv", "shuffle"] = option("deconv", "how the way up doubles: transposed, or pixel shuffle")
+        self_attention: bool = option(False, "self-attention at an eighth and a sixteenth of the size")
+        blocks: int = option(1, "residual blocks at each middle level", least=0)
+        dropout: float = option(0.0, "dropout in the first levels of the way up", least=0)
+        norm_code: bool = option(False, "normalise the code at the bottom too")
+        embedding_num: int = option(40, "rows of the table of styles; fonts added later take free ones", least=1)
+        embedding_dim: int = option(128, "numbers that describe a style", least=1)
+        style_std: float = option(1.0, "standard deviation of the table of styles at the start", least=0)
+        fixed_styles: bool = option(False, "never train the table of styles")
+        netD: Literal["patch", "narrow", "whole"] = option(
+            "patch", "discriminator: a logit for each patch, or one for the glyph, from one channel or from all"
+        )
+        lambda_L1: float = option(100.0, "weight of the distance to the true glyph", least=0)
+        lambda_const: float = option(
+            0.0, "weight of constancy: the code of the generated glyph is its source's", least=0
+        )
+        lambda_align: float = option(
+            0.0, "weight of the distance of the true glyph's code to its source's; generates nothing better", least=0
+        )
+        lambda_GAN: float = option(1.0, "weight of the adversarial loss", least=0)
+        balance_GAN: bool = option(False, "weigh the adversarial loss by how well the discriminator does, in steps")
+        lambda_category: float = option(1.0, "weight of the style that D sees in a generated glyph", least=0)
+        lambda_category_D: float = option(1.0, "weight of that term in D's own loss", least=0)
+        category: Literal["ce", "bce"] = option("ce", "style as one of many, or as that many yes and no, as published")
+        lambda_tv: float = option(0.0, "weight of the total variation of generated glyphs", least=0)
+        label_shuffling: bool = option(False, "also generate each character in the style of another of the batch")
+        g_steps: int = option(1, "steps of the generator for one of the discriminator", least=1)
+        contrastive: str = option(
+            "none",
+            "contrastive loss of both branches, content and style",
+            presets={
+                kind: {"contrastive_content": kind, "contrastive_style": kind}
+                for kind in ("none", "ntxent", "supcon", "margin")
+            },
+        )
+        contrastive_content: Literal["none", "ntxent", "supcon", "margin"] = option(
+            "none", "the same character is near, in whatever style; others are far"
+        )
+        contrastive_style: Literal["none", "ntxent", "supcon", "margin"] = option(
+            "none", "other characters of the same style are near; other styles are far, of the same character too"
+        )
+        lambda_content: float = option(1.0, "weight of the content branch for the generator", least=0)
+        lambda_style: float = option(1.0, "weight of the style branch for the generator", least=0)
+        tau: float = option(0.1, "temperature of ntxent and supcon", above=0)
+        margin: float = option(0.5, "margin: distance of unit vectors that negatives must keep", above=0)
+        augment: float = option(1.0, "strength of the affine deformation of a character in all its styles", least=0)
+        elastic: float = option(1.0, "elastic deformation, standard deviation in 64ths of the size", least=0)
+        tune: Literal["all", "decoder", "norms", "embedding"] = option(
+            "all", "train all of the generator, or only its way up, its numbers of each style, or the table of styles"
+        )
+        freeze_encoder: bool = option(
+            False, "leave the generator's way down as it is", presets={False: {}, True: {"tune": "decoder"}}
+        )
+        dataset_mode: str = default("font")
+        paired: bool = default(True)
+        styles_per_batch: int = default(4)
+        batch_size: int = default(32)
+        input_nc: int = default(1)
+        output_nc: int = default(1)
+        normD: Literal["instance", "batch", "none"] = default("none")
+        sn_D: bool = default(True)
+        ndf: int = default(32)
+        init_type: str = default("kaiming")
+        gan_mode: str = default("hinge_paper")
+        optimizer: str = default("adamw")
+        weight_decay: float = default(1e-2)
+        lr: float = default(1.5e-3)
+        lr_D: float | None = default(4e-4)
+        lr_policy: str = default("cosine")
+        ema_decay: float = default(0.999)
+        n_epochs: int = default(60)
+        n_epochs_decay: int = default(0)
+        eval: bool = default(True)
+
+    section_of_tests: ClassVar[str] = "zi2zi results"
+    visual_names = ("real_A", "fake_B", "real_B")
+    visual_sides = {"real_B": "B"}
+    ema_names = ("G",)
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        try:
+            self.netG = StyleUnet(
+                opt.input_nc, opt.output_nc, opt.crop_size, opt.ngf, opt.widest, opt.kernel, opt.normG, opt.skip,
+                opt.up, opt.self_attention, opt.blocks, opt.dropout, opt.norm_code, opt.embedding_num,
+                opt.embedding_dim, opt.style_std, opt.fixed_styles,
+            )  # fmt: skip
+        except ValueError as error:
+            raise UserError(f"--crop_size {opt.crop_size}: {error}") from None
+        networks.init_weights(self.netG, opt.init_type, opt.init_gain)
+        if not opt.is_train:
+            self.visual_names += ("difference",)
+            return
+        self.netD = self.finish_D(
+            GlyphDiscriminator(
+                opt.input_nc + opt.output_nc, opt.crop_size, opt.ndf, opt.netD, opt.normD, opt.embedding_num
+            )
+        )
+        self.add_optimizer("D", self.netD)
+        self.add_optimizer("G", *self.trained_parts())
+        if opt.contrastive_content != "none" or opt.contrastive_style != "none":
+            self.netF = GlyphExtractor(opt.output_nc)
+            self.add_optimizer("F", self.netF, lr=opt.lr_D)
+
+    def trained_parts(self):
+        """The modules of the generator that ``--tune`` trains."""
+        G = self.netG
+        tables = [module for module in G.modules() if isinstance(module, StyleTable)]
+        return {"all": [G], "decoder": [G.up, G.styles], "norms": tables, "embedding": [G.styles]}[self.opt.tune]
+
+    def meet(self, dataset):
+        opt = self.opt
+        if not hasattr(dataset, "style_list"):
+            raise UserError(
+                f"--model zi2zi needs characters and styles; use --dataset_mode font, not {opt.dataset_mode}"
+            )
+        most = max(style.label for style in dataset.style_list)
+        if most >= opt.embedding_num:
+            raise UserError(f"--embedding_num {opt.embedding_num}: the styles go up to number {most}; give {most + 1}")
+        self.P = dataset.styles_in_batch
+        if not opt.is_train:
+            return
+        if not dataset.paired:
+            raise UserError("--model zi2zi needs each character in both fonts; leave out --paired false")
+        characters = opt.batch_size // self.P
+        for branch in ("content", "style"):
+            if getattr(opt, f"contrastive_{branch}") != "none" and (characters < 2 or not opt.styles_per_batch):
+                raise UserError(
+                    f"--contrastive_{branch} needs two characters or more in a batch, in every style of it; "
+                    f"--batch_size {opt.batch_size} --styles_per_batch {opt.styles_per_batch} has {characters}; "
+                    "give a larger --batch_size"
+                )
+
+    def set_input(self, batch: Mapping[str, Any]) -> None:
+        """A and B are (B, C, H, W) in [-1, 1], label and character int64 (B,); P neighbours share their character."""
+        self.real_A, self.real_B, self.label = batch["A"], batch.get("B"), batch["label"]
+        self.character = batch["character"]
+        self.image_paths = {side: list(batch[f"{side}_paths"]) for side in "AB" if f"{side}_paths" in batch}
+        self.source = self.real_A[:: self.P] if self.opt.is_train else self.real_A  # each character once
+        if self.opt.is_train:
+            self.deform()
+
+    def deform(self) -> None:
+        """Deform every character, in the source font and in all its styles alike."""
+        opt, P = self.opt, self.P
+        if opt.augment == 0 and opt.elastic == 0:
+            return
+        K, C, H, W = self.source.shape
+        together = torch.cat([self.source, self.real_B.reshape(K, -1, H, W)], 1)
+        a = opt.augment
+        together = random_warp(
+            together, scale=0.12 * a, rotate=4 * a, shear=0.06 * a, shift=0.04 * a, elastic=opt.elastic * W / 64
+        )
+        self.source = together[:, :C].contiguous(memory_format=torch.channels_last)
+        self.real_B = together[:, C:].reshape(self.real_B.shape).contiguous(memory_format=torch.channels_last)
+        self.real_A = self.source.repeat_interleave(P, 0)
+
+    def forward(self):
+        self.fake_B, self.code = self.netG(self.source, self.label)
+        self.fakes = [(self.fake_B, self.label)]
+        if self.opt.is_train and self.opt.label_shuffling:
+            shuffled = self.label[torch.randperm(len(self.label), device=self.label.device)]
+            self.fakes.append((self.netG(self.source, shuffled)[0], shuffled))
+        if not self.opt.is_train and self.real_B is not None:
+            # Red is ink too much, blue ink that is missing.
+            both = torch.minimum(self.real_B, self.fake_B)
+            self.difference = torch.cat([i[:, :1].float() for i in (self.real_B, both, self.fake_B)], 1)
+
+    def optimize_parameters(self):
+        opt = self.opt
+        self.forward()
+        self.update("D", self.discriminator_losses)
+        if hasattr(self, "netF"):
+            self.update("F", self.extractor_losses)
+        for step in range(opt.g_steps):
+            if step:
+                self.forward()
+            self.update("G", self.generator_losses)
+
+    def judge(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """D's logits and its guess of the style, for the source beside an image."""
+        return self.netD(torch.cat([self.real_A, image], 1))
+
+    def style_error(self, guess: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        guess = guess.float()
+        if self.opt.category == "ce":
+            return F.cross_entropy(guess, label)
+        return F.binary_cross_entropy_with_logits(guess, F.one_hot(label, guess.shape[1]).float())
+
+    def discriminator_losses(self):
+        opt, mode = self.opt, self.opt.gan_mode
+        real, guess = self.judge(self.real_B)
+        guesses = [self.style_error(guess, self.label)]
+        fooled = []
+        for fake, label in self.fakes:
+            logits, guess = self.judge(fake.detach())
+            fooled.append(gan_loss(logits, False, mode, for_D=True))
+            guesses.append(self.style_error(guess, label))
+        losses = {
+            "D_real": 0.5 * gan_loss(real, True, mode, for_D=True),
+            "D_fake": 0.5 * torch.stack(fooled).sum(),
+            "D_category": opt.lambda_category_D * torch.stack(guesses).mean(),
+        }
+        if opt.balance_GAN:
+            self.weight_GAN = opt.lambda_GAN * balance(torch.stack([v.detach() for v in losses.values()]).sum())
+        pair = lambda image: self.netD.forward(torch.cat([self.real_A.to(image.dtype), image], 1))[0]  # noqa: E731
+        return losses | self.penalties("D", self.netD, self.real_B, self.fake_B.detach(), pair)
+
+    def generator_losses(self):
+        opt, mode = self.opt, self.opt.gan_mode
+        judged = [(self.judge(fake), label) for fake, label in self.fakes]
+        GAN = torch.stack([gan_loss(logits, True, mode, for_D=False) for (logits, _), _ in judged]).mean()
+        category = torch.stack([self.style_error(guess, label) for (_, guess), label in judged]).mean()
+        losses = {
+            "G_GAN": (self.weight_GAN if opt.balance_GAN else opt.lambda_GAN) * GAN,
+            "L1": opt.lambda_L1 * F.l1_loss(self.fake_B.float(), self.real_B),
+            "category": opt.lambda_category * category,
+        }
+        code = self.code.float()
+        if opt.lambda_const > 0:
+            far = [F.mse_loss(self.netG(fake).float(), code.repeat_interleave(self.P, 0)) for fake, _ in self.fakes]
+            losses["const"] = opt.lambda_const * torch.stack(far).mean()
+        if opt.lambda_align > 0:
+            true_code = self.netG(self.real_B).float()
+            losses["align"] = opt.lambda_align * F.l1_loss(true_code, code.repeat_interleave(self.P, 0))
+        if opt.lambda_tv > 0:
+            losses["tv"] = opt.lambda_tv * total_variation(self.fake_B)
+        if hasattr(self, "netF"):
+            content, style = self.netF(self.fake_B)
+            losses |= self.contrasts(content, style, self.keys)
+        return losses
+
+    # -- contrastive learning: the extractor learns on real glyphs, the generator through it as it stands ------------
+
+    def extractor_losses(self):
+        content, style = self.netF(torch.cat([self.source, self.real_B]))
+        self.keys = content.detach(), style.detach()
+        return {f"{name}_F": value for name, value in self.contrasts(content, style).items()}
+
+    def contrasts(self, content, style, keys=None):
+        """Both branches. ``keys`` are those of (source, real_B); without them the vectors are their own keys."""
+        opt, character = self.opt, self.character[:: self.P]
+        of_keys = torch.cat([character, self.character])
+        style_of_keys = torch.cat([torch.full_like(character, -1), self.label])  # the source font is a style too
+        of_vectors, style_of_vectors = (self.character, self.label) if keys else (of_keys, style_of_keys)
+        losses = {}
+        if opt.contrastive_content != "none":
+            masks = related(of_vectors, of_keys)
+            value = contrast(content, *masks, opt.contrastive_content, keys and keys[0], tau=opt.tau, margin=opt.margin)
+            losses["content"] = (opt.lambda_content if keys else 1.0) * value
+        if opt.contrastive_style != "none":
+            masks = related(style_of_vectors, style_of_keys, (of_vectors, of_keys))
+            value = contrast(style, *masks, opt.contrastive_style, keys and keys[1], tau=opt.tau, margin=opt.margin)
+            losses["style"] = (opt.lambda_style if keys else 1.0) * value
+        return losses
+
+
+def balance(loss_D: torch.Tensor) -> torch.Tensor:
+    """zi2zi-pytorch's weight of the adversarial term: small while D is lost, and while D has won."""
+    bounds = torch.tensor([0.02, 0.08, 0.2, 5.0], device=loss_D.device)
+    weights = torch.tensor([0.20, 0.35, 0.50, 0.60, 0.05], device=loss_D.device)
+    return weights[torch.bucketize(loss_D, bounds, right=True)]

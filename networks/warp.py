@@ -1,0 +1,44 @@
+"""Augmentation on the device: one smooth deformation for all the images that belong together."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def random_warp(
+    images: torch.Tensor,
+    scale: float = 0.0,
+    rotate: float = 0.0,
+    shear: float = 0.0,
+    shift: float = 0.0,
+    elastic: float = 0.0,
+    cells: int = 4,
+) -> torch.Tensor:
+    """Deform each image by an affine map and an elastic field of its own; what its channels show stays aligned.
+
+    Numbers come from torch's global generator, which a step seeds. Sampling is bilinear, outside is the image's edge.
+
+    Args:
+        images: (B, C, H, W); pictures that must be deformed alike are channels of one image.
+        scale: each axis by a factor of exp(u), |u| <= scale.
+        rotate: by at most so many degrees.
+        shear: by at most so much of the height, along the width.
+        shift: by at most so much of the width.
+        elastic: standard deviation of the elastic displacement, in pixels.
+        cells: its grid; the displacement is drawn at cells x cells places and interpolated between them.
+    """
+    B, _, H, W = images.shape
+    draw = torch.rand(B, 6, device=images.device) * 2 - 1
+    angle = draw[:, 0] * math.radians(rotate)
+    sx, sy = torch.exp(draw[:, 1] * scale), torch.exp(draw[:, 2] * scale)
+    lean = draw[:, 3] * shear
+    cos, sin = angle.cos(), angle.sin()
+    rows = [sx * cos, sx * (lean * cos - sin), draw[:, 4] * 2 * shift, sy * sin, sy * (lean * sin + cos)]
+    theta = torch.stack([*rows, draw[:, 5] * 2 * shift], 1).view(B, 2, 3)
+    grid = F.affine_grid(theta, [B, 1, H, W], align_corners=False)  # (B, H, W, 2)
+    if elastic > 0:
+        field = torch.randn(B, 2, cells, cells, device=images.device) * (2 * elastic / W)
+        grid = grid + F.interpolate(field, (H, W), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    warped = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    return warped.to(images.dtype)
