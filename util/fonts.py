@@ -19,6 +19,7 @@ from options import UserError, nearest
 from .seeding import derive
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on odd dates in a header
+SYNTHETIC = 0x110000  # the first number that is no code point
 OVERSAMPLING = 4  # glyphs are drawn this much larger and averaged down: hinting no longer bends them
 
 
@@ -319,7 +320,12 @@ def _is_plain(character: str) -> bool:
 
 
 def character_name(code: int) -> str:
-    """A name for files, such as ``U+0041_A``; a character that is no letter or digit is left out of it."""
+    """A name for files, such as ``U+0041_A``; a character that is no letter or digit is left out of it.
+
+    From SYNTHETIC up it is ``glyph_000012``: a glyph that was told from others without knowing its character.
+    """
+    if code >= SYNTHETIC:
+        return f"glyph_{code - SYNTHETIC:06d}"
     character = chr(code)
     return f"U+{code:04X}" + (f"_{character}" if unicodedata.category(character)[0] in "LN" else "")
 
