@@ -1,4 +1,4 @@
-"""Metrics, one per file. ``--metrics l1`` finds L1Metric in util/metrics/l1_metric.py."""
+"""Metrics, one per file. ``--metrics l1`` finds L1Metric in util/metrics/l1_metric.py; floors.py says what is easy."""
 
 from util.registry import Plugins
 

@@ -1,17 +1,20 @@
 """Mean absolute difference between an image and what it should be."""
 
+from typing import Any
+
 import torch
 
-from .base_metric import Metric
+from .base_metric import Facts, Metric
 
 
 class L1Metric(Metric):
     r""":math:`\operatorname{mean} |x - \hat x|` in units of the white-to-black range: 0 is equal, 1 is inverted."""
 
-    def __init__(self) -> None:
+    def __init__(self, opt: Any = None) -> None:
+        super().__init__(opt)
         self.total, self.count = 0.0, 0
 
-    def update(self, real: torch.Tensor, fake: torch.Tensor) -> None:
+    def update(self, real: torch.Tensor, fake: torch.Tensor, facts: Facts | None = None) -> None:
         self.total += (real.double() - fake.double()).abs().sum().item() / 2
         self.count += real.numel()
 
