@@ -1,0 +1,96 @@
+"""Judges for metrics: trained classifiers of glyphs, loaded from the runs that trained them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from networks.glyph_judge import GlyphJudge, judge_of
+from options import UserError
+from util import checkpoint
+from util.metrics.base_judged import FLAG
+
+BATCH = 256  # images that are judged at once
+
+
+def read_judge(folder: Path, which: str = "latest") -> GlyphJudge:
+    """The network of a run of ``--model glyph_judge``, with averaged weights where the run kept them, in eval mode.
+
+    Raises:
+        UserError: there is no such run, or it trained something else (exit code 4).
+    """
+    if not folder.is_dir():
+        raise UserError(f"no judge: there is no run in {folder}; train one with --model glyph_judge", code=4)
+    path = checkpoint.weights_of(folder, checkpoint.usable(folder, which), "C", use_ema=True)
+    try:
+        return judge_of(checkpoint.read(path))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: {error}; train a judge with --model glyph_judge", code=4) from None
+
+
+def load_judge(
+    folder: str | Path,
+    kind: str,
+    device: torch.device | str = "cpu",
+    styles: Mapping[str, int] | None = None,
+    which: str = "latest",
+) -> "Judge":
+    """A judge as metrics want it.
+
+    Args:
+        folder: the run that trained it.
+        kind: ``character`` or ``style``: what it has to tell apart.
+        styles: name -> number of each style of the data that are judged; a judge of styles answers with these
+            numbers. The names are those of the judge's own data.
+
+    Raises:
+        UserError: there is no such run, it is no judge's, or one of the other kind (exit code 4).
+    """
+    network = read_judge(Path(folder), which)
+    if network.kind != kind:
+        raise UserError(f"{FLAG[kind]} {folder}: this judge was trained with --judge {network.kind}", code=4)
+    return Judge(network.to(device), f"{FLAG[kind]} {folder}", styles or {})
+
+
+class Judge:
+    """Answers (B,) int64 on the CPU for images (B, C, H, W) in [-1, 1], in the terms of the data.
+
+    Colours are turned to grey, or grey into colours, and images scaled to the size that the judge was trained with;
+    how well that goes shows in what it makes of real glyphs.
+
+    Attributes:
+        classes: its answers: code points, or the numbers of styles; -1 is a style that the data do not have.
+    """
+
+    def __init__(self, network: GlyphJudge, name: str, styles: Mapping[str, int]):
+        self.network, self.name = network, name
+        by_character = network.kind == "character"
+        self.values = torch.tensor([int(c) if by_character else styles.get(c, -1) for c in network.classes])
+        self.classes = frozenset(self.values.tolist()) if by_character else frozenset(self.values.tolist()) - {-1}
+        self.device = network.answer.weight.device
+
+    @torch.inference_mode()
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        answers = [self.network(self.fit(part.to(self.device).float())).argmax(1) for part in images.split(BATCH)]
+        return self.values[torch.cat(answers).cpu()]
+
+    def fit(self, images: torch.Tensor) -> torch.Tensor:
+        """Images in the judge's channels and size.
+
+        Raises:
+            UserError: they are not square, of less than half its size, or of channels that are no colours.
+        """
+        size, wanted = self.network.size, self.network.channels
+        channels, H, W = images.shape[1:]
+        if H != W or size > 2 * H:
+            raise UserError(
+                f"{self.name}: judges squares of {size} pixels, these are {W} x {H}; train a judge with --crop_size {H}"
+            )
+        if channels != wanted:
+            if {channels, wanted} != {1, 3}:
+                raise UserError(f"{self.name}: judges images of {wanted} channels, these have {channels}")
+            images = images.mean(1, keepdim=True) if wanted == 1 else images.expand(-1, 3, -1, -1)
+        if size != H:
+            images = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return images
