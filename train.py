@@ -42,6 +42,7 @@ def main(argv=None):
             checkpoint.restore(folder, opt.epoch, model, engine)
         elif opt.pretrained_name:
             checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model)
+            model.adopt(dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:
             require_packages(opt)

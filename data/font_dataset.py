@@ -21,11 +21,11 @@ from .font_styles import (
     Style,
     choose,
     open_glyphs,
-    read_labels,
+    read_rows,
     report_alike,
     styles_of_fonts,
     styles_of_pairs,
-    write_labels,
+    write_rows,
 )
 
 CACHE = 64 * 2**20  # bytes of drawn glyphs that a process keeps
@@ -87,13 +87,13 @@ class FontDataset(BaseDataset):
         run = Path(opt.checkpoints_dir, opt.name)
         goes_on, base = not opt.is_train or opt.continue_train, getattr(opt, "pretrained_name", None)
         self._origin = run if goes_on else Path(opt.checkpoints_dir, base) if base else None  # whose split goes on
-        self._labels = read_labels(self._origin) if self._origin else {}
+        self._rows = read_rows(self._origin) if self._origin else []  # the styles it gave numbers to
         self.sources: list[Glyphs]
         if opt.pairs:
             self.sources, self.all_styles = styles_of_pairs(opt.pairs)
         else:
             self.sources = [open_glyphs(name) for name in opt.source_font]
-            self.all_styles = styles_of_fonts(opt.target_font, self._labels)
+            self.all_styles = styles_of_fonts(opt.target_font, {row["name"]: row["label"] for row in self._rows})
         self.style_list = self._chosen_styles()
         self.source_of = self._real_characters()
         self.train, self.test = self._halves()
@@ -204,7 +204,7 @@ class FontDataset(BaseDataset):
             half: [f"U+{code:04X}" for code in codes] for half, codes in (("train", self.train), ("test", self.test))
         }
         write_atomically(folder / "split.json", json.dumps(origin | halves, indent=1))
-        write_labels(folder, self.all_styles, self._labels)
+        write_rows(folder, self.all_styles, self.style_list, self._rows)
 
     def _check_grid(self) -> None:
         """A batch of several styles by several characters must be a whole grid."""
@@ -264,6 +264,22 @@ class FontDataset(BaseDataset):
         for _, glyphs in named:
             shared &= glyphs.real(shared)
         return sorted(shared)
+
+    @property
+    def known_labels(self) -> list[int]:
+        """Numbers of the styles that the earlier run was trained in, whose weights this one begins with."""
+        return sorted(row["label"] for row in self._rows if row.get("trained"))
+
+    def choose(self, words: Sequence[str], flag: str) -> list[Style]:
+        """The styles that a flag names, by name or by number."""
+        return choose(self.all_styles, words, flag)
+
+    def examples(self, style: Style, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Training characters in the source font and in a style, (N, C, H, H) each, N at most ``count``."""
+        opt = self.opt
+        some = self.characters[:: max(1, len(self.characters) // count)][:count]
+        A = torch.stack([self.glyph(self.source_of[code], code, opt.input_nc) for code in some])
+        return A, torch.stack([self.glyph(style.glyphs, code, opt.output_nc) for code in some])
 
     def __len__(self) -> int:
         return len(self.style_list) * len(self.characters)

@@ -97,37 +97,38 @@ def choose(styles: Sequence[Style], words: Sequence[str], flag: str) -> list[Sty
     return [by_word[word] for word in words]
 
 
-def read_labels(run: Path) -> dict[str, int]:
-    """{name: label} of a run; empty where it kept none.
+def read_rows(run: Path) -> list[dict[str, Any]]:
+    """The table of styles that a run kept: dictionaries with ``name``, ``label``, ``trained``; empty where it has none.
 
     Raises:
         UserError: its file is no table of styles.
     """
     path = run / FILE
     if not path.is_file():
-        return {}
+        return []
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return {str(row["name"]): int(row["label"]) for row in rows}
+        return [row | {"name": str(row["name"]), "label": int(row["label"])} for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a table of styles ({error}); delete it to count them anew") from None
 
 
-def write_labels(run: Path, styles: Iterable[Style], earlier: dict[str, int]) -> None:
+def write_rows(run: Path, styles: Iterable[Style], trained: Iterable[Style], earlier: list[dict[str, Any]]) -> None:
     """Keep names, labels, files and licences with the run, and the rows that earlier runs gave away."""
-    rows: list[dict[str, Any]] = [
-        {
+    before = {row["name"]: row for row in earlier}
+    names = {style.name for style in trained}
+    rows = before | {
+        style.name: {
             "label": style.label,
             "name": style.name,
+            "trained": style.name in names or before.get(style.name, {}).get("trained", False),
             "file": style.glyphs.name,
             "licence": getattr(style.glyphs, "licence", ""),
         }
         for style in styles
-    ]
-    here = {row["name"] for row in rows}
-    rows += [{"label": label, "name": name} for name, label in earlier.items() if name not in here]
-    rows.sort(key=lambda row: row["label"])
-    write_atomically(run / FILE, json.dumps(rows, indent=1, ensure_ascii=False))
+    }
+    ordered = sorted(rows.values(), key=lambda row: row["label"])
+    write_atomically(run / FILE, json.dumps(ordered, indent=1, ensure_ascii=False))
 
 
 def report_alike(named: Sequence[tuple[str, Glyphs]], characters: Sequence[int]) -> None:

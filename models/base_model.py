@@ -46,6 +46,9 @@ class BaseModel(nn.Module):
     def meet(self, dataset: Any) -> None:
         """See the data once, before the first batch: refuse what does not suit the method, or size networks by it."""
 
+    def adopt(self, dataset: Any, engine: Any) -> None:
+        """Called when the weights of another run (``--pretrained_name``) were loaded, before the first step."""
+
     def set_input(self, batch: Mapping[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} must write set_input(batch)")
 

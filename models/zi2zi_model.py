@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 
 import networks
+from models import font_results
 from models.base_adversarial import AdversarialModel
+from models.font_results import Pen
 from models.losses import contrast, gan_loss, related, total_variation
 from networks.warp import random_warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
@@ -127,7 +129,32 @@ class Zi2ziModel(AdversarialModel):
         n_epochs_decay: int = default(0)
         eval: bool = default(True)
 
-    section_of_tests: ClassVar[str] = "zi2zi results"
+    @dataclass(frozen=True, kw_only=True)
+    class TestOptions(Options):
+        section = "zi2zi results"
+        text: str | None = option(None, "write this text in every style, or in those of --styles", per_run=True)
+        interpolate: tuple[str, ...] = option(
+            (), "styles by name or number: write --text on the way from each to the next", per_run=True
+        )
+        steps: int = option(8, "interpolate: steps from one style to the next", least=1, per_run=True)
+        export_ttf: str | None = option(
+            None, "write a font file with the characters of --charset in the one style of --styles", per_run=True
+        )
+        complete: str | None = option(
+            None,
+            "a font whose missing characters are added, its own kept; the result goes to --export_ttf",
+            per_run=True,
+        )
+        family: str | None = option(None, "export_ttf: name of the font family; none is <run> <style>", per_run=True)
+        num_test: int | Literal["all"] = default("all")
+        metrics: tuple[str, ...] = default(("ink_l1", "l1", "ssim", "iou", "ink", "shift", "chamfer"))
+
+    tasks: ClassVar[Mapping[str, str]] = {
+        "text": "write_text",
+        "interpolate": "write_blend",
+        "export_ttf": "write_font",
+        "complete": "write_font",
+    }
     visual_names = ("real_A", "fake_B", "real_B")
     visual_sides = {"real_B": "B"}
     ema_names = ("G",)
@@ -308,6 +335,44 @@ class Zi2ziModel(AdversarialModel):
             value = contrast(style, *masks, opt.contrastive_style, keys and keys[1], tau=opt.tau, margin=opt.margin)
             losses["style"] = (opt.lambda_style if keys else 1.0) * value
         return losses
+
+    # -- what a test can make instead of the page of held-out characters ---------------------------------------------
+
+    def write_text(self, dataset, engine, folder):
+        font_results.write_text(Pen(self, dataset, engine), self.opt.text, folder / "text")
+
+    def write_blend(self, dataset, engine, folder):
+        opt = self.opt
+        styles = dataset.choose(opt.interpolate, "--interpolate")
+        if len(styles) < 2:
+            raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
+        text = opt.text or "".join(map(chr, dataset.characters[:8]))
+        font_results.write_blend(Pen(self, dataset, engine), styles, opt.steps, text, folder / "blend")
+
+    def write_font(self, dataset, engine, folder):
+        font_results.write_font(Pen(self, dataset, engine), folder)
+
+    # -- a run that goes on from another one's weights ---------------------------------------------------------------
+
+    @torch.no_grad()
+    def adopt(self, dataset, engine):
+        """Give each style that the earlier run did not have the numbers of the one that is nearest to its glyphs."""
+        known = [label for label in dataset.known_labels if label < self.opt.embedding_num]
+        tables = [module for module in self.netG.modules() if isinstance(module, StyleTable)]
+        self.netG.eval()
+        for style in dataset.style_list:
+            if style.label in known or not known:
+                continue
+            A, B = (engine.place(x) for x in dataset.examples(style, 32))
+            far = []
+            for label in known:
+                fake, _ = self.netG(A, torch.full((len(A),), label, device=A.device))
+                far.append(F.l1_loss(fake.float(), B.float()).item())
+            nearest = known[far.index(min(far))]
+            for table in tables:
+                table.weight[style.label] = table.weight[nearest]
+            print(f"style {style.name} begins as style number {nearest}, the nearest of {len(known)}")
+        self.netG.train()
 
 
 def balance(loss_D: torch.Tensor) -> torch.Tensor:

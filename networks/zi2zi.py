@@ -67,7 +67,7 @@ class Residual(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every place looks at every other, (B, C, H, W) to the same (Zhang et al., SAGAN, ICML 2019); starts as nothing."""
+    """Every place looks at every other, (B, C, H, W) to the same (Zhang et al., SAGAN, ICML 2019); begins as x."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -168,7 +168,7 @@ class StyleUnet(nn.Module):
             level.conv = doubling(up, inner, outer, kernel)
             level.norm = styled(outer) if i else PlainNorm("none", outer)
             level.blocks = residuals(styled, outer, i > 0 and deep[i - 1])
-            level.dropout = nn.Dropout(dropout if 0 < i and levels - 1 - i < 3 else 0.0)
+            level.dropout = nn.Dropout(dropout if i > 0 and levels - 1 - i < 3 else 0.0)
             self.up.append(level)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor | None = None):

@@ -1,0 +1,152 @@
+"""What a font maker takes home from a model of styles: text, blends of styles, a font file."""
+
+import itertools
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from options import UserError
+from util.fonts import character_name
+from util.images import save_levels, to_uint8
+from util.results_page import ResultsPage
+from util.stopwatch import Countdown
+
+BATCH = 64  # glyphs that are drawn at once
+
+
+class Pen:
+    """Draws any character of the source fonts in any style, or mixture of styles, of a trained model.
+
+    Args:
+        dataset: a FontDataset; its source fonts, geometry and styles are used, not its split of characters.
+    """
+
+    def __init__(self, model: Any, dataset: Any, engine: Any):
+        self.model, self.dataset, self.engine = model, dataset, engine
+        self.geometry, self.count = dataset.geometry, model.opt.embedding_num
+
+    def sources(self, codes: Iterable[int]) -> dict[int, Any]:
+        """{character: the source font that has it}, in the order of the characters, without those that none has."""
+        wanted, found = list(dict.fromkeys(codes)), {}
+        for glyphs in reversed(self.dataset.sources):
+            found |= dict.fromkeys(glyphs.real(wanted), glyphs)
+        return {code: found[code] for code in wanted if code in found}
+
+    def weights(self, mixture: dict[int, float]) -> torch.Tensor:
+        """{label: part} as a row of weights of styles."""
+        row = torch.zeros(self.count)
+        for label, part in mixture.items():
+            row[label] += part
+        return row
+
+    def source(self, code: int, glyphs: Any) -> torch.Tensor:
+        return self.dataset.glyph(glyphs, code, self.model.opt.input_nc)
+
+    def draw(self, sources: dict[int, Any], mixture: dict[int, float], progress: Any = None) -> dict[int, torch.Tensor]:
+        """{character: image (C, H, H) in [-1, 1], on the CPU}."""
+        drawn, codes, row = {}, list(sources), self.weights(mixture)
+        for start in range(0, len(codes), BATCH):
+            some = codes[start : start + BATCH]
+            A = torch.stack([self.source(code, sources[code]) for code in some])
+            with self.engine.inference():
+                images, _ = self.model.netG(self.engine.place(A), self.engine.place(row.expand(len(some), -1)))
+            drawn |= dict(zip(some, images.float().cpu(), strict=True))
+            if progress is not None:
+                progress.step(len(some))
+        return drawn
+
+
+def write_text(pen: Pen, text: str, folder: Path) -> None:
+    """``--text``: a page with a line in the source font and in each style, and each line as a picture."""
+    sources = readable(pen, text)
+    page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(pen, text))
+    rows = {"source": {code: pen.source(code, glyphs) for code, glyphs in sources.items()}}
+    for style in pen.dataset.style_list:
+        rows[style.name] = pen.draw(sources, {style.label: 1.0})
+    for number, (name, glyphs) in enumerate(rows.items()):
+        file = f"images/{number:02d}_{safe(name)}.png"
+        save_levels(typeset(text, glyphs, pen), folder / file)
+        page.add_row(name, {"line": file})
+    page.save()
+    print(f"{len(rows) - 1} styles: {folder / 'index.html'}")
+
+
+def write_blend(pen: Pen, styles: Sequence[Any], steps: int, text: str, folder: Path) -> None:
+    """``--interpolate a b``: the way from style to style, each in ``steps`` steps, as lines and a moving picture."""
+    sources = readable(pen, text)
+    page = ResultsPage(
+        folder, f"{pen.model.opt.name}: {' to '.join(s.name for s in styles)}", ["line"], width_of(pen, text)
+    )
+    frames, countdown = [], Countdown((len(styles) - 1) * (steps + 1), "line")
+    for one, other in itertools.pairwise(styles):
+        for k in range(steps + 1):
+            part = k / steps
+            mixture = {one.label: 1.0} if one.label == other.label else {one.label: 1 - part, other.label: part}
+            glyphs = pen.draw(sources, mixture)
+            frames.append(typeset(text, glyphs, pen))
+            file = f"images/{len(frames):03d}.png"
+            save_levels(frames[-1], folder / file)
+            page.add_row(f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", {"line": file})
+            countdown.step()
+    pictures = [Image.fromarray(frame) for frame in frames]
+    pictures[0].save(folder / "blend.gif", save_all=True, append_images=pictures[1:], duration=120, loop=0)
+    page.save()
+    print(f"{len(frames)} lines: {folder / 'index.html'}, {folder / 'blend.gif'}")
+
+
+def readable(pen: Pen, text: str) -> dict[int, Any]:
+    """The sources of a text's characters.
+
+    Raises:
+        UserError: a character is in no source font.
+    """
+    wanted = [ord(c) for c in text if not blank(c)]
+    sources = pen.sources(wanted)
+    missing = [character_name(code) for code in dict.fromkeys(wanted) if code not in sources]
+    if missing or not wanted:
+        fonts = ",".join(glyphs.name for glyphs in pen.dataset.sources)
+        what = f"{' '.join(missing[:8])} not in --source_font {fonts}" if missing else "holds no characters"
+        raise UserError(f"--text {text}: {what}; leave them out, or add a font that has them to --source_font")
+    return sources
+
+
+def blank(character: str) -> bool:
+    return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc")
+
+
+def advance_of(pen: Pen, character: str, sources: dict[int, Any] | None = None) -> float:
+    """Width of a character's box in ems; the source font's, since images tell none."""
+    if blank(character):
+        return 1.0 if character == "\u3000" else 0.3
+    return next((g.advance(ord(character)) for g in pen.dataset.sources if g.real([ord(character)])), 1.0)
+
+
+def typeset(text: str, glyphs: dict[int, torch.Tensor], pen: Pen) -> np.ndarray:
+    """A line of generated glyphs side by side, each advance box beside the last: bytes (H, W), ink 0."""
+    H, em = pen.geometry.canvas, pen.geometry.em
+    widths = [advance_of(pen, character) * em for character in text]
+    margin = (H - em) / 2
+    line = np.full((H, int(np.ceil(sum(widths) + 2 * margin + H))), 255, np.uint8)
+    x = margin
+    for character, width in zip(text, widths, strict=True):
+        if not blank(character):
+            left = round(x - (H - width) / 2) + round(margin)  # the box is centred on the glyph's canvas
+            levels = to_uint8(glyphs[ord(character)].mean(0, keepdim=True))
+            window = line[:, max(left, 0) : left + H]
+            np.minimum(window, levels[:, max(-left, 0) :][:, : window.shape[1]], out=window)
+        x += width
+    return line[:, : int(np.ceil(x + 2 * margin))]
+
+
+def width_of(pen: Pen, text: str) -> int:
+    """Of a line on a page, in CSS pixels."""
+    return min(1600, max(200, len(text) * 64))
+
+
+def safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
