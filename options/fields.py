@@ -31,8 +31,8 @@ def option(
         help: what the flag does and its unit, in one line.
         choices: the values it may take, or a function that lists them when they are needed (a registry's names).
         least, above: the smallest value allowed, or the number every value must exceed.
-        presets: {choice: {other option: its default under that choice}}; the keys are the choices. Where two presets
-            set one option, that of the more general class counts, as the narrower switch: a preset may throw it.
+        presets: {choice: {other option: its default under that choice}}; the keys are the choices. A preset may set
+            options with presets of their own, below it in the class or in a more general class. Those count last.
         per_run: belongs to one invocation, so test.py does not take it from the training run.
     """
     if presets is not None and not isinstance(value, bool):

@@ -133,7 +133,8 @@ def parse(
                 raise UserError(f"--{key} {read[key]}: {source} holds weights of --{key} {found}; leave the flag out")
             read.setdefault(key, found)
     defaults = {name: flag.default for name, flag in flags.items()}
-    for known in reversed(flags.values()):  # the last class's first, whose presets may choose among those of others
+    owners = list(dict.fromkeys(flag.owner for flag in flags.values()))
+    for known in sorted(flags.values(), key=lambda flag: -owners.index(flag.owner)):  # see option()
         preset = (known.metadata["presets"] or {}).get(read.get(known.name, defaults[known.name]), {})
         defaults |= {k: v for k, v in preset.items() if k in flags}
     if help_wanted:

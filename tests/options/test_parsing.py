@@ -1,6 +1,8 @@
 """Flags, their defaults, and what is said about mistakes."""
 
 import dataclasses
+import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -155,6 +157,10 @@ def test_lists_take_commas_or_spaces():
         (["--CUT_mode", "cu"], "choose from CUT, FastCUT"),
         (["--lr_policy", "bogus"], "choose from linear, step, plateau, cosine"),
         (["--lr_policy", "plateau"], "--plateau_metric"),
+        (["--lr_gamma", "2"], "--lr_gamma 2.0: must be at most 1"),
+        (["--lr_min", "1e-3"], "--lr_min 0.001: must be at most --lr 0.0002"),
+        (["--sn_D", "perhaps"], "--sn_D perhaps: expected true or false"),
+        (["--lr_D", "slow"], "--lr_D slow: expected a number or none"),
         (["--model", "nosuch"], "no model named 'nosuch'"),
         (["--model", "fastcutt"], "did you mean fastcut?"),
         (["--model", "../x"], "cannot be the name of a model"),
@@ -276,6 +282,53 @@ def test_where_plugins_disagree_the_dataset_wins_over_the_model_and_a_flag_over_
     assert isinstance(opt, Model.Options) and isinstance(opt, Data.Options) and isinstance(opt, TrainOptions)
     with pytest.raises(dataclasses.FrozenInstanceError):
         opt.lr = 1
+
+
+class Wide:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Options(BaseOptions):
+        norm: str = option("instance", "norm", choices=("instance", "batch", "none"))
+        bound: bool = option(False, "bound", presets={False: {}, True: {"norm": "none"}})
+
+
+class Narrow:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Options(Wide.Options):
+        style: str = option(
+            "own",
+            "style",
+            presets={"own": {}, "old": {"norm": "batch"}, "new": {"bound": True}, "both": {"kind": "thin"}},
+        )
+        kind: str = option("thick", "kind", presets={"thick": {}, "thin": {"norm": "batch"}})
+
+
+@pytest.mark.parametrize(
+    "argv,norm",
+    [
+        ("", "instance"),
+        ("--bound", "none"),
+        ("--bound false", "instance"),
+        ("--bound --norm batch", "batch"),
+        ("--style old", "batch"),
+        ("--style old --bound", "none"),  # the narrower switch
+        ("--style new", "none"),  # a preset throws it
+        ("--style new --bound false", "instance"),
+        ("--style new --norm batch", "batch"),
+        ("--style both", "batch"),  # and one below in its own class
+        ("--style both --kind thick", "instance"),
+    ],
+)
+def test_a_preset_may_set_options_that_have_presets(argv, norm):
+    plugin = SimpleNamespace(find=lambda name, folder: Narrow)
+    assert parse(TrainOptions, {"model": plugin}, argv.split()).norm == norm
+
+
+def test_help_of_a_switch_with_presets_is_that_of_a_switch(capsys):
+    with pytest.raises(SystemExit):
+        train_options("--sn_D", "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"--sn_D \[SN_D\] spectral norm [^{}]* \(default: True\)", text)
+    assert "{instance, batch, none} (default: none)" in text
 
 
 def test_a_default_for_an_option_that_this_kind_of_run_lacks_is_no_flag():

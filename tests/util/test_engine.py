@@ -12,7 +12,7 @@ from options import UserError
 from tests.conftest import train_options, weights
 from util import engine as engine_module
 from util.engine import Engine, only_trainable
-from util.schedule import Progress, lr_factor
+from util.schedule import Progress, learning_rate, lr_factor
 
 
 class Line(BaseModel):
@@ -155,6 +155,43 @@ def test_learning_rates():
     assert factors(5, "--lr_policy", "step", "--lr_decay_iters", "2") == [1, 1, 0.1, 0.1, 0.01]
     cosine = factors(4, "--lr_policy", "cosine", "--n_epochs", "2", "--n_epochs_decay", "2")
     assert cosine == sorted(cosine, reverse=True) and cosine[0] == 1 and cosine[2] == 0.5  # it never climbs back
+
+
+def rates(epochs, *argv, initial=1e-3):
+    opt = train_options("--lr", "1e-3", "--n_epochs", "40", "--n_epochs_decay", "0", *argv)
+    return [learning_rate(opt, Progress(epoch=e), initial) for e in epochs]
+
+
+def test_published_schedules_of_zi2zi_can_be_said():
+    halved = ("--lr_policy", "step", "--lr_decay_iters", "20", "--lr_gamma", "0.5", "--lr_min", "2e-4")
+    assert rates([0, 19, 20, 40, 60, 200], *halved) == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 2e-4, 2e-4])
+    shrunk = ("--lr_policy", "step", "--lr_decay_iters", "1", "--lr_gamma", "0.99", "--lr_min", "1.5e-4")
+    assert rates([0, 1, 2, 100, 500], *shrunk) == pytest.approx([1e-3, 9.9e-4, 9.801e-4, 1e-3 * 0.99**100, 1.5e-4])
+
+
+def test_the_cosine_ends_at_the_least_learning_rate():
+    assert rates([0, 20, 40], "--lr_policy", "cosine", "--lr_min", "1e-4") == pytest.approx([1e-3, 5.5e-4, 1e-4])
+    assert rates([0, 20, 40], "--lr_policy", "cosine") == pytest.approx([1e-3, 5e-4, 0])
+
+
+@pytest.mark.parametrize("policy", ["linear", "step", "plateau", "cosine"])
+def test_no_learning_rate_falls_below_the_least(policy):
+    """It is an absolute number; a group that began lower never learns faster than it began."""
+    opt = train_options("--lr_policy", policy, "--plateau_metric", "G", "--lr", "1e-3", "--lr_min", "1e-4")
+    late = Progress(epoch=399, plateau=1e-6)
+    assert learning_rate(opt, late, 1e-3) == pytest.approx(1e-4, rel=1e-3)
+    assert learning_rate(opt, late, 4e-3) == pytest.approx(1e-4, rel=1e-3)
+    assert learning_rate(opt, late, 5e-5) == pytest.approx(5e-5)
+
+
+def test_every_group_has_the_least_learning_rate():
+    model, engine = build("--lr_policy", "step", "--lr_min", "0.004", "--lr_decay_iters", "1")
+    engine.progress.epoch = 1
+    step(model, engine, torch.randn(2, 3))
+    assert [model.optimizers[name].param_groups[0]["lr"] for name in "DG"] == pytest.approx([0.004, 0.004])
+    engine.progress.epoch = 0
+    step(model, engine, torch.randn(2, 3))
+    assert [model.optimizers[name].param_groups[0]["lr"] for name in "DG"] == [0.01, 0.02]
 
 
 def test_plateau_cuts_when_the_loss_stands_still():
