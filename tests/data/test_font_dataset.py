@@ -81,7 +81,7 @@ def test_a_second_source_font_fills_the_gaps_of_the_first():
     with pytest.raises(UserError):
         dataset("font", "--charset", "cyrillic", "--source_font", "cmr10")
     data = dataset("font", "--charset", "auto", "--source_font", "cmr10", "DejaVuSans", "--phase", "all")
-    assert data.face_of["A"][ord("A")].name == "cmr10" and data.face_of["A"][0x416].name == "DejaVuSans"
+    assert data.source_of[ord("A")].name == "cmr10" and data.source_of[0x416].name == "DejaVuSans"
 
 
 def test_ink_outside_the_canvas_is_counted(capsys):
@@ -108,3 +108,107 @@ def test_a_batch_of_a_test():
     data = dataset("font", *ASCII, "--batch_size", 4, train=False)
     batches = list(Loader(data, data.opt).epoch())
     assert [len(batch["A"]) for batch in batches] == [4, 4, 1] and batches[0]["character"].dtype == torch.int64
+
+
+# -- several target fonts --------------------------------------------------------------------------
+
+THREE = (*ASCII, "--target_font", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
+
+
+def test_every_character_in_every_style(tmp_path):
+    data = dataset("font", *THREE, "--paired")
+    assert data.styles == ["DejaVuSerif", "DejaVuSansMono", "STIXGeneral"] and len(data) == 3 * 85
+    seen = {(item["label"], item["group"], item["character"]) for item in items(data)}
+    assert seen == {(n, name, code) for n, name in enumerate(data.styles) for code in data.characters}
+    first, other = data[0], data[85]
+    assert first["character"] == other["character"] and torch.equal(first["A"], other["A"])
+    assert not torch.equal(first["B"], other["B"])
+
+
+@pytest.mark.parametrize("styles, characters, wanted", [(3, 4, 3), (2, 5, 2), (2, 5, 7)])
+def test_batches_are_styles_by_characters(styles, characters, wanted):
+    fonts = THREE if wanted > 2 else (*THREE[:-1],)
+    data = dataset(
+        "font", *fonts, "--paired", "--styles_per_batch", wanted, "--batch_size", min(wanted, styles + 1) * characters
+    )
+    P = data.styles_in_batch
+    epochs = [list(Loader(data, data.opt).epoch(number)) for number in (1, 1, 2)]
+    assert same(epochs[0], epochs[1]) and not same(epochs[0], epochs[2])
+    for batch in epochs[0]:
+        label, character = batch["label"].view(characters, P), batch["character"].view(characters, P)
+        assert (label == label[0]).all() and len(set(label[0].tolist())) == P
+        assert (character == character[:, :1]).all() and len(set(character[:, 0].tolist())) == characters
+    pairs = [(n, c) for b in epochs[0] for n, c in zip(b["label"].tolist(), b["character"].tolist(), strict=True)]
+    assert len(set(pairs)) == len(data.styles) * (len(data.characters) // characters * characters)
+    assert len(pairs) == len(Loader(data, data.opt)) * data.opt.batch_size
+
+
+def test_styles_that_do_not_fill_the_last_batch_come_with_some_of_the_first():
+    data = dataset("font", *THREE, "--paired", "--styles_per_batch", 2, "--batch_size", 10)
+    order = data.order(torch.Generator().manual_seed(0))
+    count = torch.bincount(torch.tensor(order), minlength=len(data))
+    assert len(order) == 85 // 5 * 5 * 4 and count.min() == 1 and count.max() == 2
+
+
+def test_numbers_of_characters_take_the_place_of_the_fraction():
+    words = (*ASCII, "--test_characters", 20, "--train_characters", 30)
+    train, test = dataset("font", *words), dataset("font", *words, train=False)
+    assert (len(train), len(test)) == (30, 20) and not set(train.characters) & set(test.characters)
+    assert len(dataset("font", *words, "--phase", "all")) == 50
+
+
+def test_styles_can_be_held_out_and_picked():
+    assert dataset("font", *THREE, "--held_out", "DejaVuSansMono").styles == ["DejaVuSerif", "STIXGeneral"]
+    data = dataset("font", *THREE, "--styles", "2", "DejaVuSerif", train=False)
+    assert data.styles == ["STIXGeneral", "DejaVuSerif"] and [data[0]["label"], data[9]["label"]] == [2, 0]
+    with pytest.raises(UserError, match="--styles DejaVuSansMono is one of --held_out"):
+        dataset("font", *THREE, "--held_out", "1", "--styles", "1")
+
+
+def test_labels_and_names_are_kept_with_the_run_and_go_on(tmp_path):
+    run = ("--checkpoints_dir", tmp_path, "--name", "run")
+    dataset("font", *THREE, *run, "--held_out", "STIXGeneral").save_files(tmp_path / "run")
+    rows = json.loads((tmp_path / "run" / "styles.json").read_text())
+    assert [(row["label"], row["name"], row["trained"]) for row in rows] == [
+        (0, "DejaVuSerif", True),
+        (1, "DejaVuSansMono", True),
+        (2, "STIXGeneral", False),
+    ]
+    assert "Bitstream" in rows[0]["licence"]
+    more = (*ASCII, "--target_font", "STIXGeneral", "cmr10", "--checkpoints_dir", tmp_path, "--name", "more")
+    data = dataset("font", *more, "--pretrained_name", "run")
+    assert [(s.name, s.label) for s in data.style_list] == [("STIXGeneral", 2), ("cmr10", 3)]
+    assert data.known_labels == [0, 1]
+    (tmp_path / "run" / "styles.json").write_text('[{"name": "x"}]')
+    with pytest.raises(UserError, match=r"styles\.json: not a table of styles"):
+        dataset("font", *THREE, *run, train=False)
+
+
+def test_what_the_earlier_run_has_not_seen_stays_unseen(tmp_path):
+    base = dataset("font", *ASCII, "--checkpoints_dir", tmp_path, "--name", "base")
+    base.save_files(tmp_path / "base")
+    words = (*ASCII, "--checkpoints_dir", tmp_path, "--name", "few", "--pretrained_name", "base")
+    few = dataset("font", *words, "--train_characters", 16, "--seed", 7)
+    assert len(few.train) == 16 and set(few.train) <= set(base.train) and few.test == base.test
+    every = dataset("font", *words, "--test_fraction", 0)
+    assert len(every.train) == 94 and not every.test
+
+
+def test_fonts_that_are_nearly_one_are_reported(capsys):
+    dataset("font", *ASCII, "--target_font", "DejaVuSerif", "DejaVuSerif")
+    told = capsys.readouterr().err
+    assert "fonts DejaVuSerif and DejaVuSerif-2 are nearly the same: they share 100% of their ink" in told
+    dataset("font", *ASCII, "--target_font", "DejaVuSerif", "STIXGeneral")
+    assert "nearly the same" not in capsys.readouterr().err
+
+
+def test_mistakes_about_grids_are_told():
+    grid = (*THREE, "--paired", "--styles_per_batch", 3)
+    with pytest.raises(
+        UserError, match="--batch_size 8 is no multiple of the 3 styles in a batch; give --batch_size 6"
+    ):
+        dataset("font", *grid, "--batch_size", 8)
+    with pytest.raises(UserError, match=r"takes 100 characters, there are 85; give --batch_size 255"):
+        dataset("font", *grid, "--batch_size", 300)
+    with pytest.raises(UserError, match="--serial_batches does not go with"):
+        dataset("font", *grid, "--batch_size", 6, "--serial_batches")

@@ -115,7 +115,7 @@ def test_constancy_compares_the_generated_glyph_and_alignment_the_true_one(tmp_p
 
 
 def test_category_as_published_is_a_mean_over_yes_and_no(tmp_path):
-    _, _, model, batch = made(tmp_path, "--category", "bce")
+    model = made(tmp_path, "--category", "bce")[2]
     guess, label = torch.randn(5, 6), torch.tensor([0, 1, 2, 0, 1])
     total = 0.0
     for i in range(5):
