@@ -39,6 +39,8 @@ class FontDataset(BaseDataset):
     for every font.
     """
 
+    floors = ("the source, copied", "a white page", "the truth, one pixel off")
+
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseDataset.Options):
         section = "font"
@@ -61,6 +63,7 @@ class FontDataset(BaseDataset):
         test_fraction: float = option(0.1, "part of the characters that training never sees", least=0)
         test_characters: int | None = option(None, "so many of them, in place of --test_fraction", least=0)
         train_characters: int | None = option(None, "train on so many of the other characters; none is all", least=1)
+        split_seed: int | None = option(None, "seed that divides the characters; none is --seed", least=0)
         held_out: tuple[str, ...] = option((), "styles that training never sees, by name or number")
         styles: tuple[str, ...] = option((), "use these styles alone, by name or number; none is all", per_run=True)
         styles_per_batch: int = option(
@@ -166,9 +169,10 @@ class FontDataset(BaseDataset):
     def _halves(self) -> tuple[list[int], list[int]]:
         """Training and test characters: those of the run that goes on where there is one, else drawn from the seed."""
         opt, present = self.opt, set(self.source_of)
+        seed = opt.seed if opt.split_seed is None else opt.split_seed
         path = self._origin / "split.json" if self._origin else None
         if path is None or not path.is_file():
-            return split(present, opt.seed, opt.test_fraction, opt.test_characters, opt.train_characters)
+            return split(present, seed, opt.test_fraction, opt.test_characters, opt.train_characters)
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
             train, test = ({int(word.removeprefix("U+"), 16) for word in saved[half]} for half in ("train", "test"))
@@ -177,7 +181,7 @@ class FontDataset(BaseDataset):
         if getattr(opt, "pretrained_name", None) and opt.is_train and not opt.continue_train:
             # What the earlier run has not seen stays unseen, unless nothing is to be kept for a test.
             unseen = present & test if opt.test_fraction > 0 else set()
-            drawn, _ = split(present - unseen, opt.seed, 0, None, opt.train_characters)
+            drawn, _ = split(present - unseen, seed, 0, None, opt.train_characters)
             return drawn, sorted(unseen)
         gone, new = (train | test) - present, present - train - test
         if opt.train_characters is None and opt.test_characters is None:
@@ -197,7 +201,7 @@ class FontDataset(BaseDataset):
             "source_font": list(opt.source_font),
             "target_font": list(opt.target_font),
             "charset": opt.charset,
-            "seed": opt.seed,
+            "seed": opt.seed if opt.split_seed is None else opt.split_seed,
             "test_fraction": opt.test_fraction,
         }
         halves = {

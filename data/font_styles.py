@@ -52,7 +52,8 @@ def open_glyphs(name: str) -> Glyphs:
 
 def styles_of_fonts(fonts: Sequence[str], known: dict[str, int]) -> list[Style]:
     """A style for each font, named after its file; names in ``known`` keep their labels, others take the next."""
-    labels, styles = dict(known), []
+    labels = dict(known)
+    styles: list[Style] = []
     for font in fonts:
         name = _unused(_short(font), [style.name for style in styles])
         if name not in labels:

@@ -34,6 +34,10 @@ class BaseModel(nn.Module):
     visual_names: tuple[str, ...] = ()  # attributes that are images (B, C, H, W) in [-1, 1], in display order
     visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
     ema_names: tuple[str, ...] = ()  # networks whose weights are averaged, e.g. ("G",)
+    # A flag of test.py -> the method that does what it asks in place of the results page, method(dataset, engine,
+    # folder) with weights loaded; the folder of results may not exist yet. Such flags are fields of a nested
+    # TestOptions(Options); None, False, 0 and nothing do not ask.
+    tasks: Mapping[str, str] = {}
 
     def __init__(self, opt: Any):
         super().__init__()

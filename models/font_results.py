@@ -1,6 +1,8 @@
 """What a font maker takes home from a model of styles: text, blends of styles, a font file."""
 
 import itertools
+import statistics
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from options import UserError
-from util.fonts import character_name
+from util.font_check import check_font
+from util.font_completion import complete_font
+from util.font_export import build_font, may_write
+from util.fonts import Face, character_name, charset
 from util.images import save_levels, to_uint8
 from util.results_page import ResultsPage
 from util.stopwatch import Countdown
@@ -32,7 +37,8 @@ class Pen:
 
     def sources(self, codes: Iterable[int]) -> dict[int, Any]:
         """{character: the source font that has it}, in the order of the characters, without those that none has."""
-        wanted, found = list(dict.fromkeys(codes)), {}
+        wanted = list(dict.fromkeys(codes))
+        found: dict[int, Any] = {}
         for glyphs in reversed(self.dataset.sources):
             found |= dict.fromkeys(glyphs.real(wanted), glyphs)
         return {code: found[code] for code in wanted if code in found}
@@ -49,7 +55,8 @@ class Pen:
 
     def draw(self, sources: dict[int, Any], mixture: dict[int, float], progress: Any = None) -> dict[int, torch.Tensor]:
         """{character: image (C, H, H) in [-1, 1], on the CPU}."""
-        drawn, codes, row = {}, list(sources), self.weights(mixture)
+        codes, row = list(sources), self.weights(mixture)
+        drawn: dict[int, torch.Tensor] = {}
         for start in range(0, len(codes), BATCH):
             some = codes[start : start + BATCH]
             A = torch.stack([self.source(code, sources[code]) for code in some])
@@ -97,6 +104,69 @@ def write_blend(pen: Pen, styles: Sequence[Any], steps: int, text: str, folder: 
     pictures[0].save(folder / "blend.gif", save_all=True, append_images=pictures[1:], duration=120, loop=0)
     page.save()
     print(f"{len(frames)} lines: {folder / 'index.html'}, {folder / 'blend.gif'}")
+
+
+def write_font(pen: Pen, folder: Path) -> None:
+    """``--export_ttf``: a font of one style; with ``--complete`` the user's own, with what it lacked.
+
+    It is read back, drawn, and compared with what the network drew.
+    """
+    opt, styles = pen.model.opt, pen.dataset.style_list
+    if len(styles) != 1:
+        names = ", ".join(style.name for style in styles)
+        raise UserError(f"--export_ttf: a font has one style, these are {len(styles)}; pick one of {names} by --styles")
+    style = styles[0]
+    path = may_write(opt.export_ttf or folder / f"{safe(style.name)}-completed.ttf", overwrite=False)
+    wanted = charset(opt.export_charset or opt.charset, pen.dataset.sources)
+    if opt.complete:
+        there = Face(opt.complete).real(wanted)
+        wanted = [code for code in wanted if code not in there]
+        print(f"--complete {opt.complete}: {len(there)} characters are there and stay, {len(wanted)} are missing")
+    sources = pen.sources(wanted)
+    if len(sources) < len(wanted):
+        first = [character_name(code) for code in wanted if code not in sources][:8]
+        print(
+            f"{len(wanted) - len(sources)} characters are in no --source_font and are left out: {' '.join(first)}",
+            file=sys.stderr,
+        )
+    if not sources:
+        raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
+    drawn = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
+    glyphs = {code: to_uint8(image.mean(0, keepdim=True)) for code, image in drawn.items()}
+    advances = {code: glyphs_of.advance(code) for code, glyphs_of in sources.items()}
+    if opt.complete:
+        exported = complete_font(opt.complete, path, glyphs, pen.geometry, advances=advances)
+    else:
+        family = opt.family or f"{opt.name} {style.name}"
+        exported = build_font(path, glyphs, pen.geometry, family, advances=advances)
+    overlaps = check_font(path, {code: glyphs[code] for code in exported.added}, pen.geometry)
+    worst = min(overlaps, key=lambda code: overlaps[code])
+    print(
+        f"{path}: {len(exported.added)} glyphs; drawn from the font they share "
+        f"{statistics.mean(overlaps.values()):.3f} of their ink with the network's (IoU, mean), "
+        f"{overlaps[worst]:.3f} at least ({character_name(worst)})"
+    )
+    sample = opt.text or "".join(map(chr, list(exported.added)[:48]))
+    save_levels(specimen(path, sample), folder / "specimen.png")
+    print(f"specimen: {folder / 'specimen.png'}")
+
+
+def specimen(font: Path, text: str, width: int = 1200, sizes: Sequence[int] = (96, 48, 32, 20, 14)) -> np.ndarray:
+    """The text in a font at several sizes in pixels, each on lines of its own: bytes (H, W), ink 0."""
+    parts, margin = [], 24
+    for size in sizes:
+        face = ImageFont.truetype(str(font), size, layout_engine=ImageFont.Layout.BASIC)
+        repeated = text * (1 if size > 40 else 2)
+        lines = [""]
+        for character in repeated:
+            if face.getlength(lines[-1] + character) > width - 2 * margin:
+                lines.append("")
+            lines[-1] += character
+        part = Image.new("L", (width, round(size * 1.35) * len(lines) + size // 2), 255)
+        for row, words in enumerate(lines):
+            ImageDraw.Draw(part).text((margin, round(size * 1.35 * row + size * 1.1)), words, 0, face, anchor="ls")
+        parts.append(np.array(part))
+    return np.concatenate(parts)
 
 
 def readable(pen: Pen, text: str) -> dict[int, Any]:

@@ -8,7 +8,7 @@ has norms of each style, and learns from deformed glyphs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,25 +18,10 @@ from models import font_results
 from models.base_adversarial import AdversarialModel
 from models.font_results import Pen
 from models.losses import contrast, gan_loss, related, total_variation
+from models.zi2zi_presets import FORK, ZI2ZI
 from networks.warp import random_warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
 from options import UserError, default, option
-
-# Weights, architecture and optimiser as published. Tian's discriminator loss is twice the one here, its category
-# term included; Adam does not see the difference.
-ZI2ZI = dict(
-    ngf=64, widest=512, kernel=5, normG="batch", skip="concat", up="deconv", self_attention=False, blocks=0,
-    dropout=0.5, norm_code=True, style_std=0.01, fixed_styles=True, netD="whole", normD="batch", ndf=64,
-    lambda_L1=100.0, lambda_const=15.0, lambda_category=1.0, lambda_category_D=0.5, lambda_GAN=1.0, category="bce",
-    g_steps=2, gan_mode="vanilla", optimizer="adam", lr=1e-3, weight_decay=0.0, ema_decay=0.0, augment=0.5,
-    elastic=0.0, lr_policy="step", lr_decay_iters=10, lr_gamma=0.5, lr_min=2e-4, init_type="normal",
-    sn_D=False, lambda_tv=0.0, batch_size=16, styles_per_batch=0, n_epochs=100, n_epochs_decay=0,
-)  # fmt: skip
-FORK = ZI2ZI | dict(
-    kernel=4, normG="instance", skip="add", up="shuffle", self_attention=True, norm_code=False, style_std=1.0,
-    fixed_styles=False, netD="narrow", normD="instance", lambda_L1=97.0, lambda_const=0.0, lambda_align=15.0,
-    lambda_category_D=1.0, balance_GAN=True, g_steps=1, augment=0.0, lr_decay_iters=1, lr_gamma=0.99, lr_min=1.5e-4,
-)  # fmt: skip
 
 
 class Zi2ziModel(AdversarialModel):
@@ -117,7 +102,7 @@ class Zi2ziModel(AdversarialModel):
         normD: Literal["instance", "batch", "none"] = default("none")
         sn_D: bool = default(True)
         ndf: int = default(32)
-        init_type: str = default("kaiming")
+        init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = default("kaiming")
         gan_mode: str = default("hinge_paper")
         optimizer: str = default("adamw")
         weight_decay: float = default(1e-2)
@@ -137,25 +122,27 @@ class Zi2ziModel(AdversarialModel):
             (), "styles by name or number: write --text on the way from each to the next", per_run=True
         )
         steps: int = option(8, "interpolate: steps from one style to the next", least=1, per_run=True)
-        export_ttf: str | None = option(
-            None, "write a font file with the characters of --charset in the one style of --styles", per_run=True
-        )
+        export_ttf: str | None = option(None, "write a font file in the one style of --styles", per_run=True)
         complete: str | None = option(
             None,
             "a font whose missing characters are added, its own kept; the result goes to --export_ttf",
             per_run=True,
         )
+        export_charset: str | None = option(
+            None, "characters of the font file: a name or a text file as for --charset; none is --charset", per_run=True
+        )
         family: str | None = option(None, "export_ttf: name of the font family; none is <run> <style>", per_run=True)
         num_test: int | Literal["all"] = default("all")
         metrics: tuple[str, ...] = default(("ink_l1", "l1", "ssim", "iou", "ink", "shift", "chamfer"))
 
-    tasks: ClassVar[Mapping[str, str]] = {
+    tasks: Mapping[str, str] = {
         "text": "write_text",
         "interpolate": "write_blend",
         "export_ttf": "write_font",
         "complete": "write_font",
     }
-    visual_names = ("real_A", "fake_B", "real_B")
+    real_B: Any  # (B, C, H, W) in [-1, 1]
+    visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
     visual_sides = {"real_B": "B"}
     ema_names = ("G",)
 

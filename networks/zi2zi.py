@@ -1,5 +1,6 @@
 """The networks of zi2zi: a U-Net that takes a style at its bottleneck, and what judges and compares its glyphs."""
 
+from collections.abc import Callable
 from math import log2
 
 import torch
@@ -147,37 +148,38 @@ class StyleUnet(nn.Module):
         def styled(channels: int) -> nn.Module:
             return StyleNorm(channels, styles) if norm == "style" else PlainNorm(norm, channels)
 
-        def residuals(kind, channels: int, here: bool) -> nn.ModuleList:
-            count = blocks if here else 0
-            return nn.ModuleList(Residual((kind(channels), kind(channels)), channels) for _ in range(count))
+        def residual(kind: Callable[[int], nn.Module], channels: int) -> nn.Module:
+            return Residual((kind(channels), kind(channels)), channels)
 
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, channels in enumerate(width):
-            level = nn.Module()
-            level.conv = nn.Conv2d(input_nc if i == 0 else width[i - 1], channels, kernel, 2, (kernel - 1) // 2)
-            last = i == levels - 1
-            level.norm = PlainNorm("none", channels) if i == 0 or (last and not norm_code) else plain(channels)
-            level.blocks = residuals(plain, channels, deep[i])
-            attends = self_attention and i in (2, 3) and not last
-            level.attention = SelfAttention(channels) if attends else nn.Identity()
-            self.down.append(level)
+            first, last = i == 0, i == levels - 1
+            self.down.append(
+                Down(
+                    nn.Conv2d(input_nc if first else width[i - 1], channels, kernel, 2, (kernel - 1) // 2),
+                    PlainNorm("none", channels) if first or (last and not norm_code) else plain(channels),
+                    [residual(plain, channels) for _ in range(blocks if deep[i] else 0)],
+                    SelfAttention(channels) if self_attention and i in (2, 3) and not last else nn.Identity(),
+                    activate=not first,
+                )
+            )
         for i in reversed(range(levels)):  # from the code to the image
-            level = nn.Module()
-            inner = width[i] * (2 if skip == "concat" and i < levels - 1 else 1) + (style_dim if i == levels - 1 else 0)
-            outer = width[i - 1] if i else output_nc
-            level.conv = doubling(up, inner, outer, kernel)
-            level.norm = styled(outer) if i else PlainNorm("none", outer)
-            level.blocks = residuals(styled, outer, i > 0 and deep[i - 1])
-            level.dropout = nn.Dropout(dropout if i > 0 and levels - 1 - i < 3 else 0.0)
-            self.up.append(level)
+            first, last = i == levels - 1, i == 0
+            beside = style_dim if first else width[i] if skip == "concat" else 0
+            outer = output_nc if last else width[i - 1]
+            self.up.append(
+                Up(
+                    doubling(up, width[i] + beside, outer, kernel),
+                    PlainNorm("none", outer) if last else styled(outer),
+                    [residual(styled, outer) for _ in range(blocks if not last and deep[i - 1] else 0)],
+                    dropout if not last and levels - 1 - i < 3 else 0.0,
+                )
+            )
 
     def forward(self, x: torch.Tensor, style: torch.Tensor | None = None):
         features = []
-        for i, level in enumerate(self.down):
-            x = level.norm(level.conv(F.leaky_relu(x, 0.2) if i else x))
-            for block in level.blocks:
-                x = block(x)
-            x = level.attention(x)
+        for down in self.down:
+            x = down(x)
             features.append(x)
         code = x.flatten(1)
         if style is None:
@@ -187,15 +189,41 @@ class StyleUnet(nn.Module):
             features = [f.repeat_interleave(times, 0) for f in features]
         row = self.styles(style)[..., None, None].to(x.dtype)
         x = torch.cat([features.pop(), row], 1)
-        for level in self.up:
-            x = level.norm(level.conv(F.relu(x)), style)
-            for block in level.blocks:
-                x = block(x, style)
-            x = level.dropout(x)
+        for up in self.up:
+            x = up(x, style)
             if features:
-                below = features.pop()
-                x = torch.cat([x, below], 1) if self.skip == "concat" else x + below
+                beside = features.pop()
+                x = torch.cat([x, beside], 1) if self.skip == "concat" else x + beside
         return torch.tanh(x), code
+
+
+class Down(nn.Module):
+    """One level of the way down, (B, C, H, W) to (B, C', H/2, W/2)."""
+
+    def __init__(self, conv: nn.Module, norm: nn.Module, blocks: list[nn.Module], attention: nn.Module, activate: bool):
+        super().__init__()
+        self.conv, self.norm, self.blocks, self.attention = conv, norm, nn.ModuleList(blocks), attention
+        self.activate = activate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.conv(F.leaky_relu(x, 0.2) if self.activate else x))
+        for block in self.blocks:
+            x = block(x)
+        return self.attention(x)
+
+
+class Up(nn.Module):
+    """One level of the way up in a style, (B, C, H, W) to (B, C', 2H, 2W)."""
+
+    def __init__(self, conv: nn.Module, norm: nn.Module, blocks: list[nn.Module], dropout: float):
+        super().__init__()
+        self.conv, self.norm, self.blocks, self.dropout = conv, norm, nn.ModuleList(blocks), nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.conv(F.relu(x)), style)
+        for block in self.blocks:
+            x = block(x, style)
+        return self.dropout(x)
 
 
 def doubling(kind: str, inner: int, outer: int, kernel: int) -> nn.Module:

@@ -6,7 +6,6 @@ from pytorch_metric_learning.losses import ContrastiveLoss, NTXentLoss, SupConLo
 from .precision import in_float32
 
 KINDS = ("none", "ntxent", "supcon", "margin")
-Pairs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def related(anchors: torch.Tensor, keys: torch.Tensor, differ: tuple[torch.Tensor, torch.Tensor] | None = None):
@@ -66,7 +65,7 @@ def contrast(
     if not negative.any():
         raise ValueError("no vector has a negative in the batch")
     keys = vectors if keys is None else keys.detach()
-    pairs: Pairs = (*torch.where(positive), *torch.where(negative))
+    pairs = (*torch.where(positive), *torch.where(negative))  # anchor and positive, anchor and negative
     loss = {
         "supcon": lambda: SupConLoss(temperature=tau),
         "ntxent": lambda: NTXentLoss(temperature=tau),
