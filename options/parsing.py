@@ -55,7 +55,8 @@ def parse(
     Args:
         cls: TrainOptions or TestOptions.
         plugins: {"model": MODELS, "dataset_mode": DATASETS}; each finds a class with an ``Options`` dataclass by
-            name. Where two plugins re-declare a default, the later one's wins.
+            name, and in a test with a ``TestOptions`` that extends it, where there is one. Where two plugins
+            re-declare a default, the later one's wins.
         argv: the words of the command line.
         read_config: reads a file of --config.
         saved: {"checkpoints_dir", "name", "epoch", "model" where it is told} -> the options of that training run,
@@ -96,6 +97,7 @@ def parse(
         layers.append((of_run.source, dict(of_run.values)))
 
     chosen: list[type] = []
+    named: dict[str, Any] = {}  # "--model cut" -> the plugin
     for option_name, kind in plugins.items():  # a model may change the default dataset
         usual = flags_of(compose(cls, chosen))[option_name].default
         told = _peek(argv, option_name).get(option_name)
@@ -107,7 +109,9 @@ def parse(
                 f"{source}: {option_name} is {name!r}, a module of its own; give --{option_name} to allow it"
             )
         name = told or name
-        chosen.append(kind.find(name, given.get("plugin_dir")).Options)
+        plugin = kind.find(name, given.get("plugin_dir"))
+        named[f"--{option_name} {name}"] = plugin
+        chosen += option_classes(plugin, cls)
     composed = compose(cls, chosen)
     flags = flags_of(composed)
     for source, values in layers:
@@ -116,9 +120,9 @@ def parse(
                 del values[key]
         for key in values:
             if key not in flags:
-                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, plugins)}")
+                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, plugins, named)}")
 
-    namespace, help_wanted = _words(argv, flags, plugins)
+    namespace, help_wanted = _words(argv, flags, lambda key: _belongs(key, plugins, named))
     read = {key: flags[key].read(text) for key, text in namespace.items()}
     for source, values in layers:
         for key, value in values.items():
@@ -156,7 +160,7 @@ def parse_script(cls: type, argv: Sequence[str] | None = None, description: str 
     """
     flags = flags_of(cls)
     defaults = {name: flag.default for name, flag in flags.items()}
-    words, help_wanted = _words(list(sys.argv[1:] if argv is None else argv), flags, {})
+    words, help_wanted = _words(list(sys.argv[1:] if argv is None else argv), flags)
     read = {key: flags[key].read(text) for key, text in words.items()}
     if help_wanted:
         _print_help(description, flags, defaults | read)
@@ -165,18 +169,29 @@ def parse_script(cls: type, argv: Sequence[str] | None = None, description: str 
     return opt
 
 
-def _words(argv: Sequence[str], flags: Mapping[str, Flag], plugins: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """{flag: its text} of a command line, and whether it asks for help."""
+def _words(
+    argv: Sequence[str], flags: Mapping[str, Flag], belongs: Callable[[str], str] = lambda key: ""
+) -> tuple[dict[str, Any], bool]:
+    """{flag: its text} of a command line, and whether it asks for help; ``belongs`` says whose an unknown flag is."""
     parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
     add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
     namespace, unknown = parser.parse_known_args([word for word in argv if word not in ("-h", "--help")])
     if unknown:
         word = unknown[0]
         key = word.removeprefix("--").split("=")[0]
-        hint = _belongs(key, plugins) or nearest(key, flags, "--")
+        hint = belongs(key) or nearest(key, flags, "--")
         what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
         raise UserError(f"{what}{hint}")
     return vars(namespace), any(word in ("-h", "--help") for word in argv)
+
+
+def option_classes(plugin: Any, cls: type) -> list[type]:
+    """What a plugin adds to a run of this kind: its ``Options``, and ``TestOptions`` where that is no training."""
+    extended = None if getattr(cls, "is_train", True) else getattr(plugin, "TestOptions", None)
+    if extended is None:
+        return [plugin.Options]
+    # A variant of a method inherits its TestOptions, which know nothing of the variant's own Options.
+    return [extended] if issubclass(extended, plugin.Options) else [extended, plugin.Options]
 
 
 def compose(cls: type, parts: Sequence[type]) -> type:
@@ -255,15 +270,24 @@ def _kept(flag: Flag, cls: type) -> bool:
     return flag.name not in NOT_CONTINUED if cls.is_train else not flag.metadata["per_run"]  # type: ignore[attr-defined]
 
 
-def _belongs(key: str, plugins: Mapping[str, Any]) -> str:
-    """ "; it belongs to --model simdcl" when other plugins have this option."""
-    found = []
-    for flag, kind in plugins.items():
-        for name in kind.names():
-            field = kind.find(name).Options.__dataclass_fields__.get(key)
-            if field is not None and field.metadata.get("help") is not INHERIT:
-                found.append(f"--{flag} {name}")
-    return f"; it belongs to {', '.join(found)}" if found else ""
+def _belongs(key: str, plugins: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """ "; it belongs to --model simdcl" when a plugin has this option: a chosen one in a test, or else others."""
+    known = {f"--{flag} {name}": kind.find(name) for flag, kind in plugins.items() for name in kind.names()}
+    for group in (chosen, known):
+        found = []
+        for words, plugin in group.items():
+            if _has(plugin.Options, key):
+                found.append(words)
+            elif _has(getattr(plugin, "TestOptions", plugin.Options), key):
+                found.append(f"test.py {words}")
+        if found:
+            return f"; it belongs to {', '.join(found)}"
+    return ""
+
+
+def _has(options: type, key: str) -> bool:
+    field = options.__dataclass_fields__.get(key)  # type: ignore[attr-defined]
+    return field is not None and field.metadata.get("help") is not INHERIT
 
 
 def _print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
