@@ -40,6 +40,7 @@ class BaseDataset(Dataset):
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
     paired = False  # whether B of an item is what A should become
+    floors: tuple[str, ...] = ("the source, copied",)  # of util.metrics.floors: what values are read against
 
     def __init__(self, opt: Any):
         self.opt = opt
