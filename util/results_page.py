@@ -25,15 +25,25 @@ class ResultsPage:
         title: e.g. "Experiment = horse2zebra, Phase = test, Epoch = latest".
         columns: names of the images of a row, in display order.
         width: of an image, in CSS pixels, where the window has room for it.
+        above: text and address of a link below the title.
     """
 
-    def __init__(self, folder: Path, title: str, columns: Sequence[str], width: int, rows_per_page: int = 500):
+    def __init__(
+        self,
+        folder: Path,
+        title: str,
+        columns: Sequence[str],
+        width: int,
+        rows_per_page: int = 500,
+        above: tuple[str, str] | None = None,
+    ):
         self.folder, self.title, self.columns = folder, title, list(columns)
-        self.width, self.rows_per_page = width, rows_per_page
+        self.width, self.rows_per_page, self.above = width, rows_per_page, above
         self._count = 0
         self._first: list[str] = []  # the rows of the first page, once there are others
         self._rows: list[str] = []  # the rows of the page that is being filled
         self._summary: dict[str, Any] = {}
+        self._sections: list[str] = []
         if folder.is_dir():  # pages of an earlier and longer test are not of this one
             for path in folder.iterdir():
                 if re.fullmatch(r"index_\d+\.html", path.name):
@@ -59,6 +69,10 @@ class ResultsPage:
         """Numbers of the whole test, shown above the first row; called again, it adds to them."""
         self._summary.update(values)
 
+    def add_section(self, section: tags.html_tag) -> None:
+        """A part of the first page, above the first row."""
+        self._sections.append(section.render(pretty=False))
+
     def save(self) -> None:
         """Write what is not written yet.
 
@@ -70,12 +84,19 @@ class ResultsPage:
             self._write(1, last=False)
 
     @property
+    def files(self) -> list[str]:
+        """Names of its pages in the folder."""
+        return [_file(number) for number in range(1, self._page_number + 1)]
+
+    @property
     def _page_number(self) -> int:
         return max(1, -(-self._count // self.rows_per_page))
 
     def _write(self, number: int, last: bool) -> None:
         page = new_page(self.title)
         main = page.body.add(tags.main(tags.p("Diptych results", cls="kicker"), tags.h1(visible(self.title))))
+        if self.above is not None:
+            main.add(tags.nav(tags.a(f"\u2190 {self.above[0]}", href=self.above[1])))
         total = self._page_number
         start = (number - 1) * self.rows_per_page
         rows = self._first if number == 1 and total > 1 and self._first else self._rows
@@ -86,6 +107,8 @@ class ResultsPage:
                     tags.div(tags.h2("Metrics"), cls="head"), tags.div(tags.table(body), cls="scroll"), cls="card"
                 )
             )
+        for above in self._sections if number == 1 else ():
+            main.add(raw(above))
         shown = f"items {start + 1:,} to {start + len(rows):,}" if total > 1 or not last else f"{len(rows):,} items"
         hint = "click to enlarge, arrow keys step through images and items"
         section = main.add(tags.section(tags.div(tags.h2(shown), tags.span(hint, cls="soft"), cls="head"), cls="card"))
@@ -133,4 +156,6 @@ def _file(number: int) -> str:
 
 
 def _number(value: Any) -> str:
+    if value is None or value != value:  # a score that is not defined
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else visible(str(value))

@@ -1,0 +1,52 @@
+"""The files of a test: what was written is noted, so that the next test of the checkpoint removes that and no more."""
+
+import json
+import shutil
+from pathlib import Path
+
+LIST = ".files"  # a path a line, as JSON, relative to the folder
+
+
+class ResultFiles:
+    """A folder of results that knows which of its files tests wrote."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def clear(self) -> None:
+        """Delete what earlier tests wrote, and folders that are empty then."""
+        folder, noted = self.folder, self.folder / LIST
+        (folder / "metrics.json").unlink(missing_ok=True)
+        if not noted.is_file():
+            if (folder / "index.html").is_file():  # by a version that kept no list
+                shutil.rmtree(folder / "images", ignore_errors=True)
+            return
+        emptied = set()
+        for line in noted.read_text(encoding="utf-8").splitlines():
+            path = folder / _path(line)
+            if _lies_in(path, folder):
+                path.unlink(missing_ok=True)
+                emptied |= {parent for parent in path.parents if folder in parent.parents}
+        for parent in sorted(emptied, key=lambda path: -len(path.parts)):
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        noted.unlink()
+
+    def note(self, path: str) -> Path:
+        """Where to write this file, a path relative to the folder."""
+        with (self.folder / LIST).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(path) + "\n")
+        return self.folder / path
+
+
+def _path(line: str) -> str:
+    try:
+        return str(json.loads(line))
+    except ValueError:  # the last line of a test that was killed
+        return ""
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether this is a file below the folder, or a link there; not what a link leads to."""
+    inside = path.parent.resolve().is_relative_to(folder.resolve())
+    return inside and ".." not in path.parts and (path.is_file() or path.is_symlink())
