@@ -1,0 +1,194 @@
+"""Pages to write on, and their scans back into pictures of characters: python -m util.handwriting print|read"""
+
+import argparse
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from options import UserError
+from util.fonts import Face, Geometry, character_name, charset
+from util.glyph_pictures import to_levels
+from util.images import read_pixels
+
+from .ink import Written, read_page
+from .layout import STEP, Layout
+from .scan import Page, register
+from .template import draw_pages
+
+PROGRAM = "python -m util.handwriting"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = _parser().parse_args(argv)
+    try:
+        _check_geometry(words.glyph_scale, words.glyph_shift)
+        if words.command == "print":
+            print_template(words)
+        else:
+            read_scans(words)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="print pages to write characters on, and read their scans"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    printer = commands.add_parser("print", help="make the pages of a template", allow_abbrev=False)
+    printer.add_argument(
+        "--charset",
+        required=True,
+        help="characters to write: a text file, or a name such as kana (see --dataset_mode font)",
+    )
+    printer.add_argument("--output", required=True, help="a .pdf, or a folder for a PNG of each page")
+    printer.add_argument(
+        "--font", nargs="+", default=["DejaVuSans"], help="fonts of the printed samples; the first that has a character"
+    )
+    printer.add_argument("--columns", type=int, default=10, help="cells in a row, 4 to 14 (default: 10)")
+    printer.add_argument("--dpi", type=float, default=300, help="pixels in an inch (default: 300)")
+    reader = commands.add_parser("read", help="read scanned pages", allow_abbrev=False)
+    reader.add_argument("scans", nargs="+", help="pictures of pages, one page a file, in any order, whichever way up")
+    reader.add_argument("--output", required=True, help="folder of the characters' pictures")
+    reader.add_argument("--size", type=int, default=256, help="side of a picture in pixels (default: 256)")
+    for command in (printer, reader):
+        command.add_argument("--glyph_scale", type=float, default=0.8, help="part of the canvas that an em takes")
+        command.add_argument(
+            "--glyph_shift", type=float, default=0.12, help="height of the baseline above the bottom of the em, in ems"
+        )
+        command.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    return parser
+
+
+def _check_geometry(scale: float, shift: float) -> None:
+    for flag, value, least in (("--glyph_scale", scale, 1), ("--glyph_shift", shift, 0)):
+        steps = value * STEP
+        if not (least <= steps <= 255 and abs(steps - round(steps)) < 1e-6):
+            raise UserError(
+                f"{flag} {value}: must be a multiple of {1 / STEP} from {least / STEP} to {255 / STEP}, "
+                "which is what pages can tell"
+            )
+
+
+# ---- print -----------------------------------------------------------------------------------------------------------
+
+
+def print_template(words: argparse.Namespace) -> None:
+    if not 4 <= words.columns <= 14:
+        raise UserError(f"--columns {words.columns}: must be 4 to 14")
+    if not 100 <= words.dpi <= 1200:
+        raise UserError(f"--dpi {words.dpi:g}: must be 100 to 1200")
+    codes = charset(words.charset)
+    samples = {code: face for face in map(Face, reversed(words.font)) for code in face.real(codes)}
+    missing = [code for code in codes if code not in samples]
+    if missing:
+        print(
+            f"--font {' '.join(words.font)}: lacks {len(missing)} of {len(codes)} characters, which get no sample: "
+            f"{' '.join(map(character_name, missing[:8]))}{' ...' * (len(missing) > 8)}",
+            file=sys.stderr,
+        )
+    layout = Layout(words.columns, words.glyph_scale, words.glyph_shift)
+    size = layout.columns * layout.rows
+    pages = -(-len(codes) // size)
+    if pages >= 2**12:
+        raise UserError(f"--charset {words.charset}: {pages} pages; at most {2**12 - 1}")
+    output = Path(words.output)
+    drawn = draw_pages(codes, layout, samples, words.dpi)
+    try:
+        if output.suffix.lower() == ".pdf":
+            _check_new([output], words.overwrite)
+            _write_pdf(drawn, output, words.dpi)
+        else:
+            targets = [output / f"page_{page + 1:03d}.png" for page in range(pages)]
+            _check_new(targets, words.overwrite)
+            output.mkdir(parents=True, exist_ok=True)
+            for target, page in zip(targets, drawn, strict=True):
+                page.save(target, dpi=(words.dpi, words.dpi))
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written ({error.strerror or error})", code=5) from None
+    print(f"{output}: {len(codes)} characters on {pages} page{'s' * (pages != 1)}, {size} to a page")
+
+
+def _write_pdf(pages: Iterator[Image.Image], path: Path, dpi: float) -> None:
+    """One page after the other, so that only one is in memory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        for number, page in enumerate(pages):
+            page.save(temporary, "PDF", resolution=dpi, quality=90, append=number > 0, title="Handwriting template")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_new(targets: Sequence[Path], overwrite: bool) -> None:
+    existing = [target for target in targets if target.exists()]
+    if existing and not overwrite:
+        raise UserError(
+            f"--output: {len(existing)} of {len(targets)} files exist, such as {existing[0]}; --overwrite replaces them"
+        )
+
+
+# ---- read ------------------------------------------------------------------------------------------------------------
+
+
+def read_scans(words: argparse.Namespace) -> None:
+    """All scans are read before anything is written."""
+    if not 16 <= words.size <= 2048:
+        raise UserError(f"--size {words.size}: must be 16 to 2048 pixels")
+    geometry = Geometry(words.size, words.glyph_scale, words.glyph_shift)
+    output = Path(words.output)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output {output}: is a file; characters need a folder")
+    pictures: dict[int, tuple[str, bytes]] = {}
+    seen: dict[int, set[int]] = {}
+    for scan in words.scans:
+        page = register(to_levels(read_pixels(Path(scan), 3)[..., :1]), scan)
+        seen.setdefault(page.header.pages, set()).add(page.header.page)
+        written = read_page(page, geometry)
+        _report(scan, page, written)
+        for code, canvas in written.canvases.items():
+            if code in pictures:
+                raise UserError(f"{scan}: {character_name(code)} is also in {pictures[code][0]}; read one of them only")
+            file = io.BytesIO()
+            Image.fromarray(canvas).save(file, "PNG")
+            pictures[code] = scan, file.getvalue()
+    for pages, numbers in seen.items():
+        if absent := sorted(set(range(1, pages + 1)) - numbers):
+            print(f"of a template of {pages} pages, {len(absent)} were not read: {', '.join(map(str, absent[:20]))}")
+    if not pictures:
+        raise UserError("nothing is written on these pages")
+    targets = {code: output / f"{character_name(code)}.png" for code in pictures}
+    _check_new(list(targets.values()), words.overwrite)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for code, target in targets.items():
+            target.write_bytes(pictures[code][1])
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written ({error.strerror or error})", code=5) from None
+    print(f"{output}: {len(pictures)} characters")
+
+
+def _report(scan: str, page: Page, written: Written) -> None:
+    header = page.header
+    print(
+        f"{scan}: page {header.page} of {header.pages}, {page.scale * 25.4:.0f} dpi, {len(written.canvases)} characters"
+        + f", {len(written.empty)} empty: {_listed(written.empty)}" * bool(written.empty)
+    )
+    if written.cut_off:
+        print(f"{scan}: {len(written.cut_off)} reach beyond their cells and are cut off: {_listed(written.cut_off)}")
+    if written.unreadable:
+        print(f"{scan}: {written.unreadable} cells are left out: their labels cannot be read", file=sys.stderr)
+
+
+def _listed(codes: Sequence[int]) -> str:
+    return " ".join(map(character_name, codes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
