@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     printer.add_argument(
         "--charset",
         required=True,
-        help="characters to write: a text file, or a name such as kana (see --dataset_mode font)",
+        help="characters to write: a text file, or a name such as kana (see --charset of --dataset_mode font)",
     )
     printer.add_argument("--output", required=True, help="a .pdf, or a folder for a PNG of each page")
     printer.add_argument(
@@ -83,8 +83,11 @@ def print_template(words: argparse.Namespace) -> None:
         raise UserError(f"--columns {words.columns}: must be 4 to 14")
     if not 100 <= words.dpi <= 1200:
         raise UserError(f"--dpi {words.dpi:g}: must be 100 to 1200")
-    codes = charset(words.charset)
-    samples = {code: face for face in map(Face, reversed(words.font)) for code in face.real(codes)}
+    faces = [Face(name) for name in words.font]
+    codes = charset(words.charset, faces)
+    if not codes:
+        raise UserError(f"--charset {words.charset}: no characters")
+    samples = {code: face for face in reversed(faces) for code in face.real(codes)}
     missing = [code for code in codes if code not in samples]
     if missing:
         print(
