@@ -13,11 +13,11 @@ setup: .venv/.ready
 	$(UV) pip install --quiet --python $(BIN)/python --build-constraints build-constraints.txt -r requirements.lock
 	@touch $@
 
-# Glyphs of one font in the style of another: train, test, and where to look. SOURCE=a.ttf TARGET=b.ttf for your own.
+# Glyphs of one font in the styles of others: train, test, and where to look. SOURCE=a.ttf TARGET="b.ttf c.ttf" for yours.
 FONTS = $(if $(SOURCE),--source_font $(SOURCE)) $(if $(TARGET),--target_font $(TARGET))
 demo: setup
 	$(BIN)/python train.py --config docs/demo.yaml --name demo --overwrite $(FONTS)
-	$(BIN)/python test.py --name demo --num_test all --batch_size 16 --metrics l1
+	$(BIN)/python test.py --name demo --batch_size 16
 
 test: setup lint
 	$(BIN)/python -m pytest -q -n 2

@@ -22,9 +22,9 @@ import torch
 from benchmarks.common import ALLOCATORS, Report, describe, in_own_process, machine, memory, use_allocator
 from benchmarks.floor import conv_floor
 from benchmarks.published import METHODS
-from data import DATASETS
+from data import DATASETS, Loader
 from models import MODELS
-from options import TrainOptions, UserError
+from options import TrainOptions, UserError, fields
 from options.parsing import parse
 from util.cli import run
 from util.device import choose_device
@@ -53,7 +53,9 @@ def flags_of(variant: str) -> list[str]:
 
 
 def options(model: str, size: int, variant: str, flags: list[str]) -> Any:
-    own = ["--model", model, "--crop_size", str(size), "--load_size", str(size), *flags_of(variant), *flags]
+    own = ["--model", model, "--crop_size", str(size), *flags_of(variant), *flags]
+    if fields.flags_of(MODELS.find(model).Options)["dataset_mode"].default != "font":  # glyphs are drawn at that size
+        own += ["--load_size", str(size)]
     return parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, own)
 
 
@@ -81,8 +83,14 @@ class Step:
                 theirs.set_input(batch)
                 theirs.optimize_parameters()
         else:
-            ours = self.engine.prepare(MODELS.find(model)(opt))
-            batch = {side: self.engine.place(images) for side, images in batch.items()}
+            ours = MODELS.find(model)(opt)
+            if opt.dataset_mode == "font":  # labels and characters belong together, so the batch is a real one
+                dataset = DATASETS.find("font")(opt)
+                ours.meet(dataset)
+                batch = next(iter(Loader(dataset, opt, self.engine.place).epoch()))
+            else:
+                batch = {side: self.engine.place(images) for side, images in batch.items()}
+            self.engine.prepare(ours)
 
             def step() -> None:
                 with self.engine.step(ours):

@@ -17,7 +17,7 @@ import networks
 from models import font_results
 from models.base_adversarial import AdversarialModel
 from models.font_results import Pen
-from models.losses import contrast, gan_loss, related, total_variation
+from models.losses import contrast, dice_loss, gan_loss, related, total_variation
 from models.zi2zi_presets import FORK, ZI2ZI
 from networks.warp import random_warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
@@ -53,6 +53,7 @@ class Zi2ziModel(AdversarialModel):
             "patch", "discriminator: a logit for each patch, or one for the glyph, from one channel or from all"
         )
         lambda_L1: float = option(100.0, "weight of the distance to the true glyph", least=0)
+        lambda_dice: float = option(5.0, "weight of the ink that generated and true glyph do not share", least=0)
         lambda_const: float = option(
             0.0, "weight of constancy: the code of the generated glyph is its source's", least=0
         )
@@ -60,6 +61,9 @@ class Zi2ziModel(AdversarialModel):
             0.0, "weight of the distance of the true glyph's code to its source's; generates nothing better", least=0
         )
         lambda_GAN: float = option(1.0, "weight of the adversarial loss", least=0)
+        GAN_from: float = option(
+            0.0, "part of the run after which the discriminator joins; before, what it costs is saved", least=0
+        )
         balance_GAN: bool = option(False, "weigh the adversarial loss by how well the discriminator does, in steps")
         lambda_category: float = option(1.0, "weight of the style that D sees in a generated glyph", least=0)
         lambda_category_D: float = option(1.0, "weight of that term in D's own loss", least=0)
@@ -235,10 +239,16 @@ class Zi2ziModel(AdversarialModel):
             both = torch.minimum(self.real_B, self.fake_B)
             self.difference = torch.cat([i[:, :1].float() for i in (self.real_B, both, self.fake_B)], 1)
 
+    @property
+    def adversarial(self) -> bool:
+        """Whether the discriminator takes part in this epoch; an epoch is judged by what lies before it."""
+        return self.engine.progress.epoch >= self.opt.GAN_from * self.opt.total_epochs
+
     def optimize_parameters(self):
         opt = self.opt
         self.forward()
-        self.update("D", self.discriminator_losses)
+        if self.adversarial:
+            self.update("D", self.discriminator_losses)
         if hasattr(self, "netF"):
             self.update("F", self.extractor_losses)
         for step in range(opt.g_steps):
@@ -276,15 +286,17 @@ class Zi2ziModel(AdversarialModel):
         return losses | self.penalties("D", self.netD, self.real_B, self.fake_B.detach(), pair)
 
     def generator_losses(self):
-        opt, mode = self.opt, self.opt.gan_mode
-        judged = [(self.judge(fake), label) for fake, label in self.fakes]
-        GAN = torch.stack([gan_loss(logits, True, mode, for_D=False) for (logits, _), _ in judged]).mean()
-        category = torch.stack([self.style_error(guess, label) for (_, guess), label in judged]).mean()
-        losses = {
-            "G_GAN": (self.weight_GAN if opt.balance_GAN else opt.lambda_GAN) * GAN,
-            "L1": opt.lambda_L1 * F.l1_loss(self.fake_B.float(), self.real_B),
-            "category": opt.lambda_category * category,
-        }
+        opt = self.opt
+        losses = {"L1": opt.lambda_L1 * F.l1_loss(self.fake_B.float(), self.real_B)}
+        if opt.lambda_dice > 0:
+            losses["dice"] = opt.lambda_dice * dice_loss(self.fake_B, self.real_B)
+        if self.adversarial:
+            judged = [(self.judge(fake), label) for fake, label in self.fakes]
+            fooling = [gan_loss(logits, True, opt.gan_mode, for_D=False) for (logits, _), _ in judged]
+            category = [self.style_error(guess, label) for (_, guess), label in judged]
+            weight = self.weight_GAN if opt.balance_GAN else opt.lambda_GAN
+            losses["G_GAN"] = weight * torch.stack(fooling).mean()
+            losses["category"] = opt.lambda_category * torch.stack(category).mean()
         code = self.code.float()
         if opt.lambda_const > 0:
             far = [F.mse_loss(self.netG(fake).float(), code.repeat_interleave(self.P, 0)) for fake, _ in self.fakes]

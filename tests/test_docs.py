@@ -26,11 +26,12 @@ from models.losses import gan_loss, patch_nce
 from networks import registry
 from options import TestOptions, TrainOptions
 from options.fields import flags_of
-from options.parsing import NOT_CONTINUED, compose, parse_script
+from options.parsing import NOT_CONTINUED, compose, option_classes, parse_script
 from options.translate_options import TranslateOptions
 from tests.conftest import SMALL, test_options, train_options
 from util import cli, visdom_server
 from util.fonts import CHARSETS, charset
+from util.handwriting.__main__ import _parser as handwriting_parser
 from util.naming import ResultNames
 from util.schedule import Progress, lr_factor
 
@@ -46,6 +47,8 @@ ELSEWHERE = {
     "logdir",
     "help",
 }  # flags of other programs
+
+HANDWRITING = {"output", "font", "columns", "dpi", "size"}  # flags of python -m util.handwriting
 
 
 def prose(text):
@@ -110,6 +113,8 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
             monkeypatch.setattr(sys, "argv", ["visdom_server", *argv])
             monkeypatch.setattr(visdom_server, "serve", lambda *_: None)
             assert visdom_server.main() == 0
+        case ["python", "-m", "util.handwriting", *argv]:
+            assert handwriting_parser().parse_args(argv).output
         case ["make", target, *variables]:
             makefile = (ROOT / "Makefile").read_text()
             assert re.search(rf"^{target}:", makefile, re.MULTILINE)
@@ -136,9 +141,14 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", TEXT)
 def test_flags_and_files_that_are_named_exist(page, workshop):
     kinds = [(MODELS, [*MODELS.names(), "denoise"]), (DATASETS, [*DATASETS.names(), "noisy"])]
-    owners = [kind.find(name, "lab").Options for kind, names in kinds for name in names]
-    known = {flag for cls in (TrainOptions, TestOptions) for o in owners for flag in flags_of(compose(cls, [o]))}
-    known |= {*flags_of(TranslateOptions)} | ELSEWHERE | {"port", "env_path", "offline"}
+    plugins = [kind.find(name, "lab") for kind, names in kinds for name in names]
+    known = {
+        flag
+        for cls in (TrainOptions, TestOptions)
+        for plugin in plugins
+        for flag in flags_of(compose(cls, option_classes(plugin, cls)))
+    }
+    known |= {*flags_of(TranslateOptions)} | ELSEWHERE | {"port", "env_path", "offline"} | HANDWRITING
     assert set(re.findall(r"(?<![\w-])--([a-z]\w*(?:-\w+)*)", TEXT[page])) <= known
     paths = re.findall(r"`((?:models|data|docs|util|networks|options|tests)/[\w/]+\.\w+)`", TEXT[page])
     assert all((ROOT / path).is_file() for path in paths)

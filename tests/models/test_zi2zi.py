@@ -58,7 +58,7 @@ def test_every_term_is_computed_and_every_network_learns(tmp_path, precision):
     before = snapshot(model)
     step(model, batch)
     terms = {"D_real", "D_fake", "D_category", "D_r1", "content_F", "style_F", "G_GAN", "L1", "category", "const"}
-    assert terms | {"align", "tv", "content", "style", "D", "F", "G"} == set(model.loss_names)
+    assert terms | {"align", "tv", "dice", "content", "style", "D", "F", "G"} == set(model.loss_names)
     assert all(value == value and abs(value) < 1e4 for value in model.get_current_losses().values())
     assert changed(model, before) == {"netG", "netD", "netF"}
 
