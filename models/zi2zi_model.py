@@ -19,7 +19,7 @@ from models.base_adversarial import AdversarialModel
 from models.font_results import Pen
 from models.losses import contrast, dice_loss, gan_loss, related, total_variation
 from models.zi2zi_presets import FORK, ZI2ZI
-from networks.warp import random_warp
+from networks.warp import random_warp, splice
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
 from options import UserError, default, option
 
@@ -91,6 +91,9 @@ class Zi2ziModel(AdversarialModel):
         margin: float = option(0.5, "margin: distance of unit vectors that negatives must keep", above=0)
         augment: float = option(1.0, "strength of the affine deformation of a character in all its styles", least=0)
         elastic: float = option(1.0, "elastic deformation, standard deviation in 64ths of the size", least=0)
+        splice: float = option(
+            0.0, "part of the steps in which characters are cut in two and joined with halves of others", least=0
+        )
         tune: Literal["all", "decoder", "norms", "embedding"] = option(
             "all", "train all of the generator, or only its way up, its numbers of each style, or the table of styles"
         )
@@ -216,7 +219,7 @@ class Zi2ziModel(AdversarialModel):
     def deform(self) -> None:
         """Deform every character, in the source font and in all its styles alike."""
         opt, P = self.opt, self.P
-        if opt.augment == 0 and opt.elastic == 0:
+        if opt.augment == opt.elastic == opt.splice == 0:
             return
         K, C, H, W = self.source.shape
         together = torch.cat([self.source, self.real_B.reshape(K, -1, H, W)], 1)
@@ -224,6 +227,8 @@ class Zi2ziModel(AdversarialModel):
         together = random_warp(
             together, scale=0.12 * a, rotate=4 * a, shear=0.06 * a, shift=0.04 * a, elastic=opt.elastic * W / 64
         )
+        if torch.rand(()) < opt.splice:  # of the CPU, so that no device is waited for
+            together = splice(together)
         self.source = together[:, :C].contiguous(memory_format=torch.channels_last)
         self.real_B = together[:, C:].reshape(self.real_B.shape).contiguous(memory_format=torch.channels_last)
         self.real_A = self.source.repeat_interleave(P, 0)

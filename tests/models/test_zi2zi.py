@@ -232,3 +232,24 @@ def test_a_new_font_begins_as_the_nearest_style_of_the_run_it_continues(tmp_path
     assert all(torch.equal(base[key], tuned[key]) for key in base if re.match(r"down\.\d+\.conv", key))
     assert torch.equal(base["styles.weight"][5], tuned["styles.weight"][5])
     assert not torch.equal(base["styles.weight"][2], tuned["styles.weight"][2])
+
+
+def test_a_run_that_was_cut_off_goes_on_bit_for_bit(tmp_path):
+    words = [*map(str, SMALL), "--contrastive", "supcon", "--splice", "0.5", "--GAN_from", "0.4", "--ema_decay", "0.9"]
+    words += [
+        "--max_dataset_size",
+        "9",
+        "--n_epochs",
+        "4",
+        "--save_epoch_freq",
+        "1",
+        "--checkpoints_dir",
+        str(tmp_path),
+    ]
+    assert train_script.main([*words, "--name", "run"]) == 0
+    names = [f"latest_net_{network}.pth" for network in ("G", "D", "F", "G_ema")]
+    whole = {name: torch.load(tmp_path / "run" / name) for name in names}
+    assert train_script.main([*words, "--name", "run", "--continue_train", "--epoch", "2"]) == 0
+    for name in names:
+        again = torch.load(tmp_path / "run" / name)
+        assert all(torch.equal(again[key], value) for key, value in whole[name].items()), name

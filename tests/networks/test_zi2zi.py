@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from networks import init_weights
-from networks.warp import random_warp
+from networks.warp import random_warp, splice
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, SelfAttention, StyleUnet
 
 
@@ -131,3 +131,18 @@ def test_a_warp_of_a_shift_is_that_shift():
     at = torch.arange(64.0)
     centre = (y.sum((1, 2)) * at).sum(1) / y.sum((1, 2, 3))
     assert centre.min() == pytest.approx(31.5 - 6.4, abs=0.3) and centre.max() == pytest.approx(31.5 + 6.4, abs=0.3)
+
+
+def test_spliced_images_are_halves_of_two_cut_alike_in_all_channels():
+    x = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 2, 16, 16)
+    seen = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        y = splice(x)
+        assert torch.equal(y[:, 0], y[:, 1])
+        assert all(set(y[i].unique().tolist()) == {float(i), float((i - 1) % 3)} for i in range(3))
+        rows, columns = (y[0, 0] == 0).all(1), (y[0, 0] == 0).all(0)
+        kept = rows if rows.any() else columns
+        assert 4 <= kept.sum() <= 12 and torch.equal(kept, torch.arange(16) < kept.sum())
+        seen.add("across" if rows.any() else "down")
+    assert seen == {"across", "down"}
