@@ -1,0 +1,135 @@
+"""From font files to a font file: zi2zi through train.py and test.py, on fonts that matplotlib ships."""
+
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from fontTools import subset
+from fontTools.ttLib import TTFont
+from PIL import Image, ImageFont
+
+import test as test_script
+import train as train_script
+from options import UserError
+from util.fonts import Face, Geometry, character_name
+
+SMALL = (
+    *("--model", "zi2zi", "--source_font", "DejaVuSans", "--target_font", "DejaVuSerif", "DejaVuSansMono"),
+    *("--charset", "ascii", "--crop_size", "32", "--ngf", "8", "--widest", "16", "--ndf", "4", "--embedding_dim", "8"),
+    *("--embedding_num", "4", "--batch_size", "16", "--ema_decay", "0.9", "--n_epochs", "3"),
+    *("--gpu_ids", "-1", "--num_threads", "0", "--no_html"),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a run called ``fonts``, of three epochs: its glyphs are blots, but they are glyphs."""
+    folder = tmp_path_factory.mktemp("fonts")
+    assert train_script.main([*SMALL, "--name", "fonts", "--checkpoints_dir", str(folder / "checkpoints")]) == 0
+    return folder
+
+
+def run_test(trained, out, *words):
+    where = ["--checkpoints_dir", str(trained / "checkpoints"), "--results_dir", str(out), "--gpu_ids", "-1"]
+    assert (
+        test_script.main(["--model", "zi2zi", "--name", "fonts", *where, "--num_threads", "0", *map(str, words)]) == 0
+    )
+    return Path(out, "fonts", "test_latest")
+
+
+def test_a_page_for_each_style_with_scores_beside_their_floors(trained, tmp_path, capsys):
+    page = run_test(trained, tmp_path)
+    told = capsys.readouterr().out
+    for floor in ("a white page", "the source, copied", "the truth, one pixel off"):
+        assert floor in told
+    scores = json.loads((page / "metrics.json").read_text())
+    assert scores["IoU"]["of a white page"] == 0 and scores["L1 / ink"]["of a white page"] == pytest.approx(1)
+    assert set(scores["IoU"]["styles"]) == {"DejaVuSerif", "DejaVuSansMono"}
+    assert scores["IoU"]["value"] == pytest.approx(np.mean(list(scores["IoU"]["styles"].values())))
+    split = json.loads((trained / "checkpoints/fonts/split.json").read_text())
+    for style in scores["IoU"]["styles"]:
+        files = {p.name for p in (page / style / "images" / "fake_B").iterdir()}
+        assert files == {f"{character_name(int(code[2:], 16))}.png" for code in split["test"]}
+        picture = np.array(Image.open(next((page / style / "images" / "difference").iterdir())))
+        assert picture.shape == (32, 32, 3)
+
+
+def test_text_in_every_style(trained, tmp_path):
+    page = run_test(trained, tmp_path, "--text", "Ab c") / "text"
+    lines = sorted((page / "images").iterdir())
+    assert [line.name for line in lines] == ["00_source.png", "01_DejaVuSerif.png", "02_DejaVuSansMono.png"]
+    source = np.array(Image.open(lines[0]))
+    geometry = Geometry(32)
+    alone = Face("DejaVuSans").draw(ord("A"), geometry)
+    ink = np.nonzero((source < 128).any(0))[0]
+    assert source.shape[0] == 32 and ink[0] == pytest.approx(np.nonzero((alone < 128).any(0))[0][0] - 8, abs=8)
+    assert (source < 128).sum() == pytest.approx(
+        sum((Face("DejaVuSans").draw(ord(c), geometry) < 128).sum() for c in "Abc"), rel=0.05
+    )
+    with pytest.raises(UserError, match=r"--text A字: U\+5B57_字 not in --source_font DejaVuSans"):
+        run_test(trained, tmp_path, "--text", "A字")
+
+
+def test_styles_blend(trained, tmp_path):
+    page = run_test(trained, tmp_path, "--interpolate", "DejaVuSerif", "1", "--steps", 2, "--text", "ABC") / "blend"
+    lines = [np.array(Image.open(p)).astype(int) for p in sorted((page / "images").iterdir())]
+    assert len(lines) == 3 and Image.open(page / "blend.gif").n_frames == 3
+    apart = [np.abs(a - b).mean() for a, b in ((lines[0], lines[1]), (lines[1], lines[2]), (lines[0], lines[2]))]
+    assert 0 < apart[0] < apart[2] and 0 < apart[1] < apart[2]
+    with pytest.raises(UserError, match="--interpolate 1: give two styles or more"):
+        run_test(trained, tmp_path, "--interpolate", "1")
+
+
+def test_a_font_file(trained, tmp_path, capsys):
+    path = tmp_path / "new.ttf"
+    words = ("--styles", "DejaVuSerif", "--export_ttf", path, "--family", "Blots")
+    page = run_test(trained, tmp_path, *words)
+    assert "of their ink with the network's (IoU, mean)" in capsys.readouterr().out
+    font = TTFont(path)
+    assert font["name"].getBestFamilyName() == "Blots" and len(font.getBestCmap()) >= 90
+    width = font["hmtx"].metrics[font.getBestCmap()[ord("A")]][0] / font["head"].unitsPerEm
+    assert width == pytest.approx(Face("DejaVuSans").advance(ord("A")), abs=0.002)  # the source's advance
+    assert ImageFont.truetype(str(path), 40).getbbox("A")[3] > 0
+    assert Image.open(page / "specimen.png").size[0] == 1200
+    with pytest.raises(UserError, match=r"new\.ttf"):  # it is there
+        run_test(trained, tmp_path, *words)
+    with pytest.raises(UserError, match="a font has one style, these are 2; pick one of DejaVuSerif, DejaVuSansMono"):
+        run_test(trained, tmp_path, "--export_ttf", tmp_path / "two.ttf")
+
+
+def test_a_font_is_completed(trained, tmp_path, capsys):
+    base = tmp_path / "mine.ttf"
+    whole = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSerif.ttf")
+    subset.main([str(whole), "--unicodes=U+41-5A,U+61-7A", f"--output-file={base}", "--layout-features=*"])
+    before, bytes_before = TTFont(base), base.read_bytes()
+    here = Face(str(base)).real(range(0x21, 0x7F))
+    assert len(here) == 52
+    out = tmp_path / "more.ttf"
+    run_test(trained, tmp_path, "--styles", 0, "--complete", base, "--export_ttf", out)
+    assert f"{len(here)} characters are there and stay, {94 - len(here)} are missing" in capsys.readouterr().out
+    after = TTFont(out)
+    assert Face(str(out)).real(range(0x21, 0x7F)) > here and base.read_bytes() == bytes_before
+    for code in here:
+        name = before.getBestCmap()[code]
+        assert after["glyf"][after.getBestCmap()[code]] == before["glyf"][name]
+        assert after["hmtx"][after.getBestCmap()[code]] == before["hmtx"][name]
+
+
+def test_a_style_from_pictures_of_a_few_characters(trained, tmp_path):
+    hand, geometry = tmp_path / "hand", Geometry(64)
+    hand.mkdir()
+    for character in "ABCDEFGHabcdefgh":
+        levels = Face("STIXGeneralItalic").draw(ord(character), geometry)
+        Image.fromarray(levels).save(hand / f"{character_name(ord(character))}.png")
+    where = ["--checkpoints_dir", str(trained / "checkpoints")]
+    words = ["--target_font", str(hand), "--pretrained_name", "fonts", "--test_fraction", "0", "--freeze_encoder"]
+    assert train_script.main([*SMALL, *where, *words, "--name", "few"]) == 0
+    rows = json.loads((trained / "checkpoints/few/styles.json").read_text())
+    assert [(row["label"], row["name"]) for row in rows] == [(0, "DejaVuSerif"), (1, "DejaVuSansMono"), (2, "hand")]
+    out = ["--results_dir", str(tmp_path), "--gpu_ids", "-1", "--num_threads", "0", "--phase", "train"]
+    font = tmp_path / "hand.ttf"
+    more = ["--export_ttf", str(font), "--export_charset", "latin"]
+    assert test_script.main(["--model", "zi2zi", "--name", "few", *where, *out, *more]) == 0
+    assert len(Face(str(font)).real(range(0x41, 0x5B))) > 20  # letters that were never written
