@@ -229,8 +229,8 @@ class Zi2ziModel(AdversarialModel):
         )
         if torch.rand(()) < opt.splice:  # of the CPU, so that no device is waited for
             together = splice(together)
-        self.source = together[:, :C].contiguous(memory_format=torch.channels_last)
-        self.real_B = together[:, C:].reshape(self.real_B.shape).contiguous(memory_format=torch.channels_last)
+        self.source = self.engine.place(together[:, :C].contiguous())
+        self.real_B = self.engine.place(together[:, C:].reshape(self.real_B.shape))
         self.real_A = self.source.repeat_interleave(P, 0)
 
     def forward(self):
@@ -246,8 +246,10 @@ class Zi2ziModel(AdversarialModel):
 
     @property
     def adversarial(self) -> bool:
-        """Whether the discriminator takes part in this epoch; an epoch is judged by what lies before it."""
-        return self.engine.progress.epoch >= self.opt.GAN_from * self.opt.total_epochs
+        """Whether the discriminator takes part in this epoch."""
+        opt = self.opt
+        wanted = opt.lambda_GAN > 0 or opt.lambda_category > 0
+        return wanted and self.engine.progress.epoch >= opt.GAN_from * opt.total_epochs
 
     def optimize_parameters(self):
         opt = self.opt
