@@ -29,6 +29,7 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.step --models cut,dcl,simdcl --sizes 64,128 --rounds 3 --floor
+	$(BIN)/python -m benchmarks.step --models zi2zi --sizes 256 --variants fp32,bf16 --rounds 3
 	$(BIN)/python -m benchmarks.inference --models dcl,cut --batches 1 --rounds 3
 	$(BIN)/python -m benchmarks.data --workers 0,2
 

@@ -72,6 +72,7 @@ class FontDataset(BaseDataset):
             "these styles; fewer where there are fewer styles, 0 mixes freely",
             least=0,
         )
+        repeat: int = option(1, "training: go through the characters so many times in an epoch", least=1)
         paired: bool = option(False, "training: A and B are the same character")
         input_nc: int = default(1)
         output_nc: int = default(1)
@@ -236,8 +237,10 @@ class FontDataset(BaseDataset):
 
     def order(self, generator: torch.Generator) -> list[int]:
         """With ``--styles_per_batch P``, batches are K characters by P styles; a character's items are neighbours."""
-        if not self.opt.styles_per_batch:
-            return super().order(generator)
+        once = super().order if not self.opt.styles_per_batch else self._grids
+        return [index for _ in range(self.opt.repeat) for index in once(generator)]
+
+    def _grids(self, generator: torch.Generator) -> list[int]:
         P, S, n = self.styles_in_batch, len(self.style_list), len(self.characters)
         K = self.opt.batch_size // P
         characters, batches = torch.randperm(n, generator=generator), []

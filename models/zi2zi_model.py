@@ -53,7 +53,7 @@ class Zi2ziModel(AdversarialModel):
             "patch", "discriminator: a logit for each patch, or one for the glyph, from one channel or from all"
         )
         lambda_L1: float = option(100.0, "weight of the distance to the true glyph", least=0)
-        lambda_dice: float = option(5.0, "weight of the ink that generated and true glyph do not share", least=0)
+        lambda_dice: float = option(10.0, "weight of the ink that generated and true glyph do not share", least=0)
         lambda_const: float = option(
             0.0, "weight of constancy: the code of the generated glyph is its source's", least=0
         )
@@ -62,7 +62,7 @@ class Zi2ziModel(AdversarialModel):
         )
         lambda_GAN: float = option(1.0, "weight of the adversarial loss", least=0)
         GAN_from: float = option(
-            0.0, "part of the run after which the discriminator joins; before, what it costs is saved", least=0
+            0.7, "part of the run after which the discriminator joins; before, what it costs is saved", least=0
         )
         balance_GAN: bool = option(False, "weigh the adversarial loss by how well the discriminator does, in steps")
         lambda_category: float = option(1.0, "weight of the style that D sees in a generated glyph", least=0)
@@ -89,10 +89,10 @@ class Zi2ziModel(AdversarialModel):
         lambda_style: float = option(1.0, "weight of the style branch for the generator", least=0)
         tau: float = option(0.1, "temperature of ntxent and supcon", above=0)
         margin: float = option(0.5, "margin: distance of unit vectors that negatives must keep", above=0)
-        augment: float = option(1.0, "strength of the affine deformation of a character in all its styles", least=0)
-        elastic: float = option(1.0, "elastic deformation, standard deviation in 64ths of the size", least=0)
+        augment: float = option(1.1, "strength of the affine deformation of a character in all its styles", least=0)
+        elastic: float = option(1.2, "elastic deformation, standard deviation in 64ths of the size", least=0)
         splice: float = option(
-            0.0, "part of the steps in which characters are cut in two and joined with halves of others", least=0
+            0.15, "part of the steps in which characters are cut in two and joined with halves of others", least=0
         )
         tune: Literal["all", "decoder", "norms", "embedding"] = option(
             "all", "train all of the generator, or only its way up, its numbers of each style, or the table of styles"
@@ -117,7 +117,7 @@ class Zi2ziModel(AdversarialModel):
         lr_D: float | None = default(4e-4)
         lr_policy: str = default("cosine")
         ema_decay: float = default(0.999)
-        n_epochs: int = default(60)
+        n_epochs: int = default(140)
         n_epochs_decay: int = default(0)
         eval: bool = default(True)
 

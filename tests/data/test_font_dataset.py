@@ -212,3 +212,10 @@ def test_mistakes_about_grids_are_told():
         dataset("font", *grid, "--batch_size", 300)
     with pytest.raises(UserError, match="--serial_batches does not go with"):
         dataset("font", *grid, "--batch_size", 6, "--serial_batches")
+
+
+def test_an_epoch_of_few_characters_may_go_through_them_more_than_once():
+    for grid in ((), ("--styles_per_batch", 3, "--paired")):
+        data = dataset("font", *THREE, *grid, "--repeat", 3, "--batch_size", 15)
+        count = torch.bincount(torch.tensor(data.order(torch.Generator().manual_seed(0))), minlength=len(data))
+        assert (count == 3).all() and len(Loader(data, data.opt)) == 3 * 85 * 3 // 15
