@@ -98,7 +98,7 @@ class Face:
     @property
     def licence(self) -> str:
         """What the font says of its licence, the first line; empty where it says nothing."""
-        names = self.font["name"] if "name" in self.font else None
+        names = self.font.get("name", None)
         text = (names.getDebugName(13) or names.getDebugName(14) or "") if names else ""
         return text.strip().splitlines()[0][:200] if text.strip() else ""
 
