@@ -45,7 +45,7 @@ def run_test(argv, stack):
         model.eval()
 
     folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{which}")
-    tasks = dict.fromkeys(method for flag, method in model.tasks.items() if getattr(opt, flag))
+    tasks = dict.fromkeys(method for flag, method in model.tasks.items() if getattr(opt, flag) not in (None, (), False))
     for method in tasks:
         getattr(model, method)(dataset, engine, folder)
     if tasks:

@@ -39,6 +39,7 @@ class BaseDataset(Dataset):
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
+    none_left = "the dataset has no items"  # what is said of an empty one
     paired = False  # whether B of an item is what A should become
     floors: tuple[str, ...] = ("the source, copied",)  # of util.metrics.floors: what values are read against
 
@@ -58,6 +59,10 @@ class BaseDataset(Dataset):
         The loader cuts batches from it, one process after another, so a dataset decides here what meets in a batch.
         """
         return torch.randperm(len(self), generator=generator).tolist()
+
+    def first_rows(self, count: int) -> list[int]:
+        """The items of a test of so many rows; data of several styles give so many of each."""
+        return list(range(min(count, len(self))))
 
     def random(self, index: int) -> random.Random:
         """The random numbers item ``index`` may draw this epoch, the same in every worker and after a resume."""

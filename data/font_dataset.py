@@ -1,11 +1,12 @@
 """Glyphs of a source font and of any number of target fonts, drawn when they are needed."""
 
+import bisect
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ class FontDataset(BaseDataset):
         pairs: str | None = option(
             None, "paired images instead of fonts: a folder of <label>_<name>.png, folders A and B, or a .obj package"
         )
+        pairs_left: Literal["target", "source"] = option("target", "pairs: what the left half of a picture shows")
         charset: str = option(
             "auto", f"characters: {', '.join(CHARSETS)}, a text file, or auto (all letters that the fonts share)"
         )
@@ -68,8 +70,8 @@ class FontDataset(BaseDataset):
         styles: tuple[str, ...] = option((), "use these styles alone, by name or number; none is all", per_run=True)
         styles_per_batch: int = option(
             0,
-            "training: a batch is this many styles by batch_size / styles_per_batch characters, each in every one of "
-            "these styles; fewer where there are fewer styles, 0 mixes freely",
+            "training: a batch is at most this many styles, as batch_size is a multiple of, by as many characters as "
+            "fill it, each in every one of these styles; 0 mixes freely",
             least=0,
         )
         repeat: int = option(1, "training: go through the characters so many times in an epoch", least=1)
@@ -94,20 +96,17 @@ class FontDataset(BaseDataset):
         self._rows = read_rows(self._origin) if self._origin else []  # the styles it gave numbers to
         self.sources: list[Glyphs]
         if opt.pairs:
-            self.sources, self.all_styles = styles_of_pairs(opt.pairs)
+            self.sources, self.all_styles = styles_of_pairs(opt.pairs, opt.pairs_left, self._rows)
         else:
             self.sources = [open_glyphs(name) for name in opt.source_font]
-            self.all_styles = styles_of_fonts(opt.target_font, {row["name"]: row["label"] for row in self._rows})
+            self.all_styles = styles_of_fonts(opt.target_font, self._rows)
         self.style_list = self._chosen_styles()
         self.source_of = self._real_characters()
         self.train, self.test = self._halves()
-        halves = {"train": self.train, "all": sorted(self.train + self.test)}
-        self.characters = halves.get(opt.phase, self.test)[: opt.max_dataset_size]
-        if not self.characters:
-            raise UserError(
-                f"--phase {opt.phase}: no characters; {len(self.train)} are for training and "
-                f"{len(self.test)} for testing, see --test_fraction and --charset"
-            )
+        self.characters = self._characters_of_phase()[: opt.max_dataset_size]
+        self.items = [  # of a style all characters, then of the next
+            (style, code) for style in self.style_list for code in self.characters if code in self.real_in[style.name]
+        ]
         self.paired = opt.paired or not opt.is_train
         self._drawn: dict[tuple[int, int], np.ndarray] = {}
         self._check_grid()
@@ -136,8 +135,28 @@ class FontDataset(BaseDataset):
             raise UserError(f"--held_out {','.join(opt.held_out)} leaves no style")
         return chosen
 
+    def _characters_of_phase(self) -> list[int]:
+        opt = self.opt
+        if opt.phase not in ("train", "all", "test", "val") or (opt.is_train and opt.phase not in ("train", "all")):
+            phases = "train, or all, which keeps none for a test" if opt.is_train else "train, test or all"
+            raise UserError(f"--phase {opt.phase}: choose {phases}")
+        every = sorted(self.train + self.test)
+        if opt.is_train and opt.phase == "all":
+            self.train, self.test = every, []
+        chosen = {"train": self.train, "all": every}.get(opt.phase, self.test)
+        self.none_left = (
+            f"--phase {opt.phase}: no characters; {len(self.train)} are for training and {len(self.test)} for "
+            "testing; see --phase, --test_fraction and --charset"
+        )
+        if opt.is_train and not chosen:
+            raise UserError(self.none_left)
+        return chosen
+
     def _real_characters(self) -> dict[int, Glyphs]:
-        """{character: what draws its A} of the characters that the source and every style really have."""
+        """{character: what draws its A} of the characters that the source and every style really have.
+
+        Of paired images that are mixed freely, those that any style has; ``real_in`` tells which.
+        """
         opt = self.opt
         targets = [style.glyphs for style in self.style_list]
         if opt.pairs and opt.charset == "auto":
@@ -145,12 +164,20 @@ class FontDataset(BaseDataset):
         else:
             wanted = charset(opt.charset, targets)
         sources = {code: glyphs for glyphs in reversed(self.sources) for code in glyphs.real(wanted)}
-        shared = set(sources)
-        found = [("--source_font", shared)]
-        for glyphs in targets:
-            real = glyphs.real(wanted)
-            found.append((f"--target_font {glyphs.name}" if len(targets) > 1 else "--target_font", real))
-            shared = shared & real
+        self.real_in = {style.name: style.glyphs.real(wanted) & set(sources) for style in self.style_list}
+        found = [("--source_font", set(sources))]
+        for style in self.style_list:
+            flag = f"--target_font {style.glyphs.name}" if len(targets) > 1 else "--target_font"
+            found.append((flag, style.glyphs.real(wanted)))
+        each = list(self.real_in.values())
+        mixed = opt.pairs and not opt.styles_per_batch
+        shared = set[int]().union(*each) if mixed else set.intersection(*each)
+        if opt.pairs and len(shared) < len(set[int]().union(*each)):
+            print(
+                f"--pairs {opt.pairs}: {len(shared)} characters are in all {len(each)} labels, "
+                f"{len(set[int]().union(*each))} in some; --styles_per_batch 0 uses these too",
+                file=sys.stderr,
+            )
         for flag, real in found:
             missing = [code for code in wanted if code not in real]
             if missing and opt.charset != "auto":
@@ -168,23 +195,32 @@ class FontDataset(BaseDataset):
         return {code: sources[code] for code in sorted(shared)}
 
     def _halves(self) -> tuple[list[int], list[int]]:
-        """Training and test characters: those of the run that goes on where there is one, else drawn from the seed."""
+        """Training and test characters: those of the run that goes on where there is one, else drawn from the seed.
+
+        What a run or those before it were trained on is in ``seen``, and is never tested as unseen.
+        """
         opt, present = self.opt, set(self.source_of)
         seed = opt.seed if opt.split_seed is None else opt.split_seed
         path = self._origin / "split.json" if self._origin else None
+        self.seen: set[int] = set()
         if path is None or not path.is_file():
             return split(present, seed, opt.test_fraction, opt.test_characters, opt.train_characters)
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
-            train, test = ({int(word.removeprefix("U+"), 16) for word in saved[half]} for half in ("train", "test"))
+            train, test, self.seen = (
+                {int(word.removeprefix("U+"), 16) for word in words}
+                for words in (saved["train"], saved["test"], saved.get("seen", saved["train"]))
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not a split of characters ({error}); delete it to draw a new one") from None
-        if getattr(opt, "pretrained_name", None) and opt.is_train and not opt.continue_train:
-            # What the earlier run has not seen stays unseen, unless nothing is to be kept for a test.
-            unseen = present & test if opt.test_fraction > 0 else set()
-            drawn, _ = split(present - unseen, seed, 0, None, opt.train_characters)
-            return drawn, sorted(unseen)
-        gone, new = (train | test) - present, present - train - test
+        if opt.is_train and not opt.continue_train:  # from the weights of another run
+            self._check_geometry(saved)
+            # What that run has not seen stays unseen, unless nothing is to be kept for a test.
+            keeps = opt.test_characters != 0 if opt.test_characters is not None else opt.test_fraction > 0
+            unseen = sorted(present & test - self.seen)[: opt.test_characters] if keeps else []
+            drawn, _ = split(present - set(unseen), seed, 0, None, opt.train_characters)
+            return drawn, unseen
+        gone, new = (train | test) - present, present - train - test - self.seen
         if opt.train_characters is None and opt.test_characters is None:
             if gone or new:
                 print(
@@ -192,8 +228,16 @@ class FontDataset(BaseDataset):
                     f"are missing, {len(new)} are new and count as unseen",
                     file=sys.stderr,
                 )
-            test = present - train
-        return sorted(present & train), sorted(present & test)
+            test = present - train - self.seen
+        return sorted(present & train), sorted(present & test - self.seen)
+
+    def _check_geometry(self, saved: dict[str, Any]) -> None:
+        for flag in ("glyph_scale", "glyph_shift"):
+            if saved.get(flag, getattr(self.opt, flag)) != getattr(self.opt, flag):
+                raise UserError(
+                    f"--{flag} {getattr(self.opt, flag)}: {self.opt.pretrained_name} was trained with {saved[flag]}; "
+                    f"give --{flag} {saved[flag]}"
+                )
 
     def save_files(self, folder: Path) -> None:
         """Write ``split.json`` and ``styles.json``: characters of training and test, names and numbers of styles."""
@@ -204,9 +248,13 @@ class FontDataset(BaseDataset):
             "charset": opt.charset,
             "seed": opt.seed if opt.split_seed is None else opt.split_seed,
             "test_fraction": opt.test_fraction,
+            "glyph_scale": opt.glyph_scale,
+            "glyph_shift": opt.glyph_shift,
         }
+        seen = sorted(self.seen | set(self.train))
         halves = {
-            half: [f"U+{code:04X}" for code in codes] for half, codes in (("train", self.train), ("test", self.test))
+            half: [f"U+{code:04X}" for code in codes]
+            for half, codes in (("train", self.train), ("test", self.test), ("seen", seen))
         }
         write_atomically(folder / "split.json", json.dumps(origin | halves, indent=1))
         write_rows(folder, self.all_styles, self.style_list, self._rows)
@@ -219,11 +267,6 @@ class FontDataset(BaseDataset):
         styles = self.styles_in_batch
         if opt.serial_batches:
             raise UserError("--serial_batches does not go with --styles_per_batch; give --styles_per_batch 0")
-        if opt.batch_size % styles:
-            raise UserError(
-                f"--batch_size {opt.batch_size} is no multiple of the {styles} styles in a batch; give "
-                f"--batch_size {max(styles, opt.batch_size // styles * styles)}, or another --styles_per_batch"
-            )
         if opt.batch_size // styles > len(self.characters):
             raise UserError(
                 f"--batch_size {opt.batch_size} with {styles} styles takes {opt.batch_size // styles} characters, "
@@ -233,7 +276,8 @@ class FontDataset(BaseDataset):
     @property
     def styles_in_batch(self) -> int:
         """Styles of each character in a training batch; 1 where batches are mixed freely."""
-        return min(self.opt.styles_per_batch, len(self.style_list)) or 1
+        most = min(self.opt.styles_per_batch, len(self.style_list))
+        return max((P for P in range(1, most + 1) if self.opt.batch_size % P == 0), default=1)
 
     def order(self, generator: torch.Generator) -> list[int]:
         """With ``--styles_per_batch P``, batches are K characters by P styles; a character's items are neighbours."""
@@ -252,15 +296,16 @@ class FontDataset(BaseDataset):
         return torch.cat([batches[i] for i in torch.randperm(len(batches), generator=generator)]).tolist()
 
     def _report_overflow(self) -> None:
-        sides: list[tuple[str, Mapping[int, Glyphs] | Glyphs]] = [("A", self.source_of)]
-        sides += [(f"B, {style.name}" if len(self.style_list) > 1 else "B", style.glyphs) for style in self.style_list]
-        for side, glyphs in sides:
-            drawn_by = glyphs if isinstance(glyphs, Mapping) else dict.fromkeys(self.characters, glyphs)
-            outside = [c for c in self.characters if drawn_by[c].leaves_canvas(c, self.geometry)]
+        sides = [("A", [(self.source_of[code], code) for code in self.characters])]
+        for style in self.style_list:
+            side = f"B, {style.name}" if len(self.style_list) > 1 else "B"
+            sides.append((side, [(s.glyphs, code) for s, code in self.items if s is style]))
+        for side, drawn in sides:
+            outside = [code for glyphs, code in drawn if glyphs.leaves_canvas(code, self.geometry)]
             if outside:
                 first = " ".join(map(character_name, outside[:5]))
                 print(
-                    f"side {side}: the canvas cuts off {len(outside)} of {len(self.characters)} glyphs, {first} first; "
+                    f"side {side}: the canvas cuts off {len(outside)} of {len(drawn)} glyphs, {first} first; "
                     f"lower --glyph_scale {self.opt.glyph_scale} or change --glyph_shift",
                     file=sys.stderr,
                 )
@@ -288,16 +333,23 @@ class FontDataset(BaseDataset):
         A = torch.stack([self.glyph(self.source_of[code], code, opt.input_nc) for code in some])
         return A, torch.stack([self.glyph(style.glyphs, code, opt.output_nc) for code in some])
 
+    def first_rows(self, count: int) -> list[int]:
+        places: dict[str, list[int]] = {style.name: [] for style in self.style_list}
+        for index, (style, _) in enumerate(self.items):
+            places[style.name].append(index)
+        return [index for of_style in places.values() for index in of_style[:count]]
+
     def __len__(self) -> int:
-        return len(self.style_list) * len(self.characters)
+        return len(self.items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         opt, count = self.opt, len(self.characters)
-        style, place = self.style_list[index // count], index % count
-        code = other = self.characters[place]
+        style, code = self.items[index]
+        place, other = bisect.bisect_left(self.characters, code), code
         if opt.is_train and not opt.paired and count > 1:
             step = 1 if opt.serial_batches else self.random(index).randrange(1, count)
             other = self.characters[(place + step) % count]
+            other = other if other in self.real_in[style.name] else code
         channels = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
         return {
             "A": self.glyph(self.source_of[code], code, channels[0]),

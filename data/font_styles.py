@@ -50,24 +50,46 @@ def open_glyphs(name: str) -> Glyphs:
     return Face(name)
 
 
-def styles_of_fonts(fonts: Sequence[str], known: dict[str, int]) -> list[Style]:
-    """A style for each font, named after its file; names in ``known`` keep their labels, others take the next."""
-    labels = dict(known)
+def styles_of_fonts(fonts: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[Style]:
+    """A style for each font, named after its file.
+
+    A font that ``rows`` of an earlier run know, by its file or else by its name, keeps its name and number; others
+    take the next numbers.
+    """
+    named: dict[str, tuple[str, int]] = {}
+    free = list(rows)
+    for key in ("file", "name"):  # a file is a better sign than a name, whatever the order of the fonts
+        for font in fonts:
+            row = next((r for r in free if r.get(key) == (font if key == "file" else _short(font))), None)
+            if font not in named and row is not None:
+                named[font] = row["name"], row["label"]
+                free.remove(row)
+                if key == "name" and row.get("file", font) != font:
+                    print(f"{font} goes on as style {row['name']}, which was {row['file']}", file=sys.stderr)
     styles: list[Style] = []
     for font in fonts:
-        name = _unused(_short(font), [style.name for style in styles])
-        if name not in labels:
-            labels[name] = max(labels.values(), default=-1) + 1
-        styles.append(Style(name, labels[name], open_glyphs(font)))
+        taken = [*(row["name"] for row in rows), *(style.name for style in styles)]
+        labels = [*(row["label"] for row in rows), *(style.label for style in styles)]
+        fresh = _unused(_short(font), taken), max(labels, default=-1) + 1
+        name, label = named.pop(font, fresh)
+        styles.append(Style(name, label, open_glyphs(font)))
     return styles
 
 
-def styles_of_pairs(path: str) -> tuple[list[Glyphs], list[Style]]:
-    """The source glyphs and the styles of paired images, which say their labels themselves."""
+def styles_of_pairs(path: str, left: str, rows: Sequence[dict[str, Any]]) -> tuple[list[Glyphs], list[Style]]:
+    """The source glyphs and the styles of paired images, which say their labels themselves.
+
+    In a run that goes on from another one, numbers are that run's: of its style of the same name, or the next.
+    """
     from util.glyph_pairs import read_pairs
 
-    pairs = read_pairs(Path(path))
-    return [pair.source for pair in pairs], [Style(pair.name, pair.label, pair.target) for pair in pairs]
+    labels = {row["name"]: row["label"] for row in rows}
+    styles: list[Style] = []
+    pairs = read_pairs(Path(path), left=left)  # type: ignore[arg-type]
+    for pair in pairs:
+        label = labels.setdefault(pair.name, max(labels.values(), default=-1) + 1) if rows else pair.label
+        styles.append(Style(pair.name, label, pair.target))
+    return [pair.source for pair in pairs], styles
 
 
 def _short(font: str) -> str:

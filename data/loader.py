@@ -42,7 +42,7 @@ class Loader:
     ):
         self.dataset, self.opt, self.place, self.rank, self.world = dataset, opt, place, rank, world
         if len(dataset) == 0:
-            raise UserError("the dataset has no items")
+            raise UserError(dataset.none_left)
         self._items = len(self._order(1)) if opt.is_train else len(dataset)  # of an epoch
         if opt.is_train and len(self) == 0:
             raise UserError(

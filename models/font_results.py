@@ -50,19 +50,20 @@ class Pen:
             row[label] += part
         return row
 
-    def source(self, code: int, glyphs: Any) -> torch.Tensor:
-        return self.dataset.glyph(glyphs, code, self.model.opt.input_nc)
+    def source(self, code: int, glyphs: Any) -> np.ndarray:
+        return to_uint8(self.dataset.glyph(glyphs, code, 1))
 
-    def draw(self, sources: dict[int, Any], mixture: dict[int, float], progress: Any = None) -> dict[int, torch.Tensor]:
-        """{character: image (C, H, H) in [-1, 1], on the CPU}."""
+    def draw(self, sources: dict[int, Any], mixture: dict[int, float], progress: Any = None) -> dict[int, np.ndarray]:
+        """{character: grey levels (H, H), ink 0}."""
         codes, row = list(sources), self.weights(mixture)
-        drawn: dict[int, torch.Tensor] = {}
+        channels = self.model.opt.input_nc
+        drawn: dict[int, np.ndarray] = {}
         for start in range(0, len(codes), BATCH):
             some = codes[start : start + BATCH]
-            A = torch.stack([self.source(code, sources[code]) for code in some])
+            A = torch.stack([self.dataset.glyph(sources[code], code, channels) for code in some])
             with self.engine.inference():
                 images, _ = self.model.netG(self.engine.place(A), self.engine.place(row.expand(len(some), -1)))
-            drawn |= dict(zip(some, images.float().cpu(), strict=True))
+            drawn |= {code: to_uint8(image) for code, image in zip(some, images.mean(1, keepdim=True), strict=True)}
             if progress is not None:
                 progress.step(len(some))
         return drawn
@@ -118,6 +119,8 @@ def write_font(pen: Pen, folder: Path) -> None:
     style = styles[0]
     path = may_write(opt.export_ttf or folder / f"{safe(style.name)}-completed.ttf", overwrite=False)
     wanted = charset(opt.export_charset or opt.charset, pen.dataset.sources)
+    if not wanted:
+        raise UserError("--export_ttf: these glyphs have no code points; name characters with --export_charset")
     if opt.complete:
         there = Face(opt.complete).real(wanted)
         wanted = [code for code in wanted if code not in there]
@@ -131,11 +134,10 @@ def write_font(pen: Pen, folder: Path) -> None:
         )
     if not sources:
         raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
-    drawn = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
-    glyphs = {code: to_uint8(image.mean(0, keepdim=True)) for code, image in drawn.items()}
+    glyphs = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
     advances = {code: glyphs_of.advance(code) for code, glyphs_of in sources.items()}
     if opt.complete:
-        exported = complete_font(opt.complete, path, glyphs, pen.geometry, advances=advances)
+        exported = complete_font(opt.complete, path, glyphs, pen.geometry, advances=advances, family=opt.family)
     else:
         family = opt.family or f"{opt.name} {style.name}"
         exported = build_font(path, glyphs, pen.geometry, family, advances=advances)
@@ -180,8 +182,12 @@ def readable(pen: Pen, text: str) -> dict[int, Any]:
     missing = [character_name(code) for code in dict.fromkeys(wanted) if code not in sources]
     if missing or not wanted:
         fonts = ",".join(glyphs.name for glyphs in pen.dataset.sources)
-        what = f"{' '.join(missing[:8])} not in --source_font {fonts}" if missing else "holds no characters"
-        raise UserError(f"--text {text}: {what}; leave them out, or add a font that has them to --source_font")
+        if not missing:
+            raise UserError(f"--text {text!r}: holds no characters; give the text to write")
+        raise UserError(
+            f"--text {text}: {' '.join(missing[:8])} not in --source_font {fonts}; leave them out, or add a font that "
+            "has them to --source_font"
+        )
     return sources
 
 
@@ -189,14 +195,14 @@ def blank(character: str) -> bool:
     return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc")
 
 
-def advance_of(pen: Pen, character: str, sources: dict[int, Any] | None = None) -> float:
+def advance_of(pen: Pen, character: str) -> float:
     """Width of a character's box in ems; the source font's, since images tell none."""
     if blank(character):
         return 1.0 if character == "\u3000" else 0.3
     return next((g.advance(ord(character)) for g in pen.dataset.sources if g.real([ord(character)])), 1.0)
 
 
-def typeset(text: str, glyphs: dict[int, torch.Tensor], pen: Pen) -> np.ndarray:
+def typeset(text: str, glyphs: dict[int, np.ndarray], pen: Pen) -> np.ndarray:
     """A line of generated glyphs side by side, each advance box beside the last: bytes (H, W), ink 0."""
     H, em = pen.geometry.canvas, pen.geometry.em
     widths = [advance_of(pen, character) * em for character in text]
@@ -206,7 +212,7 @@ def typeset(text: str, glyphs: dict[int, torch.Tensor], pen: Pen) -> np.ndarray:
     for character, width in zip(text, widths, strict=True):
         if not blank(character):
             left = round(x - (H - width) / 2) + round(margin)  # the box is centred on the glyph's canvas
-            levels = to_uint8(glyphs[ord(character)].mean(0, keepdim=True))
+            levels = glyphs[ord(character)]
             window = line[:, max(left, 0) : left + H]
             np.minimum(window, levels[:, max(-left, 0) :][:, : window.shape[1]], out=window)
         x += width

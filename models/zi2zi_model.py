@@ -22,6 +22,7 @@ from models.zi2zi_presets import FORK, ZI2ZI
 from networks.warp import random_warp, splice
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
 from options import UserError, default, option
+from util.fonts import SYNTHETIC
 
 
 class Zi2ziModel(AdversarialModel):
@@ -167,6 +168,8 @@ class Zi2ziModel(AdversarialModel):
         if not opt.is_train:
             self.visual_names += ("difference",)
             return
+        self.check_terms()
+        self.set_modes()
         self.netD = self.finish_D(
             GlyphDiscriminator(
                 opt.input_nc + opt.output_nc, opt.crop_size, opt.ndf, opt.netD, opt.normD, opt.embedding_num
@@ -177,6 +180,25 @@ class Zi2ziModel(AdversarialModel):
         if opt.contrastive_content != "none" or opt.contrastive_style != "none":
             self.netF = GlyphExtractor(opt.output_nc)
             self.add_optimizer("F", self.netF, lr=opt.lr_D)
+
+    def check_terms(self):
+        """Refuse terms that do not go together with the rest."""
+        opt = self.opt
+        compared = {"lambda_const": opt.lambda_const, "lambda_align": opt.lambda_align}
+        compared |= {f"contrastive_{b}": getattr(opt, f"contrastive_{b}") for b in ("content", "style")}
+        asked = next((f"--{flag} {value}" for flag, value in compared.items() if value not in (0, "none")), None)
+        if opt.input_nc != opt.output_nc and asked:
+            raise UserError(
+                f"{asked} compares both fonts' glyphs by one network; --input_nc {opt.input_nc} and --output_nc "
+                f"{opt.output_nc} must be equal"
+            )
+        if opt.fixed_styles and opt.tune in ("norms", "embedding"):
+            raise UserError(f"--tune {opt.tune} trains the table of styles, which --fixed_styles keeps; use --tune all")
+
+    def set_modes(self):
+        """What is not trained keeps the statistics of its norms too."""
+        self.netG.train(self.opt.tune in ("all", "decoder"))
+        self.netG.down.train(self.opt.tune == "all")
 
     def trained_parts(self):
         """The modules of the generator that ``--tune`` trains."""
@@ -190,11 +212,21 @@ class Zi2ziModel(AdversarialModel):
             raise UserError(
                 f"--model zi2zi needs characters and styles; use --dataset_mode font, not {opt.dataset_mode}"
             )
+        if opt.direction == "BtoA":
+            raise UserError("--direction BtoA: zi2zi draws from the source font; swap --source_font and --target_font")
         most = max(style.label for style in dataset.style_list)
         if most >= opt.embedding_num:
             raise UserError(f"--embedding_num {opt.embedding_num}: the styles go up to number {most}; give {most + 1}")
         self.P = dataset.styles_in_batch
         if not opt.is_train:
+            strange = [
+                s.name for s in dataset.style_list if dataset.known_labels and s.label not in dataset.known_labels
+            ]
+            if strange:
+                raise UserError(
+                    f"--name {opt.name} was not trained in style {strange[0]}; train another run in it, with "
+                    f"--pretrained_name {opt.name}"
+                )
             return
         if not dataset.paired:
             raise UserError("--model zi2zi needs each character in both fonts; leave out --paired false")
@@ -258,6 +290,8 @@ class Zi2ziModel(AdversarialModel):
             self.update("D", self.discriminator_losses)
         if hasattr(self, "netF"):
             self.update("F", self.extractor_losses)
+            with torch.no_grad():
+                self.keys = self.netF(torch.cat([self.source, self.real_B]))
         for step in range(opt.g_steps):
             if step:
                 self.forward()
@@ -322,7 +356,6 @@ class Zi2ziModel(AdversarialModel):
 
     def extractor_losses(self):
         content, style = self.netF(torch.cat([self.source, self.real_B]))
-        self.keys = content.detach(), style.detach()
         return {f"{name}_F": value for name, value in self.contrasts(content, style).items()}
 
     def contrasts(self, content, style, keys=None):
@@ -352,7 +385,7 @@ class Zi2ziModel(AdversarialModel):
         styles = dataset.choose(opt.interpolate, "--interpolate")
         if len(styles) < 2:
             raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
-        text = opt.text or "".join(map(chr, dataset.characters[:8]))
+        text = opt.text or "".join(chr(code) for code in dataset.characters[:8] if code < SYNTHETIC)
         font_results.write_blend(Pen(self, dataset, engine), styles, opt.steps, text, folder / "blend")
 
     def write_font(self, dataset, engine, folder):
@@ -376,9 +409,10 @@ class Zi2ziModel(AdversarialModel):
                 far.append(F.l1_loss(fake.float(), B.float()).item())
             nearest = known[far.index(min(far))]
             for table in tables:
-                table.weight[style.label] = table.weight[nearest]
+                if table.weight.requires_grad:  # rows that never learn would stay the same
+                    table.weight[style.label] = table.weight[nearest]
             print(f"style {style.name} begins as style number {nearest}, the nearest of {len(known)}")
-        self.netG.train()
+        self.set_modes()
 
 
 def balance(loss_D: torch.Tensor) -> torch.Tensor:

@@ -4,13 +4,13 @@
 # term included; Adam does not see the difference. zi2zi-pytorch has a floor of 5e-5 under the discriminator's learning
 # rate and of 1.5e-4 under the generator's; here both have the latter.
 ZI2ZI = dict(
-    ngf=64, widest=512, kernel=5, normG="batch", skip="concat", up="deconv", self_attention=False, blocks=0,
-    dropout=0.5, norm_code=True, style_std=0.01, fixed_styles=True, netD="whole", normD="batch", ndf=64, sn_D=False,
-    init_type="normal", lambda_L1=100.0, lambda_dice=0.0, lambda_const=15.0, lambda_category=1.0,
-    lambda_category_D=0.5, lambda_GAN=1.0, GAN_from=0.0, lambda_tv=0.0, category="bce", gan_mode="vanilla", g_steps=2,
-    optimizer="adam", lr=1e-3, lr_D=None, weight_decay=0.0, ema_decay=0.0, lr_policy="step", lr_decay_iters=10,
-    lr_gamma=0.5, lr_min=2e-4, batch_size=16, styles_per_batch=0, n_epochs=100, n_epochs_decay=0, augment=0.5,
-    elastic=0.0, splice=0.0,
+    crop_size=256, ngf=64, widest=512, kernel=5, normG="batch", skip="concat", up="deconv", self_attention=False,
+    blocks=0, dropout=0.5, norm_code=True, style_std=0.01, fixed_styles=True, init_type="normal",
+    netD="whole", normD="batch", ndf=64, sn_D=False, gan_mode="vanilla", g_steps=2, GAN_from=0.0,
+    lambda_L1=100.0, lambda_dice=0.0, lambda_const=15.0, lambda_category=1.0, lambda_category_D=0.5, lambda_GAN=1.0,
+    lambda_tv=0.0, category="bce", optimizer="adam", lr=1e-3, lr_D=None, weight_decay=0.0, ema_decay=0.0,
+    lr_policy="step", lr_decay_iters=10, lr_gamma=0.5, lr_min=2e-4, batch_size=16, styles_per_batch=0, n_epochs=100,
+    n_epochs_decay=0, augment=0.5, elastic=0.0, splice=0.0,
 )  # fmt: skip
 FORK = ZI2ZI | dict(
     kernel=4, normG="instance", skip="add", up="shuffle", self_attention=True, norm_code=False, style_std=1.0,

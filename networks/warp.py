@@ -5,6 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from .layers import as_it_comes
+
 
 def random_warp(
     images: torch.Tensor,
@@ -36,11 +38,12 @@ def random_warp(
     cos, sin = angle.cos(), angle.sin()
     rows = [sx * cos, sx * (lean * cos - sin), draw[:, 4] * 2 * shift, sy * sin, sy * (lean * sin + cos)]
     theta = torch.stack([*rows, draw[:, 5] * 2 * shift], 1).view(B, 2, 3)
-    grid = F.affine_grid(theta, [B, 1, H, W], align_corners=False)  # (B, H, W, 2)
-    if elastic > 0:
-        field = torch.randn(B, 2, cells, cells, device=images.device) * (2 * elastic / W)
-        grid = grid + F.interpolate(field, (H, W), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
-    warped = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    with as_it_comes(images):  # in bfloat16 a coordinate would be a fifth of a pixel off
+        grid = F.affine_grid(theta, [B, 1, H, W], align_corners=False)  # (B, H, W, 2)
+        if elastic > 0:
+            field = torch.randn(B, 2, cells, cells, device=images.device) * (2 * elastic / W)
+            grid = grid + F.interpolate(field, (H, W), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+        warped = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
     return warped.to(images.dtype)
 
 

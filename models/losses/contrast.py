@@ -5,8 +5,6 @@ from pytorch_metric_learning.losses import ContrastiveLoss, NTXentLoss, SupConLo
 
 from .precision import in_float32
 
-KINDS = ("none", "ntxent", "supcon", "margin")
-
 
 def related(anchors: torch.Tensor, keys: torch.Tensor, differ: tuple[torch.Tensor, torch.Tensor] | None = None):
     """Which keys an anchor is to be near to, and which far from.

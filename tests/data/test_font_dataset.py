@@ -1,12 +1,15 @@
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from data import Loader
 from options import UserError
+from util.fonts import Face, Geometry
 
-from .helpers import dataset
+from .helpers import dataset, images
 from .test_image_folder import same, stream
 
 ASCII = ("--charset", "ascii")
@@ -44,8 +47,9 @@ def test_halves_are_disjoint_and_complete():
     every = dataset("font", *ASCII, "--phase", "all")
     assert not set(train.characters) & set(test.characters) and (len(train), len(test), len(every)) == (85, 9, 94)
     assert dataset("font", *ASCII, "--seed", 1).characters != train.characters
+    none = dataset("font", *ASCII, "--test_fraction", 0, train=False)
     with pytest.raises(UserError, match="--phase test: no characters"):
-        dataset("font", *ASCII, "--test_fraction", 0, train=False)
+        Loader(none, none.opt)
 
 
 def test_a_test_uses_the_split_of_its_run(tmp_path, capsys):
@@ -204,10 +208,7 @@ def test_fonts_that_are_nearly_one_are_reported(capsys):
 
 def test_mistakes_about_grids_are_told():
     grid = (*THREE, "--paired", "--styles_per_batch", 3)
-    with pytest.raises(
-        UserError, match="--batch_size 8 is no multiple of the 3 styles in a batch; give --batch_size 6"
-    ):
-        dataset("font", *grid, "--batch_size", 8)
+    assert [dataset("font", *grid, "--batch_size", n).styles_in_batch for n in (9, 8, 7)] == [3, 2, 1]
     with pytest.raises(UserError, match=r"takes 100 characters, there are 85; give --batch_size 255"):
         dataset("font", *grid, "--batch_size", 300)
     with pytest.raises(UserError, match="--serial_batches does not go with"):
@@ -219,3 +220,71 @@ def test_an_epoch_of_few_characters_may_go_through_them_more_than_once():
         data = dataset("font", *THREE, *grid, "--repeat", 3, "--batch_size", 15)
         count = torch.bincount(torch.tensor(data.order(torch.Generator().manual_seed(0))), minlength=len(data))
         assert (count == 3).all() and len(Loader(data, data.opt)) == 3 * 85 * 3 // 15
+
+
+def test_what_was_trained_on_once_is_never_unseen_again(tmp_path):
+    base = dataset("font", *ASCII, "--checkpoints_dir", tmp_path, "--name", "base")
+    base.save_files(tmp_path / "base")
+    (tmp_path / "k.txt").write_text("".join(map(chr, base.train[:20])))
+    words = ("--checkpoints_dir", tmp_path, "--name", "few")
+    few = dataset("font", *words, "--charset", tmp_path / "k.txt", "--pretrained_name", "base", "--test_fraction", 0)
+    few.save_files(tmp_path / "few")
+    test = dataset("font", *ASCII, *words, train=False)
+    assert not set(test.characters) & set(base.train) and set(test.characters) == set(base.test)
+    some = dataset("font", *ASCII, *words, "--pretrained_name", "base", "--test_fraction", 0, "--test_characters", 5)
+    assert len(some.test) == 5 and set(some.test) <= set(base.test)
+
+
+def test_training_never_reads_the_test_half():
+    with pytest.raises(UserError, match="--phase test: choose train, or all, which keeps none for a test"):
+        dataset("font", *ASCII, "--phase", "test")
+    with pytest.raises(UserError, match="--phase tests: choose train, test or all"):
+        dataset("font", *ASCII, "--phase", "tests", train=False)
+    every = dataset("font", *ASCII, "--phase", "all")
+    assert len(every.train) == 94 and not every.test
+
+
+def test_a_test_without_characters_says_how_to_have_some():
+    data = dataset("font", *ASCII, "--test_fraction", 0, train=False)
+    assert len(data) == 0  # --text needs none
+    with pytest.raises(
+        UserError, match="--phase test: no characters; 94 are for training and 0 for testing; see --phase"
+    ):
+        Loader(data, data.opt)
+
+
+def test_a_run_that_goes_on_keeps_its_geometry_and_knows_its_fonts_by_their_files(tmp_path, capsys):
+    for folder in "ab":
+        images(tmp_path / folder / "hand", "A.png", "B.png", "C.png", size=(64, 64), seed=ord(folder))
+    run = ("--checkpoints_dir", tmp_path, "--charset", "latin", "--test_fraction", 0)
+    first = dataset("font", *run, "--name", "base", "--target_font", tmp_path / "a/hand", tmp_path / "b/hand")
+    first.save_files(tmp_path / "base")
+    assert [(s.name, s.label) for s in first.all_styles] == [("hand", 0), ("hand-2", 1)]
+    more = (*run, "--name", "base", "--target_font", tmp_path / "b/hand")
+    assert [(s.name, s.label) for s in dataset("font", *more, train=False).all_styles] == [("hand-2", 1)]
+    with pytest.raises(UserError, match=r"--glyph_scale 0.7: base was trained with 0.8; give --glyph_scale 0.8"):
+        dataset("font", *run, "--name", "new", "--pretrained_name", "base", "--glyph_scale", 0.7)
+
+
+def test_pairs_of_any_label_are_used_when_they_are_mixed_freely(tmp_path, capsys):
+    def pair(label, code):
+        glyph = [Face(font).draw(code, Geometry(64)) for font in ("DejaVuSerif", "DejaVuSans")]
+        Image.fromarray(np.concatenate(glyph, 1)).save(tmp_path / "pairs" / f"{label}_U+{code:04X}.png")
+
+    (tmp_path / "pairs").mkdir()
+    for label, text in enumerate(("ABCDE", "DEFG")):
+        for character in text:
+            pair(label, ord(character))
+    words = ("--pairs", tmp_path / "pairs", "--test_fraction", 0, "--paired", "--batch_size", 2)
+    grid = dataset("font", *words, "--styles_per_batch", 2)
+    assert grid.characters == [ord("D"), ord("E")] and len(grid) == 4
+    assert "2 characters are in all 2 labels, 7 in some; --styles_per_batch 0 uses these too" in capsys.readouterr().err
+    mixed = dataset("font", *words)
+    assert [(item["label"], chr(item["character"])) for item in items(mixed)] == [
+        *((0, c) for c in "ABCDE"),
+        *((1, c) for c in "DEFG"),
+    ]
+    assert torch.equal(mixed[0]["B"], dataset("font", "--charset", "latin", "--paired", "--test_fraction", 0)[0]["B"])
+    assert mixed.first_rows(2) == [0, 1, 5, 6]
+    swapped = dataset("font", *words, "--pairs_left", "source")
+    assert torch.equal(swapped[0]["A"], mixed[0]["B"]) and torch.equal(swapped[0]["B"], mixed[0]["A"])

@@ -78,10 +78,19 @@ def test_contrastive_terms_train_whom_they_should(tmp_path):
         before = snapshot(model)
         model.update("F", model.extractor_losses)
         assert changed(model, before) == {"netF"}
+        keys = model.netF(torch.cat([model.source, model.real_B]))  # contrast() lets no gradient into them
         before = snapshot(model)
-        model.update("G", lambda: model.contrasts(*model.netF(model.fake_B), model.keys))
+        model.update("G", lambda: model.contrasts(*model.netF(model.fake_B), keys))
         assert changed(model, before) == {"netG"}
-        assert not any(key.requires_grad for key in model.keys)
+
+
+def test_keys_and_generated_glyphs_are_seen_by_the_same_extractor(tmp_path):
+    _, _, model, batch = made(tmp_path, "--contrastive", "supcon")
+    step(model, batch)
+    with torch.no_grad():  # F as it stands after its step, which nothing has changed since
+        content, style = model.netF(torch.cat([model.source, model.real_B]))
+    assert torch.equal(model.keys[0], content) and torch.equal(model.keys[1], style)
+    assert not any(key.requires_grad for key in model.keys)
 
 
 def test_a_term_of_the_pair_leaves_the_source_half_of_the_penalty_alone(tmp_path):
@@ -175,6 +184,7 @@ def test_presets(tmp_path, preset, expected):
     assert model.optimizers["G"].param_groups[0]["lr"] == 1e-3
     if preset == "zi2zi":
         assert model.netG.styles.weight.std() < 0.02
+        assert train_options("--model", "zi2zi", "--preset", preset).crop_size == 256
 
 
 @pytest.mark.parametrize(
@@ -188,7 +198,9 @@ def test_presets(tmp_path, preset, expected):
 def test_what_fine_tuning_leaves_alone(tmp_path, words, trained):
     _, _, model, batch = made(tmp_path, *words, "--blocks", 1)
     before = snapshot(model.netG)
+    buffers = {name: b.clone() for name, b in model.netG.down.named_buffers()}
     step(model, batch)
+    assert buffers and all(torch.equal(b, buffers[name]) for name, b in model.netG.down.named_buffers())
     moved = [name for name, p in model.netG.named_parameters() if not torch.equal(p, before[name])]
     if trained is None:
         assert moved and not [name for name in moved if name.startswith("down.")]
@@ -205,7 +217,9 @@ def test_what_fine_tuning_leaves_alone(tmp_path, words, trained):
         (("--paired", "false"), "leave out --paired false"),
         (("--contrastive_style", "supcon", "--batch_size", 3), "--contrastive_style needs two characters"),
         (("--contrastive_content", "margin", "--styles_per_batch", 0), "--contrastive_content needs two characters"),
-        (("--batch_size", 16), "--batch_size 16 is no multiple of the 3 styles in a batch; give --batch_size 15"),
+        (("--direction", "BtoA"), "swap --source_font and --target_font"),
+        (("--input_nc", 3, "--lambda_const", 1), "--lambda_const 1.0 compares both fonts' glyphs by one network"),
+        (("--fixed_styles", "--tune", "norms"), "--tune norms trains the table of styles, which --fixed_styles keeps"),
         (("--styles", "DejaVuSerff"), "--styles DejaVuSerff: no such style; did you mean DejaVuSerif?"),
         (("--held_out", "0,1,2"), "leaves no style"),
         (("--gan_mode", "wgangp", "--normD", "batch"), "--normD batch"),

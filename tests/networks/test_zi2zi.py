@@ -123,6 +123,15 @@ def test_a_warp_moves_all_channels_alike_and_is_none_without_strength():
     assert torch.equal(y, random_warp(x, scale=0.2, rotate=10, shear=0.1, shift=0.1, elastic=2.0))
 
 
+def test_a_warp_is_computed_in_float32_whatever_surrounds_it():
+    x, strength = torch.rand(2, 1, 64, 64), dict(scale=0.2, rotate=10, shear=0.1, shift=0.1, elastic=2.0)
+    torch.manual_seed(1)
+    expected = random_warp(x, **strength)
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(random_warp(x, **strength), expected)
+
+
 def test_a_warp_of_a_shift_is_that_shift():
     x = -torch.ones(200, 1, 64, 64)
     x[:, :, 28:36, 28:36] = 1
