@@ -36,6 +36,7 @@ class Zi2ziModel(AdversarialModel):
         )
         ngf: int = option(32, "channels of the generator's first level", least=1)
         widest: int = option(128, "channels double from level to level up to this many", least=1)
+        bottom: int = option(4, "height and width of the code in pixels; 1 as published", least=1)
         kernel: Literal[4, 5] = option(4, "size of the strided convolutions")
         normG: Literal["style", "batch", "instance", "none"] = option(
             "style", "normalisation in the generator; style is batch norm with a scale and a shift of each style"
@@ -158,10 +159,25 @@ class Zi2ziModel(AdversarialModel):
         super().__init__(opt)
         try:
             self.netG = StyleUnet(
-                opt.input_nc, opt.output_nc, opt.crop_size, opt.ngf, opt.widest, opt.kernel, opt.normG, opt.skip,
-                opt.up, opt.self_attention, opt.blocks, opt.dropout, opt.norm_code, opt.embedding_num,
-                opt.embedding_dim, opt.style_std, opt.fixed_styles,
-            )  # fmt: skip
+                opt.input_nc,
+                opt.output_nc,
+                opt.crop_size,
+                ngf=opt.ngf,
+                widest=opt.widest,
+                bottom=opt.bottom,
+                kernel=opt.kernel,
+                norm=opt.normG,
+                skip=opt.skip,
+                up=opt.up,
+                self_attention=opt.self_attention,
+                blocks=opt.blocks,
+                dropout=opt.dropout,
+                norm_code=opt.norm_code,
+                styles=opt.embedding_num,
+                style_dim=opt.embedding_dim,
+                style_std=opt.style_std,
+                fixed_styles=opt.fixed_styles,
+            )
         except ValueError as error:
             raise UserError(f"--crop_size {opt.crop_size}: {error}") from None
         networks.init_weights(self.netG, opt.init_type, opt.init_gain)

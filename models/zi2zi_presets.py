@@ -4,8 +4,8 @@
 # term included; Adam does not see the difference. zi2zi-pytorch has a floor of 5e-5 under the discriminator's learning
 # rate and of 1.5e-4 under the generator's; here both have the latter.
 ZI2ZI = dict(
-    crop_size=256, ngf=64, widest=512, kernel=5, normG="batch", skip="concat", up="deconv", self_attention=False,
-    blocks=0, dropout=0.5, norm_code=True, style_std=0.01, fixed_styles=True, init_type="normal",
+    crop_size=256, ngf=64, widest=512, bottom=1, kernel=5, normG="batch", skip="concat", up="deconv",
+    self_attention=False, blocks=0, dropout=0.5, norm_code=True, style_std=0.01, fixed_styles=True, init_type="normal",
     netD="whole", normD="batch", ndf=64, sn_D=False, gan_mode="vanilla", g_steps=2, GAN_from=0.0,
     lambda_L1=100.0, lambda_dice=0.0, lambda_const=15.0, lambda_category=1.0, lambda_category_D=0.5, lambda_GAN=1.0,
     lambda_tv=0.0, category="bce", optimizer="adam", lr=1e-3, lr_D=None, weight_decay=0.0, ema_decay=0.0,

@@ -86,11 +86,11 @@ class SelfAttention(nn.Module):
 class StyleUnet(nn.Module):
     r"""A glyph in the source font to that glyph in a style.
 
-    As many halvings as lead from ``size`` to one pixel, the style beside the code at the bottom, and doublings with
-    skip connections back.
+    As many halvings as lead from ``size`` to the bottom, the style beside the code there, and doublings with skip
+    connections back.
 
     ======================================  ================================================================
-    ``G(x, style)``                         image (P B, out, H, W) in [-1, 1], and the code (B, C) of x
+    ``G(x, style)``                         image (P B, out, H, W) in [-1, 1], and the code (B, C b b) of x
     ``G(x)``                                the code alone, without the way back
     ======================================  ================================================================
 
@@ -100,6 +100,8 @@ class StyleUnet(nn.Module):
     Args:
         size: height and width of the images, a power of two.
         ngf, widest: channels of the first level; they double from level to level up to ``widest``.
+        bottom: height and width b of the code, in pixels: 1 in zi2zi. A code of one pixel is a description of the whole
+            glyph, which learns characters by heart where they are few; a larger one keeps to neighbourhoods.
         kernel: of the strided convolutions, 4 or 5 (zi2zi's).
         norm: ``batch``, ``instance`` or ``none``; ``style`` is batch norm, on the way up with a scale and a shift of
             each style.
@@ -120,6 +122,7 @@ class StyleUnet(nn.Module):
         size: int,
         ngf: int = 64,
         widest: int = 512,
+        bottom: int = 1,
         kernel: int = 4,
         norm: str = "batch",
         skip: str = "concat",
@@ -134,9 +137,11 @@ class StyleUnet(nn.Module):
         fixed_styles: bool = False,
     ):
         super().__init__()
-        levels = int(log2(size))
-        if size != 2**levels or levels < 4:
-            raise ValueError(f"{size} pixels: a power of two from 16 on is needed")
+        levels = int(log2(size / bottom)) if size >= bottom else 0
+        if size != bottom * 2**levels or bottom != 2 ** int(log2(bottom)) or levels < 2 or size < 16:
+            raise ValueError(
+                f"{size} pixels: a power of two is needed, from 16 and four times the {bottom} at the bottom"
+            )
         self.skip, self.size = skip, size
         self.styles = StyleTable(styles, style_dim, style_std, fixed_styles)
         width = [min(ngf * 2**i, widest) for i in range(levels)]
@@ -188,7 +193,8 @@ class StyleUnet(nn.Module):
         if times > 1:
             features = [f.repeat_interleave(times, 0) for f in features]
         row = self.styles(style)[..., None, None].to(x.dtype)
-        x = torch.cat([features.pop(), row], 1)
+        x = features.pop()
+        x = torch.cat([x, row.expand(-1, -1, *x.shape[2:])], 1)
         for up in self.up:
             x = up(x, style)
             if features:

@@ -50,9 +50,21 @@ def test_one_pixel_at_the_bottom_at_every_size(size, more):
 
 
 def test_sizes_that_have_no_bottom():
-    for size in (8, 96, 100):
+    for size, bottom in ((8, 1), (96, 1), (100, 1), (64, 3), (16, 8), (64, 128)):
         with pytest.raises(ValueError, match=f"{size} pixels: a power of two"):
-            StyleUnet(1, 1, size)
+            StyleUnet(1, 1, size, bottom=bottom)
+
+
+def test_a_wider_bottom_sees_less_of_the_glyph():
+    x = torch.zeros(1, 1, 64, 64)
+    far = x.clone()
+    far[..., :4, :4] = 1
+    for bottom, same in ((1, False), (8, True)):
+        G = small(64, bottom=bottom, norm="none").eval()
+        image, code = G(x, torch.tensor([0]))
+        assert code.shape == (1, 8 * bottom**2) and image.shape == x.shape
+        changed = (G(far, torch.tensor([0]))[0] - image).abs()[..., 48:, 48:].max().item() > 1e-7
+        assert changed != same
 
 
 @pytest.mark.parametrize("norm", ["style", "batch", "instance"])
