@@ -35,7 +35,11 @@ class TrainOptions(BaseOptions):
     )
     pool_size: int = option(50, "earlier fakes kept for the discriminator; 0 turns the pool off", least=0)
     accumulate: int = option(1, "batches whose gradients are averaged into one update", least=1)
-    ema_decay: float = option(0.0, "decay per step of the generator's moving average; 0 turns it off", least=0)
+    ema_decay: float = option(
+        0.0,
+        "decay per step of the generator's moving average, which rises to this over the first steps; 0 turns it off",
+        least=0,
+    )
     continue_train: bool = option(False, "continue this run exactly where its checkpoint left it", per_run=True)
     overwrite: bool = option(False, "delete an earlier run of the same name and start anew", per_run=True)
     epoch_count: int = option(1, "number of the first epoch; a continued run knows its own", least=1, per_run=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from options import UserError
 
@@ -23,6 +23,7 @@ from .seeding import seed_everything
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Losses = dict[str, torch.Tensor]
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 class Engine:
@@ -62,7 +63,7 @@ class Engine:
         distributed.broadcast_module(model)
         if self.opt.is_train:
             if self.opt.ema_decay > 0:
-                average = get_ema_multi_avg_fn(self.opt.ema_decay)
+                average = moving_average(self.opt.ema_decay)
                 self.averages = {
                     name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
                     for name in model.ema_names
@@ -211,6 +212,26 @@ class Engine:
             "total": self.sums.get("total", 0) + value,
             "count": self.sums.get("count", 0) + torch.ones_like(value),
         }
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
+    r"""For AveragedModel: how averages follow tensors, the integers among them as copies.
+
+    .. math:: a \leftarrow d_n a + (1 - d_n) x, \qquad d_n = \min(d, (1 + n) / (10 + n))
+
+    after n updates, so that a short run's average is not mostly of its first steps; the warm-up is that of
+    tf.train.ExponentialMovingAverage. n stays a tensor: nothing waits for the device to know it.
+    """
+
+    @torch.no_grad()
+    def follow(averages: Tensors, tensors: Tensors, n: torch.Tensor | int) -> None:
+        if not averages[0].is_floating_point():
+            torch._foreach_copy_(averages, tensors)
+            return
+        part = torch.as_tensor(9 / (10 + n)).clamp(min=1 - decay).to(averages[0].dtype)
+        torch._foreach_lerp_(averages, tensors, [part] * len(averages))
+
+    return follow
 
 
 @contextlib.contextmanager

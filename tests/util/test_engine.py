@@ -96,14 +96,50 @@ def test_an_incomplete_accumulation_ends_with_its_epoch():
     assert engine.micro == 0 and torch.equal(weights(model), before) and model.netG.weight.grad is None
 
 
-def test_averages_follow_the_formula():
-    model, engine = build("--ema_decay", "0.9")
+@pytest.mark.parametrize("decay", [0.25, 0.9])
+def test_averages_follow_the_formula(decay):
+    model, engine = build("--ema_decay", str(decay))
+    average, expected = engine.averages["G"].module, torch.zeros(3, 3)
+    for n in range(6):
+        step(model, engine, torch.randn(2, 3))
+        d = min(decay, (1 + n) / (10 + n)) if n else 0.0  # the first update copies
+        expected = d * expected + (1 - d) * model.netG.weight.detach()
+        torch.testing.assert_close(average.weight, expected)
+
+
+def test_averages_reach_the_decay_that_was_asked_for():
+    average, tensor, follow = torch.zeros(1), torch.ones(1), engine_module.moving_average(0.99)
+    for n, expected in ((889, 9 / 899), (890, 0.01), (10**6, 0.01)):
+        follow([average.zero_()], [tensor], torch.tensor(n))
+        assert average.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_short_runs_average_is_not_of_the_network_it_began_with():
+    model, engine = build("--ema_decay", "0.999")
+    for value in range(1, 101):
+        with engine.step(model):
+            torch.nn.init.constant_(model.netG.weight, value)
+    assert 85 < engine.averages["G"].module.weight[0, 0] < 95  # without a warm-up 5.7
+
+
+def test_whole_numbers_among_the_buffers_are_copied_and_others_averaged():
+    class Normed(Line):
+        def __init__(self, opt):
+            super().__init__(opt)
+            self.netG = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+            self.netG.register_buffer("seen", torch.zeros(2, dtype=torch.bool))
+            self.optimizers.clear()
+            self.add_optimizer("D", self.netD)
+            self.add_optimizer("G", self.netG)
+
+    model, engine = build("--ema_decay", "0.9", model=Normed)
     average = engine.averages["G"].module
-    step(model, engine, torch.randn(2, 3))
-    first = model.netG.weight.detach().clone()
-    torch.testing.assert_close(average.weight, first)
-    step(model, engine, torch.randn(2, 3))
-    torch.testing.assert_close(average.weight, 0.9 * first + 0.1 * model.netG.weight)
+    step(model, engine, torch.randn(4, 3))
+    mean = model.netG[1].running_mean.clone()
+    model.netG.seen[1] = True
+    step(model, engine, torch.randn(4, 3))
+    assert average[1].num_batches_tracked == 2 and average.seen.tolist() == [False, True]
+    torch.testing.assert_close(average[1].running_mean, mean * 2 / 11 + model.netG[1].running_mean * 9 / 11)
 
 
 class Precise(Line):
