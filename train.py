@@ -41,7 +41,7 @@ def main(argv=None):
         if opt.continue_train:
             checkpoint.restore(folder, opt.epoch, model, engine)
         elif opt.pretrained_name:
-            checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model)
+            checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
             model.adopt(dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:

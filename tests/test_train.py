@@ -253,6 +253,18 @@ def test_exit_codes_and_one_line(dataroot, tmp_path):
         ), err
 
 
+def test_networks_that_another_run_lacks_start_afresh(whole, dataroot, tmp_path, capsys):
+    file = "checkpoints/other/latest_net_G.pth"
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).symlink_to(whole / "checkpoints/run/latest_net_G.pth")
+    run(dataroot, tmp_path, "--pretrained_name", "other", "--n_epochs", 1, "--n_epochs_decay", 0, "--lr", 0)
+    assert "lacks networks that start afresh: " in capsys.readouterr().err
+    ours, theirs = (
+        torch.load(tmp_path / path, weights_only=True) for path in ("checkpoints/run/latest_net_G.pth", file)
+    )
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
 def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/other").symlink_to(whole / "checkpoints/run")

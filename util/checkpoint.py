@@ -28,6 +28,8 @@ from torch import nn
 
 from options import UserError
 
+from . import distributed
+
 FALLBACK = "previous"
 
 
@@ -129,8 +131,12 @@ def restore(run: Path, which: str, model: Any, engine: Any) -> str:
     raise UserError(f"--continue_train: no usable checkpoint {which!r} in {run}; {_listing(run)}", code=4)
 
 
-def load_networks(run: Path, which: str, model: Any, use_ema: bool = False) -> str:
+def load_networks(run: Path, which: str, model: Any, use_ema: bool = False, partly: bool = False) -> str:
     """Load the weights of every network of the model, averaged ones where the run has them and ``use_ema``.
+
+    Args:
+        partly: a network that the run does not have, such as the heads of a loss that is new, stays as it is, with a
+            line that says so; one at least must be there.
 
     Returns:
         the checkpoint that was used: ``previous`` where ``latest`` is damaged.
@@ -138,8 +144,14 @@ def load_networks(run: Path, which: str, model: Any, use_ema: bool = False) -> s
     Raises:
         UserError: files are missing, damaged, or of another architecture (exit code 4).
     """
-    which = usable(run, which)
-    for name, network in model.networks.items():
+    which, networks = usable(run, which), model.networks
+    if partly:
+        there = {name: network for name, network in networks.items() if (run / f"{which}_net_{name}.pth").exists()}
+        if there and len(there) < len(networks) and distributed.rank() == 0:
+            lacking = ", ".join(name for name in networks if name not in there)
+            print(f"{run}: checkpoint {which} lacks networks that start afresh: {lacking}", file=sys.stderr)
+        networks = there or networks
+    for name, network in networks.items():
         load_weights(network, weights_of(run, which, name, use_ema))
     return which
 

@@ -186,6 +186,34 @@ def test_kept_checkpoints_outlive_latest(saved):
     assert resumed_at(saved, "1") == ("1", 4) and resumed_at(saved) == ("latest", 7)
 
 
+def test_a_start_from_another_run_may_lack_networks(saved, capsys):
+    (trained, engine), (model, _) = build(), build("--seed", "9")
+    checkpoint.restore(saved, "latest", trained, engine)
+    model.netF, fresh = nn.Linear(2, 2), nn.Linear(2, 2)
+    model.netF.load_state_dict(fresh.state_dict())
+    with pytest.raises(UserError, match=r"no checkpoint .*latest_net_F"):
+        checkpoint.load_networks(saved, "latest", model)
+    capsys.readouterr()
+    assert checkpoint.load_networks(saved, "latest", model, partly=True) == "latest"
+    assert capsys.readouterr().err == f"{saved}: checkpoint latest lacks networks that start afresh: F\n"
+    assert torch.equal(model.netF.weight, fresh.weight)
+    for name in "GD":
+        assert torch.equal(model.networks[name].weight, trained.networks[name].weight)
+
+
+def test_a_start_from_another_run_needs_one_network_and_those_that_fit(saved, tmp_path, capsys):
+    model, _ = build()
+    capsys.readouterr()
+    checkpoint.load_networks(saved, "latest", model, partly=True)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(UserError, match=r"no checkpoint .*; it has no checkpoints") as error:
+        checkpoint.load_networks(tmp_path / "nowhere", "latest", model, partly=True)
+    assert error.value.code == 4
+    model.netD = nn.Linear(5, 1)
+    with pytest.raises(UserError, match="another architecture"):
+        checkpoint.load_networks(saved, "latest", model, partly=True)
+
+
 def test_nothing_in_a_file_is_executed(tmp_path):
     class Bomb:
         def __reduce__(self):
