@@ -16,6 +16,7 @@ from .font_export import (
     UNICODE_MAPS,
     Exported,
     check_count,
+    check_outlines,
     extend_map,
     glyph_name,
     is_full_width,
@@ -25,6 +26,7 @@ from .font_export import (
     trace_all,
     units,
 )
+from .font_names import check_family, rename
 from .fonts import Face, Geometry
 
 RESTRICTED = 0x0002  # OS/2 fsType: not to be modified, embedded or exchanged without the owner's permission
@@ -38,6 +40,7 @@ def complete_font(
     geometry: Geometry,
     *,
     advances: Mapping[int, float] | None = None,
+    family: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
     """Write a copy of a TrueType font in which the characters that it lacks have the glyphs of these images.
@@ -51,14 +54,19 @@ def complete_font(
         path: a .ttf file, never the base itself.
         glyphs: image of each character, also of those that the base has, which are not looked at.
         advances: widths of characters that are not full-width, in ems; 1 where a character has none.
+        family: a name in menus in place of the base's, see :func:`.font_names.rename`. A font under the Open Font
+            License may reserve its own for copies that were not changed.
 
     Raises:
-        UserError: the file exists, or the base is no font that glyphs can be added to. Nothing was written.
+        UserError: the file exists, the images of what is lacking are all white, or the base is no font that glyphs can
+            be added to. Nothing was written.
     """
     face, path = Face(str(base)), Path(path)
     if path.exists() and path.samefile(face.path):
         raise UserError(f"{path}: is the font to be completed, which is kept as it is; choose another name")
     path, advances = may_write(path, overwrite), advances or {}
+    if family is not None:
+        check_family(family)
     font = _open(face)
     lacking = {code: glyphs[code] for code in sorted(set(glyphs) - face.real(glyphs))}
     check_count(len(face.font.getGlyphOrder()) + len(lacking), path)
@@ -66,11 +74,15 @@ def complete_font(
         print(f"{base}: its maker forbids to modify it without permission (OS/2 fsType, restricted)", file=sys.stderr)
     em, wide = face.units_per_em, _full_width_glyphs(face)
     outlines, blank = trace_all(lacking, geometry, advances, em)
+    if lacking:
+        check_outlines(outlines, path)
     full = statistics.mode([face.widths[name][0] for name in wide] or [em])
     widths = {c: full if is_full_width(c) else units(advances.get(c, 1.0), em) for c in outlines}
     try:
         names = _add_glyphs(font, outlines, widths, wide)
         _add_characters(font, {code: names[code] for code in outlines})
+        if family is not None:
+            rename(font, family)
     except UserError:
         raise
     except Exception as error:  # fontTools raises what a damaged table leads it to

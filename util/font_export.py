@@ -18,6 +18,7 @@ from fontTools.ttLib.tables.ttProgram import Program
 
 from options import UserError
 
+from .font_names import check_family, names_of
 from .fonts import Geometry, character_name
 from .outlines import trace
 from .stopwatch import Countdown
@@ -60,16 +61,16 @@ def build_font(
         advances: widths in ems, 1 where a character has none.
 
     Raises:
-        UserError: the file exists, or a value does not make a font. Nothing was written.
+        UserError: the file exists, every image is white, or a value does not make a font. Nothing was written.
     """
     path = may_write(path, overwrite)
-    if not family.strip() or not family.isprintable():
-        raise UserError(f"family name {family!r}: give the font a name of printable characters")
+    check_family(family)
     if not 16 <= units_per_em <= 16384:
         raise UserError(f"units_per_em {units_per_em}: a TrueType font has 16 to 16384, and commonly 1000 or 2048")
     check_count(len(glyphs) + 3, path)
     advances = advances or {}
     outlines, blank = trace_all(glyphs, geometry, advances, units_per_em, without=(SPACE, NO_BREAK_SPACE))
+    check_outlines(outlines, path)
     spaces = {SPACE: "space", NO_BREAK_SPACE: "space", IDEOGRAPHIC_SPACE: "ideographicspace"}
     characters = {code: glyph_name(code) for code in outlines}
     shapes = {".notdef": _notdef(units_per_em), "space": TTGlyphPen(None).glyph()}
@@ -85,7 +86,7 @@ def build_font(
     builder.setupHorizontalMetrics({name: (widths[name], left[name]) for name in shapes})
     _set_maps(builder.font, spaces | characters)
     _set_lines(builder, geometry, outlines.values())
-    builder.setupNameTable(_names(family, style, version), mac=False)
+    builder.setupNameTable(names_of(family, style, version), mac=False)
     builder.setupPost(
         keepGlyphNames=False,
         underlinePosition=-round(units_per_em / 10),
@@ -140,7 +141,7 @@ def may_write(path: str | Path, overwrite: bool) -> Path:
     if path.is_dir():
         raise UserError(f"{path}: is a folder")
     if path.exists() and not overwrite:
-        raise UserError(f"{path}: exists; choose another name, or overwrite it (overwrite=True)")
+        raise UserError(f"{path}: exists; choose another name, or move the file away")
     return path
 
 
@@ -161,6 +162,11 @@ def save(font: TTFont, path: Path, overwrite: bool) -> None:
 def check_count(count: int, path: Path) -> None:
     if count > MOST:
         raise UserError(f"{path}: {count} glyphs, and a font can hold {MOST}; export fewer characters")
+
+
+def check_outlines(outlines: Mapping[int, Any], path: Path) -> None:
+    if not outlines:
+        raise UserError(f"{path}: every image is white, so there is no glyph to write; has this network been trained?")
 
 
 def is_full_width(code: int) -> bool:
@@ -237,19 +243,6 @@ def _set_lines(builder: FontBuilder, geometry: Geometry, outlines: Iterable[Any]
     table.recalcAvgCharWidth(builder.font)
     table.recalcUnicodeRanges(builder.font)
     table.recalcCodePageRanges(builder.font)
-
-
-def _names(family: str, style: str, version: str) -> dict[str, str]:
-    plain = "".join(c if c.isascii() and c.isalnum() else f"u{ord(c):04X}" * (not c.isascii()) for c in family)
-    postscript = f"{plain[:50] or 'Font'}-{''.join(filter(str.isalnum, style))}"  # at most 63 characters of ASCII
-    return {
-        "familyName": family,
-        "styleName": style,
-        "uniqueFontIdentifier": f"{version};{postscript}",
-        "fullName": family if style == "Regular" else f"{family} {style}",
-        "version": f"Version {version}",
-        "psName": postscript,
-    }
 
 
 def _number(version: str) -> float:

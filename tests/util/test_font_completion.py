@@ -181,6 +181,24 @@ def test_the_base_is_never_written_on(base, tmp_path):
     assert base.read_bytes() == before
 
 
+def test_white_images_alone_complete_nothing(base, tmp_path):
+    white = np.full((64, 64), 255, np.uint8)
+    with pytest.raises(UserError, match=r"out\.ttf: every image is white"):
+        complete_font(base, tmp_path / "new/out.ttf", dict.fromkeys(IMAGES, white), GEOMETRY)
+    assert [*tmp_path.iterdir()] == [base]
+    report = complete_font(base, tmp_path / "new/out.ttf", {0x5929: white}, GEOMETRY)  # which the base has
+    assert report.added == report.blank == ()
+
+
+def test_a_family_name_replaces_the_bases(base, tmp_path):
+    with pytest.raises(UserError, match="family name '': give the font a name"):
+        complete_font(base, tmp_path / "out.ttf", IMAGES, GEOMETRY, family="")
+    complete_font(base, tmp_path / "out.ttf", IMAGES, GEOMETRY, family="My Hand")
+    names = TTFont(tmp_path / "out.ttf")["name"]
+    assert {r.nameID: str(r) for r in names.names if r.platformID == 3} == {1: "My Hand", 2: "Regular"}
+    assert Face(str(tmp_path / "out.ttf")).real(IMAGES) == set(IMAGES)
+
+
 def test_an_existing_file_is_kept_unless_told(base, tmp_path):
     (tmp_path / "out.ttf").write_bytes(b"mine")
     with pytest.raises(UserError, match=r"out\.ttf: exists"):

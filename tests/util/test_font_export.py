@@ -79,7 +79,7 @@ def test_the_same_glyphs_make_the_same_file(tmp_path, monkeypatch):
 def test_an_existing_file_is_kept_unless_told(tmp_path):
     path = tmp_path / "x.ttf"
     path.write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"x\.ttf: exists"):
+    with pytest.raises(UserError, match=r"x\.ttf: exists; choose another name, or move the file away$"):
         build_font(path, LETTERS, GEOMETRY, "New")
     assert path.read_bytes() == b"mine"
     build_font(path, LETTERS, GEOMETRY, "New", overwrite=True)
@@ -102,6 +102,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
     [
         ({"path": "x.otf"}, r"x\.otf: the name of a TrueType font ends with \.ttf"),
         ({"family": " "}, "family name ' '"),
+        ({"path": "new/x.ttf", "glyphs": {65: WHITE, 66: WHITE}}, r"x\.ttf: every image is white"),
         ({"units_per_em": 8}, "units_per_em 8"),
         ({"version": "one"}, "version 'one'"),
         ({"glyphs": {65: LETTERS[65][:32]}}, r"U\+0041_A: an image of uint8 \(32, 64\)"),

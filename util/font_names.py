@@ -1,0 +1,86 @@
+"""What a font is called: the family's and style's names, in every form that programs ask for."""
+
+from typing import Any
+
+from fontTools.ttLib import TTFont
+
+from options import UserError
+
+# The records of a name table, of OpenType's specification.
+FAMILY, STYLE, UNIQUE, FULL, POSTSCRIPT, WHOLE_FAMILY, WHOLE_STYLE = 1, 2, 3, 4, 6, 16, 17
+FULL_MACINTOSH, POSTSCRIPT_CID, WWS_FAMILY, POSTSCRIPT_PREFIX = 18, 20, 21, 25
+ENGLISH = (3, 1, 0x409)  # of Windows
+
+
+def check_family(family: str) -> None:
+    if not family.strip() or not family.isprintable():
+        raise UserError(f"family name {family!r}: give the font a name of printable characters")
+
+
+def names_of(family: str, style: str, version: str) -> dict[str, str]:
+    """The names of a new font, as FontBuilder's setupNameTable takes them."""
+    return {
+        "familyName": family,
+        "styleName": style,
+        "uniqueFontIdentifier": f"{version};{postscript(family, style)}",
+        "fullName": _full(family, style),
+        "version": f"Version {version}",
+        "psName": postscript(family, style),
+    }
+
+
+def rename(font: TTFont, family: str) -> None:
+    """Put another family name into every record that holds the family's, on every platform and in every language.
+
+    Names of styles stay, and so does what a name adds to the family's: ``Serif Light``, of the family Serif, becomes
+    ``<family> Light``. Copyright, licence, trademark and maker are not touched.
+    """
+    table = font["name"]
+    said: dict[tuple[int, int, int], dict[int, str]] = {}
+    for record in table.names:
+        place = (record.platformID, record.platEncID, record.langID)
+        said.setdefault(place, {})[record.nameID] = record.toUnicode(errors="replace")
+    style = _style(said.get(ENGLISH, {})) or table.getDebugName(WHOLE_STYLE) or table.getDebugName(STYLE) or "Regular"
+    technical = postscript(family, style)  # one and the same in every language
+    for record in table.names:
+        names = said[record.platformID, record.platEncID, record.langID]
+        own, old = names.get(WHOLE_FAMILY) or names.get(FAMILY) or "", names[record.nameID]
+        rest = old[len(own) :] if own and old.startswith((f"{own} ", f"{own}-")) else ""
+        if record.nameID in (FAMILY, WHOLE_FAMILY, WWS_FAMILY):
+            _put(record, family, rest)
+        elif record.nameID in (FULL, FULL_MACINTOSH):
+            _put(record, family, rest if old.startswith(own) else _full("", _style(names) or style))
+        elif record.nameID in (POSTSCRIPT, POSTSCRIPT_CID):
+            record.string = technical
+        elif record.nameID == UNIQUE:
+            record.string = f"{font['head'].fontRevision:.3f};{technical}"
+        elif record.nameID == POSTSCRIPT_PREFIX:
+            record.string = plain(family)
+
+
+def postscript(family: str, style: str) -> str:
+    """At most 63 characters of ASCII."""
+    return f"{plain(family)}-{''.join(c for c in style if c.isascii() and c.isalnum()) or 'Regular'}"[:63]
+
+
+def plain(name: str) -> str:
+    """Letters and digits of ASCII, 50 at most; any other character by its code point."""
+    letters = "".join(c if c.isascii() and c.isalnum() else f"u{ord(c):04X}" * (not c.isascii()) for c in name)
+    return letters[:50] or "Font"
+
+
+def _style(names: dict[int, str]) -> str:
+    return names.get(WHOLE_STYLE) or names.get(STYLE) or ""
+
+
+def _full(family: str, style: str) -> str:
+    return family if style == "Regular" else f"{family} {style}"
+
+
+def _put(record: Any, family: str, rest: str) -> None:
+    """In the record's encoding; one of the Macintosh's may not have the characters of the family."""
+    record.string = family + rest
+    try:
+        record.toBytes()
+    except UnicodeEncodeError:
+        record.string = plain(family) + rest
