@@ -290,7 +290,7 @@ def charset(name: str, faces: Iterable[Any] = ()) -> list[int]:
     """
     if name == "auto":
         promised = [set(face.characters) for face in faces]
-        return sorted(code for code in set.union(set(), *promised) if _is_plain(chr(code)))
+        return sorted(code for code in set.union(set(), *promised) if code < SYNTHETIC and _is_plain(chr(code)))
     if name in CHARSETS:
         return sorted({ord(character) for text in CHARSETS[name]() for character in text})
     path = Path(name)

@@ -1,6 +1,7 @@
 import pickle
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTCollection, TTFont
 
 from options import UserError
-from util.fonts import CHARSETS, Face, Geometry, character_name, charset, split
+from util.fonts import CHARSETS, SYNTHETIC, Face, Geometry, character_name, charset, split
 
 DEBIAN = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 BOX, BAR = (100, 0, 900, 800), (300, -200, 500, 900)  # x0, y0, x1, y1 in units; 1000 to the em
@@ -176,6 +177,11 @@ def test_a_charset_can_be_a_file(tmp_path):
         charset(str(path))
     with pytest.raises(UserError, match="did you mean hangul"):
         charset("hangull")
+
+
+def test_glyphs_without_a_code_point_are_in_no_charset():
+    glyphs = SimpleNamespace(characters={SYNTHETIC: "a", 66: "b", SYNTHETIC + 12: "c"})
+    assert charset("auto", [glyphs]) == [66]
 
 
 @pytest.mark.parametrize("name", ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr10"))
