@@ -17,7 +17,8 @@ class StyleMetric(JudgedMetric):
         return {"style": self.accuracy("fake"), "style of real": self.accuracy("real")}
 
     def remarks(self) -> list[str]:
-        lines, unknown = [f"the style judge knows {len(set(self.classes))} styles"], self.unknown()
+        count, unknown = len(set(self.classes)), self.unknown()
+        lines = [f"the style judge knows {count} style{'s' * (count != 1)}"]
         if unknown:
             numbers = ", ".join(map(str, unknown))
             lines.append(f"it does not know the styles numbered {numbers}, whose glyphs count as errors")

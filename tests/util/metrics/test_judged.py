@@ -59,7 +59,13 @@ def test_style_asks_for_the_label():
     metric = METRICS.find("style")(None, judge=Reader())
     metric.update(written(A, B, B), written(A, B, A), facts(label=[A, B, C], character=[0, 0, 0]))
     assert metric.compute() == pytest.approx({"style": 2 / 3, "style of real": 2 / 3})
-    assert "67" in metric.remarks()[1]
+    assert metric.remarks()[0] == "the style judge knows 2 styles" and "67" in metric.remarks()[1]
+
+
+def test_a_judge_of_one_style_is_told_so():
+    judge = Reader()
+    judge.classes = frozenset({A})
+    assert METRICS.find("style")(None, judge=judge).remarks() == ["the style judge knows 1 style"]
 
 
 @pytest.mark.parametrize(("name", "flag"), [("recognition", "--recogniser"), ("style", "--style_judge")])
