@@ -62,7 +62,7 @@ class Pen:
             some = codes[start : start + BATCH]
             A = torch.stack([self.dataset.glyph(sources[code], code, channels) for code in some])
             with self.engine.inference():
-                images, _ = self.model.netG(self.engine.place(A), self.engine.place(row.expand(len(some), -1)))
+                images = self.model.draw(self.engine.place(A), self.engine.place(row.expand(len(some), -1)))
             drawn |= {code: to_uint8(image) for code, image in zip(some, images.mean(1, keepdim=True), strict=True)}
             if progress is not None:
                 progress.step(len(some))

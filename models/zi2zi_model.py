@@ -19,7 +19,7 @@ from models.base_adversarial import AdversarialModel
 from models.font_results import Pen
 from models.losses import contrast, dice_loss, gan_loss, related, total_variation
 from models.zi2zi_presets import FORK, ZI2ZI
-from networks.warp import random_warp, splice
+from networks.warp import nearest_shifts, random_warp, shifted, splice
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
 from options import UserError, default, option
 from util.fonts import SYNTHETIC
@@ -141,6 +141,12 @@ class Zi2ziModel(AdversarialModel):
             None, "characters of the font file: a name or a text file as for --charset; none is --charset", per_run=True
         )
         family: str | None = option(None, "export_ttf: name of the font family; none is <run> <style>", per_run=True)
+        views: int = option(
+            9,
+            "draw a glyph so many times, each from its source moved by a pixel or so, and average",
+            least=1,
+            per_run=True,
+        )
         num_test: int | Literal["all"] = default("all")
         metrics: tuple[str, ...] = default(("ink_l1", "l1", "ssim", "iou", "ink", "shift", "chamfer"))
 
@@ -282,15 +288,24 @@ class Zi2ziModel(AdversarialModel):
         self.real_A = self.source.repeat_interleave(P, 0)
 
     def forward(self):
+        if not self.opt.is_train:
+            self.fake_B = self.draw(self.source, self.label)
+            self.difference = self.real_B  # None where there is no true glyph
+            if self.real_B is not None:  # red is ink too much, blue ink that is missing
+                both = torch.minimum(self.real_B, self.fake_B)
+                self.difference = torch.cat([i[:, :1] for i in (self.real_B, both, self.fake_B)], 1)
+            return
         self.fake_B, self.code = self.netG(self.source, self.label)
         self.fakes = [(self.fake_B, self.label)]
-        if self.opt.is_train and self.opt.label_shuffling:
+        if self.opt.label_shuffling:
             shuffled = self.label[torch.randperm(len(self.label), device=self.label.device)]
             self.fakes.append((self.netG(self.source, shuffled)[0], shuffled))
-        if not self.opt.is_train and self.real_B is not None:
-            # Red is ink too much, blue ink that is missing.
-            both = torch.minimum(self.real_B, self.fake_B)
-            self.difference = torch.cat([i[:, :1].float() for i in (self.real_B, both, self.fake_B)], 1)
+
+    def draw(self, source: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        """Glyphs (B, C, H, W) in float32, the mean of ``--views``: where these disagree, a stroke was uncertain."""
+        views = nearest_shifts(self.opt.views)
+        drawn = [shifted(self.netG(shifted(source, x, y), style)[0].float(), -x, -y) for x, y in views]
+        return torch.stack(drawn).mean(0)
 
     @property
     def adversarial(self) -> bool:

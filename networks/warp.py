@@ -59,3 +59,17 @@ def splice(images: torch.Tensor) -> torch.Tensor:
     across = torch.rand((), device=images.device) < 0.5
     mask = torch.where(across, first[:, None], first[None, :])  # (H, H)
     return torch.where(mask, images, images.roll(1, 0))
+
+
+def shifted(images: torch.Tensor, right: int, down: int, fill: float = 1.0) -> torch.Tensor:
+    """Images (B, C, H, W) moved by whole pixels; what comes in is ``fill``."""
+    H, W = images.shape[2:]
+    moved = F.pad(images, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)), value=fill)
+    top, left = max(-down, 0), max(-right, 0)
+    return moved[:, :, top : top + H, left : left + W]
+
+
+def nearest_shifts(count: int) -> list[tuple[int, int]]:
+    """So many shifts (right, down) in whole pixels, the shortest first: (0, 0), then its neighbours."""
+    reach = range(-int(count**0.5) - 1, int(count**0.5) + 2)
+    return sorted(((x, y) for x in reach for y in reach), key=lambda s: (s[0] ** 2 + s[1] ** 2, s))[:count]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from networks import init_weights
-from networks.warp import random_warp, splice
+from networks.warp import nearest_shifts, random_warp, shifted, splice
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, SelfAttention, StyleUnet
 
 
@@ -167,3 +167,13 @@ def test_spliced_images_are_halves_of_two_cut_alike_in_all_channels():
         assert 4 <= kept.sum() <= 12 and torch.equal(kept, torch.arange(16) < kept.sum())
         seen.add("across" if rows.any() else "down")
     assert seen == {"across", "down"}
+
+
+def test_shifts_are_whole_pixels_and_white_comes_in():
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    y = shifted(x, 1, -2)
+    assert torch.equal(y[0, 0, :2, 1:], x[0, 0, 2:, :3]) and (y[0, 0, 2:] == 1).all() and (y[0, 0, :, 0] == 1).all()
+    assert torch.equal(shifted(shifted(x, -1, 1), 1, -1)[..., :3, 1:], x[..., :3, 1:])
+    assert nearest_shifts(1) == [(0, 0)]
+    assert set(nearest_shifts(5)) == {(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)}
+    assert set(nearest_shifts(9)) == {(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)}
