@@ -47,7 +47,8 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
              "--ema_decay", "0.99", *flags)  # fmt: skip
         judges = ["--recogniser", args.recogniser] if args.recogniser else []
         judges += ["--style_judge", args.style_judge] if args.style_judge else []
-        call("test.py", *where, "--results_dir", str(folder / "results"), "--batch_size", "50", *judges)
+        call("test.py", *where, "--results_dir", str(folder / "results"), "--batch_size", "50", "--views", "1",
+             "--metrics", "ink_l1,iou,ssim,ink", *judges)  # fmt: skip
     found = json.loads(scores.read_text())
     values = {key: entry["value"] for key, entry in found.items()}
     inks = found.get("ink", {}).get("styles", {}).values()
