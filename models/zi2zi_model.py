@@ -19,10 +19,12 @@ from models.base_adversarial import AdversarialModel
 from models.font_results import Pen
 from models.losses import contrast, dice_loss, gan_loss, related, total_variation
 from models.zi2zi_presets import FORK, ZI2ZI
-from networks.warp import nearest_shifts, random_warp, shifted, splice
+from networks.warp import affine_maps, random_warp, splice, warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
 from options import UserError, default, option
 from util.fonts import SYNTHETIC
+
+AFFINE = dict(scale=0.12, rotate=4.0, shear=0.06, shift=0.04)  # deformations of --augment 1, see networks/warp.py
 
 
 class Zi2ziModel(AdversarialModel):
@@ -277,10 +279,8 @@ class Zi2ziModel(AdversarialModel):
             return
         K, C, H, W = self.source.shape
         together = torch.cat([self.source, self.real_B.reshape(K, -1, H, W)], 1)
-        a = opt.augment
-        together = random_warp(
-            together, scale=0.12 * a, rotate=4 * a, shear=0.06 * a, shift=0.04 * a, elastic=opt.elastic * W / 64
-        )
+        affine = {name: strength * opt.augment for name, strength in AFFINE.items()}
+        together = random_warp(together, **affine, elastic=opt.elastic * W / 64)
         if torch.rand(()) < opt.splice:  # of the CPU, so that no device is waited for
             together = splice(together)
         self.source = self.engine.place(together[:, :C].contiguous())
@@ -302,10 +302,20 @@ class Zi2ziModel(AdversarialModel):
             self.fakes.append((self.netG(self.source, shuffled)[0], shuffled))
 
     def draw(self, source: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-        """Glyphs (B, C, H, W) in float32, the mean of ``--views``: where these disagree, a stroke was uncertain."""
-        views = nearest_shifts(self.opt.views)
-        drawn = [shifted(self.netG(shifted(source, x, y), style)[0].float(), -x, -y) for x, y in views]
-        return torch.stack(drawn).mean(0)
+        """Glyphs (B, C, H, W) in float32, the mean of ``--views``: where these disagree, a stroke was uncertain.
+
+        The first view is the source as it is; others are deformed as in training, without elasticity, and back. They
+        are the same for every glyph and every test.
+        """
+        if self.opt.views == 1:
+            return self.netG(source, style)[0].float()
+        draws = torch.rand(self.opt.views, 6, generator=torch.Generator().manual_seed(0))
+        draws[0] = 0.5
+        total: Any = 0
+        for matrix in affine_maps(draws, **AFFINE).to(source.device):
+            seen = self.engine.place(warp(source, matrix).to(source.dtype))
+            total = total + warp(self.netG(seen, style)[0], torch.linalg.inv(matrix))
+        return total / self.opt.views
 
     @property
     def adversarial(self) -> bool:

@@ -31,13 +31,7 @@ def random_warp(
         cells: its grid; the displacement is drawn at cells x cells places and interpolated between them.
     """
     B, _, H, W = images.shape
-    draw = torch.rand(B, 6, device=images.device) * 2 - 1
-    angle = draw[:, 0] * math.radians(rotate)
-    sx, sy = torch.exp(draw[:, 1] * scale), torch.exp(draw[:, 2] * scale)
-    lean = draw[:, 3] * shear
-    cos, sin = angle.cos(), angle.sin()
-    rows = [sx * cos, sx * (lean * cos - sin), draw[:, 4] * 2 * shift, sy * sin, sy * (lean * sin + cos)]
-    theta = torch.stack([*rows, draw[:, 5] * 2 * shift], 1).view(B, 2, 3)
+    theta = affine_maps(torch.rand(B, 6, device=images.device), scale, rotate, shear, shift)[:, :2]
     with as_it_comes(images):  # in bfloat16 a coordinate would be a fifth of a pixel off
         grid = F.affine_grid(theta, [B, 1, H, W], align_corners=False)  # (B, H, W, 2)
         if elastic > 0:
@@ -61,15 +55,25 @@ def splice(images: torch.Tensor) -> torch.Tensor:
     return torch.where(mask, images, images.roll(1, 0))
 
 
-def shifted(images: torch.Tensor, right: int, down: int, fill: float = 1.0) -> torch.Tensor:
-    """Images (B, C, H, W) moved by whole pixels; what comes in is ``fill``."""
-    H, W = images.shape[2:]
-    moved = F.pad(images, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)), value=fill)
-    top, left = max(-down, 0), max(-right, 0)
-    return moved[:, :, top : top + H, left : left + W]
+def affine_maps(
+    draws: torch.Tensor, scale: float = 0.0, rotate: float = 0.0, shear: float = 0.0, shift: float = 0.0
+) -> torch.Tensor:
+    """Maps (B, 3, 3) from places of the result to places of the image, both in [-1, 1], from draws (B, 6) in [0, 1].
+
+    The strengths are those of :func:`random_warp`; draws of one half give the identity.
+    """
+    draws = draws * 2 - 1
+    angle = draws[:, 0] * math.radians(rotate)
+    sx, sy = torch.exp(draws[:, 1] * scale), torch.exp(draws[:, 2] * scale)
+    lean = draws[:, 3] * shear
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    rows = [sx * cos, sx * (lean * cos - sin), draws[:, 4] * 2 * shift]
+    rows += [sy * sin, sy * (lean * sin + cos), draws[:, 5] * 2 * shift]
+    return torch.stack([*rows, zero, zero, zero + 1], 1).view(-1, 3, 3)
 
 
-def nearest_shifts(count: int) -> list[tuple[int, int]]:
-    """So many shifts (right, down) in whole pixels, the shortest first: (0, 0), then its neighbours."""
-    reach = range(-int(count**0.5) - 1, int(count**0.5) + 2)
-    return sorted(((x, y) for x in reach for y in reach), key=lambda s: (s[0] ** 2 + s[1] ** 2, s))[:count]
+def warp(images: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """Images (B, C, H, W) in [-1, 1] through one map (3, 3); bicubic, and outside is the edge."""
+    with as_it_comes(images):
+        grid = F.affine_grid(matrix[None, :2].expand(len(images), -1, -1), list(images.shape), align_corners=False)
+        return F.grid_sample(images.float(), grid, "bicubic", "border", align_corners=False).clamp(-1, 1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from networks import init_weights
-from networks.warp import nearest_shifts, random_warp, shifted, splice
+from networks.warp import affine_maps, random_warp, splice, warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, SelfAttention, StyleUnet
 
 
@@ -169,11 +169,11 @@ def test_spliced_images_are_halves_of_two_cut_alike_in_all_channels():
     assert seen == {"across", "down"}
 
 
-def test_shifts_are_whole_pixels_and_white_comes_in():
-    x = torch.arange(16.0).view(1, 1, 4, 4)
-    y = shifted(x, 1, -2)
-    assert torch.equal(y[0, 0, :2, 1:], x[0, 0, 2:, :3]) and (y[0, 0, 2:] == 1).all() and (y[0, 0, :, 0] == 1).all()
-    assert torch.equal(shifted(shifted(x, -1, 1), 1, -1)[..., :3, 1:], x[..., :3, 1:])
-    assert nearest_shifts(1) == [(0, 0)]
-    assert set(nearest_shifts(5)) == {(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)}
-    assert set(nearest_shifts(9)) == {(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)}
+def test_a_map_and_its_inverse_lead_back():
+    matrix = affine_maps(torch.rand(1, 6, generator=torch.Generator().manual_seed(3)), 0.1, 5, 0.05, 0.03)[0]
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    image = (((x - 31.5) ** 2 + (y - 25) ** 2) / 80 - 1).tanh()[None, None]
+    moved = warp(image, matrix)
+    assert (moved - image).abs().max() > 0.3 and (warp(moved, torch.linalg.inv(matrix)) - image).abs().max() < 0.03
+    identity = affine_maps(torch.full((1, 6), 0.5), 0.1, 5, 0.05, 0.03)[0]
+    assert torch.equal(identity, torch.eye(3)) and torch.allclose(warp(image, identity), image, atol=1e-5)
