@@ -19,7 +19,7 @@ FONTS = ("DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
 SMALL = (
     *("--model", "zi2zi", "--target_font", *FONTS, "--charset", "ascii", "--crop_size", 16, "--ngf", 4, "--widest", 8),
     *("--ndf", 4, "--embedding_num", 6, "--embedding_dim", 4, "--batch_size", 12, "--styles_per_batch", 3),
-    *("--gpu_ids", -1, "--num_threads", 0, "--GAN_from", 0),
+    *("--gpu_ids", -1, "--num_threads", 0, "--GAN_from", 0, "--bottom", 1),
 )
 EVERYTHING = (
     *("--contrastive", "supcon", "--label_shuffling", "--lambda_const", 1, "--lambda_align", 1, "--lambda_tv", 0.1),
