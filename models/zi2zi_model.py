@@ -38,7 +38,7 @@ class Zi2ziModel(AdversarialModel):
         )
         ngf: int = option(32, "channels of the generator's first level", least=1)
         widest: int = option(128, "channels double from level to level up to this many", least=1)
-        bottom: int = option(4, "height and width of the code in pixels; 1 as published", least=1)
+        bottom: int = option(1, "height and width of the code at the bottom of the U, in pixels", least=1)
         kernel: Literal[4, 5] = option(4, "size of the strided convolutions")
         normG: Literal["style", "batch", "instance", "none"] = option(
             "style", "normalisation in the generator; style is batch norm with a scale and a shift of each style"
