@@ -46,7 +46,7 @@ class Zi2ziModel(AdversarialModel):
         skip: Literal["concat", "add"] = option("concat", "how the way down joins the way up")
         up: Literal["deconv", "shuffle"] = option("deconv", "how the way up doubles: transposed, or pixel shuffle")
         self_attention: bool = option(False, "self-attention at an eighth and a sixteenth of the size")
-        blocks: int = option(1, "residual blocks at each middle level", least=0)
+        blocks: int = option(1, "residual blocks at a quarter and an eighth of the size", least=0)
         dropout: float = option(0.0, "dropout in the first levels of the way up", least=0)
         norm_code: bool = option(False, "normalise the code at the bottom too")
         embedding_num: int = option(40, "rows of the table of styles; fonts added later take free ones", least=1)

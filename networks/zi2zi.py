@@ -101,14 +101,15 @@ class StyleUnet(nn.Module):
         size: height and width of the images, a power of two.
         ngf, widest: channels of the first level; they double from level to level up to ``widest``.
         bottom: height and width b of the code, in pixels: 1 in zi2zi. A code of one pixel is a description of the whole
-            glyph, which learns characters by heart where they are few; a larger one keeps to neighbourhoods.
+            glyph; a larger one keeps to neighbourhoods. With twice the size and twice the bottom a network has the
+            same weights, so that it can be trained at 64 pixels and finished at 128.
         kernel: of the strided convolutions, 4 or 5 (zi2zi's).
         norm: ``batch``, ``instance`` or ``none``; ``style`` is batch norm, on the way up with a scale and a shift of
             each style.
         skip: ``concat`` puts a level of the way down beside that of the way up, ``add`` adds it.
         up: ``deconv``, or ``shuffle``: a convolution to four times the channels, laid out as pixels.
         self_attention: at an eighth and a sixteenth of the size, on the way down.
-        blocks: residual blocks at each level of at most a quarter of the size and at least 8 pixels.
+        blocks: residual blocks at a quarter and at an eighth of the size, in both directions.
         dropout: in the first three levels of the way up.
         norm_code: normalise the code too, over the batch.
         styles, style_dim, style_std, fixed_styles: rows of the table, their width and scale, and whether they stay
@@ -145,7 +146,7 @@ class StyleUnet(nn.Module):
         self.skip, self.size = skip, size
         self.styles = StyleTable(styles, style_dim, style_std, fixed_styles)
         width = [min(ngf * 2**i, widest) for i in range(levels)]
-        deep = [8 <= size >> (i + 1) <= size // 4 for i in range(levels)]  # levels with residual blocks
+        deep = [i in (1, 2) for i in range(levels)]  # levels with residual blocks
 
         def plain(channels: int) -> nn.Module:
             return PlainNorm("batch" if norm == "style" else norm, channels)

@@ -55,6 +55,12 @@ def test_sizes_that_have_no_bottom():
             StyleUnet(1, 1, size, bottom=bottom)
 
 
+def test_twice_the_size_with_twice_the_bottom_has_the_same_weights():
+    one, other = (small(size, bottom=bottom, norm="style", blocks=1) for size, bottom in ((64, 1), (128, 2)))
+    other.load_state_dict(one.state_dict())
+    assert other(torch.zeros(1, 1, 128, 128), torch.tensor([0]))[0].shape == (1, 1, 128, 128)
+
+
 def test_a_wider_bottom_sees_less_of_the_glyph():
     x = torch.zeros(1, 1, 64, 64)
     far = x.clone()
