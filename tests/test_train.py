@@ -202,8 +202,8 @@ def test_two_processes_with_one_image_are_one_process_with_two(dataroot, tmp_pat
         torch.load(tmp_path / n / "checkpoints/run/latest_net_G.pth", weights_only=True) for n in ("one", "two")
     )
     start = first_weights(tmp_path / "one")
-    # Adam makes whole steps of what is noise, on biases before a norm of nothing else. On weights it comes to 2 % of
-    # the way they went, with the AVX-512 kernels; the gradient of one process alone goes another way altogether.
+    # Adam makes whole steps of what is noise, on biases before a norm of nothing else. On weights it comes to 2 or 3 %
+    # of the way they went, with the AVX-512 kernels; without the average over processes it is 75 to 115 %.
     for key in [k for k in one if k.endswith("weight")]:
         assert (one[key] - two[key]).norm() < 0.05 * (one[key] - start[key]).norm(), key
     start = {k: v for k, v in state(tmp_path / "two").items() if k.startswith(".progress")}
