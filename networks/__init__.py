@@ -4,7 +4,15 @@ from .heads import PatchSampler, channels_at
 from .layers import InstanceNorm, init_weights
 from .mapping import Mapping
 from .patchgan import basic, n_layers, pixel
-from .registry import define, list_networks, register_D, register_F, register_G
+from .registry import (
+    define,
+    list_networks,
+    register_D,
+    register_F,
+    register_G,
+    register_latent_D,
+    register_latent_G,
+)
 from .resnet import resnet_4blocks, resnet_6blocks, resnet_9blocks
 from .stylegan2 import StyleGAN2Generator
 from .stylegan2_discriminator import StyleGAN2Discriminator
@@ -29,6 +37,8 @@ __all__ = [
     "register_D",
     "register_F",
     "register_G",
+    "register_latent_D",
+    "register_latent_G",
     "resnet_4blocks",
     "resnet_6blocks",
     "resnet_9blocks",

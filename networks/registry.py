@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 Build = Callable[..., nn.Module]
-_BUILDERS: dict[str, dict[str, Build]] = {"G": {}, "D": {}, "F": {}}
+_BUILDERS: dict[str, dict[str, Build]] = {"G": {}, "D": {}, "F": {}, "latent_G": {}, "latent_D": {}}
 
 
 def register_G(build: Build) -> Build:
@@ -25,6 +25,18 @@ def register_D(build: Build) -> Build:
 def register_F(build: Build) -> Build:
     """A head: features and the locations to sample, to unit vectors; see networks/heads.py."""
     _BUILDERS["F"][build.__name__] = build
+    return build
+
+
+def register_latent_G(build: Build) -> Build:
+    """A generator from noise: G(z, y) -> images; z (B, z_dim), y labels (B,) or weights of classes (B, classes)."""
+    _BUILDERS["latent_G"][build.__name__] = build
+    return build
+
+
+def register_latent_D(build: Build) -> Build:
+    """The trunk of a discriminator of such images; see networks/discriminator.py."""
+    _BUILDERS["latent_D"][build.__name__] = build
     return build
 
 
