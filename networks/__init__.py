@@ -1,5 +1,7 @@
 """Architectures, one family per file. Nothing here knows about options, losses or training."""
 
+from .dcgan import dcgan, small
+from .dcgan_discriminator import DCTrunk
 from .heads import PatchSampler, channels_at
 from .layers import InstanceNorm, init_weights
 from .mapping import Mapping
@@ -20,6 +22,7 @@ from .taps import Tapped, TappedSequential
 from .unet import unet_128, unet_256
 
 __all__ = [
+    "DCTrunk",
     "InstanceNorm",
     "Mapping",
     "PatchSampler",
@@ -29,6 +32,7 @@ __all__ = [
     "TappedSequential",
     "basic",
     "channels_at",
+    "dcgan",
     "define",
     "init_weights",
     "list_networks",
@@ -42,6 +46,7 @@ __all__ = [
     "resnet_4blocks",
     "resnet_6blocks",
     "resnet_9blocks",
+    "small",
     "unet_128",
     "unet_256",
 ]

@@ -1,0 +1,124 @@
+"""Small networks for runs of minutes on a CPU, after DCGAN (Radford et al., ICLR 2016)."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .registry import register_latent_G
+
+
+class LatentGenerator(nn.Module):
+    """What generators from noise have in common: G(z, y) -> images (B, channels, size, size) in [-1, 1].
+
+    y is labels (B,), or weights of a mixture of classes (B, classes); None where there are no classes.
+    """
+
+    def __init__(self, size: int, channels: int, classes: int, z_dim: int):
+        super().__init__()
+        self.size, self.channels, self.classes, self.z_dim = size, channels, classes, z_dim
+
+    def weights(self, y: torch.Tensor | None, z: torch.Tensor) -> torch.Tensor:
+        """Labels as one-hot rows (B, classes); without classes (B, 1) of ones, for tables of one row."""
+        if self.classes == 0:
+            return z.new_ones(len(z), 1)
+        if y is None:
+            raise ValueError(f"a generator of {self.classes} classes needs labels or weights of them")
+        return y if y.is_floating_point() else F.one_hot(y, self.classes).to(z.dtype)
+
+
+def ladder(size: int) -> tuple[int, int]:
+    """(height and width at the bottom, doublings): 32 is 4 doubled three times, 48 is 6 doubled three times.
+
+    Raises:
+        ValueError: the size is no number from 4 to 7 doubled at least three times.
+    """
+    bottom, doublings = size, 0
+    while bottom % 2 == 0 and bottom >= 8:
+        bottom, doublings = bottom // 2, doublings + 1
+    if not (4 <= bottom <= 7 and doublings >= 3):
+        raise ValueError(f"{size} pixels are not 4, 5, 6 or 7 doubled at least three times: 32, 48, 64, 96, 128 are")
+    return bottom, doublings
+
+
+class ClassNorm(nn.Module):
+    """Batch norm with a scale and a shift of each class (Miyato and Koyama, 2018); of all alike without classes."""
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.rows = nn.Parameter(
+            torch.cat([torch.ones(max(1, classes), channels), torch.zeros(max(1, classes), channels)], 1)
+        )
+
+    def forward(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """x (B, C, H, W); weights (B, classes)."""
+        scale, shift = (weights @ self.rows)[:, :, None, None].chunk(2, 1)
+        return self.norm(x) * scale + shift
+
+
+class SmallGenerator(LatentGenerator):
+    """ngf channels at 4 x 4, halved at each of three doublings: 0.2 million parameters at 32 pixels and ngf 128.
+
+    The label enters beside the noise and in every norm.
+    """
+
+    own_init = True
+
+    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int):
+        super().__init__(size, channels, classes, z_dim)
+        self.bottom, doublings = ladder(size)
+        widths = [max(8, ngf >> step) for step in range(doublings + 1)]
+        self.linear = nn.Linear(z_dim + classes, widths[0] * self.bottom**2)
+        self.norms = nn.ModuleList(ClassNorm(width, classes) for width in widths)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
+        self.image = nn.Conv2d(widths[-1], channels, 3, padding=1)
+
+    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        weights = self.weights(y, z)
+        entering = torch.cat([z, weights], 1) if self.classes else z
+        x = self.linear(entering).view(len(z), -1, self.bottom, self.bottom)
+        x = F.relu(self.norms[0](x, weights))
+        for conv, norm in zip(self.convs, self.norms[1:], strict=True):
+            x = F.relu(norm(conv(F.interpolate(x, scale_factor=2.0)), weights))
+        return self.image(x).tanh()
+
+
+class DCGenerator(LatentGenerator):
+    """Linear to a quarter of the size, two transposed convolutions, one convolution.
+
+    The label enters once, as a vector of ten numbers beside the noise. Batch norm, LeakyReLU of 0.2.
+    """
+
+    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int, label_dim: int = 10):
+        super().__init__(size, channels, classes, z_dim)
+        if size % 4:
+            raise ValueError(f"{size} pixels are not a multiple of 4")
+        self.bottom, c = size // 4, ngf
+        self.label = nn.Linear(classes, label_dim, bias=False) if classes else None  # a table, for mixtures too
+        inputs = z_dim + (label_dim if classes else 0)
+        self.start = nn.Sequential(nn.Linear(inputs, c * self.bottom**2), nn.BatchNorm1d(c * self.bottom**2), relu())
+        self.layers = nn.Sequential(
+            *(nn.ConvTranspose2d(c, c, 4, 2, 1), nn.BatchNorm2d(c), relu()),
+            *(nn.ConvTranspose2d(c, c // 2, 4, 2, 1), nn.BatchNorm2d(c // 2), relu()),
+            *(nn.Conv2d(c // 2, channels, 3, padding=1), nn.Tanh()),
+        )
+
+    def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        entering = z if self.label is None else torch.cat([self.label(self.weights(y, z)), z], 1)
+        return self.layers(self.start(entering).view(len(z), -1, self.bottom, self.bottom))
+
+
+def relu() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+@register_latent_G
+def small(size: int, channels: int, classes: int, z_dim: int, ngf: int) -> SmallGenerator:
+    return SmallGenerator(size, channels, classes, z_dim, ngf)
+
+
+@register_latent_G
+def dcgan(size: int, channels: int, classes: int, z_dim: int, ngf: int) -> DCGenerator:
+    return DCGenerator(size, channels, classes, z_dim, ngf)

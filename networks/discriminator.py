@@ -1,0 +1,90 @@
+"""A discriminator that answers what it is asked: one trunk, a head for each answer."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class Discriminator(nn.Module):
+    """D(x, want, y) -> {answer: tensor} for images x (B, C, H, W).
+
+    Args:
+        trunk: x to (local (B, C_l, h, w), pooled (B, F)); called as trunk(x, reference) where a reference is given.
+        heads: answer -> module that is called as head(local, pooled, y). Their parameters are D's own, so they learn
+            in D's step and are constant in G's.
+    """
+
+    def __init__(self, trunk: nn.Module, heads: dict[str, nn.Module]):
+        super().__init__()
+        self.trunk, self.heads = trunk, nn.ModuleDict(heads)
+        self.own_init = getattr(trunk, "own_init", False)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        want: Sequence[str] = ("logit",),
+        y: torch.Tensor | None = None,
+        reference: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        local, pooled = self.trunk(x) if reference is None else self.trunk(x, reference)
+        return {name: self.heads[name](local, pooled, y) for name in want}
+
+
+class LogitHead(nn.Module):
+    """Real or fake, whatever the class: (B,)."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.linear = nn.Linear(features, 1)
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return self.linear(pooled).squeeze(1)
+
+
+class ProjectionHead(LogitHead):
+    """Real or fake given the class: (B,), psi(h) + <e(y), h>.
+
+    Equation 4 of Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018).
+    """
+
+    def __init__(self, features: int, classes: int):
+        super().__init__(features)
+        self.embedding = nn.Embedding(classes, features)
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return super().forward(local, pooled, y) + (self.embedding(y) * pooled).sum(1)
+
+
+class EmbeddingHead(nn.Module):
+    """The image as a vector (B, D), of any length; ``hidden`` > 0 puts a layer of that width in between."""
+
+    def __init__(self, features: int, dim: int, hidden: int = 0):
+        super().__init__()
+        layers = [nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, dim)]
+        self.layers = nn.Sequential(*layers if hidden else [nn.Linear(features, dim)])
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return self.layers(pooled)
+
+
+class ProxyHead(nn.Module):
+    """The vector (B, D) that stands for each image's class."""
+
+    def __init__(self, classes: int, dim: int):
+        super().__init__()
+        self.embedding = nn.Embedding(classes, dim)
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return self.embedding(y)
+
+
+class ClassHead(nn.Module):
+    """Logits of every class (B, classes), for AC-GAN."""
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.linear = nn.Linear(features, classes)
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return self.linear(pooled)
