@@ -1,19 +1,34 @@
 """Objectives as functions of tensors. They compute in float32 or better, whatever the networks compute in."""
 
 from .adversarial import GAN_MODES, gan_loss
+from .conditional import d2d_ce, d2d_ce_levels, supcon_in, tutorial_contrast, two_c, two_c_levels
 from .contrast import contrast, related
+from .dual import DUAL_G, dual_D, dual_G, dual_levels
+from .infomax import infomax_levels, infomax_nce
 from .overlap import dice_loss
 from .patch import patch_nce
 from .regularization import gradient_penalty, r1_penalty, total_variation
 
 __all__ = [
+    "DUAL_G",
     "GAN_MODES",
     "contrast",
+    "d2d_ce",
+    "d2d_ce_levels",
     "dice_loss",
+    "dual_D",
+    "dual_G",
+    "dual_levels",
     "gan_loss",
     "gradient_penalty",
+    "infomax_levels",
+    "infomax_nce",
     "patch_nce",
     "r1_penalty",
     "related",
+    "supcon_in",
     "total_variation",
+    "tutorial_contrast",
+    "two_c",
+    "two_c_levels",
 ]
