@@ -1,0 +1,108 @@
+"""Two sets of features: do they come from one distribution, and how near does one come to the other?"""
+
+import math
+
+import torch
+
+CHUNK = 1024  # rows whose products with all of the other set are in memory at once
+DEGREE = 3  # of KID's kernel; Binkowski et al., section 4
+
+
+def frechet(x: torch.Tensor, y: torch.Tensor) -> float:
+    r"""Squared Fréchet distance between the Gaussians of two sets; 0 for equal ones.
+
+    .. math:: |\mu_x - \mu_y|^2 + \operatorname{tr}\bigl(S_x + S_y - 2 (S_x^{1/2} S_y S_x^{1/2})^{1/2}\bigr)
+
+    Equation 6 of Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (NeurIPS 2017). Two samples of one
+    distribution are apart by about a multiple of F^2 / n, so a value means something beside that of real images alone.
+
+    Args:
+        x, y: (N, F) and (M, F), any float type; computed in float64.
+
+    Returns:
+        in the features' unit squared. NaN where a set has no more rows than features (its covariance is singular),
+        all its rows are equal, or a number is not finite.
+    """
+    x, y = x.double(), y.double()
+    if not comparable(x, y) or min(len(x), len(y)) <= x.shape[1]:
+        return math.nan
+    x_cov, y_cov = torch.cov(x.T), torch.cov(y.T)
+    root = square_root(x_cov.reshape(x.shape[1], -1))
+    y_cov = y_cov.reshape(root.shape)
+    cross = torch.linalg.eigvalsh(root @ y_cov @ root).clamp(min=0).sqrt().sum()
+    gap = (x.mean(0) - y.mean(0)).square().sum()
+    distance = gap + x_cov.reshape(root.shape).trace() + y_cov.trace() - 2 * cross
+    return max(0.0, distance.item())  # rounding alone takes it below
+
+
+def kid(x: torch.Tensor, y: torch.Tensor) -> float:
+    r"""Kernel distance (squared MMD), unbiased: 0 on average for two samples of one distribution, and then often below.
+
+    .. math:: \frac{\sum_{i \ne j} k(x_i, x_j)}{N (N - 1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{M (M - 1)}
+              - \frac{2 \sum_{ij} k(x_i, y_j)}{N M}, \qquad k(a, b) = (a \cdot b / F + 1)^3
+
+    Binkowski et al., "Demystifying MMD GANs" (ICLR 2018), section 4.
+
+    Args:
+        x, y: (N, F) and (M, F), any float type; computed in float64, every pair.
+
+    Returns:
+        NaN where a set has fewer than two rows, all its rows are equal, or a number is not finite.
+    """
+    x, y = x.double(), y.double()
+    if not comparable(x, y):
+        return math.nan
+    within = [(kernel_sum(a, a) - kernel(a, a, paired=True).sum()) / (len(a) * (len(a) - 1)) for a in (x, y)]
+    return (within[0] + within[1] - 2 * kernel_sum(x, y) / (len(x) * len(y))).item()
+
+
+def kid_of_subsets(
+    x: torch.Tensor, y: torch.Tensor, size: int, count: int, generator: torch.Generator
+) -> tuple[float, float]:
+    """Mean and standard deviation of :func:`kid` over ``count`` draws of ``size`` rows of either set."""
+    if size < 2 or size > min(len(x), len(y)):
+        return math.nan, math.nan
+    draws = [[a[torch.randperm(len(a), generator=generator)[:size]] for a in (x, y)] for _ in range(count)]
+    values = torch.tensor([kid(*draw) for draw in draws], dtype=torch.float64)
+    return values.mean().item(), values.std().item()
+
+
+def nearest(x: torch.Tensor, reference: torch.Tensor, k: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k nearest rows of ``reference`` (M, F) to each row of ``x`` (N, F): distances and their indices, (N, k) each.
+
+    Euclidean and exact: candidates come from one matrix product, whose rounding could hide that two rows are equal,
+    and are measured again.
+    """
+    k = min(k, len(reference))
+    centre = reference.double().mean(0)  # or a common offset would eat the product's digits
+    x, reference = ((a.double() - centre).float() for a in (x, reference))
+    norms, more = reference.square().sum(1), min(2 * k + 8, len(reference))
+    distances, indices = [torch.empty(0, k)], [torch.empty(0, k, dtype=torch.int64)]
+    for part in x.split(CHUNK):
+        found = (norms - 2 * part @ reference.T).topk(more, largest=False).indices  # (B, more)
+        exact = torch.stack([(part - reference[found[:, i]]).square().sum(1).sqrt() for i in range(more)], 1)
+        values, order = exact.sort(dim=1, stable=True)
+        distances.append(values[:, :k])
+        indices.append(found.gather(1, order)[:, :k])
+    return torch.cat(distances), torch.cat(indices)
+
+
+def comparable(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether both have two rows that differ, and finite numbers alone."""
+    return all(len(a) > 1 and bool(a.isfinite().all()) and bool((a != a[0]).any()) for a in (x, y))
+
+
+def square_root(matrix: torch.Tensor) -> torch.Tensor:
+    """Of a symmetric positive matrix (F, F)."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+
+
+def kernel(x: torch.Tensor, y: torch.Tensor, paired: bool = False) -> torch.Tensor:
+    """KID's kernel of every row of x with every row of y, (N, M), or with ``paired`` of row i with row i, (N,)."""
+    products = (x * y).sum(1) if paired else x @ y.T
+    return (products / x.shape[1] + 1) ** DEGREE
+
+
+def kernel_sum(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.stack([kernel(part, y).sum() for part in x.split(CHUNK)]).sum()
