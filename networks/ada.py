@@ -12,7 +12,7 @@ class AdaptiveProbability(nn.Module):
 
     after every ``interval`` calls of ``observe``, with r over the N images seen in them; p starts at 0 and stays in
     [0, 1]. Karras et al., "Training Generative Adversarial Networks with Limited Data" (NeurIPS 2020), section 3,
-    whose target is 0.6 and whose p may leave 1 behind; 0.7 is ReACGAN's (Kang et al., NeurIPS 2021). They drive a
+    whose target is 0.6 and whose p may exceed 1; 0.7 is that of StudioGAN's ReACGAN on CIFAR. They drive a
     pipeline of eighteen transformations, here ``networks.diff_augment.DiffAugment(x, p)`` is driven.
 
     ``p`` () is a buffer, as is what is counted on the way: a checkpoint of the module that holds this one has both.
