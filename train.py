@@ -51,6 +51,7 @@ def main(argv=None):
             print(table(opt))
             save_options(opt, folder, "train")
             dataset.save_files(folder)
+            model.save_files(folder)
         items = len(loader) * opt.batch_size * engine.world
         visualizer = stack.enter_context(
             Visualizer(
@@ -60,6 +61,7 @@ def main(argv=None):
                 total_items=items * (opt.total_epochs - opt.epoch_count + 1),
                 done_items=progress.images,
                 done_step=progress.step,
+                levels=lambda: model.loss_levels,
             )
         )
         engine.catch_signals()

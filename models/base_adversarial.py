@@ -37,6 +37,7 @@ class AdversarialModel(BaseModel):
         init_gain: float = option(0.02, "scale of the weights at the start", above=0)
         lambda_gp: float = option(10.0, "weight of the gradient penalty of --gan_mode wgangp", least=0)
         lambda_r1: float = option(0.0, "weight gamma of R1, gamma / 2 * |grad D(real)|^2", least=0)
+        r1_every: int = option(1, "steps from one R1 penalty to the next, which then counts as many times", least=1)
         lr_D: float | None = option(None, "learning rate of the discriminators; none is --lr", least=0)
 
     warned_of_norms = False
@@ -98,8 +99,8 @@ class AdversarialModel(BaseModel):
         with eagerly:  # a compiled network has no second derivative
             if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
                 losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, D)
-            if opt.lambda_r1 > 0:
-                losses[f"{name}_r1"] = 0.5 * opt.lambda_r1 * r1_penalty(real, D)
+            if opt.lambda_r1 > 0 and self.every(opt.r1_every):
+                losses[f"{name}_r1"] = 0.5 * opt.lambda_r1 * opt.r1_every * r1_penalty(real, D)
         return losses
 
     def fool(self, netD: nn.Module, fake: torch.Tensor, score: Score | None = None) -> torch.Tensor:

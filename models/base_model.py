@@ -53,6 +53,9 @@ class BaseModel(nn.Module):
     def adopt(self, dataset: Any, engine: Any) -> None:
         """Called when the weights of another run (``--pretrained_name``) were loaded, before the first step."""
 
+    def save_files(self, folder: Any) -> None:
+        """Keep with a new run, in <checkpoints_dir>/<name>, what a test must know besides weights and options."""
+
     def set_input(self, batch: Mapping[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} must write set_input(batch)")
 
@@ -118,6 +121,11 @@ class BaseModel(nn.Module):
     @property
     def model_names(self) -> list[str]:
         return list(self.networks)
+
+    @property
+    def loss_levels(self) -> Mapping[str, Mapping[str, float]]:
+        """Loss -> values to read it by, as logged: {"NCE": {"chance": what guessing has, "floor": the least}}."""
+        return {}
 
     @property
     def loss_names(self) -> list[str]:

@@ -1,8 +1,12 @@
 """Architectures, one family per file. Nothing here knows about options, losses or training."""
 
+from . import sngan_discriminator
+from .biggan import BigGANGenerator
+from .biggan_discriminator import Trunk
 from .dcgan import dcgan, small
 from .dcgan_discriminator import DCTrunk
 from .heads import PatchSampler, channels_at
+from .infomax_heads import GlobalHead, LocalHead
 from .layers import InstanceNorm, init_weights
 from .mapping import Mapping
 from .patchgan import basic, n_layers, pixel
@@ -16,20 +20,26 @@ from .registry import (
     register_latent_G,
 )
 from .resnet import resnet_4blocks, resnet_6blocks, resnet_9blocks
+from .sngan import SNGANGenerator
 from .stylegan2 import StyleGAN2Generator
 from .stylegan2_discriminator import StyleGAN2Discriminator
 from .taps import Tapped, TappedSequential
 from .unet import unet_128, unet_256
 
 __all__ = [
+    "BigGANGenerator",
     "DCTrunk",
+    "GlobalHead",
     "InstanceNorm",
+    "LocalHead",
     "Mapping",
     "PatchSampler",
+    "SNGANGenerator",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "Tapped",
     "TappedSequential",
+    "Trunk",
     "basic",
     "channels_at",
     "dcgan",
@@ -47,6 +57,7 @@ __all__ = [
     "resnet_6blocks",
     "resnet_9blocks",
     "small",
+    "sngan_discriminator",
     "unet_128",
     "unet_256",
 ]

@@ -61,8 +61,8 @@ class EmbeddingHead(nn.Module):
 
     def __init__(self, features: int, dim: int, hidden: int = 0):
         super().__init__()
-        layers = [nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, dim)]
-        self.layers = nn.Sequential(*layers if hidden else [nn.Linear(features, dim)])
+        widen = (nn.Linear(features, hidden), nn.ReLU()) if hidden else ()
+        self.layers = nn.Sequential(*widen, nn.Linear(hidden or features, dim))
 
     def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
         return self.layers(pooled)

@@ -6,12 +6,15 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dominate import tags
 from dominate.util import raw
 
 from .html import asset, embed, new_page, picture, png_size, visible, write_atomically
+
+Levels = Mapping[str, Mapping[str, float]]  # loss -> {what the value is: value}, e.g. {"NCE": {"chance": 5.5}}
 
 REFRESH = 30  # seconds between two looks of an open page at the run
 BLOCK = 25  # epochs on an archive page; the first page shows two blocks
@@ -110,8 +113,11 @@ class TrainingPage:
         self._images[epoch] = dict.fromkeys([*names, *self._images.get(epoch, {})])
         self._rendered.pop(epoch, None)
 
-    def write(self, curves: Curves, status: Status) -> None:
+    def write(self, curves: Curves, status: Status, levels: Levels = MappingProxyType({})) -> None:
         """Write index.html, and once each the archive pages of epochs that it no longer shows.
+
+        Args:
+            levels: loss -> values to read it by, drawn beside its curve.
 
         Raises:
             OSError: the folder cannot be written.
@@ -123,10 +129,10 @@ class TrainingPage:
             if block not in self._archived:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
         write_atomically(
-            self.folder / "index.html", self._page(curves, status, [e for e in epochs if e >= oldest], blocks)
+            self.folder / "index.html", self._page(curves, status, [e for e in epochs if e >= oldest], blocks, levels)
         )
 
-    def _page(self, curves: Curves, status: Status, epochs: list[int], blocks: list[int]) -> str:
+    def _page(self, curves: Curves, status: Status, epochs: list[int], blocks: list[int], levels: Levels) -> str:
         page = new_page(f"Experiment name = {self.name}")
         if status.state == "running":  # the page's script does this too, and keeps the reader's place
             page.head.add(tags.noscript(tags.meta(http_equiv="refresh", content=str(REFRESH))))
@@ -159,6 +165,7 @@ class TrainingPage:
         data = {
             "x": [_short(v) for v in x],
             "y": {visible(n): [_short(v) for v in values] for n, values in y.items()},
+            "levels": {visible(n): {k: _short(v) for k, v in values.items()} for n, values in levels.items()},
             "state": status.state,
             "updated": round(time.time(), 1),
             "refresh": REFRESH,

@@ -20,7 +20,7 @@ from options.fields import flags_of
 
 from .images import save_image, to_uint8
 from .sinks import Sink, TensorBoard, WandB, reason, warn
-from .training_page import Curves, Status, TrainingPage
+from .training_page import Curves, Levels, Status, TrainingPage
 from .visdom_sink import Record, VisdomSink
 
 REFRESH_EVERY = 15.0  # seconds between two writes of the page for new losses alone
@@ -42,6 +42,7 @@ class Visualizer:
         total_items: images of the whole run.
         done_items, done_step: images and optimizer steps behind the checkpoint that is being continued. Records
             after ``done_step``, left by a run that was killed, are dropped; the curves continue from the rest.
+        levels: tells what losses are to be read by, see BaseModel.loss_levels.
 
     Raises:
         UserError: a sink was asked for whose package is not installed.
@@ -55,8 +56,9 @@ class Visualizer:
         total_items: int,
         done_items: int = 0,
         done_step: int = 0,
+        levels: Callable[[], Levels] = dict,
     ):
-        self.opt, self.run = opt, run or Path()
+        self.opt, self.run, self._levels = opt, run or Path(), levels
         self._shows, self._finished, self._closed = run is not None, False, False
         self._per_epoch, self._total, self._items = max(1, items_per_epoch), max(1, total_items), done_items
         self._epoch = min(opt.total_epochs, opt.epoch_count + done_items // self._per_epoch)
@@ -96,7 +98,10 @@ class Visualizer:
         if not self._shows:
             return
         line = f"(epoch: {epoch}, iters: {iters}, time: {seconds:.3f}, data: {data_seconds:.3f}) "
-        line += "".join(f"{name}: {float(value):.3f} " for name, value in losses.items())
+        levels = self._levels()
+        for name, value in losses.items():
+            beside = ", ".join(f"{level} {at:.3f}" for level, at in levels.get(name, {}).items())
+            line += f"{name}: {float(value):.3f} " + (f"({beside}) " if beside else "")
         self._append("loss_log.txt", line + "\n")
         if self._bar is not None:
             self._bar.write(line)
@@ -228,7 +233,8 @@ class Visualizer:
         done = min(1.0, self._items / self._total)
         left = _duration(self._seconds_left()) if self._speed.per_second else ""
         with self._only_warn(f"write {self.run / 'web'}"):
-            self._page.write(self._curves, Status(state, self._epoch, self.opt.total_epochs, done, left))
+            status = Status(state, self._epoch, self.opt.total_epochs, done, left)
+            self._page.write(self._curves, status, self._levels())
 
     def _seconds_left(self) -> float:
         return max(0, self._total - self._items) / self._speed.per_second

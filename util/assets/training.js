@@ -16,7 +16,7 @@
   try { Object.assign(view, JSON.parse(sessionStorage.getItem(KEY))); } catch { /* a first visit, or no storage */ }
   const keep = () => { try { sessionStorage.setItem(KEY, JSON.stringify(view)); } catch { /* private mode */ } };
 
-  const series = Object.keys(data.y).map((name, i) => ({name, i, raw: data.y[name]}));
+  const series = Object.keys(data.y).map((name, i) => ({name, i, raw: data.y[name], levels: (data.levels || {})[name] || {}}));
   const smooth = (values, weight) => {                  // exponential mean without the bias of its first points
     let mean = 0, mass = 0;
     return values.map(v => {
@@ -60,6 +60,9 @@
       const cut = n > 200 ? Math.floor(n * 0.003) : 0;
       low = Math.min(low, sorted[cut]); high = Math.max(high, sorted[n - 1 - cut]);
     }
+    if (lines.length === 1) for (const v of Object.values(lines[0].levels).map(scale)) {  // with others they stay where they fall
+      if (v !== null && low <= high) { low = Math.min(low, v); high = Math.max(high, v); }
+    }
     if (low > high) { g.fillStyle = ink("--soft"); g.fillText(lines.length ? "no finite values" : "nothing selected", 12, 24); return; }
     if (high - low < 1e-12) { low -= 0.5; high += 0.5; }
     const room = (high - low) * 0.04; low -= room; high += room;
@@ -91,6 +94,15 @@
       });
       g.stroke(); g.globalAlpha = 1;
     };
+    g.setLineDash([6, 5]);
+    for (const line of lines) for (const [name, level] of Object.entries(line.levels)) {
+      const v = scale(level);
+      if (v === null || v < low || v > high) continue;
+      g.lineWidth = 1; g.strokeStyle = g.fillStyle = colour(line.i);
+      g.beginPath(); g.moveTo(left, Y(v)); g.lineTo(right, Y(v)); g.stroke();
+      g.textAlign = "right"; g.fillText(name, right - 4, Y(v) - 4);
+    }
+    g.setLineDash([]);
     if (view.smooth > 0) for (const line of lines) path(line.raw, 0.2, 1, colour(line.i));
     for (const line of lines) path(line.soft, 1, 1.7, colour(line.i));
     if (at !== null) {
@@ -159,7 +171,8 @@
     legend.replaceChildren(...series.map(s => {
       const item = document.createElement("button"), mark = document.createElement("i");
       item.type = "button";
-      item.title = "click: show or hide; double click: this one alone";
+      const levels = Object.entries(s.levels).map(([name, v]) => name + " " + words(v)).join(", ");
+      item.title = "click: show or hide; double click: this one alone" + (levels && "; " + levels);
       item.setAttribute("aria-pressed", String(!view.hidden.includes(s.name)));
       mark.style.background = colour(s.i);
       item.append(mark, Object.assign(document.createElement("span"), {textContent: s.name}),

@@ -1,0 +1,17 @@
+"""BigGAN's discriminator with projection: real or fake given the class. A baseline of the methods with classes.
+
+Miyato and Koyama, cGANs with Projection Discriminator, ICLR 2018; Brock, Donahue, Simonyan, Large Scale GAN
+Training for High Fidelity Natural Image Synthesis, ICLR 2019.
+"""
+
+from torch import nn
+
+from models.base_latent import LatentModel
+from networks.discriminator import ProjectionHead
+
+
+class BigGANModel(LatentModel):
+    conditional = True
+
+    def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
+        return {"logit": ProjectionHead(features, classes)}

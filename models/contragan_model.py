@@ -1,0 +1,66 @@
+"""ContraGAN: images of a class, told apart by a contrast with class proxies and with each other (2C).
+
+Kang and Park. ContraGAN: Contrastive Learning for Conditional Image Generation. NeurIPS 2020.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from models.base_latent import Answers, Losses
+from models.base_proxy import ProxyModel
+from models.losses import supcon_in, tutorial_contrast, two_c, two_c_levels
+from options import option
+
+
+class ContraGANModel(ProxyModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(ProxyModel.Options):
+        section = "ContraGAN"
+        contra_form: Literal["official", "supcon", "tutorial"] = option(
+            "official",
+            "2C with proxies; the same without them; or the tutorial's weak arithmetic, on reals and fakes mixed and "
+            "for the discriminator alone",
+        )
+        contra_pool: Literal["fakes", "fakes+reals"] = option(
+            "fakes+reals", "what a fake is contrasted with: fakes alone, as published, or real images too"
+        )
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        self.tutorial = opt.contra_form == "tutorial"
+        self.wants = ("logit", "embedding") + (("proxy",) if opt.contra_form == "official" else ())
+        if self.tutorial:
+            self.wants_of_fakes = self.wants
+            print(
+                "--contra_form tutorial: its masks leave exp(0) for each masked pair, so its gradient is about a sixth "
+                "of 2C's, and nothing tells G which class it is to make; for reproduction alone",
+                file=sys.stderr,
+            )
+
+    def terms_D(self, real: Answers, fake: Answers) -> Losses:
+        if not self.tutorial:
+            return super().terms_D(real, fake)
+        vectors, y = torch.cat([real["embedding"], fake["embedding"]]), torch.cat([self.y, self.fake_y])
+        term = tutorial_contrast(self.gather(vectors), self.gather(y), self.opt.tau)
+        return {"D_cond": self.opt.lambda_cond * term}
+
+    def terms_G(self, fake: Answers) -> Losses:
+        return {} if self.tutorial else super().terms_G(fake)
+
+    def class_term(self, answers: Answers, y: torch.Tensor, reals: bool) -> torch.Tensor:
+        opt, f = self.opt, answers["embedding"]
+        if opt.contra_form == "supcon":
+            return supcon_in(f, y, opt.tau)
+        more, more_y = None, None
+        if not reals and opt.contra_pool == "fakes+reals":
+            more, more_y = self.gather(self.known_of_reals("embedding")["embedding"]), self.gather(self.y)
+        return two_c(f, answers["proxy"], y, opt.tau, more, more_y)
+
+    def levels(self, batch: int, classes: int, reals: bool) -> Mapping[str, float]:
+        if self.opt.contra_form != "official":
+            return {}
+        return two_c_levels(batch if reals or self.opt.contra_pool == "fakes" else 2 * batch, classes, self.opt.tau)

@@ -1,0 +1,63 @@
+"""Images of a generator from noise as a user wants them: averaged weights, statistics of its own, any number."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+BATCH = 100  # images drawn at once
+
+
+def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, torch.Tensor | None]], steps: int) -> nn.Module:
+    """Standing statistics: batch norm takes the plain mean over ``steps`` batches, and G is put into eval mode.
+
+    An average of weights brings an average of statistics along that belongs to no weights at all; and so does one of
+    the vectors of a spectral norm, which find their place in these passes. (Brock et al., BigGAN, ICLR 2019,
+    section 4.1.)
+
+    Args:
+        draw: noise and classes of a batch.
+        steps: 0 keeps what training left.
+    """
+    norms = [m for m in netG.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    if steps > 0:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative mean
+        netG.train()
+        for _ in range(steps):
+            netG(*draw())
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+    return netG.eval()
+
+
+class Sampler:
+    """z (N, z_dim), y -> images (N, C, S, S) in [-1, 1] on the CPU, of a copy of netG with standing statistics.
+
+    Args:
+        engine: gives place and precision.
+        noise: count -> z and y to settle with.
+    """
+
+    def __init__(self, netG: nn.Module, engine: Any, noise: Callable[[int], tuple[Any, Any]], steps: int, size: int):
+        self.engine, self.netG = engine, copy.deepcopy(netG).requires_grad_(False)
+
+        def draw() -> tuple[torch.Tensor, torch.Tensor | None]:
+            z, y = noise(size)
+            return engine.place(z), None if y is None else engine.place(y)
+
+        with engine.inference():
+            settle(self.netG, draw, steps)
+
+    def __call__(self, z: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        images = []
+        for start in range(0, len(z), BATCH):
+            part = slice(start, start + BATCH)
+            labels = None if y is None else self.engine.place(y[part])
+            with self.engine.inference():
+                images.append(self.netG(self.engine.place(z[part]), labels).float().cpu().contiguous())
+        return torch.cat(images)

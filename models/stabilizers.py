@@ -1,0 +1,83 @@
+"""What keeps a discriminator of few images from over-fitting, whatever the method: one flag each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from models.losses import consistency, lecam
+from networks.ada import AdaptiveProbability
+from networks.diff_augment import DiffAugment, shift_and_flip
+from networks.lecam import LeCamAverages
+from options import BaseOptions, UserError, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilizerOptions(BaseOptions):
+    section = "stabilisers of the discriminator"
+    augment_D: str = option("", "DiffAugment of all that D sees: words of color,translation,cutout; empty is none")
+    ada_target: float = option(
+        0.0, "let D's over-fitting decide how often --augment_D is applied (ADA); 0.6 is usual, 0 is always", least=0
+    )
+    ada_kimg: float = option(500.0, "ADA: thousand images in which that frequency can go from 0 to 1", above=0)
+    lambda_CR: float = option(0.0, "weight of consistency: D says the same of a moved real image", least=0)
+    lambda_lecam: float = option(0.0, "weight of LeCam, which holds D's answers near their averages", least=0)
+    lecam_from: int = option(1000, "LeCam: step of the discriminator from which it counts", least=0)
+
+
+class Stabilizers(nn.Module):
+    """Their state is in buffers, so that a continued run goes on with it.
+
+    Args:
+        opt: StabilizerOptions.
+        mirror: whether a mirrored image is still of its class.
+    """
+
+    def __init__(self, opt: Any, mirror: bool):
+        super().__init__()
+        self.opt, self.mirror = opt, mirror
+        try:
+            self.policy = DiffAugment(opt.augment_D) if opt.augment_D else None
+        except ValueError as error:
+            raise UserError(f"--augment_D {opt.augment_D}: {error}") from None
+        if opt.ada_target > 0 and self.policy is None:
+            raise UserError(f"--ada_target {opt.ada_target}: says how often --augment_D is applied, and there is none")
+        self.ada = AdaptiveProbability(opt.ada_target, opt.ada_kimg) if opt.ada_target > 0 else None
+        self.averages = LeCamAverages() if opt.lambda_lecam > 0 else None
+
+    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        """Images as D is to see them; a gradient goes through."""
+        if self.policy is None:
+            return images
+        return self.policy(images) if self.ada is None else self.policy(images, self.ada.p)
+
+    def terms(
+        self,
+        model: Any,
+        images: torch.Tensor,
+        y: torch.Tensor,
+        real: Mapping[str, torch.Tensor],
+        fake_logit: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Terms of D's loss; and what the next steps need to know is taken down.
+
+        Args:
+            model: answers ask(images, want, y).
+            images, y: real images of the batch as the data have them, and their classes.
+            real: D's answers about them.
+            fake_logit: (B,) of generated ones.
+        """
+        opt, losses = self.opt, {}
+        if opt.lambda_CR > 0:
+            want = [name for name in ("logit", "embedding", "classes") if name in real]
+            moved = model.ask(shift_and_flip(images, self.mirror), want, y)
+            losses["D_CR"] = opt.lambda_CR * consistency([real[n] for n in want], [moved[n] for n in want])
+        if self.averages is not None:
+            self.averages.update(model.gather(real["logit"].detach()), model.gather(fake_logit.detach()))
+            held = lecam(real["logit"], fake_logit, self.averages.real, self.averages.fake)
+            losses["D_lecam"] = opt.lambda_lecam * held * (self.averages.updates > opt.lecam_from)
+        if self.ada is not None:
+            self.ada.observe(model.gather(real["logit"].detach()))
+        return losses
