@@ -21,7 +21,7 @@ class SpectralNorm(parametrizations._SpectralNorm):
 
 
 def spectral_norm(network: nn.Module) -> nn.Module:
-    """Divide the weight of every convolution and linear layer by its largest singular value, as it is estimated.
+    """Divide the weight of every convolution, linear layer and embedding by its largest singular value, as estimated.
 
     Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018). Each pass in training mode
     takes one step of power iteration, whose vectors are buffers. To be applied after the weights are drawn. Layers
@@ -29,7 +29,7 @@ def spectral_norm(network: nn.Module) -> nn.Module:
     """
     layers: list[Any] = list(network.modules())
     for layer in layers:
-        if isinstance(layer, LAYERS) and not parametrize.is_parametrized(layer, "weight"):
+        if isinstance(layer, (*LAYERS, nn.Embedding)) and not parametrize.is_parametrized(layer, "weight"):
             rows = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0  # the axis of output channels
             parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=rows))
             if hasattr(layer, "scale"):

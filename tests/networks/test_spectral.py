@@ -30,6 +30,13 @@ def test_a_convolution_is_the_matrix_of_its_output_channels(layer, axis):
     torch.testing.assert_close(passes(spectral_norm(layer)).weight * norm, layer.parametrizations.weight.original)
 
 
+def test_an_embedding_is_bounded_by_the_matrix_of_its_rows():
+    table = nn.Embedding(5, 3)
+    norm = torch.linalg.matrix_norm(table.weight.detach(), 2)
+    bounded = passes(spectral_norm(table))
+    torch.testing.assert_close(bounded(torch.arange(5)) * norm, bounded.parametrizations.weight.original)
+
+
 @pytest.mark.parametrize("name", list_networks("D"))
 def test_every_layer_of_a_discriminator_is_bounded(name):
     torch.manual_seed(0)

@@ -1,0 +1,119 @@
+"""The trunk of BigGAN's discriminator, and the residual blocks of all such trunks."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .attention import ReferenceAttention, SelfAttention
+from .biggan import draw_orthogonal, ladder
+from .registry import register_latent_D
+
+# Blocks that halve the size, and one more that does not -> channels behind each, in multiples of ndf.
+WIDTHS = {2: (2, 2, 2, 2), 4: (1, 2, 4, 8, 16), 5: (1, 2, 4, 8, 16, 16)}
+
+
+class FirstBlock(nn.Module):
+    """A residual block for images: it halves their size, and begins without an activation."""
+
+    def __init__(self, channels: int, out: int):
+        super().__init__()
+        self.out = out
+        self.conv1, self.conv2 = nn.Conv2d(channels, out, 3, padding=1), nn.Conv2d(out, out, 3, padding=1)
+        self.shortcut = nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv2(F.relu(self.conv1(x), inplace=True))
+        return F.avg_pool2d(y, 2) + self.shortcut(F.avg_pool2d(x, 2))
+
+
+class DownBlock(nn.Module):
+    """A residual block: ReLU, convolve, ReLU, convolve, and halve the size where it is ``down``.
+
+    The shortcut takes the ReLU of the input too, as in both published codes, where it overwrites the input; in their
+    papers the shortcut takes the input as it was.
+    """
+
+    def __init__(self, channels: int, out: int, hidden: int, down: bool):
+        super().__init__()
+        self.out, self.down = out, down
+        self.conv1, self.conv2 = nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, out, 3, padding=1)
+        self.shortcut = nn.Conv2d(channels, out, 1) if down or out != channels else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(x)
+        y = self.conv2(F.relu(self.conv1(x), inplace=True))
+        if not self.down:
+            return y + self.shortcut(x)
+        # Published the other way round. It is the same for a 1 x 1 kernel, and a quarter of the work.
+        return F.avg_pool2d(y, 2) + self.shortcut(F.avg_pool2d(x, 2))
+
+
+class Trunk(nn.Module):
+    """Images (B, channels, S, S) to local features (B, local_channels, h, w) and pooled ones (B, features).
+
+    Both are behind a ReLU; the pooled ones are sums over the map, not means, so their norm grows with it.
+
+    Args:
+        place: the number of blocks before attention.
+        attention: attend to the own map there.
+        reference: attend to a reference image's map instead; it goes through the same blocks up to there.
+        last_is_global: local features are those before the last block, not those that are pooled.
+    """
+
+    own_init = True
+
+    def __init__(
+        self,
+        blocks: Sequence[FirstBlock | DownBlock],
+        place: int,
+        attention: bool,
+        reference: bool,
+        last_is_global: bool,
+    ):
+        super().__init__()
+        end = len(blocks) - last_is_global
+        self.local_channels, self.features = blocks[end - 1].out, blocks[-1].out
+        self.stem, self.body = nn.Sequential(*blocks[:place]), nn.Sequential(*blocks[place:end])
+        self.last = blocks[-1] if last_is_global else nn.Identity()
+        self.attention: nn.Module = nn.Identity()
+        if attention or reference:
+            self.attention = (ReferenceAttention if reference else SelfAttention)(blocks[place - 1].out)
+
+    def forward(self, x: torch.Tensor, reference: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Raises:
+            ValueError: reference attention without reference images (B, channels, S, S), or such images without it.
+        """
+        if isinstance(self.attention, ReferenceAttention) != (reference is not None):
+            wanted = "takes a reference image with every image" if reference is None else "takes no reference images"
+            raise ValueError(f"this discriminator {wanted}; it is built with reference={reference is None}")
+        if reference is None:
+            x = self.attention(self.stem(x))
+        else:
+            own, other = self.stem(torch.cat([x, reference])).split([len(x), len(reference)])
+            x = self.attention(own, other)
+        local = F.relu(self.body(x))
+        return local, F.relu(self.last(local)).sum((2, 3))
+
+
+@register_latent_D
+def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
+    """Brock et al. (2019), appendix B, with the widths of ContraGAN's code and attention at half the image's size.
+
+    Args:
+        ndf: channels of the first block; half of them at 32 and 48 pixels. Published: 96, at 64 pixels 80.
+
+    Raises:
+        ValueError: no ladder for this size.
+    """
+    halvings = {3: 2}.get(blocks := ladder(size)[1], blocks)
+    widths = [ndf * m for m in WIDTHS[halvings]]
+    parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
+    for i, (c, out) in enumerate(pairwise(widths), start=1):
+        parts.append(DownBlock(c, out, hidden=out, down=i < halvings))
+    trunk = Trunk(parts, 1, attention, reference, last_is_global=False)
+    draw_orthogonal(trunk)
+    return trunk
