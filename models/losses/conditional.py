@@ -180,7 +180,7 @@ def d2d_ce(
 
 
 def d2d_ce_levels(batch: int, classes: int, tau: float, margin: float, released: bool = False) -> dict[str, float]:
-    """Where D2D-CE starts and how low it gets, in nats, for labels drawn uniformly.
+    """Where D2D-CE starts and how low it gets, in nats, for labels drawn uniformly and a margin between 0 and 1.
 
     Returns:
         ``chance``: all cosines 0. ``floor``: every margin met, log(1 + n) with n = (N-1)(1-1/C) images of other
@@ -188,6 +188,6 @@ def d2d_ce_levels(batch: int, classes: int, tau: float, margin: float, released:
     """
     others = (batch - 1) * (1 - 1 / classes)
     return {
-        "chance": log_one_plus(others, (max(margin, 0.0) + max(margin - 1, 0.0)) / tau),
+        "chance": log_one_plus(others, margin / tau),
         "floor": log_one_plus(others, -margin / tau if released else 0.0),
     }
