@@ -1,6 +1,7 @@
-"""Judges for metrics: trained classifiers of glyphs, loaded from the runs that trained them."""
+"""Judges for metrics: trained classifiers of images, loaded from the runs that trained them."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,21 +13,27 @@ from util import checkpoint
 from util.metrics.base_judged import FLAG
 
 BATCH = 256  # images that are judged at once
+FLAG_OF_KIND = {"character": "--judge character", "style": "--judge style", "label": "--model label_judge"}
 
 
-def read_judge(folder: Path, which: str = "latest") -> GlyphJudge:
-    """The network of a run of ``--model glyph_judge``, with averaged weights where the run kept them, in eval mode.
+def read_judge(folder: Path, which: str = "latest", model: str = "glyph_judge") -> GlyphJudge:
+    """The network of a run of ``--model glyph_judge`` or ``label_judge``, in eval mode; averaged weights if kept.
 
     Raises:
         UserError: there is no such run, or it trained something else (exit code 4).
     """
-    if not folder.is_dir():
-        raise UserError(f"no judge: there is no run in {folder}; train one with --model glyph_judge", code=4)
-    path = checkpoint.weights_of(folder, checkpoint.usable(folder, which), "C", use_ema=True)
+    path = weights_of(folder, which, model)
     try:
         return judge_of(checkpoint.read(path))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: {error}; train a judge with --model glyph_judge", code=4) from None
+        raise UserError(f"{path}: {error}; train a judge with --model {model}", code=4) from None
+
+
+def weights_of(folder: Path, which: str = "latest", model: str = "glyph_judge") -> Path:
+    """The weight file of a judge's run."""
+    if not folder.is_dir():
+        raise UserError(f"no judge: there is no run in {folder}; train one with --model {model}", code=4)
+    return checkpoint.weights_of(folder, checkpoint.usable(folder, which), "C", use_ema=True)
 
 
 def load_judge(
@@ -49,8 +56,27 @@ def load_judge(
     """
     network = read_judge(Path(folder), which)
     if network.kind != kind:
-        raise UserError(f"{FLAG[kind]} {folder}: this judge was trained with --judge {network.kind}", code=4)
+        raise UserError(f"{FLAG[kind]} {folder}: this judge was trained with {FLAG_OF_KIND[network.kind]}", code=4)
     return Judge(network.to(device), f"{FLAG[kind]} {folder}", styles or {})
+
+
+def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.device | str = "cpu") -> "LabelJudge":
+    """The judge of a run of ``--model label_judge``, answering in the numbers of these classes.
+
+    Raises:
+        UserError: there is no such run, it is no judge's or one of glyphs, or it knows none of the classes (code 4).
+    """
+    name = f"--label_judge {folder}"
+    network = read_judge(Path(folder), model="label_judge")
+    if network.kind != "label":
+        trained = FLAG_OF_KIND[network.kind]
+        raise UserError(f"{name}: this judge was trained with {trained}; give one of --model label_judge", code=4)
+    if not set(classes) & set(network.classes):
+        known, wanted = (", ".join(some[:5]) for some in (network.classes, classes))
+        raise UserError(f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=4)
+    digest = hashlib.sha256(weights_of(Path(folder), model="label_judge").read_bytes()).hexdigest()
+    numbers = {label: number for number, label in enumerate(classes)}
+    return LabelJudge(network.to(device), name, numbers, digest)
 
 
 class Judge:
@@ -94,3 +120,28 @@ class Judge:
         if size != H:
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
         return images
+
+
+class LabelJudge(Judge):
+    """Answers and features of images, the domain's own in place of those of ImageNet.
+
+    Attributes:
+        run: the folder it came from.
+        digest: sha256 of its weight file, in hexadecimal: scores with other judges are other scores.
+        features: how many numbers it sees in an image.
+        unknown: classes of the data that it does not know, whose images it cannot answer rightly.
+    """
+
+    def __init__(self, network: GlyphJudge, name: str, numbers: Mapping[str, int], digest: str):
+        super().__init__(network, name, numbers)
+        self.digest, self.features = digest, network.answer.in_features
+        self.run = name.partition(" ")[2]
+        self.unknown = [label for label in numbers if label not in network.classes]
+
+    def look(self, batches: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Features (B, F) and answers (B,), -1 for a class that the data lack, of batches (B, C, H, W) in [-1, 1]."""
+        with torch.inference_mode():
+            for images in batches:
+                seen = self.network.embed(self.fit(images.to(self.device).float()))
+                answers = self.network.answer(seen).argmax(1)
+                yield seen.cpu(), self.values[answers.cpu()]

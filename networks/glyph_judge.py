@@ -1,4 +1,4 @@
-"""A compact classifier of glyphs, which says in its own weight file what its answers mean."""
+"""A compact classifier of small images, which says in its own weight file what its answers mean."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,8 +20,8 @@ class GlyphJudge(nn.Module):
     moving average, which computes in float32 and rounds down.
 
     Args:
-        kind: what it tells apart, ``character`` or ``style``.
-        classes: the name of each answer: code points in decimal, or names of styles.
+        kind: what it tells apart, ``character``, ``style`` or ``label``.
+        classes: the name of each answer: code points in decimal, or names of styles or classes, without line breaks.
         channels: C.
         size: height and width it is trained with, in pixels.
         width: channels after the first convolution; the last has eight times as many.
@@ -38,7 +38,11 @@ class GlyphJudge(nn.Module):
         self.answer = nn.Linear(width * 2 ** (STAGES - 1), len(self.classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.answer(self.features(x).mean((2, 3)))
+        return self.answer(self.embed(x))
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """What the answer is read from: (B, 8 * width), at least 0."""
+        return self.features(x).mean((2, 3))
 
     def get_extra_state(self) -> torch.Tensor:
         text = "\n".join((self.kind, str(self.size), *self.classes))
@@ -65,7 +69,7 @@ def judge_of(state: Mapping[str, torch.Tensor]) -> GlyphJudge:
         judge = GlyphJudge(kind, classes, channels, int(size), width)
         judge.load_state_dict(state)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(f"no weights of a judge of glyphs ({str(error).splitlines()[0]})") from None
+        raise ValueError(f"no weights of a judge ({str(error).splitlines()[0]})") from None
     return judge.eval()
 
 

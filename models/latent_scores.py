@@ -1,0 +1,170 @@
+"""Images from noise beside real ones: scores by a judge, and the nearest training images."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.judges import BATCH, LabelJudge
+from options import UserError
+from util.metrics.sets import nearest
+from util.sample_scores import VALUES, Judged, SampleScores, score_samples
+from util.samples_page import SamplesPage, decimals
+from util.score_section import ARROWS
+from util.seeding import derive
+from util.stopwatch import Countdown
+
+SHOWN = 8, 4  # samples beside their neighbours: the first, and those that come nearest
+QUERIES = 1000  # images whose nearest training image is looked for
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Training and held-out images of the classes that are drawn: bytes (N, C, S, S) and labels (N,)."""
+
+    train: tuple[torch.Tensor, torch.Tensor]
+    held: tuple[torch.Tensor, torch.Tensor]
+
+
+def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
+    """The data, of the classes among ``labels``; None, with a line that says why, where they lack."""
+    if not dataset.present:
+        print("neighbours and scores are left out: there are no data to compare with; see --dataroot")
+        return None
+    halves = []
+    for phase in ("train", "test"):
+        try:
+            images, of = dataset.arrays(phase)
+        except UserError as error:
+            print(f"neighbours and scores are left out: {error}")
+            return None
+        kept = torch.ones(len(of), dtype=torch.bool) if labels is None else torch.isin(of, labels)
+        halves.append((to_bytes(images)[kept], of[kept]))
+    if not all(len(of) for _, of in halves):
+        print("neighbours and scores are left out: the data have no training, or no held-out, images of these classes")
+        return None
+    return RealImages(*halves)
+
+
+def add_scores(album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]) -> None:
+    """The scores of ``--label_judge``, on the page, in ``results`` and printed."""
+    fake = see(judge, album.levels, album.labels)
+    train, held = see(judge, *data.train), see(judge, *data.held)
+    generator = torch.Generator().manual_seed(derive(album.model.opt.seed, "scores"))
+    classes = album.model.class_names
+    scores = score_samples(fake, train, held, classes, generator)
+    remarks = [*scores.remarks, *warnings(judge, album.model.opt)]
+    results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
+    results["scores"] = {**scores.as_dict(), "n": scores.n, "remarks": remarks}
+    table_of_scores(album.page, scores, judge, remarks)
+    for row, values in scores.values.items():
+        print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
+    for remark in remarks:
+        print(remark)
+
+
+def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) -> Judged:
+    """What a judge sees in bytes (N, C, S, S)."""
+    countdown = Countdown(len(levels), "judged image")
+    parts = []
+    for features, answers in judge.look(from_bytes(part) for part in levels.split(BATCH)):
+        parts.append((features, answers))
+        countdown.step(len(answers))
+    features, answers = (torch.cat(some) for some in zip(*parts, strict=True))
+    return Judged(features, answers, labels)
+
+
+def warnings(judge: LabelJudge, opt: Any) -> list[str]:
+    """What makes scores of this judge doubtful."""
+    lines = []
+    if judge.unknown:
+        lines.append(f"the judge does not know {', '.join(judge.unknown)}, whose images count as errors")
+    divisions = []
+    for run in (Path(judge.run), Path(opt.checkpoints_dir, opt.name)):
+        try:
+            kept = json.loads((run / "classes.json").read_text(encoding="utf-8"))
+            divisions.append((kept["seed"], kept["test_fraction"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return lines
+    if divisions[0] != divisions[1]:
+        one, other = (f"--seed {seed} --test_fraction {fraction}" for seed, fraction in divisions)
+        lines.append(f"the judge was trained with {one}, the model with {other}: it may know the held-out images")
+    return lines
+
+
+def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, remarks: Sequence[str]) -> None:
+    names = [f"{name} {ARROWS[better]}" if better else name for name, better in VALUES.items() if name != "+-"]
+    labels = {"training": "training images", "held-out": "held-out images"}
+    rows: dict[str, Sequence[float | str]] = {}
+    for row, values in scores.values.items():
+        subsets = f"{values['KID of subsets']:.3g} \u00b1 {values['+-']:.2g}" if math.isfinite(values["+-"]) else "-"
+        shown = values | {"KID of subsets": subsets}
+        rows[f"{labels.get(row, row)} ({scores.counts[row]:,})"] = [v for n, v in shown.items() if n != "+-"]
+    name, held = Path(judge.run).name, scores.counts["held-out"]
+    distances = (
+        f"KID and FID-domain: {scores.n:,} generated, or as many training images, against {held:,} held-out ones, in "
+        f"{judge.features} domain features of the judge {name}; not comparable with published FID"
+    )
+    page.add_table("Scores", "training images are what is reachable", names, rows, [
+        distances,
+        "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
+        "parts of that of held-out images",
+        f"sha256 of the judge's weights: {judge.digest}",
+        *remarks,
+    ])  # fmt: skip
+
+
+def add_neighbours(album: Any, data: RealImages, judge: LabelJudge | None, results: dict[str, Any]) -> None:
+    """Samples beside the training images that come nearest, and how near held-out images come: is it memory?"""
+    levels, _ = data.train
+    random = torch.Generator().manual_seed(derive(album.model.opt.seed, "neighbours"))
+    held = data.held[0][torch.randperm(len(data.held[0]), generator=random)[:QUERIES]]
+    vectors = [see(judge, x, None).features if judge else pixels(x) for x in (levels, album.levels[:QUERIES], held)]
+    distances, found = nearest(vectors[1], vectors[0], 3)
+    reference = nearest(vectors[2], vectors[0])[0][:, 0]
+    of = {"generated": distances[:, 0], "held-out": reference}
+    space = (
+        f"features of the judge {Path(judge.run).name}" if judge else "pixels, root mean square, white to black is 1"
+    )
+    rows = {name: {"median": d.median().item(), "nearest": d.min().item(), "images": len(d)} for name, d in of.items()}
+    results["neighbours"] = {"space": space, **rows}
+    cells = {name: [values["median"], values["nearest"], f"{values['images']:,}"] for name, values in rows.items()}
+    ratio = rows["generated"]["median"] / rows["held-out"]["median"] if rows["held-out"]["median"] > 0 else math.nan
+    copies = int((distances[:, 0] == 0).sum())
+    remarks = [
+        f"Samples are {decimals(ratio)} times as far from training images as real images that were held out; far below "
+        "1, the model repeats what it was shown.",
+        *([f"{copies} samples equal a training image"] if copies else []),
+    ]
+    heading = "Distance to the nearest training image"
+    album.page.add_table(heading, f"in {space}", ["median", "nearest of all", "images"], cells, remarks)
+    print(f"distance to the nearest training image: {decimals(ratio)} times that of held-out images ({space})")
+    first, closest = range(min(SHOWN[0], len(distances))), distances[:, 0].argsort(stable=True)[: SHOWN[1]].tolist()
+    shown = []
+    for i in dict.fromkeys([*first, *closest]):
+        files = {"sample": album.paths[i]}
+        for caption, row in zip(("nearest", "second", "third"), found[i].tolist(), strict=False):
+            files[caption] = album.save(levels[row], f"images/train/{row:06d}.png")
+        name = "" if album.labels is None else f"{album.model.class_names[int(album.labels[i])]}: "
+        shown.append((f"{name}{', '.join(f'{d:.3g}' for d in distances[i].tolist())}", files))
+    note = f"samples, then the nearest training images and their distances; the last {SHOWN[1]} come nearest of all"
+    album.page.add_grid("Nearest training images", note, shown)
+
+
+def pixels(levels: torch.Tensor) -> torch.Tensor:
+    """Vectors whose distance is the root mean square difference of two images, in parts of the range."""
+    vectors = levels.flatten(1).float() / 255
+    return vectors / math.sqrt(vectors.shape[1])
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, C, S, S) in [-1, 1] as bytes, rounded to the nearest level, as they are written to files."""
+    return ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def from_bytes(levels: torch.Tensor) -> torch.Tensor:
+    return levels.float() / 127.5 - 1
