@@ -1,0 +1,131 @@
+"""Glyphs as labelled pictures: the class is the character, drawn in many fonts, or the font."""
+
+import math
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from options import UserError
+from util.fonts import Geometry, character_name, charset
+from util.seeding import derive
+
+from .font_styles import Glyphs, styles_of_fonts
+from .labeled_sources import Missing, Pictures, Source, with_channels
+
+FINER = 2  # glyphs are turned at this many times their size
+FONT_FILES = (".ttf", ".otf", ".ttc", ".otc", ".woff2")
+PAPER = 255
+
+
+@dataclass(frozen=True)
+class Drawn(Pictures):
+    """Glyphs that are drawn when they are read: dark on white, (H, H, 1).
+
+    Drawing 0 of a glyph is plain; another one is turned and shrunk by amounts that are a function of its name.
+
+    Attributes:
+        fonts, codes, drawings: (N,) places in ``glyphs``, code points, numbers of the drawing.
+        rotation: the most, in degrees, to either side.
+        shrink: the most, a part of the size.
+    """
+
+    fonts: np.ndarray
+    codes: np.ndarray
+    drawings: np.ndarray
+    glyphs: Sequence[Glyphs]
+    geometry: Geometry
+    rotation: float
+    shrink: float
+    seed: int
+
+    @property
+    def groups(self) -> np.ndarray:
+        """All drawings of one glyph of one font."""
+        return np.array([f"{font} {code}" for font, code in zip(self.fonts, self.codes, strict=True)], dtype=object)
+
+    def pixels(self, row: int, channels: int) -> np.ndarray:
+        side = self.geometry.canvas * FINER
+        geometry = Geometry(side, self.geometry.scale, self.geometry.shift)
+        canvas = Image.fromarray(self.glyphs[self.fonts[row]].draw(int(self.codes[row]), geometry))
+        if self.drawings[row]:
+            rng = random.Random(derive(self.seed, "drawing", self.names[row]))
+            angle = math.radians(rng.uniform(-self.rotation, self.rotation))
+            factor = 1 - rng.uniform(0, self.shrink)
+            canvas = canvas.transform(
+                canvas.size,
+                Image.Transform.AFFINE,
+                _about_the_middle(angle, factor, side),
+                Image.Resampling.BICUBIC,
+                fillcolor=PAPER,
+            )
+        return with_channels(np.array(canvas.reduce(FINER))[..., None], channels)
+
+
+def _about_the_middle(angle: float, factor: float, side: int) -> tuple[float, ...]:
+    """Pillow's six numbers, from a place in the result to one in the source, of turning by ``angle`` and scaling."""
+    a, b, middle = math.cos(angle) / factor, math.sin(angle) / factor, side / 2
+    return a, b, middle - (a + b) * middle, -b, a, middle - (a - b) * middle
+
+
+def glyphs(opt: Any, seed: int) -> Source:
+    """``--charset`` in every ``--target_font`` that has the character, ``--glyph_variants`` times.
+
+    Raises:
+        Missing: a font is not there.
+        UserError: no font has any of the characters.
+    """
+    try:
+        styles = styles_of_fonts([font for name in opt.target_font for font in _fonts(name)], [])
+    except UserError as error:
+        raise Missing(str(error)) from None
+    faces = [style.glyphs for style in styles]
+    wanted = charset(opt.charset, faces)
+    real = [face.real(wanted) for face in faces]
+    codes = [code for code in wanted if any(code in has for has in real)]
+    if not codes:
+        raise UserError(f"--charset {opt.charset}: no --target_font has any of its {len(wanted)} characters")
+    if len(codes) < len(wanted) and opt.charset != "auto":
+        gone = len(wanted) - len(codes)
+        print(f"--target_font: {gone} of {len(wanted)} characters are in no font and left out", file=sys.stderr)
+    of_font = opt.class_by == "font"
+    classes = tuple(style.name for style in styles) if of_font else tuple(map(class_name, codes))
+    label = {code: place for place, code in enumerate(codes)}
+    rows = [
+        (font if of_font else label[code], font, code, drawing)
+        for code in codes
+        for font, has in enumerate(real)
+        if code in has
+        for drawing in range(opt.glyph_variants)
+    ]
+    columns = np.array(rows, dtype=np.int64).T
+    names = np.array(
+        [f"{character_name(code)}_{styles[font].name}_{drawing}" for _, font, code, drawing in rows], dtype=object
+    )
+    geometry = Geometry(opt.crop_size, opt.glyph_scale, opt.glyph_shift)
+    labels, fonts, codes_, drawings = columns
+    every = partial(
+        Drawn, labels, names, fonts, codes_, drawings, faces, geometry, opt.glyph_rotation, opt.glyph_shrink, seed
+    )
+    return Source("glyphs", classes, {"every": every}, channels=1, mirrors=False)
+
+
+def class_name(code: int) -> str:
+    """The character, if it is a letter or a digit; else U+002F, which no shell and no file name minds."""
+    name = character_name(code)
+    return name.rpartition("_")[2] if name.startswith("U+") and "_" in name else name
+
+
+def _fonts(name: str) -> list[str]:
+    """The font files in a folder; the name itself where it is a font, or a folder with a picture for each character."""
+    folder = Path(name)
+    if folder.is_dir():
+        files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in FONT_FILES)
+        return files or [name]
+    return [name]
