@@ -79,7 +79,7 @@ class BaseModel(nn.Module):
         if not params:  # a head that learns nothing
             return
         lr = opt.lr if lr is None else lr
-        shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2))
+        shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), eps=opt.adam_eps)
         groups = [dict(params=params, weight_decay=opt.weight_decay, **shared)]
         if opt.weight_decay > 0:
             decayed = {id(p) for network in networks for p in matrices(network)}

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .attention import SelfAttention
 from .registry import register_latent_G
 
 
@@ -61,18 +62,19 @@ class ClassNorm(nn.Module):
 class SmallGenerator(LatentGenerator):
     """ngf channels at 4 x 4, halved at each of three doublings: 0.2 million parameters at 32 pixels and ngf 128.
 
-    The label enters beside the noise and in every norm.
+    The label enters beside the noise and in every norm. ``attention`` puts self-attention at half the size.
     """
 
     own_init = True
 
-    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int):
+    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False):
         super().__init__(size, channels, classes, z_dim)
         self.bottom, doublings = ladder(size)
         widths = [max(8, ngf >> step) for step in range(doublings + 1)]
         self.linear = nn.Linear(z_dim + classes, widths[0] * self.bottom**2)
         self.norms = nn.ModuleList(ClassNorm(width, classes) for width in widths)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
+        self.attention = SelfAttention(widths[-2]) if attention else None
         self.image = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
@@ -81,6 +83,8 @@ class SmallGenerator(LatentGenerator):
         x = self.linear(entering).view(len(z), -1, self.bottom, self.bottom)
         x = F.relu(self.norms[0](x, weights))
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):
+            if self.attention is not None and conv is self.convs[-1]:
+                x = self.attention(x)
             x = F.relu(norm(conv(F.interpolate(x, scale_factor=2.0)), weights))
         return self.image(x).tanh()
 
@@ -88,10 +92,20 @@ class SmallGenerator(LatentGenerator):
 class DCGenerator(LatentGenerator):
     """Linear to a quarter of the size, two transposed convolutions, one convolution.
 
-    The label enters once, as a vector of ten numbers beside the noise. Batch norm, LeakyReLU of 0.2.
+    The label enters once, as a vector of ten numbers beside the noise. Batch norm, LeakyReLU of 0.2. ``attention`` puts
+    self-attention at half the size.
     """
 
-    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int, label_dim: int = 10):
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        classes: int,
+        z_dim: int,
+        ngf: int,
+        attention: bool = False,
+        label_dim: int = 10,
+    ):
         super().__init__(size, channels, classes, z_dim)
         if size % 4:
             raise ValueError(f"{size} pixels are not a multiple of 4")
@@ -101,6 +115,7 @@ class DCGenerator(LatentGenerator):
         self.start = nn.Sequential(nn.Linear(inputs, c * self.bottom**2), nn.BatchNorm1d(c * self.bottom**2), relu())
         self.layers = nn.Sequential(
             *(nn.ConvTranspose2d(c, c, 4, 2, 1), nn.BatchNorm2d(c), relu()),
+            *((SelfAttention(c),) if attention else ()),
             *(nn.ConvTranspose2d(c, c // 2, 4, 2, 1), nn.BatchNorm2d(c // 2), relu()),
             *(nn.Conv2d(c // 2, channels, 3, padding=1), nn.Tanh()),
         )
@@ -115,10 +130,10 @@ def relu() -> nn.Module:
 
 
 @register_latent_G
-def small(size: int, channels: int, classes: int, z_dim: int, ngf: int) -> SmallGenerator:
-    return SmallGenerator(size, channels, classes, z_dim, ngf)
+def small(size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> SmallGenerator:
+    return SmallGenerator(size, channels, classes, z_dim, ngf, attention)
 
 
 @register_latent_G
-def dcgan(size: int, channels: int, classes: int, z_dim: int, ngf: int) -> DCGenerator:
-    return DCGenerator(size, channels, classes, z_dim, ngf)
+def dcgan(size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> DCGenerator:
+    return DCGenerator(size, channels, classes, z_dim, ngf, attention)

@@ -19,6 +19,7 @@ class TrainOptions(BaseOptions):
     lr: float = option(2e-4, "initial learning rate", least=0)
     beta1: float = option(0.5, "first momentum of Adam", least=0)
     beta2: float = option(0.999, "second momentum of Adam", least=0)
+    adam_eps: float = option(1e-8, "what keeps Adam from dividing by zero", above=0)
     optimizer: Literal["adam", "adamw"] = option("adam", "adamw decays weights apart from the gradient")
     weight_decay: float = option(
         0.0, "weight decay of the optimizer, per step; of convolutions and linear layers alone", least=0

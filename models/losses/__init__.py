@@ -2,9 +2,11 @@
 
 from .adversarial import GAN_MODES, gan_loss
 from .conditional import d2d_ce, d2d_ce_levels, supcon_in, tutorial_contrast, two_c, two_c_levels
+from .consistency import consistency
 from .contrast import contrast, related
 from .dual import DUAL_G, dual_D, dual_G, dual_levels
 from .infomax import infomax_levels, infomax_nce
+from .lecam import lecam
 from .overlap import dice_loss
 from .patch import patch_nce
 from .regularization import gradient_penalty, r1_penalty, total_variation
@@ -12,6 +14,7 @@ from .regularization import gradient_penalty, r1_penalty, total_variation
 __all__ = [
     "DUAL_G",
     "GAN_MODES",
+    "consistency",
     "contrast",
     "d2d_ce",
     "d2d_ce_levels",
@@ -23,6 +26,7 @@ __all__ = [
     "gradient_penalty",
     "infomax_levels",
     "infomax_nce",
+    "lecam",
     "patch_nce",
     "r1_penalty",
     "related",
