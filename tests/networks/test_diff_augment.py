@@ -76,7 +76,7 @@ def test_a_translation_moves_by_whole_pixels_and_fills_with_grey():
     assert len(seen) == 25
 
 
-@pytest.mark.parametrize("size,side", [(16, 8), (10, 5)])
+@pytest.mark.parametrize("size,side", [(16, 8), (10, 5), (11, 6)])
 def test_a_cutout_is_a_square_of_half_the_side_where_it_lies_inside(size, side):
     x = torch.ones(600, 1, size, size + 4)
     y, _, _ = alter(cutout, x)
