@@ -143,7 +143,12 @@ class Album:
         images = self.levels.permute(0, 2, 3, 1).numpy()
         np.savez(self.files.note("samples.npz"), images=images, labels=labels.numpy(), z=z.numpy())
         self.page = SamplesPage(folder, f"{opt.name}: images from noise", self.levels.shape[2])
-        facts = {"images": f"{len(z):,}", "classes": len(self.chosen) or "none", "checkpoint": opt.epoch, "seed": opt.seed}
+        facts = {
+            "images": f"{len(z):,}",
+            "classes": len(self.chosen) or "none",
+            "checkpoint": opt.epoch,
+            "seed": opt.seed,
+        }
         self.page.add_facts(facts | ({"truncation": opt.truncation} if opt.truncation else {}))
 
     def add_grid(self) -> None:

@@ -120,7 +120,7 @@ def labels_of(judged: Judged, within: dict[int, float], classes: Sequence[str], 
     if ratios:
         worst = min(ratios, key=ratios.__getitem__)
         values |= {"variety": sum(ratios.values()) / len(ratios), "worst class": ratios[worst]}
-        remarks.append(f"least varied: {classes[worst]}")
+        remarks.append(f"least varied class: {classes[worst]}")
     drawn = judged.labels.unique().tolist()
     if left := [classes[label] for label in drawn if label not in ratios]:
         remarks.append(f"variety: fewer than two different images are known of {', '.join(left)}")

@@ -1,0 +1,85 @@
+"""Scores of generated, training and held-out images, where they are known; and what is said where there are none."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from util.sample_scores import Judged, score_samples
+from util.samples_page import decimals, read_curves
+
+CLASSES = ("a", "b", "c")
+
+
+def judged(rows, seed, spread=1.0, labels=True):
+    """Three clusters in four dimensions, rightly answered."""
+    label = torch.arange(rows) % 3
+    noise = torch.randn(rows, 4, generator=torch.Generator().manual_seed(seed))
+    return Judged(5 * torch.eye(4)[label] + spread * noise, label, label if labels else None)
+
+
+def scores(fake, train=None, held=None):
+    random = torch.Generator().manual_seed(0)
+    return score_samples(fake, train or judged(600, 1), held or judged(300, 2), CLASSES, random)
+
+
+def test_a_sample_of_the_data_scores_as_training_images_do():
+    found = scores(judged(600, 3))
+    fake, train = found.values["generated"], found.values["training"]
+    assert fake["accuracy"] == fake["matched"] == 1 and found.n == 600
+    for row in (fake, train):
+        assert row["variety"] == pytest.approx(1, abs=0.1) and row["FID-domain"] < 0.3
+        assert abs(row["KID x 1000"]) < 3 * row["+-"]
+    assert found.values["held-out"]["variety"] == found.values["held-out"]["worst class"] == 1
+
+
+def test_permuted_classes_and_narrow_ones_show():
+    fake = judged(300, 3, spread=0.5)
+    found = scores(Judged(fake.features, fake.answers, (fake.answers + 1) % 3)).values["generated"]
+    assert found["accuracy"] == 0 and found["matched"] == 1
+    assert found["variety"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_collapsed_class_is_named():
+    fake = judged(300, 3)
+    fake.features[fake.labels == 1] = 7.0
+    found = scores(fake)
+    assert found.values["generated"]["worst class"] == 0 and "least varied class: b" in found.remarks
+    assert found.values["generated"]["variety"] == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_without_labels_there_are_distances_alone():
+    found = scores(judged(300, 3, labels=False)).values["generated"]
+    assert math.isnan(found["accuracy"]) and math.isnan(found["variety"]) and math.isfinite(found["FID-domain"])
+
+
+def test_too_few_and_constant_images_have_no_distances_and_a_remark():
+    few = scores(judged(4, 3))
+    assert math.isnan(few.values["generated"]["FID-domain"]) and any("too few" in line for line in few.remarks)
+    constant = scores(Judged(torch.ones(60, 4), torch.zeros(60, dtype=torch.int64), torch.arange(60) % 3))
+    assert math.isnan(constant.values["generated"]["FID-domain"])
+    assert math.isnan(constant.values["generated"]["KID x 1000"])
+    assert any("one and the same image" in line for line in constant.remarks)
+    json.dumps(constant.as_dict(), allow_nan=False)
+    assert constant.as_dict()["generated"]["KID x 1000"] is None and decimals(math.nan) == "-"
+
+
+def test_real_images_of_unequal_classes_are_remarked():
+    held = judged(300, 2)
+    assert (
+        any("of a class" in line for line in scores(judged(300, 3), held=held.take(torch.arange(300) % 9 > 2)).remarks)
+        is False
+    )
+    uneven = held.take((held.labels > 0) | (torch.arange(300) < 90))
+    assert any("30 to 100 of a class" in line for line in scores(judged(300, 3), held=uneven).remarks)
+
+
+def test_curves_are_read_from_a_run_that_was_cut_off(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    lines = [{"step": s, "epoch": (s - 1) // 4 + 1, "time": s, "G": float(s)} for s in range(1, 13)]
+    file.write_text("\n".join(map(json.dumps, lines)) + '\n[1]\n{"step": 9')
+    curves, ended = read_curves(file)
+    x, y = curves.points()
+    assert x == pytest.approx([1 + s / 4 for s in range(1, 13)]) and y["G"] == list(range(1, 13)) and ended == 12
+    assert read_curves(tmp_path / "absent")[1] == 0
