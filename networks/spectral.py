@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
@@ -13,11 +14,18 @@ LAYERS = nn.modules.conv._ConvNd, nn.Linear, EqualConv, EqualLinear, Demodulated
 
 
 class SpectralNorm(parametrizations._SpectralNorm):
-    """Torch's, in the weight's own precision: under autocast a GPU would estimate the norm in bfloat16."""
+    """Torch's, in the weight's own precision: under autocast a GPU would estimate the norm in bfloat16.
+
+    In evaluation its vectors are made unit vectors first, for in a moving average of a network they are averages, which
+    are shorter: a norm estimated with them was 1.7 times too small in a generator after 350 steps.
+    """
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         with as_it_comes(weight):
-            return super().forward(weight)
+            if self.training:
+                return super().forward(weight)
+            u, v = (F.normalize(vector, dim=0, eps=self.eps) for vector in (self._u, self._v))
+            return weight / torch.vdot(u, self._reshape_weight_to_matrix(weight) @ v)
 
 
 def spectral_norm(network: nn.Module) -> nn.Module:

@@ -65,6 +65,15 @@ def test_a_step_of_power_iteration_is_taken_in_training_alone():
     assert not torch.equal(u, before)
 
 
+def test_vectors_that_were_averaged_are_unit_vectors_again():
+    """As in a moving average of a network, which they follow."""
+    layer = passes(spectral_norm(nn.Linear(6, 4))).eval()
+    before, norm = layer.weight.clone(), layer.parametrizations.weight[0]
+    norm._u.mul_(0.5)
+    norm._v.mul_(0.9)
+    torch.testing.assert_close(layer.weight, before)
+
+
 def test_autocast_leaves_the_estimate_alone(monkeypatch):
     """On a GPU it would round the products of power iteration, and with them the norm, to 8 bits."""
     seen, layer = [], spectral_norm(nn.Linear(64, 64))
