@@ -101,7 +101,7 @@ def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, 
     labels = {"training": "training images", "held-out": "held-out images"}
     rows: dict[str, Sequence[float | str]] = {}
     for row, values in scores.values.items():
-        subsets = f"{values['KID of subsets']:.3g} \u00b1 {values['+-']:.3g}" if math.isfinite(values["+-"]) else "-"
+        subsets = f"{values['KID of subsets']:.4g} \u00b1 {values['+-']:.4g}" if math.isfinite(values["+-"]) else "-"
         shown = values | {"KID of subsets": subsets}
         rows[f"{labels.get(row, row)} ({scores.counts[row]:,})"] = [v for n, v in shown.items() if n != "+-"]
     name, held = Path(judge.run).name, scores.counts["held-out"]
