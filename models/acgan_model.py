@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.base_latent import Answers, LatentModel, Losses
+from models.latent_presets import BIGGAN
 from networks.discriminator import ClassHead, LogitHead
 from options import option
 
@@ -20,6 +21,11 @@ class ACGANModel(LatentModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(LatentModel.Options):
         section = "AC-GAN"
+        preset: str = option(
+            "small",
+            "small data and few minutes, or the published settings for CIFAR-10",
+            presets={"small": {}, "official": BIGGAN},
+        )
         lambda_cond: float = option(1.0, "weight of the cross entropy of classes, for both networks", least=0)
 
     conditional = True

@@ -7,16 +7,17 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
-from torchvision.utils import make_grid
 
 import networks
 from models.base_adversarial import AdversarialModel
+from models.latent_results import save_samples
 from models.losses import gan_loss
 from models.sampler import Sampler
 from models.stabilizers import StabilizerOptions, Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
 from util import checkpoint
+from util.images import mosaic
 from util.seeding import derive
 
 COLUMNS = 10  # noise vectors of the fixed grid; every class is drawn from each
@@ -47,7 +48,10 @@ class LatentModel(AdversarialModel):
         dataset_mode: str = default("labeled")
         batch_size: int = default(64)
         num_threads: int = default(0)
+        ndf: int = default(32)
         gan_mode: str = default("hinge_paper")
+        lr: float = default(4e-4)
+        lr_D: float | None = default(8e-4)
         normD: Literal["instance", "batch", "none"] = default("none")
         sn_D: bool = default(True)
         pool_size: int = default(0)
@@ -80,6 +84,7 @@ class LatentModel(AdversarialModel):
     visual_names = ("samples", "real")
     netG: Any
     netD: Any
+    fake_y: Any  # classes (B,) of self.fake; None without classes
 
     # -- what a method adds ----------------------------------------------------------------------
 
@@ -237,13 +242,11 @@ class LatentModel(AdversarialModel):
         """The fixed grid, and real images of the same classes in the same rows."""
         samples = self.sampler()(self.fixed_z, self.fixed_y)
         return {
-            name: make_grid(images, COLUMNS, padding=1, pad_value=0.0)[None]
+            name: mosaic(images, COLUMNS)[None]
             for name, images in (("samples", samples), ("real", self.real.float().cpu()))
         }
 
     def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
-        from models.latent_results import save_samples
-
         save_samples(self, dataset, engine, folder)
 
     def draw(self, z: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:

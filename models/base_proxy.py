@@ -22,11 +22,11 @@ class ProxyModel(LatentModel):
             None, "weight of the class term for the generator; none is --lambda_cond", least=0
         )
         tau: float = option(1.0, "temperature of the class term", above=0)
-        embed_dim: int = option(512, "length of the vectors that stand for images and classes", least=1)
+        embed_dim: int = option(128, "length of the vectors that stand for images and classes", least=1)
         embed_hidden: int = option(0, "width of a hidden layer before them; 0 has none", least=0)
 
     conditional = True
-    wants = ("logit", "embedding", "proxy")
+    wants: tuple[str, ...] = ("logit", "embedding", "proxy")
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
         opt = self.opt

@@ -4,13 +4,26 @@ Miyato and Koyama, cGANs with Projection Discriminator, ICLR 2018; Brock, Donahu
 Training for High Fidelity Natural Image Synthesis, ICLR 2019.
 """
 
+from dataclasses import dataclass
+
 from torch import nn
 
 from models.base_latent import LatentModel
+from models.latent_presets import BIGGAN
 from networks.discriminator import ProjectionHead
+from options import option
 
 
 class BigGANModel(LatentModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(LatentModel.Options):
+        section = "BigGAN"
+        preset: str = option(
+            "small",
+            "small data and few minutes, or the published settings for CIFAR-10",
+            presets={"small": {}, "official": BIGGAN},
+        )
+
     conditional = True
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:

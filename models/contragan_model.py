@@ -12,6 +12,7 @@ import torch
 
 from models.base_latent import Answers, Losses
 from models.base_proxy import ProxyModel
+from models.latent_presets import CONTRAGAN, TUTORIAL
 from models.losses import supcon_in, tutorial_contrast, two_c, two_c_levels
 from options import option
 
@@ -20,6 +21,11 @@ class ContraGANModel(ProxyModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ProxyModel.Options):
         section = "ContraGAN"
+        preset: str = option(
+            "small",
+            "small data and few minutes; the published settings for CIFAR-10; the ContraGAN tutorial's",
+            presets={"small": {}, "official": CONTRAGAN, "tutorial": TUTORIAL},
+        )
         contra_form: Literal["official", "supcon", "tutorial"] = option(
             "official",
             "2C with proxies; the same without them; or the tutorial's weak arithmetic, on reals and fakes mixed and "

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from models.base_latent import Answers, LatentModel, Losses
+from models.latent_presets import SNGAN
 from models.losses import infomax_levels, infomax_nce
 from networks.discriminator import LogitHead
 from networks.infomax_heads import GlobalHead, LocalHead
@@ -22,12 +23,17 @@ class InfoMaxGANModel(LatentModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(LatentModel.Options):
         section = "InfoMax-GAN"
+        preset: str = option(
+            "small",
+            "small data and few minutes, or the published settings for CIFAR-10",
+            presets={"small": {}, "official": SNGAN | {"nce_dim": 1024}},
+        )
         lambda_nce: float = option(0.2, "weight of the contrast of parts and whole for D (the paper's beta)", least=0)
         lambda_nce_G: float = option(0.2, "the same for G (alpha)", least=0)
         nce_form: Literal["official", "paper"] = option(
             "official", "places told from: those of other images, as in the code, or of all, as in the paper"
         )
-        nce_dim: int = option(1024, "length of the vectors that are compared", least=1)
+        nce_dim: int = option(256, "length of the vectors that are compared", least=1)
 
     wants = ("logit", "local", "global")
     places = 0  # of an image that features are local to; known from the first batch on

@@ -17,7 +17,7 @@ REACGAN = BIGGAN | dict(
 # Of CIFAR-10 at 32 pixels in InfoMax-GAN's code: as many steps, a rate that falls to 0, no average.
 SNGAN = dict(
     netG="sngan", netD="sngan", ngf=256, ndf=128, z_dim=128, batch_size=64, n_dis=5, n_epochs=0, n_epochs_decay=640,
-    lr=2e-4, lr_D=2e-4, beta1=0.0, beta2=0.9, ema_decay=0.0, gan_mode="hinge_paper", no_flip=True,
+    lr=2e-4, lr_D=2e-4, beta1=0.0, beta2=0.9, ema_decay=0.0, gan_mode="hinge_paper", flip=False,
 )  # fmt: skip
 
 # The ContraGAN tutorial's run: a contrast of reals and fakes together, for D alone.

@@ -3,8 +3,19 @@
 Miyato, Kataoka, Koyama, Yoshida. Spectral Normalization for Generative Adversarial Networks. ICLR 2018.
 """
 
+from dataclasses import dataclass
+
 from models.base_latent import LatentModel
+from models.latent_presets import SNGAN
+from options import option
 
 
 class SNGANModel(LatentModel):
-    pass
+    @dataclass(frozen=True, kw_only=True)
+    class Options(LatentModel.Options):
+        section = "SNGAN"
+        preset: str = option(
+            "small",
+            "small data and few minutes, or the published settings for CIFAR-10",
+            presets={"small": {}, "official": SNGAN},
+        )

@@ -35,6 +35,16 @@ def to_uint8(image: torch.Tensor) -> np.ndarray:
     return levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0)
 
 
+def mosaic(images: torch.Tensor, columns: int, gap: int = 1) -> torch.Tensor:
+    """Images (N, C, H, W) as one (C, rows * (H + gap) + gap, columns * (W + gap) + gap), row by row, on mid grey."""
+    rows, (C, H, W) = -(-len(images) // columns), images.shape[1:]
+    sheet = images.new_zeros(C, rows * (H + gap) + gap, columns * (W + gap) + gap)
+    for i, image in enumerate(images):
+        top, left = gap + i // columns * (H + gap), gap + i % columns * (W + gap)
+        sheet[:, top : top + H, left : left + W] = image
+    return sheet
+
+
 def save_image(image: torch.Tensor, path: Path) -> None:
     """Write one image (C, H, W) in [-1, 1] as a PNG; folders are made."""
     save_levels(to_uint8(image), path)

@@ -19,6 +19,8 @@ RESULTS_OF_A_RUN = (
     "train_opt.*",
     "test_opt.*",
     "split.json",
+    "classes.json",
+    "fixed_noise.pt",
     "web",
     "tensorboard",
     "wandb",
