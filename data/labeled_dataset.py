@@ -63,6 +63,9 @@ class LabeledDataset(BaseDataset):
         test_fraction: float = option(
             0.2, "part of each class that training never sees, where the data are not divided already", least=0
         )
+        split_seed: int = option(
+            0, "seed that divides them, whatever --seed is: models and their judges hold out the same", least=0
+        )
         random_crop: bool = option(
             False, "training: cut a random square of a picture that is not square, in place of its middle", per_run=True
         )
@@ -112,7 +115,7 @@ class LabeledDataset(BaseDataset):
         if opt.phase not in phases:
             raise UserError(f"--phase {opt.phase}: choose {' or '.join(phases)}")
         self.saved = self._saved()
-        self.seed = self.saved.get("seed", opt.seed)  # that divides the data
+        self.seed = self.saved.get("split_seed", opt.split_seed)  # that divides the data
         self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every picture once
         self._bad: set[str] = set()
         self.present = True
@@ -150,7 +153,7 @@ class LabeledDataset(BaseDataset):
             return {}
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
-            wanted = {"classes": list, "channels": int, "source": str, "seed": int, "test_fraction": float}
+            wanted = {"classes": list, "channels": int, "source": str, "split_seed": int, "test_fraction": float}
             wrong = [key for key, kind in wanted.items() if not isinstance(saved[key], kind)]
             if wrong or not saved["classes"]:
                 raise ValueError(f"{wrong or 'classes'}")
@@ -262,7 +265,7 @@ class LabeledDataset(BaseDataset):
             "classes": list(self.classes),
             "channels": self.channels,
             "source": self.source.kind,
-            "seed": self.seed,
+            "split_seed": self.seed,
             "test_fraction": self._test_fraction,
         }
         write_atomically(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False))

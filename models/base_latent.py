@@ -76,6 +76,7 @@ class LatentModel(AdversarialModel):
             None, "run folder of a judge of labels (--model label_judge), for scores and neighbours", per_run=True
         )
 
+    channels_last = True
     conditional: ClassVar[bool] = False  # whether G is told a class
     wants: tuple[str, ...] = ("logit",)  # what D is asked about reals in its step, about fakes in G's
     wants_of_fakes: tuple[str, ...] = ("logit",)  # and about fakes in D's

@@ -32,6 +32,7 @@ class BaseModel(nn.Module):
         pass
 
     visual_names: tuple[str, ...] = ()  # attributes that are images (B, C, H, W) in [-1, 1], in display order
+    channels_last = False  # whether its networks are fastest in that layout in float32 on a CPU too
     visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
     ema_names: tuple[str, ...] = ()  # networks whose weights are averaged, e.g. ("G",)
     # A flag of test.py -> the method that does what it asks in place of the results page, method(dataset, engine,

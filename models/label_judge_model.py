@@ -5,8 +5,8 @@
 
 The second command prints how often it is right on images that were held out. What its last layer reads,
 8 * --njf numbers, are the features of distances between sets of images: of the data's own domain, so not comparable
-with published ones. Train it with the --seed and --test_fraction of the models it scores, or it has seen what they
-are compared with. Their test.py takes it as --label_judge.
+with published ones. Train it with the --split_seed and --test_fraction of the models it scores, or it has seen what
+they are compared with. Their test.py takes it as --label_judge.
 """
 
 import json

@@ -87,11 +87,11 @@ def warnings(judge: LabelJudge, opt: Any) -> list[str]:
     for run in (Path(judge.run), Path(opt.checkpoints_dir, opt.name)):
         try:
             kept = json.loads((run / "classes.json").read_text(encoding="utf-8"))
-            divisions.append((kept["seed"], kept["test_fraction"]))
+            divisions.append((kept["split_seed"], kept["test_fraction"]))
         except (OSError, ValueError, KeyError, TypeError):
             return lines
     if divisions[0] != divisions[1]:
-        one, other = (f"--seed {seed} --test_fraction {fraction}" for seed, fraction in divisions)
+        one, other = (f"--split_seed {seed} --test_fraction {fraction}" for seed, fraction in divisions)
         lines.append(f"the judge was trained with {one}, the model with {other}: it may know the held-out images")
     return lines
 

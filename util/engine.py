@@ -58,6 +58,7 @@ class Engine:
         """Place the model, make every process agree on it, average its generators, compile its networks."""
         model.engine = self
         model.to(self.device)
+        self.channels_last = self.channels_last or model.channels_last
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         distributed.broadcast_module(model)

@@ -144,7 +144,7 @@ def test_the_share_held_out_is_disjoint_stratified_and_drawn_by_the_seed():
     whole, test = (torch.bincount(halves[phase].labels) for phase in ("all", "test"))
     assert test.tolist() == (whole * 0.2).round().long().tolist()
     assert set(dataset("labeled", *DIGITS).pictures.names) == names["train"]
-    assert set(dataset("labeled", *DIGITS, "--seed", 1).pictures.names) != names["train"]
+    assert set(dataset("labeled", *DIGITS, "--split_seed", 1).pictures.names) != names["train"]
     assert len(dataset("labeled", *DIGITS, "--test_fraction", 0)) == 1797
 
 
@@ -229,13 +229,13 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path, capsys):
 def test_labels_mean_in_a_test_what_they_meant_in_training(tmp_path, capsys):
     run = ("--checkpoints_dir", tmp_path, "--name", "run")
     root = folder(tmp_path / "d", {"bee": 5, "cat": 5, "dog": 5})
-    train = dataset("labeled", "--dataroot", root, *run, "--seed", 3)
+    train = dataset("labeled", "--dataroot", root, *run, "--split_seed", 3)
     train.save_files(tmp_path / "run")
     assert json.loads((tmp_path / "run/classes.json").read_text()) == {
         "classes": ["bee", "cat", "dog"],
         "channels": 3,
         "source": "folder",
-        "seed": 3,
+        "split_seed": 3,
         "test_fraction": 0.2,
     }
     test = dataset("labeled", "--dataroot", root, *run, train=False)  # of another seed: the run's split counts
