@@ -13,7 +13,7 @@ from torch import nn
 
 from .attention import SelfAttention
 from .conditional_norm import ConditionalBatchNorm
-from .dcgan import LatentGenerator
+from .latent import LatentGenerator
 from .layers import as_it_comes
 from .registry import register_latent_G
 from .spectral import spectral_norm

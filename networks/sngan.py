@@ -14,7 +14,7 @@ from torch import nn
 from .attention import SelfAttention
 from .biggan import UpBlock, ladder
 from .conditional_norm import PlainBatchNorm
-from .dcgan import ClassNorm, LatentGenerator
+from .latent import ClassNorm, LatentGenerator
 from .registry import register_latent_G
 
 # Size -> channels before, between and behind the blocks, in multiples of ngf; published for 32, 48, 64 and 128.

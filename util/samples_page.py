@@ -12,7 +12,7 @@ from dominate.util import raw
 from options import UserError
 
 from .html import asset, embed, new_page, picture, png_size, visible, write_atomically
-from .training_page import Curves, _controls, _short
+from .training_page import Curves, controls, short
 
 SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
 SMALLEST, LARGEST = 24, 88  # CSS pixels of an image of a grid; below that its row scrolls
@@ -86,7 +86,7 @@ class SamplesPage:
         each = f", each the mean of {curves.stride} records" if curves.stride > 1 else ""
         self.main.add(
             tags.section(
-                tags.div(tags.h2("Losses of the run"), _controls(), cls="head"),
+                tags.div(tags.h2("Losses of the run"), controls(), cls="head"),
                 tags.div(id="legend", cls="legend"),
                 tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
                 tags.p(f"{len(x):,} points{each}; x is the epoch; the last is of ", tags.time_(id="age"), cls="soft"),
@@ -94,8 +94,8 @@ class SamplesPage:
             )
         )
         data = {
-            "x": [_short(v) for v in x],
-            "y": {visible(name): [_short(v) for v in values] for name, values in y.items()},
+            "x": [short(v) for v in x],
+            "y": {visible(name): [short(v) for v in values] for name, values in y.items()},
             "state": "finished",
             "updated": ended,
         }

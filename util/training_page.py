@@ -141,7 +141,7 @@ class TrainingPage:
         main = page.body.add(tags.main(self._header(status)))
         main.add(
             tags.section(
-                tags.div(tags.h2("Losses"), _controls(), cls="head"),
+                tags.div(tags.h2("Losses"), controls(), cls="head"),
                 tags.div(id="legend", cls="legend"),
                 tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
                 tags.p(
@@ -163,9 +163,9 @@ class TrainingPage:
         if self._options:
             main.add(raw(self._options))
         data = {
-            "x": [_short(v) for v in x],
-            "y": {visible(n): [_short(v) for v in values] for n, values in y.items()},
-            "levels": {visible(n): {k: _short(v) for k, v in values.items()} for n, values in levels.items()},
+            "x": [short(v) for v in x],
+            "y": {visible(n): [short(v) for v in values] for n, values in y.items()},
+            "levels": {visible(n): {k: short(v) for k, v in values.items()} for n, values in levels.items()},
             "state": status.state,
             "updated": round(time.time(), 1),
             "refresh": REFRESH,
@@ -234,11 +234,11 @@ def _block_file(block: int) -> str:
     return f"epochs_{block * BLOCK + 1:04d}-{(block + 1) * BLOCK:04d}.html"
 
 
-def _short(value: float | None) -> float | None:
+def short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
-def _controls() -> tags.div:
+def controls() -> tags.div:
     return tags.div(
         tags.label("smoothing", tags.input_(type="range", id="smooth", min="0", max="0.99", step="0.01")),
         tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
