@@ -6,6 +6,9 @@ computes it (benchmarks/published.py); it comes first, and the others are compar
 
 Peak memory is that of a process of its own for each variant, all with the same allocator: of the whole process, and
 above what it held when torch was imported and the model built. Flags of train.py are passed on.
+
+Of methods that make images from noise a step is one of the generator with the --n_dis batches of the discriminator
+before it, on random images of ten classes and three channels.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -54,7 +58,7 @@ def flags_of(variant: str) -> list[str]:
 
 def options(model: str, size: int, variant: str, flags: list[str]) -> Any:
     own = ["--model", model, "--crop_size", str(size), *flags_of(variant), *flags]
-    if fields.flags_of(MODELS.find(model).Options)["dataset_mode"].default != "font":  # glyphs are drawn at that size
+    if fields.flags_of(MODELS.find(model).Options)["dataset_mode"].default == "unaligned":  # else made at that size
         own += ["--load_size", str(size)]
     return parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, own)
 
@@ -69,7 +73,9 @@ class Step:
         self.device = self.engine.device
         images = torch.Generator().manual_seed(0)
         pair = ("A", opt.input_nc), ("B", opt.output_nc)
-        batch = {s: torch.rand(opt.batch_size, channels, size, size, generator=images) * 2 - 1 for s, channels in pair}
+        batch: dict[str, Any] = {
+            s: torch.rand(opt.batch_size, channels, size, size, generator=images) * 2 - 1 for s, channels in pair
+        }
         self.step: Callable[[], None]
         if variant == "published":
             if model not in METHODS:
@@ -88,14 +94,18 @@ class Step:
                 dataset = DATASETS.find("font")(opt)
                 ours.meet(dataset)
                 batch = next(iter(Loader(dataset, opt, self.engine.place).epoch()))
-            else:
-                batch = {side: self.engine.place(images) for side, images in batch.items()}
+            elif opt.dataset_mode == "labeled":
+                ours.meet(SimpleNamespace(classes=tuple("0123456789"), channels=3, mirrors=True))
+                batch = {"image": torch.rand(opt.batch_size, 3, size, size, generator=images) * 2 - 1}
+                batch |= {"label": torch.randint(10, (opt.batch_size,), generator=images), "image_paths": []}
             self.engine.prepare(ours)
+            batch = {key: self.engine.place(v) if isinstance(v, torch.Tensor) else v for key, v in batch.items()}
 
             def step() -> None:
-                with self.engine.step(ours):
-                    ours.set_input(batch)
-                    ours.optimize_parameters()
+                for _ in range(getattr(opt, "n_dis", 1)):
+                    with self.engine.step(ours):
+                        ours.set_input(batch)
+                        ours.optimize_parameters()
 
         self.step = step
 

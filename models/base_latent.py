@@ -56,7 +56,13 @@ class LatentModel(AdversarialModel):
         sn_D: bool = default(True)
         pool_size: int = default(0)
         ema_decay: float = default(0.999)
+        n_epochs: int = default(180)
         n_epochs_decay: int = default(0)
+        print_freq: int = default(3200)
+        display_freq: int = default(12800)
+        update_html_freq: int = default(12800)
+        save_latest_freq: int = default(50000)
+        save_epoch_freq: int = default(20)
 
     @dataclass(frozen=True, kw_only=True)
     class TestOptions(Options):

@@ -1,0 +1,121 @@
+"""Images from noise through the scripts: digits, CIFAR-10 in its own format, a run that is continued, recipes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import test as test_script
+import train as train_script
+from models import MODELS
+from options import UserError
+from tests.conftest import train_options
+from tests.data.test_labeled_dataset import cifar10_binary
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+TINY = ("--ngf", 16, "--ndf", 8, "--z_dim", 8, "--batch_size", 16, "--gpu_ids", -1, "--embed_dim", 8)
+
+
+def run(script, folder, *words):
+    own = ("--checkpoints_dir", folder / "checkpoints", "--name", "run", "--gpu_ids", -1)
+    return script.main([str(word) for word in (*own, *words)])
+
+
+def state(folder):
+    return torch.load(folder / "checkpoints/run/latest_state.pt", weights_only=True)
+
+
+def same(one, other):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def test_a_continued_run_is_the_whole_run(tmp_path):
+    """Bit for bit, with all that has a state: averages, ADA's probability, LeCam's averages, n_dis across epochs."""
+    stable = ("--augment_D", "color,translation", "--ada_target", 0.6, "--ada_kimg", 0.5, "--lambda_lecam", 0.3)
+    words = ("--model", "contragan", "--dataroot", "digits", *TINY, *stable, "--lecam_from", 1, "--n_dis", 2)
+    words += ("--max_dataset_size", 80, "--no_html")
+    assert run(train_script, tmp_path / "whole", *words, "--n_epochs", 3) == 0
+    assert run(train_script, tmp_path / "cut", *words, "--n_epochs", 1) == 0
+    cut = state(tmp_path / "cut")
+    assert run(train_script, tmp_path / "cut", "--continue_train", "--n_epochs", 3) == 0
+    whole, continued = state(tmp_path / "whole"), state(tmp_path / "cut")
+    assert same(whole, continued) and not same(whole, cut)
+    assert whole["model"]["stabilizers.ada.p"] > 0 and whole["progress"]["step"] == 15
+
+
+def test_cifar10_from_a_local_copy_to_a_page(tmp_path, capsys):
+    cifar10_binary(tmp_path / "cifar")
+    words = ("--model", "contragan", "--dataroot", tmp_path / "cifar", "--source", "cifar10", *TINY)
+    assert run(train_script, tmp_path, *words, "--batch_size", 10, "--print_freq", 10, "--n_epochs", 1) == 0
+    results = ("--results_dir", tmp_path / "results", "--num_samples", 20, "--classes", "bat,dog")
+    assert run(test_script, tmp_path, "--dataroot", tmp_path / "cifar", *results) == 0
+    folder = tmp_path / "results/run/test_latest"
+    samples = np.load(folder / "samples.npz")
+    assert samples["images"].shape == (20, 32, 32, 3) and samples["images"].dtype == np.uint8
+    assert np.bincount(samples["labels"]).tolist() == [0, 10, 0, 10]
+    assert {path.parent.name for path in folder.glob("samples/*/*.png")} == {"bat", "dog"}
+    assert "bat" in (folder / "index.html").read_text()
+    records = [json.loads(line) for line in (tmp_path / "checkpoints/run/metrics.jsonl").read_text().splitlines()]
+    assert {"D_cond", "G_cond"} <= set(records[-1])
+    log = (tmp_path / "checkpoints/run/loss_log.txt").read_text()
+    assert "D_cond" in log and "(chance " in log and "floor" in log
+
+
+def test_images_without_the_data(tmp_path, capsys):
+    words = ("--model", "sngan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 40, "--n_epochs", 1)
+    assert run(train_script, tmp_path, *words) == 0
+    away = ("--dataroot", tmp_path / "nowhere", "--results_dir", tmp_path / "results", "--num_samples", 5)
+    assert run(test_script, tmp_path, *away) == 0
+    assert len(list((tmp_path / "results/run/test_latest/samples").glob("*.png"))) == 5
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_the_fixed_grid_of_a_test_is_that_of_training(tmp_path):
+    words = ("--model", "biggan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 40, "--n_epochs", 1)
+    assert run(train_script, tmp_path, *words) == 0
+    kept = torch.load(tmp_path / "checkpoints/run/fixed_noise.pt", weights_only=True)
+    assert kept["z"].shape == (100, 8) and kept["y"].tolist() == [k for k in range(10) for _ in range(10)]
+
+
+def test_a_class_that_is_not_there_is_named(tmp_path):
+    words = ("--model", "biggan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 40, "--n_epochs", 1)
+    assert run(train_script, tmp_path, *words) == 0
+    with pytest.raises(UserError, match="--classes 11"):
+        run(test_script, tmp_path, "--dataroot", "digits", "--classes", "11")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_say_what_to_expect_and_can_be_read(path):
+    """Each begins with its command, which names it, and tells hours and a figure; what it asks for fits together."""
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    command = next(line for line in header if "python train.py" in line).split()
+    assert f"recipes/{path.name}" in command and "--dataroot" in command
+    assert any("Expected:" in line for line in header) and any("Hours:" in line for line in header)
+    opt = train_options("--config", path, *command[command.index("--dataroot") :])
+    model = MODELS.find(opt.model)(opt)
+    with torch.device("meta"):
+        netG = model.build("G", opt.netG, ngf=opt.ngf, size=opt.crop_size, channels=3, z_dim=opt.z_dim, classes=10)
+        trunk = model.build("D", opt.netD, ndf=opt.ndf, size=opt.crop_size, channels=3, norm=opt.normD)
+        image = netG(torch.empty(4, opt.z_dim), torch.zeros(4, dtype=torch.long))
+    assert image.shape == (4, 3, opt.crop_size, opt.crop_size) and trunk.features > 0
+
+
+def test_parameters_of_the_published_configurations():
+    """Counts of ContraGAN's training logs: CIFAR-10 at 32 pixels, ten classes, embeddings of 512."""
+    opt = train_options("--model", "contragan", "--preset", "official", "--source", "cifar10", "--dataroot", "x")
+    model = MODELS.find("contragan")(opt)
+
+    class Data:
+        classes, channels, mirrors = tuple("0123456789"), 3, True
+
+    model.meet(Data())
+    counts = {name: sum(p.numel() for p in network.parameters()) for name, network in model.networks.items()}
+    assert counts == {"G": 9_416_196, "D": 2_517_186}
