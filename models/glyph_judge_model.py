@@ -15,41 +15,24 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 
-from models.base_model import BaseModel
+from models.base_judge import JudgeModel
 from models.judges import read_judge
-from networks.glyph_judge import GlyphJudge
 from networks.warp import random_warp
 from options import UserError, default, option
 
 
-class GlyphJudgeModel(BaseModel):
+class GlyphJudgeModel(JudgeModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseModel.Options):
+    class Options(JudgeModel.Options):
         section = "judge of glyphs"
         judge: Literal["character", "style"] = option(
             "character", "what is told apart: characters in any font, or fonts by any character"
         )
         njf: int = option(32, "channels of the judge's first layer", least=1)
-        label_smoothing: float = option(0.05, "part of the target that is spread over all classes", least=0)
-        augment: float = option(1.0, "strength of random warps, strokes and noise; 0 turns them off", least=0)
         dataset_mode: str = default("font")
         paired: bool = default(True)
-        batch_size: int = default(64)
-        optimizer: str = default("adamw")
-        lr: float = default(2e-3)
-        beta1: float = default(0.9)
-        weight_decay: float = default(0.05)
-        lr_policy: str = default("cosine")
-        n_epochs: int = default(20)
-        n_epochs_decay: int = default(0)
 
-        def validate(self) -> None:
-            if self.label_smoothing >= 1:
-                raise UserError(f"--label_smoothing {self.label_smoothing}: must be below 1; 0.05 is usual")
-
-    ema_names = ("C",)  # off by default: averaged statistics of batch norm lag behind averaged weights in short runs
     visual_sides = {"real_B": "B", "seen_B": "B"}
-    netC: GlyphJudge
     values: torch.Tensor  # what the data call each class: code points, or numbers of styles, in ascending order
 
     def __init__(self, opt):
@@ -68,14 +51,9 @@ class GlyphJudgeModel(BaseModel):
             named = {code: str(code) for code in dataset.characters}
         else:
             named = {style.label: style.name for style in dataset.style_list}
-        if len(named) < 2:
-            raise UserError(f"--judge {opt.judge}: these data have one {opt.judge} alone, and nothing to tell it from")
-        if opt.crop_size < 32:
-            raise UserError(f"--crop_size {opt.crop_size}: a judge sees nothing in so few pixels; give 32 or more")
         values = sorted(named)
-        self.netC = GlyphJudge(opt.judge, [named[v] for v in values], opt.output_nc, opt.crop_size, opt.njf)
+        self.build_C(opt.judge, [named[v] for v in values], opt.output_nc, f"--judge {opt.judge}")
         self.register_buffer("values", torch.tensor(values), persistent=False)
-        self.add_optimizer("C", self.netC)
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """B is (B, C, H, W) in [-1, 1]; character and label are (B,) int64."""
@@ -89,15 +67,6 @@ class GlyphJudgeModel(BaseModel):
         if self.opt.is_train:
             self.seen_B = augment(self.real_B, self.opt.augment)
             self.logits = self.netC(self.seen_B)
-
-    def optimize_parameters(self):
-        self.forward()
-        self.update("C", self.judge_losses)
-        self.losses["accuracy"] = (self.logits.argmax(1) == self.target).float().mean()  # told, not minimised
-
-    def judge_losses(self):
-        smoothing = self.opt.label_smoothing
-        return {"CE": F.cross_entropy(self.logits.float(), self.target, label_smoothing=smoothing)}
 
 
 def augment(images: torch.Tensor, strength: float = 1.0) -> torch.Tensor:

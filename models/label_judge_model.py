@@ -16,41 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
-from models.base_model import BaseModel
+from models.base_judge import JudgeModel
 from models.judges import BATCH, LabelJudge, read_judge
-from networks.glyph_judge import GlyphJudge
 from networks.warp import random_warp
 from options import UserError, default, option
 from util.html import write_atomically
 from util.metrics.labels import accuracy
 
 
-class LabelJudgeModel(BaseModel):
+class LabelJudgeModel(JudgeModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseModel.Options):
+    class Options(JudgeModel.Options):
         section = "judge of labels"
         njf: int = option(8, "channels of the judge's first layer; its features are eight times as many", least=1)
-        label_smoothing: float = option(0.05, "part of the target that is spread over all classes", least=0)
-        augment: float = option(1.0, "strength of random warps, never mirrored; 0 turns them off", least=0)
         dataset_mode: str = default("labeled")
-        batch_size: int = default(64)
-        optimizer: str = default("adamw")
-        lr: float = default(2e-3)
-        beta1: float = default(0.9)
-        weight_decay: float = default(0.05)
-        lr_policy: str = default("cosine")
-        n_epochs: int = default(20)
-        n_epochs_decay: int = default(0)
 
-        def validate(self) -> None:
-            if self.label_smoothing >= 1:
-                raise UserError(f"--label_smoothing {self.label_smoothing}: must be below 1; 0.05 is usual")
-
-    ema_names = ("C",)  # off by default, as for glyphs
     tasks: Mapping[str, str] = {"phase": "report"}  # always: there are no images to show
-    netC: GlyphJudge
 
     def __init__(self, opt):
         super().__init__(opt)
@@ -63,16 +45,9 @@ class LabelJudgeModel(BaseModel):
             self.netC = read_judge(Path(opt.checkpoints_dir, opt.name), opt.epoch, "label_judge")
             return
         classes = dataset.classes
-        if len(classes) < 2:
-            raise UserError(
-                f"--dataroot {opt.dataroot}: these data have {len(classes)} class, and nothing to tell apart"
-            )
-        if opt.crop_size < 32:
-            raise UserError(f"--crop_size {opt.crop_size}: a judge sees nothing in so few pixels; give 32 or more")
         if broken := next((name for name in classes if "\n" in name), None):
             raise UserError(f"--dataroot {opt.dataroot}: a line break in the name of the class {broken!r}; rename it")
-        self.netC = GlyphJudge("label", classes, dataset.channels, opt.crop_size, opt.njf)
-        self.add_optimizer("C", self.netC)
+        self.build_C("label", list(classes), dataset.channels, f"--dataroot {opt.dataroot}")
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """image is (B, C, H, W) in [-1, 1]; label is (B,) int64."""
@@ -83,15 +58,6 @@ class LabelJudgeModel(BaseModel):
         if self.opt.is_train:
             self.seen = augment(self.real, self.opt.augment)
             self.logits = self.netC(self.seen)
-
-    def optimize_parameters(self):
-        self.forward()
-        self.update("C", self.judge_losses)
-        self.losses["accuracy"] = (self.logits.argmax(1) == self.target).float().mean()  # told, not minimised
-
-    def judge_losses(self):
-        smoothing = self.opt.label_smoothing
-        return {"CE": F.cross_entropy(self.logits.float(), self.target, label_smoothing=smoothing)}
 
     def report(self, dataset: Any, engine: Any, folder: Path) -> None:
         """Print how often the judge is right on the images of --phase, and on those of its worst class."""

@@ -98,7 +98,7 @@ def test_augmentation_never_mirrors_and_0_is_none():
 
 def test_data_that_teach_nothing_are_refused():
     model = MODELS.find("label_judge")(train_options("--model", "label_judge", *TINY))
-    for classes, word in ((("one",), "1 class"), (("a", "b\nc"), "line break")):
+    for classes, word in ((("one",), "1 label alone"), (("a", "b\nc"), "line break")):
         with pytest.raises(UserError, match=word):
             model.meet(SimpleNamespace(classes=classes, channels=1))
     model = MODELS.find("label_judge")(train_options("--model", "label_judge", "--crop_size", 16))
