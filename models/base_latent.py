@@ -56,7 +56,7 @@ class LatentModel(AdversarialModel):
         sn_D: bool = default(True)
         pool_size: int = default(0)
         ema_decay: float = default(0.999)
-        n_epochs: int = default(180)
+        n_epochs: int = default(160)
         n_epochs_decay: int = default(0)
         print_freq: int = default(3200)
         display_freq: int = default(12800)
