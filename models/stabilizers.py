@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from models.losses import consistency, lecam
@@ -27,6 +28,11 @@ class StabilizerOptions(BaseOptions):
     lecam_from: int = option(1000, "LeCam: step of the discriminator from which it counts", least=0)
 
 
+def directions(vectors: torch.Tensor) -> torch.Tensor:
+    """Embeddings as losses of classes compare them."""
+    return F.normalize(vectors.float(), dim=1)
+
+
 class Stabilizers(nn.Module):
     """Their state is in buffers, so that a continued run goes on with it.
 
@@ -42,6 +48,8 @@ class Stabilizers(nn.Module):
             self.policy = DiffAugment(opt.augment_D) if opt.augment_D else None
         except ValueError as error:
             raise UserError(f"--augment_D {opt.augment_D}: {error}") from None
+        if opt.ada_target >= 1:
+            raise UserError(f"--ada_target {opt.ada_target}: the mean of a sign, which 1 never exceeds; 0.6 is usual")
         if opt.ada_target > 0 and self.policy is None:
             raise UserError(f"--ada_target {opt.ada_target}: says how often --augment_D is applied, and there is none")
         self.ada = AdaptiveProbability(opt.ada_target, opt.ada_kimg) if opt.ada_target > 0 else None
@@ -73,11 +81,14 @@ class Stabilizers(nn.Module):
         if opt.lambda_CR > 0:
             want = [name for name in ("logit", "embedding", "classes") if name in real]
             moved = model.ask(shift_and_flip(images, self.mirror), want, y)
-            losses["D_CR"] = opt.lambda_CR * consistency([real[n] for n in want], [moved[n] for n in want])
+            pairs = [
+                [directions(answers[n]) if n == "embedding" else answers[n] for n in want] for answers in (real, moved)
+            ]
+            losses["D_CR"] = opt.lambda_CR * consistency(*pairs)
         if self.averages is not None:
             self.averages.update(model.gather(real["logit"].detach()), model.gather(fake_logit.detach()))
             held = lecam(real["logit"], fake_logit, self.averages.real, self.averages.fake)
-            losses["D_lecam"] = opt.lambda_lecam * held * (self.averages.updates > opt.lecam_from)
+            losses["D_lecam"] = opt.lambda_lecam * held * (self.averages.updates > opt.lecam_from * opt.accumulate)
         if self.ada is not None:
             self.ada.observe(model.gather(real["logit"].detach()))
         return losses

@@ -1,6 +1,6 @@
 """The trunk of BigGAN's discriminator, and the residual blocks of all such trunks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -61,6 +61,7 @@ class Trunk(nn.Module):
         attention: attend to the own map there.
         reference: attend to a reference image's map instead; it goes through the same blocks up to there.
         last_is_global: local features are those before the last block, not those that are pooled.
+        draw: draws the weights of a module, as is done to the trunk, for heads put upon it.
     """
 
     own_init = True
@@ -72,8 +73,10 @@ class Trunk(nn.Module):
         attention: bool,
         reference: bool,
         last_is_global: bool,
+        draw: Callable[[nn.Module], None],
     ):
         super().__init__()
+        self.draw = draw
         end = len(blocks) - last_is_global
         self.local_channels, self.features = blocks[end - 1].out, blocks[-1].out
         self.stem, self.body = nn.Sequential(*blocks[:place]), nn.Sequential(*blocks[place:end])
@@ -81,6 +84,7 @@ class Trunk(nn.Module):
         self.attention: nn.Module = nn.Identity()
         if attention or reference:
             self.attention = (ReferenceAttention if reference else SelfAttention)(blocks[place - 1].out)
+        draw(self)
 
     def forward(self, x: torch.Tensor, reference: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """
@@ -114,6 +118,4 @@ def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference
     parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
     for i, (c, out) in enumerate(pairwise(widths), start=1):
         parts.append(DownBlock(c, out, hidden=out, down=i < halvings))
-    trunk = Trunk(parts, 1, attention, reference, last_is_global=False)
-    draw_orthogonal(trunk)
-    return trunk
+    return Trunk(parts, 1, attention, reference, last_is_global=False, draw=draw_orthogonal)

@@ -10,7 +10,8 @@ class Discriminator(nn.Module):
     """D(x, want, y) -> {answer: tensor} for images x (B, C, H, W).
 
     Args:
-        trunk: x to (local (B, C_l, h, w), pooled (B, F)); called as trunk(x, reference) where a reference is given.
+        trunk: x to (local (B, C_l, h, w), pooled (B, F)); called as trunk(x, reference) where a reference is given. One
+            that draws its own weights (``own_init``) draws those of the heads too, by ``draw(module)``.
         heads: answer -> module that is called as head(local, pooled, y). Their parameters are D's own, so they learn
             in D's step and are constant in G's.
     """
@@ -19,6 +20,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self.trunk, self.heads = trunk, nn.ModuleDict(heads)
         self.own_init = getattr(trunk, "own_init", False)
+        if self.own_init:
+            trunk.draw(self.heads)
 
     def forward(
         self,

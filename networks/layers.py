@@ -160,18 +160,19 @@ class Upsample(nn.Module):
 def init_weights(network: nn.Module, kind: str = "xavier", gain: float = 0.02) -> nn.Module:
     """Set the weights of convolutions and linear layers; biases 0, batch-norm scales N(1, gain).
 
-    ``normal``, ``xavier`` (normal), ``kaiming`` (fan in) or ``orthogonal``. Networks that choose their own
+    ``normal``, ``xavier`` (normal), ``kaiming`` (fan in) or ``orthogonal``. Modules that choose their own
     start (``own_init``) keep it.
     """
-    if getattr(network, "own_init", False):
-        return network
     draw = {
         "normal": lambda w: nn.init.normal_(w, 0.0, gain),
         "xavier": lambda w: nn.init.xavier_normal_(w, gain),
         "kaiming": lambda w: nn.init.kaiming_normal_(w, a=0, mode="fan_in"),
         "orthogonal": lambda w: nn.init.orthogonal_(w, gain),
     }[kind]
+    own = {id(m) for part in network.modules() if getattr(part, "own_init", False) for m in part.modules()}
     for m in network.modules():
+        if id(m) in own:
+            continue
         if isinstance(m, nn.modules.conv._ConvNd | nn.Linear):
             draw(m.weight)
             if m.bias is not None:

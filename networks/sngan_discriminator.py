@@ -36,6 +36,4 @@ def sngan(size: int, channels: int, ndf: int, attention: bool = False, reference
     parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
     for i, (c, out) in enumerate(pairwise(widths), start=1):
         parts.append(DownBlock(c, out, hidden=c, down=i < halvings))
-    trunk = Trunk(parts, blocks - min(blocks - 1, 3), attention, reference, last_is_global=True)
-    draw_xavier(trunk)
-    return trunk
+    return Trunk(parts, blocks - min(blocks - 1, 3), attention, reference, last_is_global=True, draw=draw_xavier)

@@ -30,6 +30,7 @@ class Engine:
     def __init__(self, opt: Any):
         self.opt, self.progress = opt, Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
         self.averages: dict[str, AveragedModel] = {}
+        self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
         self.scalers: dict[str, torch.amp.GradScaler] = {}
         self.device = choose_device(opt.device, opt.gpu_ids)
         distributed.start(self.device)
@@ -38,6 +39,8 @@ class Engine:
         if opt.precision == "bf16" and self.is_main and not computes_in_bf16(self.device):
             print(f"--precision bf16: {self.device} has no bf16 arithmetic, so fp32 is faster here", file=sys.stderr)
         self.micro = 0  # batches accumulated towards the next update
+        self.stepped: set[str] = set()  # optimizers that did, since the step began
+        self.known: set[str] = set()  # and those that ever did
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
         self.signal = 0  # the number of a signal that asks the run to stop
@@ -69,6 +72,7 @@ class Engine:
                     name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
                     for name in model.ema_names
                 }
+                self.trainers = {name: trainer_of(model, model.networks[name]) for name in self.averages}
             self.scalers = {
                 name: torch.amp.GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
                 for name in model.optimizers
@@ -106,6 +110,7 @@ class Engine:
         seed_everything(self.opt.seed, self.rank, progress.step, self.micro)
         if self.micro == 0:
             progress.previous = progress.images
+            self.stepped.clear()
             self.set_learning_rate(model)
             for optimizer in model.optimizers.values():
                 optimizer.zero_grad(set_to_none=True)
@@ -119,7 +124,8 @@ class Engine:
         if self.micro == 0:
             progress.step += 1
             for name, average in self.averages.items():
-                average.update_parameters(model.networks[name])
+                if self.trainers[name] is None or self.trainers[name] in self.stepped:
+                    average.update_parameters(model.networks[name])
 
     def autocast(self) -> torch.autocast:
         """The networks' precision.
@@ -158,6 +164,8 @@ class Engine:
             scaler.update()
             torch.clear_autocast_cache()
             optimizer.zero_grad(set_to_none=True)
+            self.stepped.add(name)
+            self.known.add(name)
         return {**terms, name: total}
 
     def every(self, n: int) -> bool:
@@ -206,6 +214,8 @@ class Engine:
 
     def _watch(self, model: Any) -> None:
         name = self.opt.plateau_metric
+        if name not in model.losses and self.known < set(model.optimizers):
+            return  # it may be of a network whose first turn is still to come
         if name not in model.losses:
             raise UserError(f"--plateau_metric {name}: this model logs {', '.join(model.losses)}")
         value = model.losses[name].detach().double()
@@ -233,6 +243,13 @@ def moving_average(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | i
         torch._foreach_lerp_(averages, tensors, [part] * len(averages))
 
     return follow
+
+
+def trainer_of(model: Any, network: torch.nn.Module) -> str | None:
+    """The optimizer that has a parameter of this network."""
+    mine = {id(p) for p in network.parameters()}
+    groups = ((name, group) for name, optimizer in model.optimizers.items() for group in optimizer.param_groups)
+    return next((name for name, group in groups if any(id(p) in mine for p in group["params"])), None)
 
 
 @contextlib.contextmanager
