@@ -1,4 +1,4 @@
-"""Batch normalisation in generators, called as norm(x, condition); that of labels alone is dcgan's ClassNorm."""
+"""Batch normalisation in generators, called as norm(x, condition); that of labels alone is ClassNorm of latent.py."""
 
 import torch
 from torch import nn

@@ -75,15 +75,15 @@ class DCGenerator(LatentGenerator):
         super().__init__(size, channels, classes, z_dim)
         if size % 4:
             raise ValueError(f"{size} pixels are not a multiple of 4")
-        self.bottom, c = size // 4, ngf
+        self.bottom, c, last = size // 4, ngf, max(1, ngf // 2)
         self.label = nn.Linear(classes, label_dim, bias=False) if classes else None  # a table, for mixtures too
         inputs = z_dim + (label_dim if classes else 0)
         self.start = nn.Sequential(nn.Linear(inputs, c * self.bottom**2), nn.BatchNorm1d(c * self.bottom**2), relu())
         self.layers = nn.Sequential(
             *(nn.ConvTranspose2d(c, c, 4, 2, 1), nn.BatchNorm2d(c), relu()),
             *((SelfAttention(c),) if attention else ()),
-            *(nn.ConvTranspose2d(c, c // 2, 4, 2, 1), nn.BatchNorm2d(c // 2), relu()),
-            *(nn.Conv2d(c // 2, channels, 3, padding=1), nn.Tanh()),
+            *(nn.ConvTranspose2d(c, last, 4, 2, 1), nn.BatchNorm2d(last), relu()),
+            *(nn.Conv2d(last, channels, 3, padding=1), nn.Tanh()),
         )
 
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:

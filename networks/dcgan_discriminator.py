@@ -19,6 +19,10 @@ class DCTrunk(nn.Module):
         super().__init__()
         if size % 8:
             raise ValueError(f"{size} pixels are not a multiple of 8")
+        if size == 8 and norm == "instance":
+            raise ValueError(
+                "its last map is 1 x 1, of which instance norm leaves nothing; 16 pixels do, or another norm"
+            )
         self.start = nn.Sequential(nn.Conv2d(channels, ndf, 4, 2, 1), nn.LeakyReLU(0.2))
         self.attention = ReferenceAttention(ndf) if reference else None
         layers: list[nn.Module] = []
