@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from util.seeding import derive
 from .base_dataset import BaseDataset, SkipItem
 from .cache import PixelCache
 from .labeled_archives import LAYOUTS, archive, locate
+from .labeled_choice import held_out, in_turn, share
 from .labeled_glyphs import glyphs
-from .labeled_sources import Files, Missing, Pictures, Source, Stored, digits, fit, folder, held_out, look
+from .labeled_sources import Files, Missing, Pictures, Source, Stored, digits, fit, folder, look, window
 
 FILE = "classes.json"
 SOURCES: Mapping[str, Callable[[Any, int], Source]] = {
@@ -100,7 +101,7 @@ class LabeledDataset(BaseDataset):
         glyph_shrink: float = option(0.25, "glyphs: the most a drawing is shrunk, a part of its size", least=0)
         crop_size: int = default(32)
         num_threads: int = default(0)  # small pictures lie in memory: a worker only costs their way from it
-        output_nc: int = option(0, "channels of a picture; 0 is what the data have", least=0)
+        output_nc: Literal[0, 1, 3] = option(0, "channels of a picture; 0 is what the data have", least=0)
 
         def validate(self) -> None:
             for flag in ("test_fraction", "glyph_shrink"):
@@ -222,11 +223,7 @@ class LabeledDataset(BaseDataset):
         most = self.opt.max_dataset_size
         if most is None or most >= len(pictures):
             return pictures
-        order = np.argsort(pictures.labels, kind="stable")
-        counts = np.bincount(pictures.labels)
-        turn = np.empty(len(pictures), dtype=np.int64)
-        turn[order] = np.concatenate([np.arange(count) for count in counts])
-        return pictures.take(np.sort(np.lexsort((pictures.labels, turn))[:most]))
+        return pictures.take(in_turn(pictures.labels, most))
 
     def _found_channels(self) -> int:
         """What the data have; of files, 1 if all are grey and else 3. Says how many are not square."""
@@ -248,14 +245,16 @@ class LabeledDataset(BaseDataset):
         span = f"{counts[least]} of {self.classes[least]} to {counts[most]} of {self.classes[most]}"
         span = f"{counts[least]} of each" if counts[least] == counts[most] else span
         noun = "class" if len(self.classes) == 1 else "classes"
-        print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} pictures to train on: {span}")
+        pictures = "picture" if len(self) == 1 else "pictures"
+        print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} {pictures} to train on: {span}")
         few = [name for name, count in zip(self.classes, counts, strict=True) if count < 2]
         if len(self.classes) == 1:
-            print("one class: a loss that tells classes apart has nothing to learn from", file=sys.stderr)
+            print("one class: enough for a model without classes; others need two", file=sys.stderr)
         elif few:
+            have = "class has" if len(few) == 1 else "classes have"
             print(
-                f"{len(few)} classes have fewer than two pictures ({', '.join(few[:8])}{' ...' * (len(few) > 8)}): a "
-                "contrastive loss has only their proxies",
+                f"{len(few)} {have} fewer than two pictures ({', '.join(few[:8])}{' ...' * (len(few) > 8)}): what "
+                "compares pictures of a class has nothing to compare there",
                 file=sys.stderr,
             )
 
@@ -284,10 +283,10 @@ class LabeledDataset(BaseDataset):
         if self.opt.is_train and (self.mirrors or self.opt.random_crop):
             rng = self.random(index)
             place = (rng.random(), rng.random()) if self.opt.random_crop else (0.5, 0.5)
-            pixels = _square(pixels, size, *place)
+            pixels = window(pixels, size, *place)
             pixels = pixels[:, ::-1] if self.mirrors and rng.random() < 0.5 else pixels
         else:
-            pixels = _square(pixels, size)
+            pixels = window(pixels, size)
         return {
             "image": to_tensor(pixels),
             "label": int(self.pictures.labels[index]),
@@ -322,7 +321,7 @@ class LabeledDataset(BaseDataset):
 
         Args:
             phase: train, test, val or all; this dataset's own is its items, another one is read whole.
-            limit: at most so many, drawn by the seed.
+            limit: at most so many, drawn by the seed, of every class in proportion.
 
         Returns:
             images (N, C, S, S) in [-1, 1], labels (N,) int64. Unreadable pictures are left out with
@@ -331,25 +330,46 @@ class LabeledDataset(BaseDataset):
         Raises:
             UserError: there is no such phase, or there are no data.
         """
+        images, labels, _ = self._read(phase, limit, None, torch.float32)
+        return images, labels
+
+    def levels(
+        self, phase: str, limit: int | None = None, among: Sequence[int] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """What ``arrays`` reads, in a quarter of the memory.
+
+        Args:
+            among: these classes alone; None is all.
+
+        Returns:
+            images (N, C, S, S), bytes, rounded to the nearest level; labels (N,) int64; of how many pictures these
+            were drawn.
+
+        Raises:
+            UserError: there is no such phase, or there are no data of these classes.
+        """
+        return self._read(phase, limit, among, torch.uint8)
+
+    def _read(
+        self, phase: str, limit: int | None, among: Sequence[int] | None, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
         if not self.present:
             raise UserError(self.none_left)
         pictures = self.pictures if phase == self.opt.phase else self.half(phase)
-        rows = np.arange(len(pictures))
-        if limit is not None and limit < len(rows):
-            rows = np.sort(np.random.default_rng(derive(self.seed, "arrays", phase)).permutation(rows)[:limit])
-        images, labels = [], []
+        rows = np.arange(len(pictures)) if among is None else np.flatnonzero(np.isin(pictures.labels, list(among)))
+        count, size = len(rows), self.opt.crop_size
+        if limit is not None and limit < count:
+            rows = rows[share(pictures.labels[rows], limit, derive(self.seed, "arrays", phase))]
+        images = torch.empty(len(rows), self.channels, size, size, dtype=dtype)
+        kept: list[int] = []
         for row in rows.tolist():
             try:
-                images.append(to_tensor(_square(self._pixels(pictures, row), self.opt.crop_size)))
+                image = to_tensor(window(self._pixels(pictures, row), size))
             except SkipItem:
                 continue
-            labels.append(int(pictures.labels[row]))
-        if not images:
-            raise UserError(f"--phase {phase}: no pictures; see --test_fraction {self.opt.test_fraction}")
-        return torch.stack(images), torch.tensor(labels)
-
-
-def _square(pixels: np.ndarray, size: int, down: float = 0.5, right: float = 0.5) -> np.ndarray:
-    """A window of a picture, at a part of the way from the top and from the left."""
-    top, left = int(down * (pixels.shape[0] - size + 1)), int(right * (pixels.shape[1] - size + 1))
-    return pixels[top : top + size, left : left + size]
+            images[len(kept)] = image if dtype.is_floating_point else ((image.clamp(-1, 1) + 1) * 127.5).round()
+            kept.append(int(pictures.labels[row]))
+        if not kept:
+            of = "" if among is None else " of these classes"
+            raise UserError(f"--phase {phase}: no pictures{of}; see --test_fraction {self.opt.test_fraction}")
+        return images[: len(kept)], torch.tensor(kept), count

@@ -13,7 +13,6 @@ from PIL import Image
 
 from options import UserError
 from util.images import EXTENSIONS, FORMATS, LUMA, list_images, read_pixels
-from util.seeding import derive
 
 from .transforms import resize
 
@@ -147,23 +146,10 @@ def fit(pixels: np.ndarray, size: int) -> np.ndarray:
     return resize(pixels, max(size, round(height * scale)), max(size, round(width * scale)))
 
 
-def held_out(pictures: Pictures, seed: int, fraction: float) -> np.ndarray:
-    """Which pictures are for the test: (N,) bool, a function of the names and the seed.
-
-    Of every class that share, and at least one picture where it has two. Groups stay together, unless a class is a
-    single one.
-    """
-    chosen = np.zeros(len(pictures), dtype=bool)
-    if fraction == 0:
-        return chosen
-    for label in np.unique(pictures.labels):
-        rows = np.flatnonzero(pictures.labels == label)
-        keys = pictures.groups[rows]
-        keys = pictures.names[rows] if len(set(keys)) == 1 else keys
-        drawn = sorted(set(keys), key=lambda key: derive(seed, "held out", key))
-        test = set(drawn[: min(max(round(len(drawn) * fraction), 1), len(drawn) - 1)])
-        chosen[rows] = [key in test for key in keys]
-    return chosen
+def window(pixels: np.ndarray, size: int, down: float = 0.5, right: float = 0.5) -> np.ndarray:
+    """A square of a picture, at a part of the way from the top and from the left."""
+    top, left = int(down * (pixels.shape[0] - size + 1)), int(right * (pixels.shape[1] - size + 1))
+    return pixels[top : top + size, left : left + size]
 
 
 # -- the kinds of data that are small ----------------------------------------------------------------------------------

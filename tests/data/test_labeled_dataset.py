@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from data import Loader
+from data.labeled_choice import share
 from data.labeled_sources import LOOKED_AT, look
 from options import UserError
 
@@ -111,8 +112,9 @@ def test_channels_are_those_of_the_data_unless_asked_for(tmp_path):
         assert data.channels == expected and data[0]["image"].shape == (expected, 32, 32)
     three = dataset("labeled", *DIGITS, "--output_nc", 3)[0]["image"]
     assert torch.equal(three, dataset("labeled", *DIGITS)[0]["image"].repeat(3, 1, 1))
-    with pytest.raises(UserError, match="--output_nc 2: the data have 1; give 1 or 3"):
-        dataset("labeled", *DIGITS, "--output_nc", 2)[0]
+    for channels in (2, 4):
+        with pytest.raises(UserError, match=f"--output_nc {channels}: choose from 0, 1, 3"):
+            dataset("labeled", "--dataroot", colour, "--output_nc", channels)
 
 
 def test_a_look_at_many_files_is_short(tmp_path):
@@ -156,6 +158,8 @@ def test_a_class_of_two_gives_one_to_the_test(tmp_path, capsys):
     said = capsys.readouterr()
     assert "folder: 3 classes, 10 pictures to train on: 1 of one to 8 of ten" in said.out
     assert "2 classes have fewer than two pictures (one, two)" in said.err
+    dataset("labeled", "--dataroot", root, "--test_fraction", 0)
+    assert "1 class has fewer than two pictures (one)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["test", "val"])
@@ -194,6 +198,31 @@ def test_arrays_of_a_limit_are_drawn_from_all():
     assert x.min() == -1 and x.max() == 1
 
 
+def test_a_limit_takes_of_every_class_in_proportion():
+    labels = np.array([5] * 100 + [2] * 50 + [7] * 10)
+    rows = share(labels, 32, seed=0)
+    assert np.bincount(labels[rows], minlength=8).tolist() == [0, 0, 10, 0, 0, 20, 0, 2]
+    assert len(set(rows)) == 32 and (np.diff(rows) > 0).all() and not np.array_equal(rows, share(labels, 32, seed=1))
+    data = dataset("labeled", *DIGITS)
+    assert set(torch.bincount(data.arrays("test", 36)[1]).tolist()) == {3, 4}
+
+
+def test_levels_are_the_arrays_in_bytes_of_the_classes_asked_for(tmp_path):
+    data = dataset("labeled", *DIGITS)
+    (x, y), (levels, labels, there) = data.arrays("test"), data.levels("test", among=(3, 8))
+    kept = (y == 3) | (y == 8)
+    assert levels.dtype == torch.uint8 and torch.equal(labels, y[kept]) and there == len(labels)
+    assert torch.equal(levels.float() / 127.5 - 1, x[kept])
+    few, labels, counted = data.levels("test", 10, (3, 8))
+    assert few.shape == (10, 1, 8, 8) and counted == there and torch.bincount(labels)[[3, 8]].tolist() == [5, 5]
+    (tmp_path / "d/deep").mkdir(parents=True)
+    np.save(tmp_path / "d/deep/0.npy", np.full((8, 8), 0.75, dtype=np.float32))  # of [0, 1]: level 191.25
+    deep = dataset("labeled", "--dataroot", tmp_path / "d", "--crop_size", 8, "--test_fraction", 0)
+    assert deep.levels("train")[0].unique().tolist() == [191] and deep.arrays("train")[0].unique().tolist() == [0.5]
+    with pytest.raises(UserError, match="--phase test: no pictures of these classes"):
+        data.levels("test", among=())
+
+
 def test_what_is_wrong_with_a_folder_is_said(tmp_path, capsys):
     with pytest.raises(UserError, match=r"--dataroot \S+nowhere: no such folder"):
         dataset("labeled", "--dataroot", tmp_path / "nowhere")
@@ -213,7 +242,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path, capsys):
     assert len(dataset("labeled", "--dataroot", root, train=False)) == 1
     assert "fox is no class of the training" in capsys.readouterr().err
     flat = dataset("labeled", "--dataroot", folder(tmp_path / "flat", {".": 4}))
-    assert flat.classes == ("flat",) and "one class: a loss that tells classes apart" in capsys.readouterr().err
+    assert flat.classes == ("flat",) and "one class: enough for a model without classes" in capsys.readouterr().err
     for words, message in (
         (("--phase", "test"), "--phase test: choose train or all"),
         (("--test_fraction", 1), "--test_fraction 1.0: must be below 1"),
