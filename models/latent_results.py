@@ -10,6 +10,7 @@ import torch
 
 from models.judges import BATCH, load_label_judge
 from models.latent_scores import add_neighbours, add_scores, real_images, to_bytes
+from models.sampler import truncate
 from options import UserError
 from options import nearest as spelt_like
 from util.config import save_options
@@ -21,6 +22,7 @@ from util.samples_page import SamplesPage, read_curves
 from util.seeding import derive
 from util.stopwatch import Countdown
 
+SHOWN = 20  # classes of the grid at most
 COLUMNS = 10  # noise vectors of the grid, as in training
 STEPS = 9  # images on the way from one noise, or class, to the next
 ROWS = 10  # ways that are shown
@@ -46,6 +48,8 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
         album.save_samples()
         results: dict[str, Any] = {"samples": len(album.levels), "classes": album.names if model.conditional else []}
         data = real_images(dataset, album.labels)
+        if data is not None:
+            results["real images"] = data.as_dict()
         if data is not None and judge is not None:
             add_scores(album, data, judge, results)
         album.add_grid()
@@ -153,19 +157,28 @@ class Album:
 
     def add_grid(self) -> None:
         """The fixed noise of training: a column each, a row for each class; without classes one after another."""
+        limit = self.model.opt.truncation
         fixed = self.model.fixed_z.float().cpu()
+        fixed, cut = (truncate(fixed, limit), f", truncated at {limit:g}") if limit > 0 else (fixed, "")
         if self.several is None:
             fixed = fixed[: COLUMNS**2]
             levels = self.draw(fixed, None)
             starts = range(0, len(fixed), COLUMNS)
             rows = [(f"{i + 1} to {min(i + COLUMNS, len(fixed))}", levels[i : i + COLUMNS]) for i in starts]
-            note = "the fixed noise of training"
+            note = f"the fixed noise of training{cut}"
         else:
-            z, rows = fixed[:COLUMNS], []
-            for number, name in zip(self.chosen, self.names, strict=True):
-                rows.append((name, self.draw(z, torch.full((len(z),), number))))
-            note = "a row for each class, a column for each noise vector"
+            z, places = fixed[:COLUMNS], self.shown()
+            rows = [(self.names[k], self.draw(z, torch.full((len(z),), self.chosen[k]))) for k in places]
+            some = f" ({len(places)} of {len(self.chosen):,})" if len(places) < len(self.chosen) else ""
+            note = f"a row for each class{some}, a column for each noise vector{cut}"
         self._add_rows("grid", "Samples", note, rows, "noise {}")
+
+    def shown(self) -> list[int]:
+        """Places in ``names`` that the grid has room for: the first of --classes, else spread evenly over all."""
+        count = min(SHOWN, len(self.names))
+        if self.model.opt.classes:
+            return list(range(count))
+        return torch.linspace(0, len(self.names) - 1, count).round().long().tolist()
 
     def add_ways(self) -> None:
         """From noise to noise within a class, and from class to class with the same noise."""

@@ -1,5 +1,6 @@
 """Images from noise beside real ones: scores by a judge, and the nearest training images."""
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from util.stopwatch import Countdown
 
 SHOWN = 8, 4  # samples beside their neighbours: the first, and those that come nearest
 QUERIES = 1000  # images whose nearest training image is looked for
+READ = {"train": 20_000, "test": 10_000}  # real images at most, a few minutes of a judge on a CPU; all of CIFAR's test
+MEMORY = 1 << 30  # bytes they take at most, of either kind
+AT_ONCE = 1 << 25  # numbers of training images that are compared at once
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,17 @@ class RealImages:
 
     train: tuple[torch.Tensor, torch.Tensor]
     held: tuple[torch.Tensor, torch.Tensor]
+    there: dict[str, int]  # how many there are to draw from, by phase
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        """For JSON: how many of how many were read."""
+        used = {"train": len(self.train[1]), "test": len(self.held[1])}
+        return {phase: {"used": n, "there": self.there[phase]} for phase, n in used.items()}
+
+    def remark(self) -> str:
+        used = self.as_dict()
+        train, held = (f"{used[phase]['used']:,} of {used[phase]['there']:,}" for phase in ("train", "test"))
+        return f"read are {train} training images and {held} that were held out"
 
 
 def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
@@ -35,19 +50,17 @@ def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
     if not dataset.present:
         print("neighbours and scores are left out: there are no data to compare with; see --dataroot")
         return None
-    halves = []
-    for phase in ("train", "test"):
+    among = None if labels is None else labels.unique().tolist()
+    room = MEMORY // (dataset.channels * dataset.opt.crop_size**2)
+    halves, there = [], {}
+    for phase, most in READ.items():
         try:
-            images, of = dataset.arrays(phase)
+            images, of, there[phase] = dataset.levels(phase, max(1, min(most, room)), among)
         except UserError as error:
             print(f"neighbours and scores are left out: {error}")
             return None
-        kept = torch.ones(len(of), dtype=torch.bool) if labels is None else torch.isin(of, labels)
-        halves.append((to_bytes(images)[kept], of[kept]))
-    if not all(len(of) for _, of in halves):
-        print("neighbours and scores are left out: the data have no training, or no held-out, images of these classes")
-        return None
-    return RealImages(*halves)
+        halves.append((images, of))
+    return RealImages(halves[0], halves[1], there)
 
 
 def add_scores(album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]) -> None:
@@ -57,7 +70,7 @@ def add_scores(album: Any, data: RealImages, judge: LabelJudge, results: dict[st
     generator = torch.Generator().manual_seed(derive(album.model.opt.seed, "scores"))
     classes = album.model.class_names
     scores = score_samples(fake, train, held, classes, generator)
-    remarks = [*scores.remarks, *warnings(judge, album.model.opt)]
+    remarks = [data.remark(), *scores.remarks, *warnings(judge, album.model.opt)]
     results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
     results["scores"] = {**scores.as_dict(), "n": scores.n, "remarks": remarks}
     table_of_scores(album.page, scores, judge, remarks)
@@ -123,22 +136,26 @@ def add_neighbours(album: Any, data: RealImages, judge: LabelJudge | None, resul
     levels, _ = data.train
     random = torch.Generator().manual_seed(derive(album.model.opt.seed, "neighbours"))
     held = data.held[0][torch.randperm(len(data.held[0]), generator=random)[:QUERIES]]
-    vectors = [see(judge, x, None).features if judge else pixels(x) for x in (levels, album.levels[:QUERIES], held)]
-    distances, found = nearest(vectors[1], vectors[0], 3)
-    reference = nearest(vectors[2], vectors[0])[0][:, 0]
-    of = {"generated": distances[:, 0], "held-out": reference}
+    queries = torch.cat([album.levels[:QUERIES], held])
+    if judge:
+        away, places = nearest(see(judge, queries, None).features, see(judge, levels, None).features, 3)
+    else:
+        away, places = nearest_pixels(queries, levels, 3)
+    distances, found = (x[: len(queries) - len(held)] for x in (away, places))
+    of = {"generated": distances[:, 0], "held-out": away[len(distances) :, 0]}
     space = (
         f"features of the judge {Path(judge.run).name}" if judge else "pixels, root mean square, white to black is 1"
     )
     rows = {name: {"median": d.median().item(), "nearest": d.min().item(), "images": len(d)} for name, d in of.items()}
-    results["neighbours"] = {"space": space, **rows}
+    copies = equal(album.levels, levels)
+    results["neighbours"] = {"space": space, **rows, "copies": copies}
     cells = {name: [values["median"], values["nearest"], f"{values['images']:,}"] for name, values in rows.items()}
     ratio = rows["generated"]["median"] / rows["held-out"]["median"] if rows["held-out"]["median"] > 0 else math.nan
-    copies = int((distances[:, 0] == 0).sum())
     remarks = [
         f"Samples are {decimals(ratio)} times as far from training images as real images that were held out; far below "
         "1, the model repeats what it was shown.",
-        *([f"{copies} samples equal a training image"] if copies else []),
+        *([f"{copies} {'sample equals' if copies == 1 else 'samples equal'} a training image"] if copies else []),
+        data.remark(),
     ]
     heading = "Distance to the nearest training image"
     album.page.add_table(heading, f"in {space}", ["median", "nearest of all", "images"], cells, remarks)
@@ -153,6 +170,24 @@ def add_neighbours(album: Any, data: RealImages, judge: LabelJudge | None, resul
         shown.append((f"{name}{', '.join(f'{d:.3g}' for d in distances[i].tolist())}", files))
     note = f"samples, then the nearest training images and their distances; the last {SHOWN[1]} come nearest of all"
     album.page.add_grid("Nearest training images", note, shown)
+
+
+def nearest_pixels(x: torch.Tensor, reference: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """``nearest`` of images as bytes by their ``pixels``, some of the reference at a time: floats need more room."""
+    vectors, step, found = pixels(x), max(1, AT_ONCE // reference[0].numel()), []
+    for start in range(0, len(reference), step):
+        distances, places = nearest(vectors, pixels(reference[start : start + step]), k)
+        found.append((distances, places + start))
+    distances, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+    distances, order = distances.sort(dim=1, stable=True)
+    return distances[:, :k], places.gather(1, order)[:, :k]
+
+
+def equal(x: torch.Tensor, reference: torch.Tensor) -> int:
+    """How many images are, level for level, one of the reference; both bytes (N, C, S, S)."""
+    one, other = ([hashlib.sha256(image.tobytes()).digest() for image in images.numpy()] for images in (x, reference))
+    known = set(other)
+    return sum(digest in known for digest in one)
 
 
 def pixels(levels: torch.Tensor) -> torch.Tensor:

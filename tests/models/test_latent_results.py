@@ -10,11 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from models import latent_scores
 from models.latent_results import save_samples, slerp
+from models.latent_scores import nearest_pixels, pixels, to_bytes
+from models.sampler import truncate
 from networks.glyph_judge import GlyphJudge
 from options import UserError
 from tests.browser import chromium
 from tests.conftest import test_options
+from util.metrics.sets import nearest
 
 CLASSES = ("ab", "c/d", "e")
 ENGINE = SimpleNamespace(device=torch.device("cpu"))
@@ -23,7 +27,12 @@ ENGINE = SimpleNamespace(device=torch.device("cpu"))
 class Data:
     """Grey squares, a level for each class, with a little noise."""
 
-    classes, channels, present = CLASSES, 1, True
+    classes, channels, present, opt = CLASSES, 1, True, SimpleNamespace(crop_size=32)
+
+    def levels(self, phase, limit, among):
+        images, labels = self.arrays(phase)
+        kept = torch.ones(len(labels), dtype=torch.bool) if among is None else torch.isin(labels, torch.tensor(among))
+        return to_bytes(images)[kept][:limit], labels[kept][:limit], int(kept.sum())
 
     def arrays(self, phase):
         random = torch.Generator().manual_seed(len(phase))
@@ -133,6 +142,7 @@ def test_neighbours_are_in_pixels_without_a_judge_and_find_a_copy(tmp_path):
     assert numbers["neighbours"]["generated"] == {"median": 0, "nearest": 0, "images": 10}
     assert numbers["neighbours"]["held-out"]["median"] > 0.02 and "pixels" in numbers["neighbours"]["space"]
     assert "10 samples equal a training image" in page and "scores" not in numbers
+    assert numbers["neighbours"]["copies"] == 10
 
 
 def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
@@ -144,6 +154,66 @@ def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
     assert scores["n"] == 40 and scores["held-out"]["variety"] == 1 and scores["held-out"]["FID-domain"] is None
     assert scores["generated"]["FID-domain"] > 10 * abs(scores["training"]["FID-domain"])
     assert "generated: accuracy" in capsys.readouterr().out
+
+
+def test_equal_to_a_judge_is_not_equal(tmp_path, judge):
+    """One that sees the same in every image says distance 0; none of them is a copy."""
+    weights = torch.load(judge / "latest_net_C.pth", weights_only=True)
+    blind = {k: torch.zeros_like(v) if v.is_floating_point() else v for k, v in weights.items()}
+    torch.save(blind, judge / "latest_net_C.pth")
+    numbers, page = results(Model(tmp_path, "--label_judge", judge), tmp_path / "out")
+    assert numbers["neighbours"]["generated"]["median"] == 0 and numbers["neighbours"]["copies"] == 0
+    assert "a training image</p>" not in page
+
+
+def test_no_more_real_images_are_read_than_fit(tmp_path, monkeypatch):
+    numbers, page = results(Model(tmp_path, "--classes", "ab,e"), tmp_path / "all")
+    assert numbers["real images"] == {"train": {"used": 40, "there": 40}, "test": {"used": 20, "there": 20}}
+    monkeypatch.setattr(latent_scores, "READ", {"train": 25, "test": 10_000})
+    monkeypatch.setattr(latent_scores, "MEMORY", 15 * 32 * 32)
+    numbers, page = results(Model(tmp_path, "--classes", "ab,e"), tmp_path / "some")
+    assert numbers["real images"] == {"train": {"used": 15, "there": 40}, "test": {"used": 15, "there": 20}}
+    assert "read are 15 of 40 training images and 15 of 20 that were held out" in page
+
+
+def test_neighbours_found_in_parts_are_those_of_the_whole(monkeypatch):
+    x, reference = (torch.randint(256, (n, 1, 4, 4), dtype=torch.uint8) for n in (9, 40))
+    expected = nearest(pixels(x), pixels(reference), 3)
+    monkeypatch.setattr(latent_scores, "AT_ONCE", 7 * 16)
+    found = nearest_pixels(x, reference, 3)
+    torch.testing.assert_close(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+
+
+def test_the_grid_shows_some_of_many_classes(tmp_path):
+    names = tuple(f"c{i:03d}" for i in range(96))
+    data = SimpleNamespace(classes=names, channels=1, present=False)
+
+    class Many(Model):
+        class_names, netG = names, SimpleNamespace(classes=96)
+
+        def draw(self, z, y):
+            """Of the class alone: its number, or that of a mixture, is the level."""
+            number = y if y.dim() == 1 else y @ torch.arange(96.0)
+            return (number / 127.5 - 1)[:, None, None, None].expand(-1, 1, 32, 32)
+
+    for words, expected in (((), range(0, 96, 5)), (("--classes", ",".join(names[50:90])), range(50, 70))):
+        _, page = results(Many(tmp_path, *words), tmp_path / "out", data)
+        paths = sorted((tmp_path / "out/images/grid").iterdir())
+        shown = [int(np.asarray(Image.open(path))[0, 0]) for path in paths]
+        assert shown == [number for number in expected for _ in range(10)]
+        assert f"a row for each class (20 of {40 if words else 96})" in page
+
+
+def test_truncation_reaches_the_grid(tmp_path):
+    """The stripe that noise moves is that of the fixed noise, truncated."""
+    model = Model(tmp_path, "--truncation", 0.3)
+    whole = model.fixed_z.clone()
+    _, page = results(model, tmp_path / "out")
+    column = np.asarray(Image.open(tmp_path / "out/images/grid/001_02.png"))[0, :4]
+    expected = to_bytes(torch.tanh(truncate(whole[2:3], 0.3))).numpy()[0]
+    assert np.array_equal(column, expected) and np.abs(column / 127.5 - 1).max() <= math.tanh(0.3) + 1 / 255
+    assert "truncated at 0.3" in page and torch.equal(model.fixed_z, whole)
 
 
 def test_without_data_images_are_made_and_comparisons_left_out(tmp_path, judge, capsys):
