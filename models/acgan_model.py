@@ -11,36 +11,39 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import nn
 
-from models.base_latent import Answers, LatentModel, Losses
+from models.base_conditional import ConditionalModel
+from models.base_latent import Answers, Losses
 from models.latent_presets import BIGGAN
 from networks.discriminator import ClassHead, LogitHead
 from options import option
 
 
-class ACGANModel(LatentModel):
+class ACGANModel(ConditionalModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(LatentModel.Options):
+    class Options(ConditionalModel.Options):
         section = "AC-GAN"
         preset: str = option(
             "small",
             "small data and few minutes, or the published settings for CIFAR-10",
             presets={"small": {}, "official": BIGGAN},
         )
-        lambda_cond: float = option(1.0, "weight of the cross entropy of classes, for both networks", least=0)
+        lambda_cond: float = option(1.0, "weight of the cross entropy of classes for the discriminator", least=0)
+        lambda_cond_G: float = option(1.0, "and for the generator", least=0)
 
-    conditional = True
     wants = ("logit", "classes")
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
         return {"logit": LogitHead(features), "classes": ClassHead(features, classes)}
 
     def terms_D(self, real: Answers, fake: Answers) -> Losses:
-        return {"D_cond": self.opt.lambda_cond * F.cross_entropy(real["classes"].float(), self.y)}
+        weight = self.opt.lambda_cond
+        return {"D_cond": weight * F.cross_entropy(real["classes"].float(), self.y)} if weight else {}
 
     def terms_G(self, fake: Answers) -> Losses:
-        return {"G_cond": self.opt.lambda_cond * F.cross_entropy(fake["classes"].float(), self.fake_y)}
+        weight = self.opt.lambda_cond_G
+        return {"G_cond": weight * F.cross_entropy(fake["classes"].float(), self.fake_y)} if weight else {}
 
     @property
     def loss_levels(self) -> Mapping[str, Mapping[str, float]]:
-        level = {"chance": self.opt.lambda_cond * math.log(len(self.class_names)), "floor": 0.0}
-        return {"D_cond": level, "G_cond": level}
+        weights = {"D_cond": self.opt.lambda_cond, "G_cond": self.opt.lambda_cond_G}
+        return {n: {"chance": w * math.log(len(self.class_names)), "floor": 0.0} for n, w in weights.items() if w}

@@ -1,5 +1,6 @@
 """What methods share that make images from noise, with or without classes: who is asked what, in which order."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,16 @@ import networks
 from models.base_adversarial import AdversarialModel
 from models.latent_results import save_samples
 from models.losses import gan_loss
-from models.sampler import Sampler
+from models.sampler import Sampler, truncate
 from models.stabilizers import StabilizerOptions, Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
-from util import checkpoint
+from util import checkpoint, distributed
 from util.images import mosaic
 from util.seeding import derive
 
-COLUMNS = 10  # noise vectors of the fixed grid; every class is drawn from each
+COLUMNS = 10  # noise vectors of the fixed grid; each of its classes is drawn from every one
+ROWS = 20  # classes it has at most
 NOISE_FILE = "fixed_noise.pt"
 
 Answers = Mapping[str, torch.Tensor]
@@ -42,8 +44,8 @@ class LatentModel(AdversarialModel):
         ngf: int = option(128, "width of the generator; see docs/conditional.md for what it means to each", least=1)
         z_dim: int = option(64, "length of the noise vector", least=1)
         n_dis: int = option(1, "steps of the discriminator for each of the generator", least=1)
-        fake_labels: Literal["uniform", "data"] = option(
-            "uniform", "classes of generated images in training: all alike, or as often as in the batch"
+        fresh_fakes: bool = option(
+            False, "G answers for new fakes, as published, and not for those that D has just learnt from"
         )
         dataset_mode: str = default("labeled")
         batch_size: int = default(64)
@@ -63,6 +65,15 @@ class LatentModel(AdversarialModel):
         update_html_freq: int = default(12800)
         save_latest_freq: int = default(50000)
         save_epoch_freq: int = default(20)
+
+        def validate(self) -> None:
+            for flag, none in {"pool_size": 0, "direction": "AtoB", "input_nc": 3, "num_test": 50}.items():
+                value = getattr(self, flag, none)
+                if value != none:
+                    hint = "--num_samples says how many images" if flag == "num_test" else "leave it out"
+                    raise UserError(f"--{flag} {value}: means nothing to images from noise; {hint}")
+            if self.normD != "none" and not networks.takes("latent_D", self.netD, "norm"):
+                raise UserError(f"--normD {self.normD}: --netD {self.netD} has no such norm; use --netD dcgan")
 
     @dataclass(frozen=True, kw_only=True)
     class TestOptions(Options):
@@ -84,6 +95,7 @@ class LatentModel(AdversarialModel):
 
     channels_last = True
     conditional: ClassVar[bool] = False  # whether G is told a class
+    contrasts: ClassVar[bool] = False  # whether a term compares the images of a batch with one another
     wants: tuple[str, ...] = ("logit",)  # what D is asked about reals in its step, about fakes in G's
     wants_of_fakes: tuple[str, ...] = ("logit",)  # and about fakes in D's
     tasks = {"num_samples": "save_samples"}
@@ -130,13 +142,17 @@ class LatentModel(AdversarialModel):
         opt = self.opt
         self.class_names: tuple[str, ...] = tuple(dataset.classes)
         classes = len(self.class_names) if self.conditional else 0
-        if self.conditional and classes < 2:
-            raise UserError(f"--dataroot {opt.dataroot}: --model {opt.model} needs two classes, and there is {classes}")
         common = dict(size=opt.crop_size, channels=dataset.channels, z_dim=opt.z_dim, classes=classes)
         self.netG = self.build("G", opt.netG, ngf=opt.ngf, **common)
         networks.init_weights(self.netG, opt.init_type, opt.init_gain)
         self.fixed_z, self.fixed_y = self.fixed_noise()
         if opt.is_train:
+            if self.contrasts and opt.accumulate > 1 and distributed.rank() == 0:
+                print(
+                    f"--accumulate {opt.accumulate}: images are contrasted within a batch of {opt.batch_size}, which "
+                    "does not grow by it",
+                    file=sys.stderr,
+                )
             trunk: Any = self.build("D", opt.netD, ndf=opt.ndf, norm=opt.normD, **common)
             self.netD = self.finish_D(Discriminator(trunk, self.heads(trunk.features, trunk.local_channels, classes)))
             self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)
@@ -157,10 +173,7 @@ class LatentModel(AdversarialModel):
         limit = 0.0 if self.opt.is_train else self.opt.truncation
         device = None if generator is not None else next(self.netG.parameters()).device
         z = torch.randn(count, self.opt.z_dim, generator=generator, device=device)
-        if limit > 0:  # the distribution function, drawn evenly between its values at the limits and turned back
-            low = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64, device=z.device))
-            z = torch.special.ndtri(low + (1 - 2 * low) * torch.special.ndtr(z.double())).float()
-        return z
+        return truncate(z, limit) if limit > 0 else z
 
     def labels(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor | None:
         """Classes (count,) of fakes, all alike; none for a method without classes."""
@@ -170,20 +183,22 @@ class LatentModel(AdversarialModel):
         return torch.randint(len(self.class_names), (count,), generator=generator, device=device)
 
     def fixed_noise(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """z and y of the grid that is drawn again and again, a row of COLUMNS images for each class."""
+        """z and y of the grid that is drawn again and again: COLUMNS images of each of at most ROWS classes."""
         file = Path(self.opt.checkpoints_dir, self.opt.name, NOISE_FILE)
-        if file.is_file() and (self.opt.continue_train if self.opt.is_train else True):
+        if file.is_file() and (not self.opt.is_train or self.opt.continue_train):
             kept = checkpoint.read(file)
             return kept["z"], kept.get("y")
         generator = torch.Generator().manual_seed(derive(self.opt.seed, "fixed noise"))
         if not self.conditional:
             return torch.randn(COLUMNS**2, self.opt.z_dim, generator=generator), None
         z, classes = torch.randn(COLUMNS, self.opt.z_dim, generator=generator), len(self.class_names)
-        return z.repeat(classes, 1), torch.arange(classes).repeat_interleave(COLUMNS)
+        shown = torch.linspace(0, classes - 1, min(classes, ROWS)).round().long()
+        return z.repeat(len(shown), 1), shown.repeat_interleave(COLUMNS)
 
     def save_files(self, folder: Path) -> None:
-        kept = {"z": self.fixed_z} | ({} if self.fixed_y is None else {"y": self.fixed_y})
-        torch.save(kept, folder / NOISE_FILE)
+        if not (folder / NOISE_FILE).is_file():
+            kept = {"z": self.fixed_z} | ({} if self.fixed_y is None else {"y": self.fixed_y})
+            checkpoint.write(folder / NOISE_FILE, kept)
 
     # -- training --------------------------------------------------------------------------------
 
@@ -194,16 +209,22 @@ class LatentModel(AdversarialModel):
 
     def forward(self) -> None:
         """self.fake, of new noise and classes self.fake_y."""
-        self.fake_y = self.y if self.conditional and self.opt.fake_labels == "data" else self.labels(len(self.real))
+        self.fake_y = self.labels_of_step()
         self.fake = self.netG(self.noise(len(self.real)), self.fake_y)
 
+    def labels_of_step(self) -> torch.Tensor | None:
+        """Classes (B,) of a step's fakes."""
+        return self.labels(len(self.real))
+
     def optimize_parameters(self) -> None:
-        """Where G learns too, it answers for the fakes that D has just learnt from; they are generated once."""
-        turn_of_G = self.every(self.opt.n_dis)
-        with torch.set_grad_enabled(turn_of_G):
+        """Where G learns too, its fakes are generated once for both, unless --fresh_fakes."""
+        fresh, turn_of_G = self.opt.fresh_fakes, self.every(self.opt.n_dis)
+        with torch.set_grad_enabled(turn_of_G and not fresh):
             self.forward()
         self.update("D", self.discriminator_losses)
         if turn_of_G:
+            if fresh:
+                self.forward()
             self.update("G", self.generator_losses)
 
     def ask(self, images: torch.Tensor, want: Sequence[str], y: torch.Tensor | None = None) -> Answers:
@@ -246,12 +267,10 @@ class LatentModel(AdversarialModel):
         )
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
-        """The fixed grid, and real images of the same classes in the same rows."""
+        """The fixed grid, and real images of the batch in the order of their classes."""
         samples = self.sampler()(self.fixed_z, self.fixed_y)
-        return {
-            name: mosaic(images, COLUMNS)[None]
-            for name, images in (("samples", samples), ("real", self.real.float().cpu()))
-        }
+        real = self.real[self.y.argsort(stable=True)[: len(samples)]].float().cpu()
+        return {"samples": mosaic(samples, COLUMNS)[None], "real": mosaic(real, COLUMNS)[None]}
 
     def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
         save_samples(self, dataset, engine, folder)

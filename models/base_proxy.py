@@ -1,21 +1,25 @@
 """What ContraGAN and ReACGAN share: an embedding of images, a proxy for each class, one loss between them."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-from models.base_latent import Answers, LatentModel, Losses
+from models.base_conditional import ConditionalModel
+from models.base_latent import Answers, Losses
 from networks.discriminator import EmbeddingHead, LogitHead, ProxyHead
 from options import option
+from util import distributed
 
 
-class ProxyModel(LatentModel):
+class ProxyModel(ConditionalModel):
     """The class term is of reals in D's step and of fakes in G's, where embedding and proxies are constant."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(LatentModel.Options):
+    class Options(ConditionalModel.Options):
         section = "classes by proxies"
         lambda_cond: float = option(1.0, "weight of the class term for the discriminator", least=0)
         lambda_cond_G: float | None = option(
@@ -25,16 +29,26 @@ class ProxyModel(LatentModel):
         embed_dim: int = option(128, "length of the vectors that stand for images and classes", least=1)
         embed_hidden: int = option(0, "width of a hidden layer before them; 0 has none", least=0)
 
-    conditional = True
+    contrasts = True
     wants: tuple[str, ...] = ("logit", "embedding", "proxy")
+
+    def meet(self, dataset: Any) -> None:
+        super().meet(dataset)
+        mates = (self.opt.batch_size * distributed.world_size() - 1) / len(self.class_names)
+        if self.opt.is_train and mates < 0.5 and distributed.rank() == 0:
+            print(
+                f"--batch_size {self.opt.batch_size}: of {len(self.class_names)} classes an image meets another of its "
+                f"own {mates:.2f} times a batch; mostly the proxies are left to learn from",
+                file=sys.stderr,
+            )
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
         opt = self.opt
-        return {
+        heads: dict[str, nn.Module] = {
             "logit": LogitHead(features),
             "embedding": EmbeddingHead(features, opt.embed_dim, opt.embed_hidden),
-            "proxy": ProxyHead(classes, opt.embed_dim),
         }
+        return heads | ({"proxy": ProxyHead(classes, opt.embed_dim)} if "proxy" in self.wants else {})
 
     def class_term(self, answers: Answers, y: torch.Tensor, reals: bool) -> torch.Tensor:
         """The term of D's answers (B, ...) about images of classes y, all real or all generated; unweighted."""

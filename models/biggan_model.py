@@ -8,23 +8,21 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from models.base_latent import LatentModel
+from models.base_conditional import ConditionalModel
 from models.latent_presets import BIGGAN
 from networks.discriminator import ProjectionHead
 from options import option
 
 
-class BigGANModel(LatentModel):
+class BigGANModel(ConditionalModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(LatentModel.Options):
+    class Options(ConditionalModel.Options):
         section = "BigGAN"
         preset: str = option(
             "small",
             "small data and few minutes, or the published settings for CIFAR-10",
             presets={"small": {}, "official": BIGGAN},
         )
-
-    conditional = True
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
         return {"logit": ProjectionHead(features, classes)}

@@ -13,8 +13,8 @@ import torch
 from models.base_latent import Answers, Losses
 from models.base_proxy import ProxyModel
 from models.latent_presets import CONTRAGAN, TUTORIAL
-from models.losses import supcon_in, tutorial_contrast, two_c, two_c_levels
-from options import option
+from models.losses import supcon_in, supcon_levels, tutorial_contrast, tutorial_levels, two_c, two_c_levels
+from options import UserError, option
 
 
 class ContraGANModel(ProxyModel):
@@ -32,8 +32,12 @@ class ContraGANModel(ProxyModel):
             "for the discriminator alone",
         )
         contra_pool: Literal["fakes", "fakes+reals"] = option(
-            "fakes+reals", "what a fake is contrasted with: fakes alone, as published, or real images too"
+            "fakes+reals", "official: what a fake is contrasted with, fakes alone, as published, or real images too"
         )
+
+        def validate(self) -> None:
+            if self.contra_form == "tutorial" and self.lambda_cond_G is not None:
+                raise UserError(f"--lambda_cond_G {self.lambda_cond_G}: --contra_form tutorial has no such term for G")
 
     def __init__(self, opt):
         super().__init__(opt)
@@ -51,8 +55,8 @@ class ContraGANModel(ProxyModel):
         if not self.tutorial:
             return super().terms_D(real, fake)
         vectors, y = torch.cat([real["embedding"], fake["embedding"]]), torch.cat([self.y, self.fake_y])
-        term = tutorial_contrast(self.gather(vectors), self.gather(y), self.opt.tau)
-        return {"D_cond": self.opt.lambda_cond * term}
+        weight, term = self.opt.lambda_cond, tutorial_contrast(self.gather(vectors), self.gather(y), self.opt.tau)
+        return {"D_cond": weight * term} if weight else {}
 
     def terms_G(self, fake: Answers) -> Losses:
         return {} if self.tutorial else super().terms_G(fake)
@@ -67,6 +71,8 @@ class ContraGANModel(ProxyModel):
         return two_c(f, answers["proxy"], y, opt.tau, more, more_y)
 
     def levels(self, batch: int, classes: int, reals: bool) -> Mapping[str, float]:
-        if self.opt.contra_form != "official":
-            return {}
+        if self.opt.contra_form == "supcon":
+            return supcon_levels(batch, classes, self.opt.tau)
+        if self.tutorial:  # of reals and fakes together, for D alone
+            return tutorial_levels(2 * batch, classes, self.opt.tau) if reals else {}
         return two_c_levels(batch if reals or self.opt.contra_pool == "fakes" else 2 * batch, classes, self.opt.tau)

@@ -31,6 +31,17 @@ class DualContrastModel(LatentModel):
                 raise UserError(
                     f"--gan_mode {self.gan_mode}: dualcontrast has a loss of its own in its place; leave it out"
                 )
+            if self.ada_target > 0:
+                raise UserError(
+                    f"--ada_target {self.ada_target}: asks for the sign of D's logits, of which dualcontrast fixes "
+                    "differences alone; leave it out, then --augment_D is always applied"
+                )
+            if self.is_train and self.reference_D and self.batch_size == 1:
+                raise UserError(
+                    "--batch_size 1 with --reference_D: there is no other image to refer to; take 2 or more"
+                )
+
+    contrasts = True
 
     def build(self, kind: str, name: str, **arguments: Any) -> nn.Module:
         extra = {"attention": self.opt.attention_G} if kind == "G" else {"reference": self.opt.reference_D}

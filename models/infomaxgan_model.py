@@ -35,6 +35,7 @@ class InfoMaxGANModel(LatentModel):
         )
         nce_dim: int = option(256, "length of the vectors that are compared", least=1)
 
+    contrasts = True
     wants = ("logit", "local", "global")
     places = 0  # of an image that features are local to; known from the first batch on
 
@@ -47,10 +48,12 @@ class InfoMaxGANModel(LatentModel):
         }
 
     def terms_D(self, real: Answers, fake: Answers) -> Losses:
-        return {"D_nce": self.opt.lambda_nce * self.nce(real)}
+        weight = self.opt.lambda_nce
+        return {"D_nce": weight * self.nce(real)} if weight else {}
 
     def terms_G(self, fake: Answers) -> Losses:
-        return {"G_nce": self.opt.lambda_nce_G * self.nce(fake)}
+        weight = self.opt.lambda_nce_G
+        return {"G_nce": weight * self.nce(fake)} if weight else {}
 
     def nce(self, answers: Answers) -> torch.Tensor:
         """Equation 8, of images that are all real or all generated."""

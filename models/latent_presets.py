@@ -1,10 +1,11 @@
 """The published settings of methods that make images from noise, for ``--preset``; recipes/ has other data sets."""
 
 # Of CIFAR-10 at 32 pixels: StudioGAN's configurations, 100,000 steps of G after 5 of D each, batches of 64 (128 for
-# ReACGAN). Their average begins at step 1000; here it warms up.
+# ReACGAN). Their average begins at step 1000; here it warms up. There G's batch norm leaves out D's steps.
 BIGGAN = dict(
     netG="biggan", netD="biggan", ngf=96, ndf=96, z_dim=80, batch_size=64, n_dis=5, n_epochs=640, n_epochs_decay=0,
     lr=2e-4, lr_D=2e-4, beta1=0.5, beta2=0.999, adam_eps=1e-6, ema_decay=0.9999, gan_mode="hinge_paper",
+    fresh_fakes=True,
 )  # fmt: skip
 CONTRAGAN = BIGGAN | dict(
     contra_pool="fakes", lambda_cond=1.0, lambda_cond_G=None, tau=1.0, embed_dim=512, embed_hidden=0,
@@ -17,12 +18,12 @@ REACGAN = BIGGAN | dict(
 # Of CIFAR-10 at 32 pixels in InfoMax-GAN's code: as many steps, a rate that falls to 0, no average.
 SNGAN = dict(
     netG="sngan", netD="sngan", ngf=256, ndf=128, z_dim=128, batch_size=64, n_dis=5, n_epochs=0, n_epochs_decay=640,
-    lr=2e-4, lr_D=2e-4, beta1=0.0, beta2=0.9, ema_decay=0.0, gan_mode="hinge_paper", flip=False,
+    lr=2e-4, lr_D=2e-4, beta1=0.0, beta2=0.9, ema_decay=0.0, gan_mode="hinge_paper", flip=False, fresh_fakes=True,
 )  # fmt: skip
 
 # The ContraGAN tutorial's run: a contrast of reals and fakes together, for D alone.
 TUTORIAL = dict(
     netG="dcgan", netD="dcgan", ngf=128, ndf=64, z_dim=100, batch_size=128, n_dis=1, n_epochs=100, n_epochs_decay=0,
     lr=2e-4, lr_D=2e-4, beta1=0.5, beta2=0.999, ema_decay=0.0, gan_mode="vanilla", sn_D=False, normD="batch",
-    init_type="normal", contra_form="tutorial", lambda_cond=1.0, tau=0.5, embed_dim=128, embed_hidden=256,
+    init_type="normal", contra_form="tutorial", lambda_cond=1.0, tau=0.5, embed_dim=128, embed_hidden=256, flip=False,
 )  # fmt: skip

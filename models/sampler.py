@@ -35,6 +35,16 @@ def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, torch.Tensor 
     return netG.eval()
 
 
+def truncate(z: torch.Tensor, limit: float) -> torch.Tensor:
+    """Normal numbers of any shape as ones that are normal between -limit and limit, in the same order.
+
+    As drawing again what is beyond the limit (Brock et al., BigGAN, ICLR 2019, section 3.1), without a loop: through
+    the distribution function and back, within its values at the limits.
+    """
+    low = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64, device=z.device))
+    return torch.special.ndtri(low + (1 - 2 * low) * torch.special.ndtr(z.double())).to(z.dtype)
+
+
 class Sampler:
     """z (N, z_dim), y -> images (N, C, S, S) in [-1, 1] on the CPU, of a copy of netG with standing statistics.
 

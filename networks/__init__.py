@@ -18,6 +18,7 @@ from .registry import (
     register_G,
     register_latent_D,
     register_latent_G,
+    takes,
 )
 from .resnet import resnet_4blocks, resnet_6blocks, resnet_9blocks
 from .sngan import SNGANGenerator
@@ -58,6 +59,7 @@ __all__ = [
     "resnet_9blocks",
     "small",
     "sngan_discriminator",
+    "takes",
     "unet_128",
     "unet_256",
 ]

@@ -1,6 +1,7 @@
 """A discriminator that answers what it is asked: one trunk, a head for each answer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ class Discriminator(nn.Module):
             in D's step and are constant in G's.
     """
 
-    def __init__(self, trunk: nn.Module, heads: dict[str, nn.Module]):
+    def __init__(self, trunk: Any, heads: dict[str, nn.Module]):
         super().__init__()
         self.trunk, self.heads = trunk, nn.ModuleDict(heads)
         self.own_init = getattr(trunk, "own_init", False)

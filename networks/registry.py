@@ -47,5 +47,10 @@ def define(kind: str, name: str, /, **arguments: Any) -> nn.Module:
     return build(**{k: v for k, v in arguments.items() if k in wanted})
 
 
+def takes(kind: str, name: str, argument: str) -> bool:
+    """Whether this network has an argument of that name."""
+    return argument in inspect.signature(_BUILDERS[kind][name]).parameters
+
+
 def list_networks(kind: str) -> tuple[str, ...]:
     return tuple(_BUILDERS[kind])

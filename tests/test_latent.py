@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from models import MODELS
 from options import UserError
 from tests.conftest import train_options
 from tests.data.test_labeled_dataset import cifar10_binary
+from tests.util.test_distributed import in_processes
+from util.engine import Engine
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 TINY = ("--ngf", 16, "--ndf", 8, "--z_dim", 8, "--batch_size", 16, "--gpu_ids", -1, "--embed_dim", 8)
@@ -80,9 +83,19 @@ def test_images_without_the_data(tmp_path, capsys):
 
 def test_the_fixed_grid_of_a_test_is_that_of_training(tmp_path):
     words = ("--model", "biggan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 40, "--n_epochs", 1)
-    assert run(train_script, tmp_path, *words) == 0
-    kept = torch.load(tmp_path / "checkpoints/run/fixed_noise.pt", weights_only=True)
+    assert run(train_script, tmp_path, *words, "--seed", 5) == 0
+    file = tmp_path / "checkpoints/run/fixed_noise.pt"
+    kept = torch.load(file, weights_only=True)
     assert kept["z"].shape == (100, 8) and kept["y"].tolist() == [k for k in range(10) for _ in range(10)]
+    grids = []
+    for z in (kept["z"], -kept["z"]):  # the file decides, not the seed of the test
+        torch.save(kept | {"z": z}, file)
+        away = ("--dataroot", tmp_path / "nowhere", "--results_dir", tmp_path / "results", "--num_samples", 10)
+        assert run(test_script, tmp_path, *away) == 0
+        folder = tmp_path / "results/run/test_latest/images"
+        grids.append({path.name: path.read_bytes() for path in sorted(folder.rglob("*.png")) if "grid" in str(path)})
+    assert grids[0].keys() == grids[1].keys() and len(grids[0]) == 100
+    assert all(grids[0][name] != grids[1][name] for name in grids[0])
 
 
 def test_a_class_that_is_not_there_is_named(tmp_path):
@@ -90,6 +103,31 @@ def test_a_class_that_is_not_there_is_named(tmp_path):
     assert run(train_script, tmp_path, *words) == 0
     with pytest.raises(UserError, match="--classes 11"):
         run(test_script, tmp_path, "--dataroot", "digits", "--classes", "11")
+
+
+def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
+    """Three steps with everything that gathers: weights, ADA's probability and LeCam's averages stay one."""
+
+    def work(rank):
+        flags = (*TINY, "--augment_D", "color", "--ada_target", 0.6, "--ada_kimg", 0.01, "--lambda_lecam", 0.3)
+        opt = train_options("--model", "contragan", *flags, "--lecam_from", 0)
+        engine, model = Engine(opt), MODELS.find("contragan")(opt)
+        model.meet(SimpleNamespace(classes=("a", "b", "c"), channels=1, mirrors=False))
+        engine.prepare(model)
+        random = torch.Generator().manual_seed(rank)
+        for _ in range(5):
+            images, label = torch.rand(16, 1, 32, 32, generator=random), torch.randint(3, (16,), generator=random)
+            with engine.step(model):
+                model.set_input({"image": images, "label": label, "image_paths": []})
+                model.optimize_parameters()
+        stable = model.stabilizers
+        state = [stable.ada.p.item(), stable.averages.real.item(), stable.averages.fake.item()]
+        nets = [torch.cat([p.detach().flatten() for p in net.parameters()]) for net in (model.netG, model.netD)]
+        return [*state, *(w.double().norm().item() for w in nets)], model.fake_y.tolist()
+
+    (one, labels), (other, others) = in_processes(work, tmp_path)
+    assert one == other and one[0] > 0
+    assert labels != others
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

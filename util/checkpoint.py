@@ -302,6 +302,12 @@ def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value.detach().to("cpu", memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
+def write(path: Path, content: Any) -> None:
+    """A file of tensors and plain values for :func:`read`; there is never half of one."""
+    _write_temporary(path, content)
+    _temporary(path).replace(path)
+
+
 def _write_temporary(path: Path, content: Any) -> dict[str, Any]:
     buffer = io.BytesIO()
     torch.save(content, buffer)

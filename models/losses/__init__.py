@@ -1,7 +1,16 @@
 """Objectives as functions of tensors. They compute in float32 or better, whatever the networks compute in."""
 
 from .adversarial import GAN_MODES, gan_loss
-from .conditional import d2d_ce, d2d_ce_levels, supcon_in, tutorial_contrast, two_c, two_c_levels
+from .conditional import (
+    d2d_ce,
+    d2d_ce_levels,
+    supcon_in,
+    supcon_levels,
+    tutorial_contrast,
+    tutorial_levels,
+    two_c,
+    two_c_levels,
+)
 from .consistency import consistency
 from .contrast import contrast, related
 from .dual import DUAL_G, dual_D, dual_G, dual_levels
@@ -31,8 +40,10 @@ __all__ = [
     "r1_penalty",
     "related",
     "supcon_in",
+    "supcon_levels",
     "total_variation",
     "tutorial_contrast",
+    "tutorial_levels",
     "two_c",
     "two_c_levels",
 ]

@@ -112,6 +112,12 @@ def supcon_in(vectors: torch.Tensor, labels: torch.Tensor, tau: float = 0.5) -> 
     return (everyone.logsumexp(1) - same.logsumexp(1)).sum() / (~alone).sum().clamp(min=1)
 
 
+def supcon_levels(batch: int, classes: int, tau: float) -> dict[str, float]:
+    """Where ``supcon_in`` starts and how low it gets, as :func:`two_c_levels` of 2C."""
+    apart = 1 + 1 / (classes - 1) if classes > 1 else 0.0
+    return {"chance": math.log(classes), "floor": log_one_plus(classes - 1, -apart / tau)}
+
+
 @in_float32
 def tutorial_contrast(vectors: torch.Tensor, labels: torch.Tensor, tau: float = 0.5) -> torch.Tensor:
     r"""The ContraGAN tutorial's arithmetic, kept to reproduce it; ``supcon_in`` is what its text describes.
@@ -138,6 +144,18 @@ def tutorial_contrast(vectors: torch.Tensor, labels: torch.Tensor, tau: float = 
     positives = (logits * same).masked_fill(itself, -torch.inf)
     negatives = logits * ~same
     return (torch.cat([positives, negatives], 1).logsumexp(1) - positives.logsumexp(1)).mean()
+
+
+def tutorial_levels(batch: int, classes: int, tau: float) -> dict[str, float]:
+    """Where ``tutorial_contrast`` starts, all cosines being 0, and how low it gets with clusters at a simplex."""
+    mates = (batch - 1) / classes
+    others = batch - 1 - mates
+
+    def value(same: float, other: float) -> float:
+        numerator = mates * math.exp(same / tau) + others
+        return math.log1p((others * math.exp(other / tau) + mates + 1) / numerator)
+
+    return {"chance": value(0.0, 0.0), "floor": value(1.0, -1 / (classes - 1) if classes > 1 else 0.0)}
 
 
 @in_float32

@@ -96,12 +96,45 @@ def test_levels_are_of_terms_that_are_logged_and_a_term_is_above_its_floor(name)
 
 def test_the_generator_waits_for_n_dis_steps():
     model, engine = prepared("sngan", "--n_dis", 3)
-    start = weights(model.netG)
+    start, average = weights(model.netG), engine.averages["G"]
     moved = []
     for step in range(4):
         take(model, engine, step)
-        moved.append(not torch.equal(weights(model.netG), start))
-    assert moved == [False, False, True, True]
+        moved.append((not torch.equal(weights(model.netG), start), average.n_averaged.item()))
+    assert moved == [(False, 0), (False, 0), (True, 1), (True, 1)]  # the average counts its own network's steps
+
+
+def test_a_watched_loss_of_the_generator_may_wait_for_its_turn():
+    model, engine = prepared("sngan", "--n_dis", 2, "--lr_policy", "plateau", "--plateau_metric", "G_GAN", steps=3)
+    assert engine.sums["count"] == 2
+    model, engine = prepared("sngan", "--n_dis", 2, "--lr_policy", "plateau", "--plateau_metric", "FID", steps=1)
+    with pytest.raises(UserError, match="--plateau_metric FID"):
+        take(model, engine, 1)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_fakes_of_the_two_players_are_the_same_or_drawn_anew(fresh):
+    model, engine = prepared("sngan", *(("--fresh_fakes",) if fresh else ()))
+    seen = []
+    ask = model.ask
+    model.ask = lambda images, *rest: seen.append(images.detach().clone()) or ask(images, *rest)
+    take(model, engine, 0)
+    _, of_D, of_G = seen
+    assert torch.equal(of_D, of_G) != fresh
+
+
+@pytest.mark.parametrize("netD, kind", [("biggan", "orthogonal"), ("sngan", "xavier")])
+def test_heads_are_drawn_as_their_trunk(netD, kind):
+    model, _ = prepared("contragan", "--netD", netD, "--sn_D", "false")
+    heads = model.netD.heads
+    W = heads["embedding"].layers[0].weight
+    assert heads["logit"].linear.bias.item() == 0
+    if kind == "orthogonal":
+        gram = W @ W.T if len(W) <= W.shape[1] else W.T @ W
+        torch.testing.assert_close(gram, torch.eye(len(gram)), atol=1e-5, rtol=0)
+    else:  # uniform within sqrt(6 / (in + out)) of Glorot and Bengio (2010)
+        bound = (6 / sum(W.shape)) ** 0.5
+        assert 0.8 * bound < W.abs().max() <= bound
 
 
 def test_fixed_noise_is_of_the_seed_and_kept_with_the_run(tmp_path):
@@ -132,6 +165,8 @@ def test_looking_changes_nothing(name):
     take(other, same, 2)
     assert torch.equal(weights(one), weights(other))
     assert all(torch.equal(a, b) for a, b in zip(one.buffers(), other.buffers(), strict=True))
+    averages = [e.averages["G"].state_dict() for e in (engine, same)]
+    assert all(torch.equal(averages[0][key], averages[1][key]) for key in averages[0])
 
 
 def test_grids_are_drawn_with_averaged_weights_and_standing_statistics():
@@ -198,7 +233,7 @@ def test_a_weight_of_zero_leaves_the_generators_class_term_out():
 
 @pytest.mark.parametrize("pool", ["fakes", "fakes+reals"])
 def test_the_reals_in_the_generators_contrast_are_constants(pool):
-    """Real images may stand beside the fakes; a change of theirs moves the term, no gradient goes to D."""
+    """Real images may stand beside the fakes; a change of theirs moves the term, and no gradient comes from them."""
     model, _ = prepared("contragan", "--contra_pool", pool)
     values = []
     for step in (0, 1):
@@ -208,6 +243,7 @@ def test_the_reals_in_the_generators_contrast_are_constants(pool):
         model.netD.eval()  # power iteration would move D's answers by itself
         values.append(model.terms_G(model.ask(model.fake, model.wants, model.fake_y))["G_cond"].item())
     assert (values[0] != values[1]) == (pool == "fakes+reals")
+    assert not model.known_of_reals("embedding")["embedding"].requires_grad
 
 
 STABILIZERS = {
@@ -222,12 +258,21 @@ STABILIZERS = {
 @pytest.mark.parametrize("which", STABILIZERS)
 @pytest.mark.parametrize("name", ["contragan", "dualcontrast"])
 def test_stabilisers_have_a_term_or_a_state(name, which):
+    if (name, which) == ("dualcontrast", "ada"):  # its logits have no zero
+        with pytest.raises(UserError, match="--ada_target"):
+            prepared(name, *STABILIZERS[which])
+        return
     model, _ = prepared(name, *STABILIZERS[which], steps=6)
     logged = {"CR": "D_CR", "lecam": "D_lecam", "r1": "D_r1"}.get(which)
     assert logged is None or model.losses[logged].item() > 0
     state = set(model.state_dict())
     assert (which == "ada") == any("ada" in key for key in state)
     assert (which == "lecam") == any("averages" in key for key in state)
+    if which == "augment":
+        altered = model.stabilizers.augment(model.real)
+        assert altered.shape == model.real.shape and not torch.allclose(altered, model.real)
+    if which == "ada":  # D is sure of these images at once
+        assert model.stabilizers.ada.p > 0
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
 
@@ -235,6 +280,64 @@ def test_ada_without_an_augmentation_is_refused():
     opt = train_options("--model", "sngan", *TINY, "--ada_target", 0.6)
     with pytest.raises(UserError, match="--augment_D"):
         MODELS.find("sngan")(opt).meet(DATA)
+
+
+def test_consistency_compares_embeddings_by_direction():
+    """The longer an embedding the larger its squared differences, which say nothing about classes."""
+    model, _ = prepared("contragan", "--lambda_CR", 1)
+    model.set_input(batch(0))
+    model.forward()
+    model.netD.eval()
+    values = []
+    for scale in (1.0, 100.0):
+        real = dict(model.ask(model.real, model.wants, model.y))
+        ask = model.ask
+        stretched = lambda *words: {k: v * (scale if k == "embedding" else 1) for k, v in ask(*words).items()}  # noqa: B023, E731
+        real["embedding"] = real["embedding"] * scale
+        model.ask = stretched
+        torch.manual_seed(1)
+        fake = model.netD(model.fake, ("logit",))["logit"]
+        values.append(model.stabilizers.terms(model, model.real, model.y, real, fake)["D_CR"].item())
+        model.ask = ask
+    assert values[0] > 0 and values[1] == pytest.approx(values[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [1, 2.5])
+def test_a_target_of_ada_that_is_never_exceeded_is_refused(value):
+    opt = train_options("--model", "sngan", *TINY, "--augment_D", "color", "--ada_target", value)
+    with pytest.raises(UserError, match="--ada_target"):
+        MODELS.find("sngan")(opt).meet(DATA)
+
+
+@pytest.mark.parametrize(
+    "name, flags, word",
+    [
+        ("sngan", ("--pool_size", 50), "--pool_size 50"),
+        ("sngan", ("--direction", "BtoA"), "--direction BtoA"),
+        ("biggan", ("--netD", "biggan", "--normD", "batch"), "--normD batch"),
+        ("dualcontrast", ("--batch_size", 1), "--batch_size 1"),
+        ("contragan", ("--contra_form", "tutorial", "--lambda_cond_G", 1), "--lambda_cond_G 1"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(name, flags, word):
+    with pytest.raises(UserError, match=word):
+        train_options("--model", name, *flags)
+
+
+def test_contrast_that_does_not_grow_or_has_no_positives_is_said(capsys):
+    prepared("contragan", "--accumulate", 2)
+    assert "--accumulate 2" in capsys.readouterr().err
+    prepared("sngan", "--accumulate", 2)
+    prepared("contragan")
+    assert capsys.readouterr().err == ""
+    prepared("contragan", "--batch_size", 2)
+    assert "0.33 times a batch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form, has", [("official", True), ("supcon", False), ("tutorial", False)])
+def test_only_a_form_with_proxies_has_a_table_of_them(form, has):
+    model, _ = prepared("contragan", "--contra_form", form)
+    assert ("proxy" in model.netD.heads) == has and model.loss_levels
 
 
 def test_an_unknown_augmentation_is_named():

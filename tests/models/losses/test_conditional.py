@@ -6,7 +6,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.losses import d2d_ce, d2d_ce_levels, supcon_in, tutorial_contrast, two_c, two_c_levels
+from models.losses import (
+    d2d_ce,
+    d2d_ce_levels,
+    supcon_in,
+    supcon_levels,
+    tutorial_contrast,
+    tutorial_levels,
+    two_c,
+    two_c_levels,
+)
 from tests.models.losses.processes import assert_processes_are_one, normal
 
 LABELS = torch.tensor([0, 1, 2, 0, 1, 0, 3, 1])  # classes 2 and 3 have one image
@@ -211,6 +220,18 @@ def test_2c_starts_at_chance_and_ends_at_its_floor():
     assert cifar["chance"] == pytest.approx(math.log(64 / 7.3))
     assert cifar["floor"] == pytest.approx(math.log(1 + 56.7 * math.exp(-1 / 9) / (7.3 * math.e)))
     assert two_c_levels(8, 1, 1.0) == {"chance": 0, "floor": 0} and two_c_levels(64, 10, 1e-4)["floor"] == 0
+
+
+@pytest.mark.parametrize(
+    "loss, levels", [(supcon_in, supcon_levels), (tutorial_contrast, tutorial_levels)], ids=["supcon", "tutorial"]
+)
+def test_forms_without_proxies_start_at_chance_and_end_at_their_floor(loss, levels):
+    """A batch with as many images of each class, whose counts are within one of those expected."""
+    labels = torch.arange(4).repeat(30)
+    random = normal(120, 2000)  # cosines of about 0.02
+    assert loss(random, labels, 0.5).item() == pytest.approx(levels(120, 4, 0.5)["chance"], abs=0.03)
+    simplex = torch.eye(4, dtype=torch.float64) - 0.25  # cosines of -1/3
+    assert loss(simplex[labels], labels, 0.5).item() == pytest.approx(levels(120, 4, 0.5)["floor"], abs=0.03)
 
 
 @pytest.mark.parametrize("released", [False, True])
