@@ -88,14 +88,13 @@ def test_the_fixed_grid_of_a_test_is_that_of_training(tmp_path):
     kept = torch.load(file, weights_only=True)
     assert kept["z"].shape == (100, 8) and kept["y"].tolist() == [k for k in range(10) for _ in range(10)]
     grids = []
-    for z in (kept["z"], -kept["z"]):  # the file decides, not the seed of the test
+    for z in (kept["z"], -kept["z"], kept["z"]):  # the file decides
         torch.save(kept | {"z": z}, file)
         away = ("--dataroot", tmp_path / "nowhere", "--results_dir", tmp_path / "results", "--num_samples", 10)
         assert run(test_script, tmp_path, *away) == 0
         folder = tmp_path / "results/run/test_latest/images"
         grids.append({path.name: path.read_bytes() for path in sorted(folder.rglob("*.png")) if "grid" in str(path)})
-    assert grids[0].keys() == grids[1].keys() and len(grids[0]) == 100
-    assert all(grids[0][name] != grids[1][name] for name in grids[0])
+    assert len(grids[0]) == 100 and grids[0] == grids[2] != grids[1]
 
 
 def test_a_class_that_is_not_there_is_named(tmp_path):
@@ -121,12 +120,12 @@ def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
                 model.set_input({"image": images, "label": label, "image_paths": []})
                 model.optimize_parameters()
         stable = model.stabilizers
-        state = [stable.ada.p.item(), stable.averages.real.item(), stable.averages.fake.item()]
+        state = [stable.ada.signs.item(), stable.averages.real.item(), stable.averages.fake.item()]
         nets = [torch.cat([p.detach().flatten() for p in net.parameters()]) for net in (model.netG, model.netD)]
         return [*state, *(w.double().norm().item() for w in nets)], model.fake_y.tolist()
 
     (one, labels), (other, others) = in_processes(work, tmp_path)
-    assert one == other and one[0] > 0
+    assert one == other and one[0] != 0
     assert labels != others
 
 
