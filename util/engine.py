@@ -185,6 +185,8 @@ class Engine:
 
     def end_epoch(self, model: Any) -> None:
         """Count the epoch; batches that were accumulated but make no whole update are dropped."""
+        if self.opt.lr_policy == "plateau" and not self.sums:
+            raise self.no_such_metric(model)
         if self.sums:
             self.progress.watch(distributed.mean(self.sums["total"] / self.sums["count"]).item())
             self.sums = {}
@@ -212,12 +214,15 @@ class Engine:
         """Whether a signal asked any process to stop; only between updates, where a checkpoint is exact."""
         return self.micro == 0 and distributed.any_process(self.signal != 0, self.device)
 
+    def no_such_metric(self, model: Any) -> UserError:
+        return UserError(f"--plateau_metric {self.opt.plateau_metric}: this model logs {', '.join(model.losses)}")
+
     def _watch(self, model: Any) -> None:
         name = self.opt.plateau_metric
         if name not in model.losses and self.known < set(model.optimizers):
-            return  # it may be of a network whose first turn is still to come
+            return  # it may be of a network whose first turn is still to come; end_epoch asks again
         if name not in model.losses:
-            raise UserError(f"--plateau_metric {name}: this model logs {', '.join(model.losses)}")
+            raise self.no_such_metric(model)
         value = model.losses[name].detach().double()
         self.sums = {
             "total": self.sums.get("total", 0) + value,

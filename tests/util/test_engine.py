@@ -119,6 +119,7 @@ def test_a_short_runs_average_is_not_of_the_network_it_began_with():
     for value in range(1, 101):
         with engine.step(model):
             torch.nn.init.constant_(model.netG.weight, value)
+            engine.stepped.add("G")
     assert 85 < engine.averages["G"].module.weight[0, 0] < 95  # without a warm-up 5.7
 
 
@@ -245,6 +246,16 @@ def test_plateau_cuts_when_the_loss_stands_still():
     model, engine = build("--lr_policy", "plateau", "--plateau_metric", "FID")
     with pytest.raises(UserError, match="--plateau_metric FID: this model logs D_real, D_fake, D, G_GAN, G"):
         step(model, engine, torch.randn(2, 3))
+
+
+def test_a_plateau_of_a_loss_that_never_came_is_refused_at_the_end_of_the_epoch():
+    """A network that has not stepped yet may still bring the loss; until then nothing is said."""
+    model, engine = build("--lr_policy", "plateau", "--plateau_metric", "FID")
+    with engine.step(model):
+        model.set_input({"x": torch.randn(2, 3)})
+        model.forward()
+    with pytest.raises(UserError, match="--plateau_metric FID"):
+        engine.end_epoch(model)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_word():
