@@ -25,7 +25,7 @@ def test_a_row_for_each_variant(model, tmp_path, capsys):
 
 
 def test_a_step_of_a_method_from_noise_is_one_of_its_generator():
-    flags = "--ngf 16 --ndf 8 --z_dim 8 --batch_size 4 --n_dis 3 --gpu_ids -1".split()
+    flags = ["--ngf", "16", "--ndf", "8", "--z_dim", "8", "--batch_size", "4", "--n_dis", "3", "--gpu_ids", "-1"]
     one = step.Step("contragan", 32, "fp32", flags)
     assert one() > 0 and one.engine.progress.step == 3
     assert one.engine.averages["G"].n_averaged == 1
