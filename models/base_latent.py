@@ -39,7 +39,7 @@ class LatentModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options, StabilizerOptions):
         section = "images from noise"
-        netG: str = option("small", "generator", choices=lambda: networks.list_networks("latent_G"))
+        netG: str = option("small", "architecture of the generator", choices=lambda: networks.list_networks("latent_G"))
         netD: str = option("dcgan", "trunk of the discriminator", choices=lambda: networks.list_networks("latent_D"))
         ngf: int = option(128, "width of the generator; see docs/conditional.md for what it means to each", least=1)
         z_dim: int = option(64, "length of the noise vector", least=1)
@@ -196,7 +196,7 @@ class LatentModel(AdversarialModel):
         return z.repeat(len(shown), 1), shown.repeat_interleave(COLUMNS)
 
     def save_files(self, folder: Path) -> None:
-        if not (folder / NOISE_FILE).is_file():
+        if not (self.opt.continue_train and (folder / NOISE_FILE).is_file()):
             kept = {"z": self.fixed_z} | ({} if self.fixed_y is None else {"y": self.fixed_y})
             checkpoint.write(folder / NOISE_FILE, kept)
 

@@ -80,6 +80,7 @@ def workshop(tmp_path, monkeypatch, dataroot):
         (tmp_path / name).write_text(content, encoding="utf-8")
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "photos").symlink_to(dataroot)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setitem(registry._BUILDERS, "G", dict(registry._BUILDERS["G"]))
