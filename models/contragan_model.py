@@ -28,8 +28,7 @@ class ContraGANModel(ProxyModel):
         )
         contra_form: Literal["official", "supcon", "tutorial"] = option(
             "official",
-            "2C with proxies; the same without them; or the tutorial's weak arithmetic, on reals and fakes mixed and "
-            "for the discriminator alone",
+            "2C with proxies; the same without them; or the tutorial's weak arithmetic, of D alone",
         )
         contra_pool: Literal["fakes", "fakes+reals"] = option(
             "fakes+reals", "official: what a fake is contrasted with, fakes alone, as published, or real images too"
