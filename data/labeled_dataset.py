@@ -14,7 +14,6 @@ import torch
 
 from options import UserError, default, nearest, option
 from util import distributed
-from util.fonts import CHARSETS
 from util.html import write_atomically
 from util.images import to_tensor
 from util.seeding import derive
@@ -23,7 +22,7 @@ from .base_dataset import BaseDataset, SkipItem
 from .cache import PixelCache
 from .labeled_archives import LAYOUTS, archive, locate
 from .labeled_choice import held_out, in_turn, share
-from .labeled_glyphs import glyphs
+from .labeled_glyphs import GlyphOptions, glyphs
 from .labeled_sources import Files, Missing, Pictures, Source, Stored, digits, fit, folder, look, window
 
 FILE = "classes.json"
@@ -49,7 +48,7 @@ class LabeledDataset(BaseDataset):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseDataset.Options):
+    class Options(BaseDataset.Options, GlyphOptions):
         section = "labelled pictures"
         source: str = option(
             "auto",
@@ -81,32 +80,13 @@ class LabeledDataset(BaseDataset):
         on_bad_image: Literal["error", "skip"] = option(
             "error", "when an image cannot be read: stop, or go on without it", per_run=True
         )
-        class_by: Literal["character", "font"] = option("character", "glyphs: what makes a class")
-        target_font: tuple[str, ...] = option(
-            (
-                *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif"),
-                *("DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
-                *("cmr10", "cmss10", "cmtt10", "cmb10"),
-            ),
-            "glyphs: font files, folders of them, fonts that matplotlib ships, or folders of one image for each "
-            "character",
-        )
-        charset: str = option(
-            "ascii", f"glyphs: characters: {', '.join(CHARSETS)}, a text file, or auto (all letters of the fonts)"
-        )
-        glyph_scale: float = option(0.8, "glyphs: part of the canvas that an em takes", above=0)
-        glyph_shift: float = option(0.12, "glyphs: height of the baseline above the bottom of the em, in ems")
-        glyph_variants: int = option(4, "glyphs: drawings of a glyph, all but the first turned and shrunk", least=1)
-        glyph_rotation: float = option(8.0, "glyphs: the most a drawing is turned to either side, in degrees", least=0)
-        glyph_shrink: float = option(0.25, "glyphs: the most a drawing is shrunk, a part of its size", least=0)
         crop_size: int = default(32)
         num_threads: int = default(0)  # small pictures lie in memory: a worker only costs their way from it
         output_nc: Literal[0, 1, 3] = option(0, "channels of a picture; 0 is what the data have", least=0)
 
         def validate(self) -> None:
-            for flag in ("test_fraction", "glyph_shrink"):
-                if getattr(self, flag) >= 1:
-                    raise UserError(f"--{flag} {getattr(self, flag)}: must be below 1")
+            if self.test_fraction >= 1:
+                raise UserError(f"--test_fraction {self.test_fraction}: must be below 1")
             if self.download and self.source not in LAYOUTS:
                 raise UserError(f"--download with --source {self.source}: give one of {', '.join(LAYOUTS)}")
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from options import UserError
-from util.fonts import Geometry, character_name, charset
+from options import BaseOptions, UserError, option
+from util.fonts import CHARSETS, Geometry, character_name, charset
 from util.seeding import derive
 
 from .font_styles import Glyphs, styles_of_fonts
@@ -22,6 +22,32 @@ from .labeled_sources import Missing, Pictures, Source, with_channels
 FINER = 2  # glyphs are turned at this many times their size
 FONT_FILES = (".ttf", ".otf", ".ttc", ".otc", ".woff2")
 PAPER = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlyphOptions(BaseOptions):
+    section = "glyphs as labelled pictures"
+    class_by: Literal["character", "font"] = option("character", "glyphs: what makes a class")
+    target_font: tuple[str, ...] = option(
+        (
+            *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif"),
+            *("DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
+            *("cmr10", "cmss10", "cmtt10", "cmb10"),
+        ),
+        "glyphs: font files, folders of them, fonts that matplotlib ships, or folders of one image for each character",
+    )
+    charset: str = option(
+        "ascii", f"glyphs: characters: {', '.join(CHARSETS)}, a text file, or auto (all letters of the fonts)"
+    )
+    glyph_scale: float = option(0.8, "glyphs: part of the canvas that an em takes", above=0)
+    glyph_shift: float = option(0.12, "glyphs: height of the baseline above the bottom of the em, in ems")
+    glyph_variants: int = option(4, "glyphs: drawings of a glyph, all but the first turned and shrunk", least=1)
+    glyph_rotation: float = option(8.0, "glyphs: the most a drawing is turned to either side, in degrees", least=0)
+    glyph_shrink: float = option(0.25, "glyphs: the most a drawing is shrunk, a part of its size", least=0)
+
+    def validate(self) -> None:
+        if self.glyph_shrink >= 1:
+            raise UserError(f"--glyph_shrink {self.glyph_shrink}: must be below 1")
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,11 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
         data = real_images(dataset, album.labels)
         if data is not None:
             results["real images"] = data.as_dict()
-        if data is not None and judge is not None:
-            add_scores(album, data, judge, results)
+        seen = add_scores(album, data, judge, results) if data is not None and judge is not None else ()
         album.add_grid()
         album.add_ways()
         if data is not None:
-            add_neighbours(album, data, judge, results)
+            add_neighbours(album, data, judge, seen, results)
         curves, ended = read_curves(Path(opt.checkpoints_dir, opt.name, "metrics.jsonl"))
         if ended:
             album.page.add_curves(curves, ended)

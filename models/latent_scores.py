@@ -63,8 +63,14 @@ def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
     return RealImages(halves[0], halves[1], there)
 
 
-def add_scores(album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]) -> None:
-    """The scores of ``--label_judge``, on the page, in ``results`` and printed."""
+def add_scores(
+    album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]
+) -> tuple[Judged, Judged, Judged]:
+    """The scores of ``--label_judge``, on the page, in ``results`` and printed.
+
+    Returns:
+        what the judge saw in the samples, in training and in held-out images.
+    """
     fake = see(judge, album.levels, album.labels)
     train, held = see(judge, *data.train), see(judge, *data.held)
     generator = torch.Generator().manual_seed(derive(album.model.opt.seed, "scores"))
@@ -78,6 +84,7 @@ def add_scores(album: Any, data: RealImages, judge: LabelJudge, results: dict[st
         print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
     for remark in remarks:
         print(remark)
+    return fake, train, held
 
 
 def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) -> Judged:
@@ -131,17 +138,23 @@ def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, 
     ])  # fmt: skip
 
 
-def add_neighbours(album: Any, data: RealImages, judge: LabelJudge | None, results: dict[str, Any]) -> None:
-    """Samples beside the training images that come nearest, and how near held-out images come: is it memory?"""
+def add_neighbours(
+    album: Any, data: RealImages, judge: LabelJudge | None, seen: Sequence[Judged], results: dict[str, Any]
+) -> None:
+    """Samples beside the training images that come nearest, and how near held-out images come: is it memory?
+
+    Args:
+        seen: what ``add_scores`` returned, where there is a judge; images are compared by it, else by their pixels.
+    """
     levels, _ = data.train
     random = torch.Generator().manual_seed(derive(album.model.opt.seed, "neighbours"))
-    held = data.held[0][torch.randperm(len(data.held[0]), generator=random)[:QUERIES]]
-    queries = torch.cat([album.levels[:QUERIES], held])
+    held = torch.randperm(len(data.held[0]), generator=random)[:QUERIES]
     if judge:
-        away, places = nearest(see(judge, queries, None).features, see(judge, levels, None).features, 3)
+        fake, train, real = (judged.features for judged in seen)
+        away, places = nearest(torch.cat([fake[:QUERIES], real[held]]), train, 3)
     else:
-        away, places = nearest_pixels(queries, levels, 3)
-    distances, found = (x[: len(queries) - len(held)] for x in (away, places))
+        away, places = nearest_pixels(torch.cat([album.levels[:QUERIES], data.held[0][held]]), levels, 3)
+    distances, found = (x[: len(x) - len(held)] for x in (away, places))
     of = {"generated": distances[:, 0], "held-out": away[len(distances) :, 0]}
     space = (
         f"features of the judge {Path(judge.run).name}" if judge else "pixels, root mean square, white to black is 1"
