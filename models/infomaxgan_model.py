@@ -56,7 +56,7 @@ class InfoMaxGANModel(LatentModel):
         return {"G_nce": weight * self.nce(fake)} if weight else {}
 
     def nce(self, answers: Answers) -> torch.Tensor:
-        """Equation 8, of images that are all real or all generated."""
+        """The contrast of parts and whole, of images that are all real or all generated."""
         self.places = answers["local"].shape[1]
         return infomax_nce(self.gather(answers["local"]), self.gather(answers["global"]), self.opt.nce_form == "paper")
 

@@ -14,8 +14,8 @@ def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, torch.Tensor 
     """Standing statistics: batch norm takes the plain mean over ``steps`` batches, and G is put into eval mode.
 
     An average of weights brings an average of statistics along that belongs to no weights at all; and so does one of
-    the vectors of a spectral norm, which find their place in these passes. (Brock et al., BigGAN, ICLR 2019,
-    section 4.1.)
+    the vectors of a spectral norm, which find their place in these passes. (Brock et al., BigGAN, ICLR
+    2019.)
 
     Args:
         draw: noise and classes of a batch.

@@ -48,7 +48,7 @@ class SelfAttention(Attention):
 class ReferenceAttention(Attention):
     """Attention of a map (B, C, H, W) to that of a reference image, (B, C, H', W'). It starts as the identity.
 
-    Yu et al., "Dual Contrastive Loss and Attention for GANs" (ICCV 2021), section 5, in the form above: of the authors'
+    Yu et al., "Dual Contrastive Loss and Attention for GANs" (ICCV 2021), in the form above: of the authors'
     own code nothing is published.
     """
 

@@ -49,7 +49,7 @@ class LogitHead(nn.Module):
 class ProjectionHead(LogitHead):
     """Real or fake given the class: (B,), psi(h) + <e(y), h>.
 
-    Equation 4 of Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018).
+    Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018).
     """
 
     def __init__(self, features: int, classes: int):
