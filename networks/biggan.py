@@ -1,6 +1,6 @@
 """The generator of BigGAN, as ContraGAN and ReACGAN use it.
 
-Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis" (ICLR 2019), appendix B; widths and
+Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis" (ICLR 2019); widths and
 constants are those of ContraGAN's code (Kang & Park, NeurIPS 2020).
 """
 
@@ -62,7 +62,7 @@ class UpBlock(nn.Module):
 
 
 def draw_orthogonal(network: nn.Module) -> None:
-    """Orthogonal weights of convolutions, linear layers and embeddings, and no biases (Brock et al., appendix C)."""
+    """Orthogonal weights of convolutions, linear layers and embeddings, and no biases (Brock et al.)."""
     for m in network.modules():
         if isinstance(m, nn.Conv2d | nn.Linear | nn.Embedding):
             nn.init.orthogonal_(m.weight)

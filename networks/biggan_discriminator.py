@@ -105,7 +105,7 @@ class Trunk(nn.Module):
 
 @register_latent_D
 def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
-    """Brock et al. (2019), appendix B, with the widths of ContraGAN's code and attention at half the image's size.
+    """Brock et al. (2019), with the widths of ContraGAN's code and attention at half the image's size.
 
     Args:
         ndf: channels of the first block; half of them at 32 and 48 pixels. Published: 96, at 64 pixels 80.

@@ -8,7 +8,7 @@ from .sngan import draw_xavier
 
 
 class Critic(nn.Module):
-    """A residual layer on vectors, (..., channels) to (..., out); Lee et al. (WACV 2021), appendix.
+    """A residual layer on vectors, (..., channels) to (..., out); Lee et al. (WACV 2021).
 
     Args:
         out: R, the dimension of the space; published: 1024.

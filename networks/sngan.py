@@ -1,6 +1,6 @@
 """The ResNet generator of SNGAN, as InfoMax-GAN uses it.
 
-Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018), appendix B.4; ladders and
+Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018); ladders and
 bilinear doubling are those of InfoMax-GAN's code (Lee et al., WACV 2021). The generator has no spectral norm.
 """
 

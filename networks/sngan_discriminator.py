@@ -1,4 +1,4 @@
-"""The trunk of SNGAN's ResNet discriminator (Miyato et al., 2018, appendix B.4), with the ladders of InfoMax-GAN."""
+"""The trunk of SNGAN's ResNet discriminator (Miyato et al., 2018), with the ladders of InfoMax-GAN."""
 
 from itertools import pairwise
 
