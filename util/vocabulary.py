@@ -1,0 +1,94 @@
+"""The words of captions, and their numbers."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from options import UserError, nearest
+
+PADDING, UNKNOWN, FIRST = 0, 1, 2
+
+# A word holds letters and digits of any script, with apostrophes and hyphens between them; the rest are marks.
+WORD = re.compile(r"[^\W_]+(?:['’‐-][^\W_]+)*|[^\w\s]|_")
+
+
+class Vocabulary:
+    """The words a caption may hold: 0 is padding, 1 any unknown word, the rest follow in the order given.
+
+    Args:
+        words: each once, as ``tokens`` spells them.
+    """
+
+    def __init__(self, words: Iterable[str]):
+        self.known = tuple(words)
+        self.number = {word: FIRST + i for i, word in enumerate(self.known)}
+        if len(self.number) < len(self.known):
+            twice = next(word for word, times in Counter(self.known).items() if times > 1)
+            raise ValueError(f"a vocabulary holds each word once, but {twice!r} comes twice")
+
+    @classmethod
+    def build(cls, captions: Iterable[str], most: int) -> "Vocabulary":
+        """Of the ``most`` most frequent words, the first to occur before others as frequent."""
+        counts = Counter(word for caption in captions for word in cls.tokens(caption))
+        return cls(word for word, _ in counts.most_common(most))
+
+    @staticmethod
+    def tokens(caption: str) -> list[str]:
+        """The words of a caption, lower-cased but for single characters, which captions of glyphs tell apart.
+
+        ``The letter G, sans-serif.`` becomes ``the letter G , sans-serif .``: a mark is a word of its own. Refuses a
+        caption without any.
+        """
+        words = WORD.findall(unicodedata.normalize("NFC", caption))
+        if not words:
+            raise UserError(f"caption {caption!r}: it has no words; write at least one")
+        return [word if len(word) == 1 else word.lower() for word in words]
+
+    def __len__(self) -> int:
+        """How many numbers there are, those of padding and of unknown words included."""
+        return FIRST + len(self.known)
+
+    def row(self, caption: str, most: int) -> list[int]:
+        """The numbers of a caption's first ``most`` words."""
+        return [self.number.get(word, UNKNOWN) for word in self.tokens(caption)[:most]]
+
+    def ids(self, captions: Sequence[str], most: int) -> torch.Tensor:
+        """(B, T) int64: the numbers of each caption's first ``most`` words, T being the most that any of these has."""
+        return pad([self.row(caption, most) for caption in captions])
+
+    def unknown(self, caption: str) -> list[str]:
+        """The words of a caption that have no number of their own, each once."""
+        return list(dict.fromkeys(word for word in self.tokens(caption) if word not in self.number))
+
+    def suggest(self, word: str) -> str:
+        """ "; did you mean X?" when a known word is spelt like this one, else nothing."""
+        return nearest(word, self.known)
+
+    def digest(self) -> str:
+        """sha256 of the words in their order, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.known).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; ``from_dict`` reads it."""
+        return {"words": list(self.known)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "Vocabulary":
+        words = value.get("words") if isinstance(value, Mapping) else None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError('a vocabulary is {"words": [...]}, a list of texts')
+        return cls(words)
+
+
+def pad(rows: Sequence[Sequence[int]]) -> torch.Tensor:
+    """(B, T) int64 of rows of numbers, zeros behind a row's end; T is at least 1."""
+    longest = max((len(row) for row in rows), default=1)
+    return torch.tensor([[*row, *[PADDING] * (longest - len(row))] for row in rows], dtype=torch.int64).view(
+        len(rows), longest
+    )
