@@ -1,0 +1,192 @@
+"""Scores of pictures made from captions, between those of real pictures and of captions that were shuffled."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from .metrics.captions import POOL, UNSAID, attribute_accuracy, first_of_each, others, r_precision, variety
+from .metrics.sets import kid
+
+KID, VARIETY, DEVIATION = "KID x 1000", "variety", "+-"
+# kind of row -> what it stands for on a page
+ROWS = {
+    "generated": "generated",
+    "held-out": "held-out real pictures (ceiling)",
+    "training": "training pictures",
+    "shuffled": "generated, captions shuffled (floor)",
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures as a judge sees them.
+
+    Attributes:
+        features: (N, F).
+        answers: (N, A) int64, the value of each attribute in the numbers of the data; -1 is none of theirs.
+        embedding: (N, E) unit vectors, near to those of captions that fit.
+    """
+
+    features: torch.Tensor
+    answers: torch.Tensor
+    embedding: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Pictures, and the captions that they have or were made for, as a judge sees and reads them.
+
+    Attributes:
+        seen: N pictures.
+        captions: (N, E) unit vectors.
+        said: (N, A) int64, what the captions say of each attribute; -1 is nothing.
+        shown: (N, A) int64, what the pictures show or, generated, what the real ones of these captions do.
+    """
+
+    seen: Seen
+    captions: torch.Tensor
+    said: torch.Tensor
+    shown: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def shuffled(self, generator: torch.Generator) -> "Judged":
+        """The pictures with the captions of others."""
+        order = torch.randperm(len(self), generator=generator)
+        return replace(self, captions=self.captions[order], said=self.said[order], shown=self.shown[order])
+
+
+@dataclass(frozen=True)
+class CaptionScores:
+    """``values[row][name]``, NaN where a value is not defined; rows are those of ``ROWS``.
+
+    Attributes:
+        better: name -> where its values improve; see util.score_section.ARROWS.
+        counts: pictures of each row.
+        ids: (N, P) rows of the generated pictures whose captions were each one's pool, its own first.
+        remarks: what a reader must know, a line each.
+    """
+
+    values: dict[str, dict[str, float]]
+    better: dict[str, str]
+    counts: dict[str, int]
+    ids: torch.Tensor
+    remarks: list[str]
+
+    def as_dict(self) -> dict[str, dict[str, float | int | None]]:
+        """For JSON: None where a value is not defined."""
+        rows = {}
+        for row, values in self.values.items():
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            rows[row] = {"pictures": self.counts[row], **finite}
+        return rows
+
+
+def score_captions(
+    fake: Judged,
+    held: Judged,
+    names: Sequence[str],
+    generator: torch.Generator,
+    train: Judged | None = None,
+    judge: tuple[str, str] = ("judge", ""),
+    encoder: tuple[str, str] = ("", ""),
+) -> CaptionScores:
+    """Generated pictures, real ones as what is reachable, and shuffled captions as what means nothing.
+
+    - each attribute, and all of them: part of the pictures in which the judge sees what the caption says.
+    - R-precision: see util.metrics.captions; +- is the deviation of ten folds. All rows have pools of one size.
+    - KID, 1000 times, to the held-out pictures; that of the held-out ones is of one half to the other.
+    - variety: distance of two pictures of a caption as a part of that of held-out ones.
+
+    Args:
+        fake: of the captions of ``held``, or of some of them, each any number of times.
+        names: of the attributes; none where data have none.
+        generator: draws the pools and halves, and shuffles.
+        train: training pictures; their row tells what the judge makes of data that a model has seen.
+        judge, encoder: name and sha256 of the judge and of what the generator read its captions with.
+    """
+    pictures = {"generated": fake, "held-out": held}
+    pictures |= {} if train is None else {"training": train}
+    pictures["shuffled"] = fake.shuffled(generator)
+    pool = min(smallest_pool(row) for row in pictures.values())
+    label = f"R-precision@1/{pool}"
+    values, ids = {}, torch.empty(0, pool, dtype=torch.int64)
+    shared = 0
+    for name, row in pictures.items():
+        seen = row.seen
+        found = r_precision(seen.embedding, row.captions, row.said, row.shown, generator, pool)
+        varied, count = variety(seen.features, row.said, held.seen.features, held.said)
+        if name == "generated":
+            ids, shared = found.ids, count
+        values[name] = {
+            **(attribute_accuracy(seen.answers, row.said, names) if names else {}),
+            label: found.mean,
+            DEVIATION: found.deviation,
+            KID: 1000 * distance(name, seen, held.seen, generator),
+            VARIETY: varied,
+        }
+    better = dict.fromkeys(names, "higher") | ({"all": "higher"} if names else {})
+    better |= {label: "higher", DEVIATION: "", KID: "lower", VARIETY: "one"}
+    counts = {name: len(row) for name, row in pictures.items()}
+    lines = remarks(fake, held, names, label, judge, encoder)
+    if not shared:
+        lines.append("variety: no caption has two generated and two held-out pictures")
+    else:
+        lines.append(f"variety: of {shared:,} captions that have two generated and two held-out pictures")
+    return CaptionScores(values, better, counts, ids, lines)
+
+
+def distance(name: str, seen: Seen, held: Seen, generator: torch.Generator) -> float:
+    """KID of a row's pictures; NaN where the captions alone are others."""
+    if name == "shuffled":
+        return math.nan
+    if name == "held-out":
+        order = torch.randperm(len(held), generator=generator)
+        return kid(*(held.features[half] for half in order.chunk(2))) if len(held) > 1 else math.nan
+    return kid(seen.features, held.features)
+
+
+def smallest_pool(pictures: Judged) -> int:
+    counts = others(pictures.said[first_of_each(pictures.said)], pictures.shown)
+    return min(POOL, 1 + (int(counts.min()) if len(counts) else 0))
+
+
+def remarks(
+    fake: Judged,
+    held: Judged,
+    names: Sequence[str],
+    label: str,
+    judge: tuple[str, str],
+    encoder: tuple[str, str],
+) -> list[str]:
+    """What the numbers are of, and what makes them doubtful."""
+    meanings, reader = (
+        len(first_of_each(fake.said)),
+        f"the judge {judge[0]}" + (f", sha256 {judge[1]}" * bool(judge[1])),
+    )
+    lines = [
+        f"{label}: captions and pictures are read by {reader}; pools are drawn from {meanings:,} captions of different "
+        "meaning, without those that are true of the picture; with other encoders it is another measure, so not "
+        "comparable with published R-precision",
+    ]
+    if judge[1] and judge[1] == encoder[1]:
+        lines.append(
+            f"the judge is what the generator read its captions with ({encoder[0]}): it was taught to please this "
+            "reader, so R-precision says little"
+        )
+    if int(label.rpartition("/")[2]) < POOL:
+        lines.append(f"{label}: some picture has no {POOL - 1} captions that are not true of it")
+    unsaid = [name for a, name in enumerate(names) if bool((fake.said[:, a] == UNSAID).all())]
+    if unsaid:
+        lines.append(f"no caption says anything of {', '.join(unsaid)}")
+    lines.append(f"KID: {len(fake):,} generated against {len(held):,} held-out pictures, in the judge's features")
+    features = fake.seen.features
+    if len(features) and bool((features == features[:1]).all()):
+        lines.append("the judge sees one and the same picture in all that were generated, so there is no KID")
+    return lines
