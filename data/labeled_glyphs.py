@@ -16,7 +16,7 @@ from options import BaseOptions, UserError, option
 from util.fonts import CHARSETS, Geometry, character_name, charset
 from util.seeding import derive
 
-from .font_styles import Glyphs, styles_of_fonts
+from .font_styles import Glyphs, Style, styles_of_fonts
 from .labeled_sources import Missing, Pictures, Source, with_channels
 
 FINER = 2  # glyphs are turned at this many times their size
@@ -25,9 +25,8 @@ PAPER = 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class GlyphOptions(BaseOptions):
-    section = "glyphs as labelled pictures"
-    class_by: Literal["character", "font"] = option("character", "glyphs: what makes a class")
+class FontOptions(BaseOptions):
+    section = "glyphs as pictures"
     target_font: tuple[str, ...] = option(
         (
             *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif"),
@@ -41,6 +40,13 @@ class GlyphOptions(BaseOptions):
     )
     glyph_scale: float = option(0.8, "glyphs: part of the canvas that an em takes", above=0)
     glyph_shift: float = option(0.12, "glyphs: height of the baseline above the bottom of the em, in ems")
+    glyph_variants: int = option(4, "glyphs: drawings of a glyph, each a little different", least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlyphOptions(FontOptions):
+    section = "glyphs as labelled pictures"
+    class_by: Literal["character", "font"] = option("character", "glyphs: what makes a class")
     glyph_variants: int = option(4, "glyphs: drawings of a glyph, all but the first turned and shrunk", least=1)
     glyph_rotation: float = option(8.0, "glyphs: the most a drawing is turned to either side, in degrees", least=0)
     glyph_shrink: float = option(0.25, "glyphs: the most a drawing is shrunk, a part of its size", least=0)
@@ -104,22 +110,10 @@ def glyphs(opt: Any, seed: int) -> Source:
     """``--charset`` in every ``--target_font`` that has the character, ``--glyph_variants`` times.
 
     Raises:
-        Missing: a font is not there.
-        UserError: no font has any of the characters.
+        Missing, UserError: as :func:`read_fonts`.
     """
-    try:
-        styles = styles_of_fonts([font for name in opt.target_font for font in _fonts(name)], [])
-    except UserError as error:
-        raise Missing(str(error)) from None
+    styles, codes, real = read_fonts(opt)
     faces = [style.glyphs for style in styles]
-    wanted = charset(opt.charset, faces)
-    real = [face.real(wanted) for face in faces]
-    codes = [code for code in wanted if any(code in has for has in real)]
-    if not codes:
-        raise UserError(f"--charset {opt.charset}: no --target_font has any of its {len(wanted)} characters")
-    if len(codes) < len(wanted) and opt.charset != "auto":
-        gone = len(wanted) - len(codes)
-        print(f"--target_font: {gone} of {len(wanted)} characters are in no font and left out", file=sys.stderr)
     of_font = opt.class_by == "font"
     classes = tuple(style.name for style in styles) if of_font else tuple(map(class_name, codes))
     label = {code: place for place, code in enumerate(codes)}
@@ -140,6 +134,29 @@ def glyphs(opt: Any, seed: int) -> Source:
         Drawn, labels, names, fonts, codes_, drawings, faces, geometry, opt.glyph_rotation, opt.glyph_shrink, seed
     )
     return Source("glyphs", classes, {"every": every}, channels=1, mirrors=False)
+
+
+def read_fonts(opt: Any) -> tuple[list[Style], list[int], list[set[int]]]:
+    """The fonts of ``--target_font``, those of ``--charset`` that any of them has, and which each of them has.
+
+    Raises:
+        Missing: a font is not there.
+        UserError: no font has any of the characters.
+    """
+    try:
+        styles = styles_of_fonts([font for name in opt.target_font for font in _fonts(name)], [])
+    except UserError as error:
+        raise Missing(str(error)) from None
+    faces = [style.glyphs for style in styles]
+    wanted = charset(opt.charset, faces)
+    real = [face.real(wanted) for face in faces]
+    codes = [code for code in wanted if any(code in has for has in real)]
+    if not codes:
+        raise UserError(f"--charset {opt.charset}: no --target_font has any of its {len(wanted)} characters")
+    if len(codes) < len(wanted) and opt.charset != "auto":
+        gone = len(wanted) - len(codes)
+        print(f"--target_font: {gone} of {len(wanted)} characters are in no font and left out", file=sys.stderr)
+    return styles, codes, real
 
 
 def class_name(code: int) -> str:

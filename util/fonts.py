@@ -264,6 +264,7 @@ def _ascii() -> Iterator[str]:
 
 CHARSETS: dict[str, Callable[[], Iterable[str]]] = {
     "ascii": _ascii,  # 94
+    "letters": lambda: filter(str.isalpha, _ascii()),  # 52
     "latin": lambda: [
         *filter(str.isalpha, _ascii()),
         *_letters("LATIN", *(f"iso8859_{n}" for n in (1, 2, 3, 4, 9, 10, 13, 14, 15, 16))),
