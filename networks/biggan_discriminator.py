@@ -32,19 +32,20 @@ class FirstBlock(nn.Module):
 class DownBlock(nn.Module):
     """A residual block: ReLU, convolve, ReLU, convolve, and halve the size where it is ``down``.
 
-    The shortcut takes the ReLU of the input too, as in both published codes, where it overwrites the input; in their
-    papers the shortcut takes the input as it was.
+    The shortcut takes the ReLU of the input too, as in the codes of ContraGAN and SNGAN, where it overwrites the input;
+    ``raw`` it takes the input as it was, as in their papers.
     """
 
-    def __init__(self, channels: int, out: int, hidden: int, down: bool):
+    def __init__(self, channels: int, out: int, hidden: int, down: bool, raw: bool = False):
         super().__init__()
-        self.out, self.down = out, down
+        self.out, self.down, self.raw = out, down, raw
         self.conv1, self.conv2 = nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, out, 3, padding=1)
         self.shortcut = nn.Conv2d(channels, out, 1) if down or out != channels else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.relu(x)
-        y = self.conv2(F.relu(self.conv1(x), inplace=True))
+        y = F.relu(x)
+        x = x if self.raw else y
+        y = self.conv2(F.relu(self.conv1(y), inplace=True))
         if not self.down:
             return y + self.shortcut(x)
         # Published the other way round. It is the same for a 1 x 1 kernel, and a quarter of the work.
