@@ -1,0 +1,192 @@
+"""What data of single pictures have in common, whatever is known of each: its class, its captions."""
+
+import random
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import torch
+
+from options import UserError, default, option
+from util import distributed
+from util.images import to_tensor
+
+from .base_dataset import BaseDataset, SkipItem
+from .cache import PixelCache
+from .labeled_choice import held_out, in_turn
+from .labeled_sources import Files, Missing, Stored, fit, look, window
+
+
+class PictureDataset(BaseDataset):
+    """Items have an ``image`` (C, S, S) in [-1, 1] of their own. A subclass opens ``source`` and reads its pictures.
+
+    Attributes:
+        source: what the data have; its ``phases`` read the pictures of train, test, val, or of "every".
+        pictures: those of the items.
+        saved: what the run kept that is tested or goes on; empty for a new one.
+        seed: that divides data which are not divided already.
+        channels: C.
+        mirrors: whether training mirrors every second picture.
+        present: False in a test of a run whose data are gone; it then has no items.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseDataset.Options):
+        section = "pictures"
+        test_fraction: float = option(
+            0.2, "part of each class that training never sees, where the data are not divided already", least=0
+        )
+        split_seed: int = option(
+            0, "seed that divides them, whatever --seed is: models and their judges hold out the same", least=0
+        )
+        random_crop: bool = option(
+            False, "training: cut a random square of a picture that is not square, in place of its middle", per_run=True
+        )
+        cache_mb: int = option(
+            512, "training: memory for decoded pictures, in MiB; 0 keeps none", least=0, per_run=True
+        )
+        on_bad_image: Literal["error", "skip"] = option(
+            "error", "when an image cannot be read: stop, or go on without it", per_run=True
+        )
+        crop_size: int = default(32)
+        num_threads: int = default(0)  # small pictures lie in memory: a worker only costs their way from it
+        output_nc: Literal[0, 1, 3] = option(0, "channels of a picture; 0 is what the data have", least=0)
+
+        def validate(self) -> None:
+            if self.test_fraction >= 1:
+                raise UserError(f"--test_fraction {self.test_fraction}: must be below 1")
+
+    source: Any
+    pictures: Any
+    saved: dict[str, Any]
+    channels: int
+    mirrors: bool
+
+    def __init__(self, opt: Any):
+        super().__init__(opt)
+        phases = ("train", "all") if opt.is_train else ("train", "test", "val", "all")
+        if opt.phase not in phases:
+            raise UserError(f"--phase {opt.phase}: choose {' or '.join(phases)}")
+        self.saved = self._saved()
+        self.seed = self.saved.get("split_seed", opt.split_seed)
+        self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every picture once
+        self._bad: set[str] = set()
+        self.present = True
+
+    # -- for subclasses ------------------------------------------------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any]:
+        """What the run kept that is tested or goes on; empty where it kept nothing."""
+        return {}
+
+    def _of_run(self, pictures: Any) -> Any:
+        """These pictures with what is known of them as this run has it; those that mean nothing to it are left out."""
+        return pictures
+
+    # -- which pictures ------------------------------------------------------------------------------------------------
+
+    def half(self, phase: str) -> Any:
+        """Pictures of train, test, val or all, as this run has them; not those that mean nothing to it."""
+        readers = self.source.phases
+        if "every" in readers:
+            pictures = self._of_run(readers["every"]())
+            if phase == "all":
+                return pictures
+            chosen = held_out(pictures, self.seed, self._test_fraction)
+            return pictures.take(np.flatnonzero(chosen if phase != "train" else ~chosen))
+        if phase == "all":
+            first, *rest = [self._of_run(readers[name]()) for name in readers if name != "val"]
+            return first.join(*rest) if rest else first
+        if phase not in readers:
+            there = ", ".join(readers)
+            raise Missing(f"--phase {phase}: --dataroot {self.opt.dataroot} has none; there are {there}")
+        return self._of_run(readers[phase]())
+
+    @property
+    def _test_fraction(self) -> float:
+        """That of the run; 0 where it trains on everything."""
+        seen = self.opt.is_train and self.opt.phase == "all"
+        return 0.0 if seen else float(self.saved.get("test_fraction", self.opt.test_fraction))
+
+    def _limited(self, pictures: Any) -> Any:
+        """The first --max_dataset_size, taking from every class in turn."""
+        most = self.opt.max_dataset_size
+        if most is None or most >= len(pictures):
+            return pictures
+        return pictures.take(in_turn(pictures.labels, most))
+
+    def _prepare(self) -> None:
+        """Find the channels of ``pictures``; scale them now where that saves time."""
+        opt = self.opt
+        self.channels = opt.output_nc or self.saved.get("channels") or self._found_channels()
+        if isinstance(self.pictures, Stored):
+            self.pictures = self.pictures.prepared(opt.crop_size, self.channels, opt.cache_mb << 20)
+
+    def _found_channels(self) -> int:
+        """What the data have; of files, 1 if all are grey and else 3. Says how many are not square."""
+        if not isinstance(self.pictures, Files):
+            return self.source.channels
+        grey, oblong, seen = look(self.pictures)
+        if oblong and self.opt.is_train and distributed.rank() == 0:
+            cut = "a random square is cut out" if self.opt.random_crop else "the middle is cut out (see --random_crop)"
+            print(
+                f"--dataroot {self.opt.dataroot}: {oblong} of {seen} pictures are not square; their shorter side "
+                f"becomes --crop_size {self.opt.crop_size} and {cut}",
+                file=sys.stderr,
+            )
+        return 1 if grey and seen else 3
+
+    # -- pixels --------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def _image(self, index: int, rng: random.Random) -> torch.Tensor:
+        """The picture of an item, in training cut and mirrored at random as its flags say."""
+        pixels, size = self._pixels(self.pictures, index), self.opt.crop_size
+        if not self.opt.is_train or not (self.mirrors or self.opt.random_crop):
+            return to_tensor(window(pixels, size))
+        place = (rng.random(), rng.random()) if self.opt.random_crop else (0.5, 0.5)
+        pixels = window(pixels, size, *place)
+        return to_tensor(pixels[:, ::-1] if self.mirrors and rng.random() < 0.5 else pixels)
+
+    def _pixels(self, pictures: Any, row: int) -> np.ndarray:
+        """One picture whose shorter side is --crop_size."""
+        size = self.opt.crop_size
+        if isinstance(pictures, Stored):
+            return fit(pictures.pixels(row, self.channels), size)
+        path = pictures.path(row)
+
+        def decode() -> np.ndarray:
+            try:
+                return fit(pictures.pixels(row, self.channels), size)
+            except UserError as error:
+                self._reject(path, error)
+
+        return self.cache.get(path, self.channels, size, decode)
+
+    def _reject(self, path: str, error: UserError) -> NoReturn:
+        if self.opt.on_bad_image == "error":
+            raise UserError(f"{error}; --on_bad_image skip leaves such files out")
+        if path not in self._bad:
+            self._bad.add(path)
+            print(f"skipped: {error}", file=sys.stderr)
+        raise SkipItem(path)
+
+    def _stack(self, pictures: Any, rows: np.ndarray, dtype: torch.dtype) -> tuple[torch.Tensor, np.ndarray]:
+        """Images (N, C, S, S) of these rows, neither mirrored nor cut at random, and the rows that could be read.
+
+        Floats are in [-1, 1]; bytes are rounded to the nearest level.
+        """
+        size = self.opt.crop_size
+        images = torch.empty(len(rows), self.channels, size, size, dtype=dtype)
+        kept: list[int] = []
+        for row in rows.tolist():
+            try:
+                image = to_tensor(window(self._pixels(pictures, row), size))
+            except SkipItem:
+                continue
+            images[len(kept)] = image if dtype.is_floating_point else ((image.clamp(-1, 1) + 1) * 127.5).round()
+            kept.append(row)
+        return images[: len(kept)], np.array(kept, dtype=np.int64)
