@@ -1,8 +1,10 @@
 """What data of single pictures have in common, whatever is known of each: its class, its captions."""
 
+import json
 import random
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -83,6 +85,30 @@ class PictureDataset(BaseDataset):
     def _of_run(self, pictures: Any) -> Any:
         """These pictures with what is known of them as this run has it; those that mean nothing to it are left out."""
         return pictures
+
+    def _facts(self, file: str, noun: str, **kinds: type) -> dict[str, Any]:
+        """What the run wrote into a file of its folder, if this one tests it or goes on with it; else nothing.
+
+        Args:
+            noun: what the file should be.
+            kinds: the types of what it holds besides the facts that all runs keep.
+
+        Raises:
+            UserError: the file is none of ours.
+        """
+        opt = self.opt
+        path = Path(opt.checkpoints_dir, opt.name, file)
+        if (opt.is_train and not opt.continue_train) or not path.is_file():
+            return {}
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            wanted = kinds | {"channels": int, "source": str, "split_seed": int, "test_fraction": float}
+            wrong = [key for key, kind in wanted.items() if not isinstance(saved[key], kind) or saved[key] == []]
+            if wrong:
+                raise ValueError(", ".join(wrong))
+            return saved
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not {noun} ({error}); delete it to read them from the data") from None
 
     # -- which pictures ------------------------------------------------------------------------------------------------
 

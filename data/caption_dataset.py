@@ -117,19 +117,7 @@ class CaptionDataset(PictureDataset):
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
-        opt = self.opt
-        path = Path(opt.checkpoints_dir, opt.name, FILE)
-        if (opt.is_train and not opt.continue_train) or not path.is_file():
-            return {}
-        try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
-            kinds = {"source": str, "attributes": dict, "channels": int, "split_seed": int, "test_fraction": float}
-            wrong = [key for key, kind in kinds.items() if not isinstance(saved[key], kind)]
-            if wrong:
-                raise ValueError(", ".join(wrong))
-            return saved
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not what a run keeps of its captions ({error}); delete it") from None
+        return self._facts(FILE, "what a run keeps of its captions", attributes=dict)
 
     def _open(self) -> CaptionSource:
         opt = self.opt

@@ -7,23 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from options import UserError, default, nearest, option
+from options import UserError, nearest, option
 from util import distributed
 from util.html import write_atomically
-from util.images import to_tensor
 from util.seeding import derive
 
-from .base_dataset import BaseDataset, SkipItem
-from .cache import PixelCache
+from .base_pictures import PictureDataset
 from .labeled_archives import LAYOUTS, archive, locate
-from .labeled_choice import held_out, in_turn, share
+from .labeled_choice import share
 from .labeled_glyphs import GlyphOptions, glyphs
-from .labeled_sources import Files, Missing, Pictures, Source, Stored, digits, fit, folder, look, window
+from .labeled_sources import Missing, Pictures, Source, digits, folder
 
 FILE = "classes.json"
 SOURCES: Mapping[str, Callable[[Any, int], Source]] = {
@@ -34,7 +32,7 @@ SOURCES: Mapping[str, Callable[[Any, int], Source]] = {
 }
 
 
-class LabeledDataset(BaseDataset):
+class LabeledDataset(PictureDataset):
     """Items are ``image`` (C, S, S) in [-1, 1], ``label``, the place of its class in ``classes``, and ``image_paths``.
 
     A run keeps its classes in ``classes.json``, so labels mean the same in a test, whatever it is given to read.
@@ -48,7 +46,7 @@ class LabeledDataset(BaseDataset):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseDataset.Options, GlyphOptions):
+    class Options(PictureDataset.Options, GlyphOptions):
         section = "labelled pictures"
         source: str = option(
             "auto",
@@ -60,46 +58,18 @@ class LabeledDataset(BaseDataset):
             False, "fetch the data of --source into --dataroot by torchvision where they are missing", per_run=True
         )
         classes_used: tuple[str, ...] = option((), "these classes alone, by name; none is all")
-        test_fraction: float = option(
-            0.2, "part of each class that training never sees, where the data are not divided already", least=0
-        )
-        split_seed: int = option(
-            0, "seed that divides them, whatever --seed is: models and their judges hold out the same", least=0
-        )
-        random_crop: bool = option(
-            False, "training: cut a random square of a picture that is not square, in place of its middle", per_run=True
-        )
         flip: bool | Literal["auto"] = option(
             "auto",
             "mirror every second picture in training; auto: unless its class would change (digits, glyphs)",
             per_run=True,
         )
-        cache_mb: int = option(
-            512, "training: memory for decoded pictures, in MiB; 0 keeps none", least=0, per_run=True
-        )
-        on_bad_image: Literal["error", "skip"] = option(
-            "error", "when an image cannot be read: stop, or go on without it", per_run=True
-        )
-        crop_size: int = default(32)
-        num_threads: int = default(0)  # small pictures lie in memory: a worker only costs their way from it
-        output_nc: Literal[0, 1, 3] = option(0, "channels of a picture; 0 is what the data have", least=0)
 
         def validate(self) -> None:
-            if self.test_fraction >= 1:
-                raise UserError(f"--test_fraction {self.test_fraction}: must be below 1")
             if self.download and self.source not in LAYOUTS:
                 raise UserError(f"--download with --source {self.source}: give one of {', '.join(LAYOUTS)}")
 
     def __init__(self, opt: Any):
         super().__init__(opt)
-        phases = ("train", "all") if opt.is_train else ("train", "test", "val", "all")
-        if opt.phase not in phases:
-            raise UserError(f"--phase {opt.phase}: choose {' or '.join(phases)}")
-        self.saved = self._saved()
-        self.seed = self.saved.get("split_seed", opt.split_seed)  # that divides the data
-        self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every picture once
-        self._bad: set[str] = set()
-        self.present = True
         try:
             self.source = self._open()
             self.classes = tuple(self.saved.get("classes") or self._chosen(self.source.classes))
@@ -113,9 +83,7 @@ class LabeledDataset(BaseDataset):
             self.pictures = Pictures(np.zeros(0, np.int64), np.zeros(0, object))
             self.channels = opt.output_nc or self.saved["channels"]
             return
-        self.channels = opt.output_nc or self.saved.get("channels") or self._found_channels()
-        if isinstance(self.pictures, Stored):
-            self.pictures = self.pictures.prepared(opt.crop_size, self.channels, opt.cache_mb << 20)
+        self._prepare()
         self.mirrors = self.source.mirrors if opt.flip == "auto" else bool(opt.flip)
         self.none_left = (
             f"--phase {opt.phase}: no pictures of {', '.join(self.classes[:8])}; see --dataroot {opt.dataroot}, "
@@ -127,20 +95,7 @@ class LabeledDataset(BaseDataset):
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
-        """What the run kept that is tested or goes on; empty where it kept nothing."""
-        opt = self.opt
-        path = Path(opt.checkpoints_dir, opt.name, FILE)
-        if (opt.is_train and not opt.continue_train) or not path.is_file():
-            return {}
-        try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
-            wanted = {"classes": list, "channels": int, "source": str, "split_seed": int, "test_fraction": float}
-            wrong = [key for key, kind in wanted.items() if not isinstance(saved[key], kind)]
-            if wrong or not saved["classes"]:
-                raise ValueError(f"{wrong or 'classes'}")
-            return saved
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a table of classes ({error}); delete it to read them from the data") from None
+        return self._facts(FILE, "a table of classes", classes=list)
 
     def _open(self) -> Source:
         opt, root = self.opt, Path(self.opt.dataroot)
@@ -162,29 +117,6 @@ class LabeledDataset(BaseDataset):
                 raise UserError(f"--classes_used {name}: no such class{nearest(name, classes)}; there are {some}")
         return tuple(name for name in classes if name in wanted) if wanted else classes
 
-    def half(self, phase: str) -> Pictures:
-        """Pictures of train, test, val or all, with the labels of this run; those of other classes are left out."""
-        readers = self.source.phases
-        if "every" in readers:
-            pictures = self._of_run(readers["every"]())
-            if phase == "all":
-                return pictures
-            chosen = held_out(pictures, self.seed, self._test_fraction)
-            return pictures.take(np.flatnonzero(chosen if phase != "train" else ~chosen))
-        if phase == "all":
-            first, *rest = [self._of_run(readers[name]()) for name in readers if name != "val"]
-            return first.join(*rest) if rest else first
-        if phase not in readers:
-            there = ", ".join(readers)
-            raise Missing(f"--phase {phase}: --dataroot {self.opt.dataroot} has none; there are {there}")
-        return self._of_run(readers[phase]())
-
-    @property
-    def _test_fraction(self) -> float:
-        """That of the run; 0 where it trains on everything."""
-        seen = self.opt.is_train and self.opt.phase == "all"
-        return 0.0 if seen else float(self.saved.get("test_fraction", self.opt.test_fraction))
-
     def _of_run(self, pictures: Pictures) -> Pictures:
         used = self._chosen(self.classes)
         place = {name: label for label, name in enumerate(self.classes) if name in used}
@@ -197,27 +129,6 @@ class LabeledDataset(BaseDataset):
             print(f"{', '.join(strange[:8])}: no class of {self.opt.name}; left out", file=sys.stderr)
         kept = pictures.take(np.flatnonzero(labels >= 0))
         return dataclasses.replace(kept, labels=labels[labels >= 0])
-
-    def _limited(self, pictures: Pictures) -> Pictures:
-        """The first --max_dataset_size, taking from every class in turn."""
-        most = self.opt.max_dataset_size
-        if most is None or most >= len(pictures):
-            return pictures
-        return pictures.take(in_turn(pictures.labels, most))
-
-    def _found_channels(self) -> int:
-        """What the data have; of files, 1 if all are grey and else 3. Says how many are not square."""
-        if not isinstance(self.pictures, Files):
-            return self.source.channels
-        grey, oblong, seen = look(self.pictures)
-        if oblong and self.opt.is_train and distributed.rank() == 0:
-            cut = "a random square is cut out" if self.opt.random_crop else "the middle is cut out (see --random_crop)"
-            print(
-                f"--dataroot {self.opt.dataroot}: {oblong} of {seen} pictures are not square; their shorter side "
-                f"becomes --crop_size {self.opt.crop_size} and {cut}",
-                file=sys.stderr,
-            )
-        return 1 if grey and seen else 3
 
     def _report(self) -> None:
         counts = np.bincount(self.pictures.labels, minlength=len(self.classes))
@@ -255,46 +166,12 @@ class LabeledDataset(BaseDataset):
     def labels(self) -> torch.Tensor:
         return torch.from_numpy(self.pictures.labels)
 
-    def __len__(self) -> int:
-        return len(self.pictures)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        pixels, size = self._pixels(self.pictures, index), self.opt.crop_size
-        if self.opt.is_train and (self.mirrors or self.opt.random_crop):
-            rng = self.random(index)
-            place = (rng.random(), rng.random()) if self.opt.random_crop else (0.5, 0.5)
-            pixels = window(pixels, size, *place)
-            pixels = pixels[:, ::-1] if self.mirrors and rng.random() < 0.5 else pixels
-        else:
-            pixels = window(pixels, size)
         return {
-            "image": to_tensor(pixels),
+            "image": self._image(index, self.random(index)),
             "label": int(self.pictures.labels[index]),
             "image_paths": self.pictures.path(index),
         }
-
-    def _pixels(self, pictures: Pictures, row: int) -> np.ndarray:
-        """One picture whose shorter side is --crop_size."""
-        size = self.opt.crop_size
-        if isinstance(pictures, Stored):
-            return fit(pictures.pixels(row, self.channels), size)
-        path = pictures.path(row)
-
-        def decode() -> np.ndarray:
-            try:
-                return fit(pictures.pixels(row, self.channels), size)
-            except UserError as error:
-                self._reject(path, error)
-
-        return self.cache.get(path, self.channels, size, decode)
-
-    def _reject(self, path: str, error: UserError) -> NoReturn:
-        if self.opt.on_bad_image == "error":
-            raise UserError(f"{error}; --on_bad_image skip leaves such files out")
-        if path not in self._bad:
-            self._bad.add(path)
-            print(f"skipped: {error}", file=sys.stderr)
-        raise SkipItem(path)
 
     def arrays(self, phase: str, limit: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures of a phase without flips or random crops, in the order of the data.
@@ -337,19 +214,11 @@ class LabeledDataset(BaseDataset):
             raise UserError(self.none_left)
         pictures = self.pictures if phase == self.opt.phase else self.half(phase)
         rows = np.arange(len(pictures)) if among is None else np.flatnonzero(np.isin(pictures.labels, list(among)))
-        count, size = len(rows), self.opt.crop_size
+        count = len(rows)
         if limit is not None and limit < count:
             rows = rows[share(pictures.labels[rows], limit, derive(self.seed, "arrays", phase))]
-        images = torch.empty(len(rows), self.channels, size, size, dtype=dtype)
-        kept: list[int] = []
-        for row in rows.tolist():
-            try:
-                image = to_tensor(window(self._pixels(pictures, row), size))
-            except SkipItem:
-                continue
-            images[len(kept)] = image if dtype.is_floating_point else ((image.clamp(-1, 1) + 1) * 127.5).round()
-            kept.append(int(pictures.labels[row]))
-        if not kept:
+        images, kept = self._stack(pictures, rows, dtype)
+        if not len(kept):
             of = "" if among is None else " of these classes"
             raise UserError(f"--phase {phase}: no pictures{of}; see --test_fraction {self.opt.test_fraction}")
-        return images[: len(kept)], torch.tensor(kept), count
+        return images, torch.from_numpy(pictures.labels[kept]), count
