@@ -25,5 +25,5 @@ class ConditionalModel(LatentModel):
             raise UserError(f"--dataroot {opt.dataroot}: --model {opt.model} needs two classes, and there is {count}")
         super().meet(dataset)
 
-    def labels_of_step(self) -> torch.Tensor | None:
-        return self.y if self.opt.fake_labels == "data" else super().labels_of_step()
+    def conditions(self) -> torch.Tensor | None:
+        return self.y if self.opt.fake_labels == "data" else super().conditions()

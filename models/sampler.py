@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from networks.text import Text
+
 BATCH = 100  # images drawn at once
 
 
-def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, torch.Tensor | None]], steps: int) -> nn.Module:
+def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, Any]], steps: int) -> nn.Module:
     """Standing statistics: batch norm takes the plain mean over ``steps`` batches, and G is put into eval mode.
 
     An average of weights brings an average of statistics along that belongs to no weights at all; and so does one of
@@ -18,7 +20,7 @@ def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, torch.Tensor 
     2019.)
 
     Args:
-        draw: noise and classes of a batch.
+        draw: noise and classes, or captions, of a batch.
         steps: 0 keeps what training left.
     """
     norms = [m for m in netG.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -48,6 +50,8 @@ def truncate(z: torch.Tensor, limit: float) -> torch.Tensor:
 class Sampler:
     """z (N, z_dim), y -> images (N, C, S, S) in [-1, 1] on the CPU, of a copy of netG with standing statistics.
 
+    y are classes (N,), weights of them, captions as a Text, or None.
+
     Args:
         engine: gives place and precision.
         noise: count -> z and y to settle with.
@@ -56,18 +60,25 @@ class Sampler:
     def __init__(self, netG: nn.Module, engine: Any, noise: Callable[[int], tuple[Any, Any]], steps: int, size: int):
         self.engine, self.netG = engine, copy.deepcopy(netG).requires_grad_(False)
 
-        def draw() -> tuple[torch.Tensor, torch.Tensor | None]:
+        def draw() -> tuple[torch.Tensor, Any]:
             z, y = noise(size)
-            return engine.place(z), None if y is None else engine.place(y)
+            return engine.place(z), self.place(y)
 
         with engine.inference():
             settle(self.netG, draw, steps)
 
-    def __call__(self, z: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
-        images = []
+    def place(self, y: Any) -> Any:
+        if y is None:
+            return None
+        return y.map(self.engine.place) if isinstance(y, Text) else self.engine.place(y)
+
+    def __call__(self, z: torch.Tensor, y: Any, **asked: Any) -> Any:
+        """Images; where G was ``asked`` for more, a tuple of what it gave, all on the CPU."""
+        parts = []
         for start in range(0, len(z), BATCH):
-            part = slice(start, start + BATCH)
-            labels = None if y is None else self.engine.place(y[part])
+            rows = slice(start, start + BATCH)
             with self.engine.inference():
-                images.append(self.netG(self.engine.place(z[part]), labels).float().cpu().contiguous())
-        return torch.cat(images)
+                given = self.netG(self.engine.place(z[rows]), None if y is None else self.place(y[rows]), **asked)
+            parts.append([x.float().cpu().contiguous() for x in (given if asked else (given,))])
+        found = tuple(torch.cat(some) for some in zip(*parts, strict=True))
+        return found if asked else found[0]

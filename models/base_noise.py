@@ -1,0 +1,221 @@
+"""What methods share that make images from noise, whatever else they are told: order of updates, noise, looking."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from models.base_adversarial import AdversarialModel
+from models.losses import gan_loss
+from models.sampler import Sampler, truncate
+from models.stabilizers import StabilizerOptions, Stabilizers
+from options import UserError, default, option
+from util import checkpoint
+from util.seeding import derive
+
+COLUMNS = 10  # noise vectors of the fixed grid; each of its classes or captions is drawn from every one
+NOISE_FILE = "fixed_noise.pt"
+
+Answers = Mapping[str, torch.Tensor]
+Losses = dict[str, torch.Tensor]
+
+
+class NoiseModel(AdversarialModel):
+    """netG makes images from z ~ N(0, I) and, for some methods, classes or captions; netD answers what it is asked.
+
+    A method builds both in ``meet``, says which answers it ``wants`` to hear, and adds terms to the two losses:
+    ``terms_D`` of reals, ``terms_G`` of fakes. All that D's answers need is D's own, and constant in G's step.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(AdversarialModel.Options, StabilizerOptions):
+        section = "images from noise"
+        ngf: int = option(128, "width of the generator; see docs/conditional.md for what it means to each", least=1)
+        z_dim: int = option(64, "length of the noise vector", least=1)
+        n_dis: int = option(1, "steps of the discriminator for each of the generator", least=1)
+        fresh_fakes: bool = option(
+            False, "G answers for new fakes, as published, and not for those that D has just learnt from"
+        )
+        batch_size: int = default(64)
+        num_threads: int = default(0)
+        ndf: int = default(32)
+        gan_mode: str = default("hinge_paper")
+        lr: float = default(4e-4)
+        lr_D: float | None = default(8e-4)
+        normD: Literal["instance", "batch", "none"] = default("none")
+        sn_D: bool = default(True)
+        pool_size: int = default(0)
+        ema_decay: float = default(0.999)
+        n_epochs: int = default(160)
+        n_epochs_decay: int = default(0)
+        print_freq: int = default(3200)
+        display_freq: int = default(12800)
+        update_html_freq: int = default(12800)
+        save_latest_freq: int = default(50000)
+        save_epoch_freq: int = default(20)
+
+        def validate(self) -> None:
+            for flag, none in {"pool_size": 0, "direction": "AtoB", "input_nc": 3, "num_test": 50}.items():
+                value = getattr(self, flag, none)
+                if value != none:
+                    hint = "--num_samples says how many images" if flag == "num_test" else "leave it out"
+                    raise UserError(f"--{flag} {value}: means nothing to images from noise; {hint}")
+
+    @dataclass(frozen=True, kw_only=True)
+    class TestOptions(Options):
+        section = "images from noise: results"
+        num_samples: int = option(
+            1000, "images to make, spread evenly over the classes or captions", least=1, per_run=True
+        )
+        truncation: float = option(
+            0.0, "each number of the noise is drawn again while it is beyond this; 0 never", least=0, per_run=True
+        )
+        standing_steps: int = option(
+            16,
+            "batches that the generator's batch norm takes its statistics from first; 0 keeps those of training",
+            least=0,
+            per_run=True,
+        )
+
+    channels_last = True
+    wants: tuple[str, ...] = ("logit",)  # what D is asked about reals in its step, about fakes in G's
+    wants_of_fakes: tuple[str, ...] = ("logit",)  # and about fakes in D's
+    tasks = {"num_samples": "save_samples"}
+    ema_names: tuple[str, ...] = ("G",)
+    visual_names = ("samples", "real")
+    netG: Any
+    netD: Any
+    stabilizers: Stabilizers
+    real: torch.Tensor
+    y: Any  # classes or captions of self.real
+    fake_y: Any  # and those that self.fake were to be of; None without any
+    fixed_z: torch.Tensor
+
+    # -- what a method adds ----------------------------------------------------------------------
+
+    def conditions(self) -> Any:
+        """Classes or captions of a step's fakes, a row each; none for a method without."""
+        return None
+
+    def terms_D(self, real: Answers, fake: Answers) -> Losses:
+        """Further terms of D's loss, from its answers about the images of the batch, which are of self.y."""
+        return {}
+
+    def terms_G(self, fake: Answers) -> Losses:
+        """Further terms of G's loss, from D's answers about fakes, which were to be of self.fake_y."""
+        return {}
+
+    def adversarial_D(self, real: torch.Tensor, fake: torch.Tensor) -> Losses:
+        """D's adversarial terms from logits (B,); unlike in translation each counts fully, as published here."""
+        mode = self.opt.gan_mode
+        return {
+            "D_real": gan_loss(real, True, mode, for_D=True),
+            "D_fake": gan_loss(fake, False, mode, for_D=True),
+        }
+
+    def adversarial_G(self, fake: torch.Tensor) -> torch.Tensor:
+        """G's adversarial term from the logits (B,) of its fakes."""
+        return gan_loss(fake, True, self.opt.gan_mode, for_D=False)
+
+    def reference(self) -> torch.Tensor | None:
+        """Real images (B, C, H, W) that D compares each image with, for a trunk that does."""
+        return None
+
+    def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
+        """What test.py makes."""
+        raise NotImplementedError(f"{type(self).__name__} must write save_samples(dataset, engine, folder)")
+
+    # -- noise -----------------------------------------------------------------------------------
+
+    def noise(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """z (count, z_dim) of N(0, I); in a test with --truncation of its middle. On the CPU if from a generator."""
+        limit = 0.0 if self.opt.is_train else self.opt.truncation
+        device = None if generator is not None else next(self.netG.parameters()).device
+        z = torch.randn(count, self.opt.z_dim, generator=generator, device=device)
+        return truncate(z, limit) if limit > 0 else z
+
+    def kept(self) -> dict[str, Any] | None:
+        """What the run's file of fixed noise holds, if it is tested or goes on."""
+        file = Path(self.opt.checkpoints_dir, self.opt.name, NOISE_FILE)
+        return checkpoint.read(file) if file.is_file() and (not self.opt.is_train or self.opt.continue_train) else None
+
+    def fixed(self) -> dict[str, Any]:
+        """What is drawn again and again, for the file of fixed noise."""
+        return {"z": self.fixed_z}
+
+    def save_files(self, folder: Path) -> None:
+        if not (self.opt.continue_train and (folder / NOISE_FILE).is_file()):
+            checkpoint.write(folder / NOISE_FILE, self.fixed())
+
+    # -- training --------------------------------------------------------------------------------
+
+    def forward(self) -> None:
+        """self.fake, of new noise and of classes or captions self.fake_y."""
+        self.fake_y = self.conditions()
+        self.fake = self.netG(self.noise(len(self.real)), self.fake_y)
+
+    def optimize_parameters(self) -> None:
+        """Where G learns too, its fakes are generated once for both, unless --fresh_fakes."""
+        fresh, turn_of_G = self.opt.fresh_fakes, self.every(self.opt.n_dis)
+        with torch.set_grad_enabled(turn_of_G and not fresh):
+            self.forward()
+        self.update("D", self.discriminator_losses)
+        if turn_of_G:
+            if fresh:
+                self.forward()
+            self.update("G", self.generator_losses)
+
+    def ask(self, images: torch.Tensor, want: Sequence[str], y: Any = None) -> Answers:
+        """D's answers about images, augmented as all that it sees."""
+        augment, reference = self.stabilizers.augment, self.reference()
+        return self.netD(augment(images), want, y, None if reference is None else augment(reference))
+
+    def discriminator_losses(self) -> Losses:
+        real = self.ask(self.real, self.wants, self.y)
+        fake = self.ask(self.fake.detach(), self.wants_of_fakes, self.fake_y)
+        losses = self.adversarial_D(real["logit"], fake["logit"]) | self.terms_D(real, fake)
+        losses |= self.stabilizers.terms(self, self.real, self.y, real, fake["logit"])
+        return losses | self.penalties("D", self.netD, self.real, self.fake, self.score)
+
+    def score(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B,) of images as they are, for penalties of their gradient."""
+        return self.netD.forward(images, ("logit",), self.y, self.reference())["logit"]
+
+    def generator_losses(self) -> Losses:
+        fake = self.ask(self.fake, self.wants, self.fake_y)
+        return {"G_GAN": self.adversarial_G(fake["logit"])} | self.terms_G(fake)
+
+    def known_of_reals(self, *want: str) -> Answers:
+        """D's answers about the real images in G's step, as constants."""
+        with torch.no_grad():
+            return self.ask(self.real, want, self.y)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def current(self, name: str) -> Any:
+        """A network by name, with averaged weights where there are any."""
+        average = self.engine.averages.get(name) if self.opt.is_train else None
+        return self.networks[name] if average is None else average.module
+
+    def settled_with(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, Any]:
+        """Noise and conditions of a batch that standing statistics are taken from."""
+        return self.noise(count, generator), None
+
+    def sampler(self) -> Sampler:
+        opt = self.opt
+        generator = torch.Generator().manual_seed(derive(opt.seed, "standing statistics"))
+        return Sampler(
+            self.current("G"),
+            self.engine,
+            lambda count: self.settled_with(count, generator),
+            steps=4 if opt.is_train else opt.standing_steps,
+            size=64,
+        )
+
+    def draw(self, z: torch.Tensor, y: Any) -> torch.Tensor:
+        """Images (N, C, S, S) on the CPU for noise (N, z_dim) and what they are to be of, a row each."""
+        if not hasattr(self, "_sampler"):
+            self._sampler = self.sampler()
+        return self._sampler(z, y)
