@@ -204,7 +204,8 @@ def _thickened(ink: np.ndarray, pen: float) -> np.ndarray:
     """Move outlines out by ``pen`` pixels: another level of the blurred ink, with edges a pixel wide."""
     width = 0.011 * len(ink)  # of the blur, about as far as a pen moves
     level = 0.5 - 0.5 * math.erf(pen / width / math.sqrt(2))
-    return ((gaussian_filter(ink, width) - level) * (width * math.sqrt(2 * math.pi)) + 0.5).clip(0, 1)
+    slope = max(width * math.sqrt(2 * math.pi), 0.5 / min(level, 1 - level))  # at least so that paper stays white
+    return ((gaussian_filter(ink, width, truncate=3) - level) * slope + 0.5).clip(0, 1)
 
 
 # -- the source --------------------------------------------------------------------------------------------------------

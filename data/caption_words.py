@@ -28,7 +28,7 @@ CALLED = (*UPPER, *LOWER, "letter", "digit", "number", "character")
 CHARACTERS = ("letter", "digit")  # the attributes whose values are characters
 
 _NAMED = re.compile(rf"(?<!\w)((?:(?:{'|'.join(CALLED)})\s+)+)['\"]?(\S)(?!\w)", re.IGNORECASE)
-_ALONE = re.compile(r"(?<!\S)['\"]?(\S)(?!\w)(?=['\"]?([\s,.;:!?]*)(\S?))")
+_ALONE = re.compile(r"(?<!\S)['\"]?(\S)(?!\w)(?=['\"]?([\s,.;:!?]*)(\w*))")
 _NUMBER = re.compile(rf"(?<!\w)({'|'.join(NUMBERS)})(?!\w)", re.IGNORECASE)
 
 
@@ -63,8 +63,8 @@ def _character(caption: str, values: Sequence[str]) -> int:
         if character in values:
             return values.index(character)
     for found in _ALONE.finditer(caption):
-        article = found[1] in "aA" and found[2].isspace() and found[3].isalpha()
-        if found[1] in values and not article:
+        is_article = found[1] in "aA" and found[2].isspace() and found[3] not in ("", "in")  # "A in bold"
+        if found[1] in values and not is_article:
             return values.index(found[1])
     number = _NUMBER.search(caption)
     value = str(NUMBERS.index(number[1].lower())) if number else ""
@@ -79,17 +79,16 @@ def cased(character: str, upper: bool) -> str:
 
 def called(character: str, rng: random.Random | None = None) -> str:
     """ "capital R", "small g", "digit 7"; with ``rng`` one of several ways to say it, "letter R" among them."""
+    ways: tuple[str, ...] = ("character",)
     if character.isdecimal():
         ways = ("digit", "number")
     elif character.isalpha() and character.upper() != character.lower():
         ways = (*(UPPER if character.isupper() else LOWER), "letter")
-    else:
-        ways = ("character",)
     return f"{rng.choice(ways) if rng else ways[0]} {character}"
 
 
 def article(words: str) -> str:
-    return f"{'an' if words[0].lower() in 'aeiou' and not words.startswith('uppercase') else 'a'} {words}"
+    return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
 
 
 def told(
