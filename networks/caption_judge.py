@@ -14,7 +14,7 @@ HEADS, LAYERS = 4, 2  # of the reader of captions
 
 
 class CaptionMatcher(nn.Module):
-    """Pictures (B, C, H, W) in [-1, 1] and captions (B, T) to the answers to each attribute, and to two sets of vectors.
+    """Pictures (B, C, H, W) in [-1, 1] and captions (B, T) to answers for each attribute, and to two sets of vectors.
 
     The trunk of :class:`networks.glyph_judge.GlyphJudge`, which halves a picture until it has four pixels a side,
     though four times at most; one linear layer for each attribute, one into the space in which pictures meet
