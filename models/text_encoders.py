@@ -1,9 +1,46 @@
 """What turns a caption into vectors: a transformer of one's own, or a pretrained one from a folder."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from models.hf_text import HFEncoder
 from networks.text import Text, TextTransformer
+from options import BaseOptions, UserError, option
+from util import distributed
+from util.device import choose_device
 from util.vocabulary import Vocabulary, pad
+
+PRETRAINED = "hf:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions(BaseOptions):
+    """How captions are read."""
+
+    section = "text"
+    text_encoder: str = option(
+        "transformer", "what reads captions: transformer (trained along), or hf:<folder or id> of a pretrained one"
+    )
+    # The published run on COCO read 17 of BERT's tokens.
+    max_words: int = option(32, "words of a caption that are read; a pretrained encoder counts its own tokens", least=1)
+    text_dim: int = option(128, "transformer: numbers for a word", least=1)
+    text_layers: int = option(2, "transformer: layers of self-attention", least=1)
+    text_heads: int = option(4, "transformer: heads of self-attention", least=1)
+    vocab_size: int = option(8000, "transformer: words it knows, the most frequent of the training captions", least=1)
+    drop_marks: bool = option(False, "hf: leave out the marks, such as [CLS] and [SEP], that the encoder adds")
+    allow_download: bool = option(False, "hf: fetch a model that is not on this machine", per_run=True)
+    text_cache: str | None = option(
+        None, "hf: folder that keeps its vectors; without it <checkpoints_dir>/text_cache", per_run=True
+    )
+
+    def validate(self) -> None:
+        kind = self.text_encoder
+        if kind != "transformer" and not (kind.startswith(PRETRAINED) and kind != PRETRAINED):
+            raise UserError(f"--text_encoder {kind}: expected transformer, or hf: with the folder or id of a model")
+        if self.text_dim % self.text_heads:
+            raise UserError(f"--text_dim {self.text_dim}: must be a multiple of --text_heads {self.text_heads}")
 
 
 class OwnEncoder:
@@ -45,3 +82,33 @@ class OwnEncoder:
     def unknown(self, caption: str) -> list[str]:
         """Words that it never read; they all look alike to it."""
         return self.vocabulary.unknown(caption)
+
+
+def make_encoder(opt: Any, captions: Sequence[str], vocabulary: Vocabulary | None = None) -> OwnEncoder | HFEncoder:
+    """What --text_encoder names, for data with these captions.
+
+    Args:
+        opt: has the fields of TextOptions.
+        captions: a pretrained encoder reads them now, where its cache lacks them.
+        vocabulary: of a run's own transformer; without it the words of ``captions`` are it.
+
+    Raises:
+        UserError: the pretrained encoder cannot be had or used, or a caption has no words.
+    """
+    if opt.text_encoder != "transformer":
+        encoder = HFEncoder(
+            opt.text_encoder.removeprefix(PRETRAINED),
+            opt.text_cache or Path(opt.checkpoints_dir, "text_cache"),
+            opt.max_words,
+            choose_device(opt.device, opt.gpu_ids),
+            opt.drop_marks,
+            opt.allow_download,
+        )
+        encoder.prepare(captions)
+        return encoder
+    longer = sum(len(Vocabulary.tokens(caption)) > opt.max_words for caption in captions)
+    if longer and distributed.rank() == 0:
+        print(f"--max_words {opt.max_words}: {longer} of {len(captions)} captions are longer and are cut")
+    vocabulary = vocabulary or Vocabulary.build(captions, opt.vocab_size)
+    netT = TextTransformer(len(vocabulary), opt.text_dim, opt.text_layers, opt.text_heads, opt.max_words)
+    return OwnEncoder(netT, vocabulary, opt.max_words)
