@@ -20,9 +20,10 @@ from util.seeding import derive
 from util.vocabulary import Vocabulary
 
 from .base_pictures import PictureDataset
+from .caption_digits import digits
 from .caption_files import files, normalised, number
 from .caption_glyphs import CaptionGlyphOptions, glyphs
-from .caption_sources import Captioned, CaptionSource
+from .caption_sources import UNSAID, Captioned, CaptionSource
 from .caption_words import parse
 from .labeled_choice import share
 from .labeled_sources import Missing
@@ -32,13 +33,7 @@ SHIPPED = ("glyphs", "digits")  # data that need no files
 SIDES = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
 
 
-def _digits(opt: Any, seed: int) -> CaptionSource:
-    from .caption_digits import digits
-
-    return digits(opt, seed)
-
-
-SOURCES: Mapping[str, Callable[[Any, int], CaptionSource]] = {"glyphs": glyphs, "digits": _digits, "files": files}
+SOURCES: Mapping[str, Callable[[Any, int], CaptionSource]] = {"glyphs": glyphs, "digits": digits, "files": files}
 
 
 @dataclass(frozen=True)
@@ -230,35 +225,39 @@ class CaptionDataset(PictureDataset):
         """
         if not self.present:
             return torch.empty(0, self.channels, self.opt.crop_size, self.opt.crop_size, dtype=torch.uint8), False
-        rows = self._true_of(caption)
+        pictures, rows = self._whole, self._true_of(caption)
+        order = np.random.default_rng(derive(self.seed, "find", normalised(caption))).permutation(len(pictures))
         exact = bool(len(rows))
-        order = np.random.default_rng(derive(self.seed, "find", normalised(caption))).permutation(len(self._whole))
         if exact:
             rows = order[np.isin(order, rows)]
         else:
-            shared = self._shared_words(caption)
-            rows = order[np.argsort(-shared[order], kind="stable")]
-        return self._stack(self._whole, rows[:count], torch.uint8)[0], exact
+            rows = order[np.argsort(-self._shared_words(caption)[order], kind="stable")]
+        return self._stack(pictures, rows[:count], torch.uint8)[0], exact
 
     def _true_of(self, caption: str) -> np.ndarray:
-        """Rows of the whole data of which a caption is true as far as can be told; none where that is not at all."""
+        """Rows of the whole data of which a caption is true; none where it has a word that no caption there has."""
         pictures = self._whole
-        said = parse(caption, self.attributes) if self.attributes else np.zeros(0, np.int64)
-        if self.attributes and not np.array_equal(said, parse("", self.attributes)):
-            return np.flatnonzero(((said == -1) | (pictures.shown == said)).all(1))
-        key = number(caption)
-        if self.attributes:
+        if not self.attributes:
+            key = number(normalised(caption))
+            return np.array([row for row, numbers in enumerate(pictures.said) if key in numbers], dtype=np.int64)
+        known = {word for text in self._texts for word in Vocabulary.tokens(text)} | {"A"}
+        said = parse(caption, self.attributes)
+        strange = [word for word in Vocabulary.tokens(caption) if word not in known and word.isalnum()]
+        if strange or np.array_equal(said, parse("", self.attributes)):
             return np.zeros(0, np.int64)
-        return np.array([row for row, numbers in enumerate(pictures.said) if key in numbers], dtype=np.int64)
+        return np.flatnonzero(((said == UNSAID) | (pictures.shown == said)).all(1))
+
+    @cached_property
+    def _texts(self) -> set[str]:
+        return {text for texts in self._whole.captions for text in texts}
 
     def _shared_words(self, caption: str) -> np.ndarray:
-        """(N,) how many words of a caption the picture's closest one shares, longer ones counting less."""
-        wanted = Counter(Vocabulary.tokens(caption))
-        scores = {}
-        for text in {text for texts in self._whole.captions for text in texts}:
+        """(N,) the part of its words that a caption shares with the picture's own, the most alike of them; 0 to 1."""
+        wanted, alike = Counter(Vocabulary.tokens(caption)), {}
+        for text in self._texts:
             words = Counter(Vocabulary.tokens(text))
-            scores[text] = 2 * (wanted & words).total() / (wanted.total() + words.total())
-        return np.array([max(scores[text] for text in texts) for texts in self._whole.captions])
+            alike[text] = 2 * (wanted & words).total() / (wanted.total() + words.total())
+        return np.array([max(alike[text] for text in texts) for texts in self._whole.captions])
 
 
 def _nothing(attributes: int) -> Captioned:
