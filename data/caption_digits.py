@@ -94,7 +94,7 @@ def captions(shown: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
 
 
 def _before(words: Mapping[str, str], noun: str) -> str:
-    """ "a bold upright handwritten seven", "a bold handwritten seven leaning right"."""
+    """Such as "a bold upright handwritten seven", "a bold handwritten seven leaning right"."""
     after = [word for word in words.values() if " " in word]
     before = [word for word in words.values() if " " not in word]
     return article(" ".join([*before, "handwritten", noun, *after]))

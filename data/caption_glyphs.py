@@ -137,14 +137,14 @@ class DrawnWithCaptions(Captioned):
     Attributes:
         fonts, codes: (N,) places in ``glyphs``, code points.
         angles: (N,) degrees to the left, before they vary; 0 is not turned.
-        groups_: (N,) the letter and what its font is.
+        compositions: (N,) the letter and what its font is.
         vary: how far drawings differ; 1 is the usual.
     """
 
     fonts: np.ndarray
     codes: np.ndarray
     angles: np.ndarray
-    groups_: np.ndarray
+    compositions: np.ndarray
     glyphs: Sequence[Glyphs]
     geometry: Geometry
     vary: float
@@ -153,7 +153,7 @@ class DrawnWithCaptions(Captioned):
     @property
     def groups(self) -> np.ndarray:
         """All drawings of one letter in fonts of one kind."""
-        return self.groups_
+        return self.compositions
 
     def pixels(self, row: int, channels: int) -> np.ndarray:
         side, vary = self.geometry.canvas * FINER, self.vary
@@ -185,7 +185,7 @@ def _placed(ink: np.ndarray, angle: float, factor: float, shift: np.ndarray) -> 
     points = np.stack(np.nonzero(ink > 0.1)) - (side - 1) / 2
     if points.size:
         low, high = (turn @ points).min(1), (turn @ points).max(1)
-        room = side / 2 - 1 - BEND * side
+        room = side / 2 - 1 - (3 * BEND + PEN) * side  # bending and a thick pen reach further
         factor = min(factor, 2 * room / max((high - low).max(), 1))
         lowest, highest = -room - factor * low, room - factor * high
         shift = np.minimum(np.maximum(shift, np.minimum(lowest, highest)), np.maximum(lowest, highest))

@@ -78,7 +78,7 @@ def cased(character: str, upper: bool) -> str:
 
 
 def called(character: str, rng: random.Random | None = None) -> str:
-    """ "capital R", "small g", "digit 7"; with ``rng`` one of several ways to say it, "letter R" among them."""
+    """Such as "capital R", "small g", "digit 7"; with ``rng`` one of several ways, "letter R" among them."""
     ways: tuple[str, ...] = ("character",)
     if character.isdecimal():
         ways = ("digit", "number")
