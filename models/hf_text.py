@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 from networks.text import Text
 from options import UserError
 from util import distributed
-from util.sinks import missing, reason
+from util.pretrained import load, load_model, require_transformers, weights_of
+from util.sinks import reason
 from util.stopwatch import Countdown
 from util.text_cache import TextCache
 
@@ -54,13 +55,11 @@ class HFEncoder:
     ):
         self.flag, self.name = f"--text_encoder hf:{spec}", spec.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
         self.most, self.device, self.drop_marks = most, torch.device(device), drop_marks
-        self.library = _import(self.flag)
+        require_transformers(self.flag)
         self.folder = _find(spec, self.flag, allow_download)
-        self.weights = sorted(self.folder.glob("*.safetensors")) or sorted(self.folder.glob("pytorch_model*.bin"))
-        if not self.weights:
-            raise UserError(f"{self.flag}: {self.folder} holds no *.safetensors; give the folder of a whole model")
-        self.config = self._load(self.library.AutoConfig)
-        self.tokenizer = self._load(self.library.AutoTokenizer)
+        self.weights = weights_of(self.folder, self.flag)
+        self.config = load("AutoConfig", self.folder, self.flag)
+        self.tokenizer = load("AutoTokenizer", self.folder, self.flag)
         limit = min(self.tokenizer.model_max_length, getattr(self._text_config, "max_position_embeddings", 10**9))
         if most > limit:
             raise UserError(f"--max_words {most}: {self.flag} reads {limit} tokens at most; give that or less")
@@ -184,33 +183,13 @@ class HFEncoder:
         Raises:
             UserError: the folder's weights are not this model's.
         """
-        safe = self.weights[0].suffix == ".safetensors"
-        with torch.random.fork_rng(devices=[]):  # it draws weights before it loads them
-            model, loaded = self._load(
-                self.library.AutoModel, use_safetensors=safe, weights_only=True, output_loading_info=True
-            )
+        model, lacking = load_model("AutoModel", self.folder, self.flag)
         network = model.get_encoder() if self.config.is_encoder_decoder else getattr(model, "text_model", model)
         own = {id(x) for name, x in network.named_parameters() if "pooler" not in name}
         names = [name for name, x in model.named_parameters(remove_duplicate=False) if id(x) in own]
-        lacking = [name for name in names if name in loaded["missing_keys"]]
-        if lacking:
-            raise UserError(f"{self.flag}: {self.weights[0].name} has no {lacking[0]}; it belongs to another model")
+        if absent := [name for name in names if name in lacking]:
+            raise UserError(f"{self.flag}: {self.weights[0].name} has no {absent[0]}; it belongs to another model")
         return network.float().eval().requires_grad_(False).to(self.device)
-
-    def _load(self, kind: Any, **how: Any) -> Any:
-        """``kind.from_pretrained`` of the folder, without network, code or noise."""
-        logging = self.library.utils.logging
-        level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        try:
-            return kind.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False, **how)
-        except Exception as error:  # a broken file shows as one of a dozen types
-            raise UserError(f"{self.flag}: {self.folder} cannot be loaded: {reason(error)}") from error
-        finally:
-            logging.set_verbosity(level)
-            if bar:
-                logging.enable_progress_bar()
 
     def _digest(self) -> str:
         """sha256 of all that a caption's vectors depend on, in hexadecimal."""
@@ -220,14 +199,6 @@ class HFEncoder:
                 with path.open("rb") as file:
                     total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
         return total.hexdigest()
-
-
-def _import(flag: str) -> Any:
-    try:
-        import transformers
-    except ImportError:
-        raise missing(flag, "transformers") from None
-    return transformers
 
 
 def _find(spec: str, flag: str, allow_download: bool) -> Path:
