@@ -19,12 +19,14 @@ from .lecam import lecam
 from .overlap import dice_loss
 from .patch import patch_nce
 from .regularization import gradient_penalty, r1_penalty, total_variation
+from .text import cosine_scores, matching_levels, matching_loss, word_scores
 
 __all__ = [
     "DUAL_G",
     "GAN_MODES",
     "consistency",
     "contrast",
+    "cosine_scores",
     "d2d_ce",
     "d2d_ce_levels",
     "dice_loss",
@@ -36,6 +38,8 @@ __all__ = [
     "infomax_levels",
     "infomax_nce",
     "lecam",
+    "matching_levels",
+    "matching_loss",
     "patch_nce",
     "r1_penalty",
     "related",
@@ -46,4 +50,5 @@ __all__ = [
     "tutorial_levels",
     "two_c",
     "two_c_levels",
+    "word_scores",
 ]
