@@ -64,12 +64,12 @@ class CaptionGlyphOptions(FontOptions):
 def traits(glyphs: Glyphs, name: str) -> dict[str, str]:
     """``family``, ``weight`` and ``slant`` as the tables of a font say; by its name where they do not.
 
-    A family that neither tells is left out.
+    A family that neither tells is left out. Tables are believed: cmr10 says that it has no serifs, and is captioned so.
     """
     font = getattr(glyphs, "font", {})  # a folder of images has no tables
     os2, post, lower = font.get("OS/2"), font.get("post"), name.lower()
     serif = os2.panose.bSerifStyle if os2 and os2.panose.bFamilyType in (0, 2) else 0
-    if (post and post.isFixedPitch) or _one_width(glyphs):
+    if (post and post.isFixedPitch) or (font and _one_width(glyphs)):
         family = "mono"
     elif 2 <= serif <= 15:
         family = "serif" if serif <= 10 else "sans"

@@ -26,7 +26,7 @@ def test_pictures_and_numbers_are_those_of_scikit_learn(source, pictures):
 
 
 def test_captions_are_true_and_say_what_they_are_said_to_say(source, pictures):
-    seen = {}
+    seen: dict[str, list[int]] = {}
     for texts, said, shown in zip(pictures.captions, pictures.said, pictures.shown, strict=True):
         assert (said[0] == shown).all() and ((said == shown) | (said == UNSAID)).all()
         assert (said[:, 0] == shown[0]).all() and len(texts) == len(said) == len(set(texts)) > 4

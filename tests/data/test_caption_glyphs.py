@@ -62,7 +62,7 @@ def test_what_tables_do_not_tell_the_name_does():
     assert traits(Face("STIXGeneral"), "Some Serif")["family"] == "serif"  # its PANOSE numbers are all 0
     assert "family" not in traits(Face("STIXGeneral"), "STIXGeneral")
     assert traits(Face("cmtt10"), "")["family"] == "mono"  # post says it is not; i is as wide as m
-    bare = SimpleNamespace(real=lambda codes: set())
+    bare = SimpleNamespace(real=set, advance=lambda code: 1.0)  # a folder of images has no tables
     assert traits(bare, "Sans-BoldOblique") == {"family": "sans", "weight": "bold", "slant": "italic"}
 
 
@@ -201,7 +201,7 @@ def test_ink_stays_on_the_paper_and_paper_white():
 def test_capitals_are_larger_than_small_letters():
     pictures = every(charset="letters", glyph_variants=16, crop_size=64)
     for font in (0, 1, 8):
-        height = {}
+        height: dict[str, list[int]] = {}
         for row in np.flatnonzero(np.isin(pictures.codes, [ord("c"), ord("C")]) & (pictures.fonts == font)):
             rows = (pictures.pixels(row, 1)[..., 0] < 128).any(1).sum()
             height.setdefault(chr(pictures.codes[row]), []).append(rows)
