@@ -152,6 +152,9 @@ class CaptionDataset(PictureDataset):
             test = self.half("test")
         except Missing:
             return "nothing"
+        both = sorted(set(self.pictures.names) & set(test.names))
+        if both:
+            print(f"{len(both)} pictures are for training and for the test, the first: {both[0]}", file=sys.stderr)
         kinds = len(set(test.groups))
         return f"{len(test)} pictures" + (f" of {kinds} compositions" if kinds < len(test) else "")
 
