@@ -19,7 +19,8 @@ def clip_score(
 
     The scale is that of torchmetrics, which cuts the mean off at zero instead of each; Hessel et al., "CLIPScore: A
     Reference-free Evaluation Metric for Image Captioning" (EMNLP 2021), have 2.5 in place of 100. It depends on the
-    weights, and pictures unlike photographs (glyphs) mean little to CLIP.
+    weights, and pictures unlike photographs (glyphs) mean little to CLIP. (torchmetrics 1.9 itself cannot read what
+    CLIP answers in transformers 5.)
 
     Args:
         images: (N, C, H, W), uint8 or float in [-1, 1]; C is 3, or 1 for greyscale.

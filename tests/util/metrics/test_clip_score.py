@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
         projection_dim=4,
     )
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(33)  # one of those under which cosines of both signs are common
         transformers.CLIPModel(config).save_pretrained(path)
     return path
 
@@ -61,13 +61,14 @@ def test_score_is_the_mean_of_100_cosines_cut_at_zero(folder):
     captions = [f"a {colour} {thing}" for colour in ("red", "blue") for thing in ("cube", "ball", "ball cube red")] * 6
     images = pictures(len(captions))  # more than a batch
     wanted = by_hand(images, captions, folder)
-    assert 0 < sum(score == 0 for score in wanted) < len(wanted)  # some are cut, some are not
+    assert 9 < sum(score == 0 for score in wanted) < 27
     assert clip_score(images, captions, folder) == pytest.approx(sum(wanted) / len(wanted), abs=1e-3)
 
 
 def test_floats_and_greyscale_are_the_same_pictures(folder):
-    images, captions = pictures(4, channels=1), ["a red cube", "ball", "a", "blue"]
+    images, captions = pictures(4, channels=1), ["a red cube", "ball", "a", "ball cube red"]
     wanted = clip_score(images.expand(-1, 3, -1, -1), captions, folder)
+    assert wanted > 1
     assert clip_score(images, captions, folder) == pytest.approx(wanted, abs=1e-5)
     assert clip_score(images / 127.5 - 1, captions, folder) == pytest.approx(wanted, abs=1e-5)
 
