@@ -1,6 +1,5 @@
 """A compact network that says what small pictures show, and which captions fit them."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,14 +10,15 @@ from .glyph_judge import STAGES, Residual, convolution
 from .text import TextTransformer
 
 HEADS, LAYERS = 4, 2  # of the reader of captions
+LARGE = 64  # pixels; smaller pictures would be 2 x 2 at the end if they were halved at once
 
 
 class CaptionMatcher(nn.Module):
     """Pictures (B, C, H, W) in [-1, 1] and captions (B, T) to answers for each attribute, and to two sets of vectors.
 
-    The trunk of :class:`networks.glyph_judge.GlyphJudge`, which halves a picture until it has four pixels a side,
-    though four times at most; one linear layer for each attribute, one into the space in which pictures meet
-    captions. These are read by a transformer of its own.
+    The trunk of :class:`networks.glyph_judge.GlyphJudge`, whose first layer leaves pictures below 64 pixels as large
+    as they are; one linear layer for each attribute, one into the space in which pictures meet captions. These are
+    read by a transformer of its own.
 
     What answers and words mean is kept as an extra state, text in bytes, as a judge of glyphs does.
 
@@ -28,7 +28,7 @@ class CaptionMatcher(nn.Module):
         words: of its vocabulary; the ids of captions are 0 for padding, 1 for unknown words, then these.
         channels: C.
         size: height and width it is trained with, in pixels.
-        width: channels after the first convolution; the last has eight times as many, four times for 32 pixels.
+        width: channels after the first convolution; the last has eight times as many.
         dim: of the common space and of the words, a multiple of 4.
         most: words of a caption that it reads.
     """
@@ -46,10 +46,9 @@ class CaptionMatcher(nn.Module):
         super().__init__()
         self.attributes = {name: tuple(values) for name, values in attributes.items()}
         self.words, self.channels, self.size, self.most = tuple(words), channels, size, most
-        stages = max(1, min(STAGES, int(math.log2(size)) - 2))
-        self.width = width * 2 ** (stages - 1)  # of the features
-        layers: list[nn.Module] = [*convolution(channels, width, 2)]
-        for stage in range(1, stages):
+        self.width = width * 2 ** (STAGES - 1)  # of the features
+        layers: list[nn.Module] = [*convolution(channels, width, 2 if size >= LARGE else 1)]
+        for stage in range(1, STAGES):
             c = width * 2**stage
             layers += [*convolution(c // 2, c, 2), Residual(c)]
         self.features = nn.Sequential(*layers)

@@ -79,7 +79,7 @@ def test_attributes_and_captions_are_learnt(run):
     nearest = (judged.seen.embedding @ judge.read(names).T).argmax(1)
     assert (nearest == 2 * shown[:, 0] + shown[:, 1]).double().mean() > 0.9
     torch.testing.assert_close(judged.captions.norm(dim=1), torch.ones(200))
-    assert judged.seen.features.shape == (200, judge.features) == (200, 16) and len(judged) == 200
+    assert judged.seen.features.shape == (200, judge.features) == (200, 32) and len(judged) == 200
 
 
 def test_answers_are_in_the_numbers_of_the_data(run):
@@ -151,6 +151,15 @@ def test_pictures_that_a_caption_is_true_of_are_no_negatives():
     model.set_input(batch(24, 0))
     model.forward()
     assert model.judge_losses()["match"] > 0.1
+
+
+def test_half_of_what_it_learns_from_is_as_it_is():
+    model = MODELS.find("caption_judge")(train_options("--model", "caption_judge", *TINY))
+    model.meet(DATA)
+    torch.manual_seed(0)
+    model.set_input(batch(64, 0))
+    model.forward()
+    assert 16 < (model.seen == model.real).flatten(1).all(1).sum() < 48  # 32 on average, standard deviation 4
 
 
 def test_data_that_teach_nothing_are_refused():
