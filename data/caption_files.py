@@ -152,7 +152,8 @@ class _Pictures:
     """
 
     def __init__(self, root: Path, places: tuple[Path, ...], absolute: bool):
-        self.root, self.places, self.absolute = root, places, absolute
+        self.root, self.absolute = root, absolute
+        self.starts = [place.relative_to(root) for place in places]
         self.locate = cache(self._locate)  # several rows name one picture
 
     def __call__(self, given: Any) -> str:
@@ -165,9 +166,12 @@ class _Pictures:
             return given.relative_to(self.root).as_posix()
         if not isinstance(given, str) or not given.strip() or "\0" in given:
             raise ValueError("the name of the picture is missing")
-        name, problem = self.locate(given)
+        try:
+            name, problem = self.locate(given)
+        except OSError as error:  # of looking alone: no permission, a name too long
+            name, problem = "", error.strerror or str(error)
         if problem:
-            raise ValueError(f"picture {given}: {problem}")
+            raise ValueError(f"picture {given[:200]}: {problem}")
         return name
 
     def _locate(self, given: str) -> tuple[str, str]:
@@ -177,12 +181,15 @@ class _Pictures:
             path, base = Path(os.path.normpath(given)), self.root.resolve()
             name = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
             return name, "" if path.is_file() else "no such file"
-        starts = [Path(os.path.normpath(place.relative_to(self.root) / given)) for place in self.places]
-        inside = [path for path in starts if path.parts[:1] != ("..",)]
-        if not inside:
-            return "", f"outside {self.root}"
-        found = next((path for path in inside if (self.root / path).is_file()), None)
-        return (found.as_posix(), "") if found else ("", f"no such file in {' or '.join(map(str, self.places))}")
+        inside = False
+        for start in self.starts:
+            name = Path(os.path.normpath(f"{start}/{given}")).as_posix()
+            if not name.startswith("../"):
+                inside = True
+                if (self.root / name).is_file():
+                    return name, ""
+        places = " or ".join(str(self.root / start) for start in self.starts)
+        return "", f"no such file in {places}" if inside else f"outside {self.root}"
 
 
 def gather(rows: Iterable[Row], pictures: _Pictures, notes: Notes, listed: set[str] | None = None) -> CaptionedFiles:

@@ -51,16 +51,22 @@ class Notes:
         Raises:
             UserError: it is not to be skipped.
         """
+        what = _printable(what)
         if not self.skip:
             raise UserError(f"{self.path}: {where}: {what}; --on_bad_caption skip leaves such rows out")
         self.add("rows left out", f"{where}: {what}")
 
     def add(self, kind: str, case: str) -> None:
-        self.found.setdefault(kind, []).append(case)
+        self.found.setdefault(kind, []).append(_printable(case))
 
     def tell(self) -> None:
         for kind, cases in self.found.items():
-            print(f"{self.path}: {len(cases)} {kind}, the first: {cases[0][:200]}", file=sys.stderr)
+            print(f"{self.path}: {len(cases)} {kind}, the first: {cases[0]}", file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """Text of a file that a terminal can show: without escapes, and halves of characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
 def table(path: Path, encoding: str, notes: Notes) -> Iterator[Row]:

@@ -207,9 +207,7 @@ LAYOUTS = {
     "no header": {"captions.csv": 'a.png,one\nb.png,two\nb.png,"three"\n'},
     "more columns": {"metadata.csv": "id;text;file_name\n0;one;a.png\n1;two;b.png\n2;three;b.png\n"},
     "lines": {
-        "captions.jsonl": jsonl(
-            {"file": "a.png", "text": "one"}, {"file": "b.png", "caption": ["two", "three"]}
-        )
+        "captions.jsonl": jsonl({"file": "a.png", "text": "one"}, {"file": "b.png", "caption": ["two", "three"]})
     },
     "a list": {
         "captions.json": json.dumps(
@@ -292,6 +290,8 @@ ROWS = {
     "gone": ('{"image": "gone.png", "caption": "x"}', "line 2: picture gone.png: no such file in"),
     "outside": ('{"image": "../out.png", "caption": "x"}', r"line 2: picture \.\./out\.png: outside"),
     "absolute": ('{"image": "/etc/a.png", "caption": "x"}', "line 2: picture /etc/a.png: an absolute path"),
+    "a name too long": (jsonl({"image": "a" * 5000, "caption": "x"}), "line 2: picture a{200}: File name too long"),
+    "half a character": (r'{"image": "\ud800.png", "caption": "x"}', r"line 2: picture \?\.png: no such file in"),
     "no picture": ('{"caption": "x"}', "line 2: expected an object with one of image, file_name"),
     "a nameless picture": ('{"image": " ", "caption": "x"}', "line 2: the name of the picture is missing"),
     "no caption": ('{"image": "a.png"}', "line 2: the caption is missing"),
