@@ -1,5 +1,6 @@
 """What turns a caption into vectors: a transformer of one's own, or a pretrained one from a folder."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,3 +113,17 @@ def make_encoder(opt: Any, captions: Sequence[str], vocabulary: Vocabulary | Non
     vocabulary = vocabulary or Vocabulary.build(captions, opt.vocab_size)
     netT = TextTransformer(len(vocabulary), opt.text_dim, opt.text_layers, opt.text_heads, opt.max_words)
     return OwnEncoder(netT, vocabulary, opt.max_words)
+
+
+def read_vocabulary(path: Path) -> Vocabulary | None:
+    """That of a run; None where it kept none.
+
+    Raises:
+        UserError: the file cannot be read as one (exit code 4).
+    """
+    if not path.is_file():
+        return None
+    try:
+        return Vocabulary.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a vocabulary ({error}); the weights of this run need it", code=4) from None

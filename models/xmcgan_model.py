@@ -3,6 +3,7 @@
 Zhang, Koh, Baldridge, Lee, Yang. Cross-Modal Contrastive Learning for Text-to-Image Generation. CVPR 2021.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +12,31 @@ from typing import Any, Literal
 import torch
 
 from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
+from models.frozen_network import FrozenNetwork
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
 from models.stabilizers import Stabilizers
-from models.text_encoders import OwnEncoder
-from networks.text import Text, TextTransformer
+from models.text_encoders import OwnEncoder, TextOptions, make_encoder, read_vocabulary
+from networks.text import Text
 from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
 from options import UserError, default, option
+from util import distributed
+from util.html import write_atomically
 from util.images import mosaic
 from util.seeding import derive
-from util.vocabulary import Vocabulary
 
 ROWS = 10  # captions of the fixed grid
+VOCABULARY = "vocabulary.json"
 
 
 class XMCGANModel(NoiseModel):
+    """netG is told words and sentence, netD judges an image beside its sentence; netT is the encoder, if it is trained.
+
+    netT learns from D's contrasts of real images with captions, and from nothing else.
+    """
+
     @dataclass(frozen=True, kw_only=True)
-    class Options(NoiseModel.Options):
+    class Options(NoiseModel.Options, TextOptions):
         section = "XMC-GAN"
         updates: Literal["simultaneous", "alternating"] = option(
             "simultaneous", "G learns from D as it is before D's step, as published, or as it is after"
@@ -35,6 +44,7 @@ class XMCGANModel(NoiseModel):
         lambda_sent: float = option(1.0, "weight of the contrast of images with sentences", least=0)
         lambda_word: float = option(1.0, "weight of the contrast of places with words", least=0)
         lambda_img: float = option(1.0, "weight of the contrast of fakes with reals in D's space", least=0)
+        lambda_frozen: float = option(1.0, "weight of the same in the space of --frozen_weights", least=0)
         tau: float = option(0.1, "temperature of the contrasts of images", above=0)
         tau_word: float = option(0.02, "temperature of the contrast of places with words", above=0)
         rho1: float = option(5.0, "how sharply a word chooses among places", above=0)
@@ -43,46 +53,52 @@ class XMCGANModel(NoiseModel):
         nce_form: Literal["symmetric", "one-way"] = option(
             "symmetric", "find captions of images and images of captions, as the code does; or the first alone"
         )
-        text_encoder: str = option("transformer", "what reads captions")
-        max_words: int = option(32, "words of a caption at most", least=1)
-        text_dim: int = option(128, "numbers of a word")
-        text_layers: int = option(2, "layers")
-        text_heads: int = option(4, "heads of attention")
-        vocab_size: int = option(8000, "words it knows at most")
+        frozen_weights: str | None = option(None, "file with the weights of a classifier of torchvision")
+        frozen_network: str = option("resnet50", "which classifier that is, by torchvision's name")
+        frozen_normalised: bool = option(False, "give it images as it was trained, which the published code does not")
         lr_text: float | None = option(None, "learning rate of the text encoder; none is that of D", least=0)
         dataset_mode: str = default("caption")
         ngf: int = default(32)
         n_dis: int = default(1)
 
+        def validate(self) -> None:
+            if self.fresh_fakes and self.updates == "simultaneous":
+                raise UserError("--fresh_fakes: with --updates simultaneous there is one batch of fakes for both steps")
+
     ema_names = ("G", "T")
     wants = ("logit", "pooled", "sentence", "regions")
-    netT: TextTransformer
-    encoder: Any
 
     # -- networks --------------------------------------------------------------------------------
 
     def meet(self, dataset: Any) -> None:
-        """Build networks for these captions and channels."""
+        """Build networks for the channels and, where the text encoder is trained, the words of these data."""
         opt = self.opt
-        self.encoder = self.own_encoder(dataset)
+        kept = not opt.is_train or opt.continue_train
+        vocabulary = read_vocabulary(Path(opt.checkpoints_dir, opt.name, VOCABULARY)) if kept else None
+        self.encoder = make_encoder(opt, dataset.captions, vocabulary)
+        if isinstance(self.encoder, OwnEncoder):
+            self.netT = self.encoder.netT
         common = dict(size=opt.crop_size, channels=dataset.channels, text_dim=self.encoder.dim)
         try:
             self.netG = XMCGenerator(**common, z_dim=opt.z_dim, ngf=opt.ngf)
         except ValueError as error:
             raise UserError(f"--crop_size {opt.crop_size}: {error}") from None
         self.fixed_z, self.fixed_captions = self.fixed_noise(dataset)
+        self.known_captions = dataset.captions or self.fixed_captions
         if opt.is_train:
             self.netD = self.finish_D(XMCDiscriminator(**common, ndf=opt.ndf))
+            self.frozen = self.frozen_network()
             self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)
             self.add_optimizer("D", self.netD)
-            self.add_optimizer("D", self.netT, lr=opt.lr_text)
+            if isinstance(self.encoder, OwnEncoder):
+                self.add_optimizer("D", self.netT, lr=opt.lr_text)
             self.add_optimizer("G", self.netG)
 
-    def own_encoder(self, dataset: Any) -> OwnEncoder:
+    def frozen_network(self) -> FrozenNetwork | None:
         opt = self.opt
-        vocabulary = Vocabulary.build(dataset.captions, opt.vocab_size)
-        self.netT = TextTransformer(len(vocabulary), opt.text_dim, opt.text_layers, opt.text_heads, opt.max_words)
-        return OwnEncoder(self.netT, vocabulary, opt.max_words)
+        if opt.frozen_weights is None or opt.lambda_frozen == 0:
+            return None
+        return FrozenNetwork(opt.frozen_network, opt.frozen_weights, opt.frozen_normalised)
 
     def fixed_noise(self, dataset: Any) -> tuple[torch.Tensor, list[str]]:
         """z and captions of the grid that is drawn again and again: COLUMNS images of each of ROWS captions."""
@@ -96,18 +112,24 @@ class XMCGANModel(NoiseModel):
     def fixed(self) -> dict[str, Any]:
         return super().fixed() | {"captions": self.fixed_captions}
 
+    def save_files(self, folder: Path) -> None:
+        super().save_files(folder)
+        if isinstance(self.encoder, OwnEncoder):
+            write_atomically(folder / VOCABULARY, json.dumps(self.encoder.vocabulary.as_dict(), ensure_ascii=False))
+
     # -- training --------------------------------------------------------------------------------
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
-        """image (B, C, S, S) in [-1, 1], caption, said and shown (B, A)."""
+        """image (B, C, S, S) in [-1, 1], caption; said and shown (B, A), for what no contrast may take as negatives."""
         self.real, self.captions = batch["image"], list(batch["caption"])
-        self.said, self.shown = batch["said"], batch["shown"]
+        self.said, self.shown = self.gather(batch["said"]), self.gather(batch["shown"])
         self.image_paths = {"A": list(batch["image_paths"])}
 
     def conditions(self) -> Text:
-        """The captions of the batch; nothing that G learns from teaches the encoder."""
-        self.text = self.encoder.encode(self.captions)
-        return self.text.detach()
+        """The captions of the batch; what G learns teaches the encoder nothing."""
+        with torch.no_grad():
+            self.y = self.encoder.encode(self.captions)
+        return self.y
 
     def optimize_parameters(self) -> None:
         if self.opt.updates == "alternating":
@@ -116,38 +138,41 @@ class XMCGANModel(NoiseModel):
         with torch.set_grad_enabled(turn_of_G):
             self.forward()
         if turn_of_G:
-            self.update("G", self.generator_losses)  # of a D that has not stepped, as if both stepped at once
+            self.update("G", self.generator_losses)  # from a D that has not stepped, as if both stepped at once
         self.update("D", self.discriminator_losses)
 
-    @property
-    def y(self) -> Text:
-        return self.text
-
     def discriminator_losses(self) -> Losses:
-        self.text = self.encoder.encode(self.captions)
+        self.y = self.encoder.encode(self.captions)
         return super().discriminator_losses()
 
     def terms_D(self, real: Answers, fake: Answers) -> Losses:
-        """Captions are matched with real images; one that is true of another image too is no negative of it."""
-        return self.contrasts("D", real, self.text, true_of(self.said, self.shown))
+        return self.contrasts("D", real, self.y, true_of(self.said, self.shown))
 
     def terms_G(self, fake: Answers) -> Losses:
-        opt, text = self.opt, self.fake_y
-        losses = self.contrasts("G", fake, text, agree(self.said))
+        opt, losses = self.opt, self.contrasts("G", fake, self.fake_y, agree(self.said))
+        true = true_of(self.said, self.shown).T  # of the real image in column j what the caption of row i says
         if opt.lambda_img > 0:
             real = self.known_of_reals("pooled")["pooled"]
             scores = cosine_scores(self.gather(fake["pooled"]), self.gather(real), opt.tau)
-            losses["G_img"] = opt.lambda_img * self.match(scores, true_of(self.said, self.shown).T)
+            losses["G_img"] = opt.lambda_img * self.match(scores, true)
+        if self.frozen is not None:
+            with torch.no_grad():
+                real = self.frozen(self.real)
+            scores = cosine_scores(self.gather(self.frozen(self.fake)), self.gather(real), opt.tau)
+            losses["G_frozen"] = opt.lambda_frozen * self.match(scores, true)
         return losses
 
     def contrasts(self, who: str, answers: Answers, text: Text, true: torch.Tensor) -> Losses:
+        """Images with sentences and places with words, of every process; ``true`` pairs are no negatives."""
         opt, losses = self.opt, {}
         if opt.lambda_sent > 0:
-            scores = cosine_scores(answers["pooled"], answers["sentence"], opt.tau)
+            scores = cosine_scores(self.gather(answers["pooled"]), self.gather(answers["sentence"]), opt.tau)
             losses[f"{who}_sent"] = opt.lambda_sent * self.match(scores, true)
         if opt.lambda_word > 0:
+            words = everyones(text, opt.max_words).map(self.gather)
             scores = word_scores(
-                answers["regions"], text.words, text.mask, opt.tau_word, opt.rho1, opt.rho2, opt.word_len_norm
+                *(self.gather(answers["regions"]), words.words, words.mask),
+                *(opt.tau_word, opt.rho1, opt.rho2, opt.word_len_norm),
             )
             losses[f"{who}_word"] = opt.lambda_word * self.match(scores, true)
         return losses
@@ -158,25 +183,33 @@ class XMCGANModel(NoiseModel):
     @property
     def loss_levels(self) -> Mapping[str, Mapping[str, float]]:
         opt, levels = self.opt, matching_levels(self.opt.batch_size * self.engine.world, self.opt.nce_form != "one-way")
-        weights = {"sent": opt.lambda_sent, "word": opt.lambda_word}
-        terms = {f"{who}_{term}": weight for term, weight in weights.items() for who in "DG"}
+        weights = {f"{who}_sent": opt.lambda_sent for who in "DG"} | {f"{who}_word": opt.lambda_word for who in "DG"}
+        weights |= {"G_img": opt.lambda_img} | ({"G_frozen": opt.lambda_frozen} if self.frozen is not None else {})
         return {
             name: {level: weight * value for level, value in levels.items()}
-            for name, weight in (terms | {"G_img": opt.lambda_img}).items()
+            for name, weight in weights.items()
             if weight
         }
 
     # -- looking ---------------------------------------------------------------------------------
 
     def encode(self, captions: Sequence[str]) -> Text:
-        """Captions as averaged weights read them."""
-        encoder = OwnEncoder(self.current("T"), self.encoder.vocabulary, self.opt.max_words)
+        """Captions as the encoder reads them, with averaged weights where there are any."""
+        encoder = self.encoder
+        if isinstance(encoder, OwnEncoder):
+            encoder = OwnEncoder(self.current("T"), encoder.vocabulary, self.opt.max_words)
         with self.engine.inference():
             return encoder.encode(captions)
 
+    def attention(self, z: torch.Tensor, text: Text) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (N, C, S, S), and which part of each place's attention each word has, (N, T, h, w); on the CPU."""
+        if not hasattr(self, "_sampler"):
+            self._sampler = self.sampler()
+        return self._sampler(z, text, maps=True)
+
     def settled_with(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, Text]:
-        captions = [self.fixed_captions[i % len(self.fixed_captions)] for i in range(count)]
-        return self.noise(count, generator), self.encode(captions)
+        drawn = torch.randint(len(self.known_captions), (count,), generator=generator).tolist()
+        return self.noise(count, generator), self.encode([self.known_captions[i] for i in drawn])
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """The fixed grid, a row for each caption, and real images of the batch."""
@@ -186,12 +219,21 @@ class XMCGANModel(NoiseModel):
         return {"samples": mosaic(samples, COLUMNS)[None], "real": mosaic(real, COLUMNS)[None]}
 
 
+def everyones(text: Text, most: int) -> Text:
+    """A text that processes can put together: as many words as any caption of any of them may have."""
+    if distributed.world_size() == 1:
+        return text
+    missing = most - text.mask.shape[1]
+    pad = torch.nn.functional.pad
+    return Text(pad(text.words, (0, 0, 0, missing)), pad(text.mask, (0, missing)), text.sentence)
+
+
 def true_of(said: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
-    """(N, N) bool: whether caption j, which says said[j], is true of picture i, which shows shown[i]; both (N, A)."""
+    """(N, N) bool: whether image i shows all that caption j says, for what is shown and said (N, A), -1 unsaid."""
     return ((said == -1)[None] | (said[None] == shown[:, None])).all(2)
 
 
 def agree(said: torch.Tensor) -> torch.Tensor:
-    """(N, N) bool: whether one image could show all that two captions say."""
+    """(N, N) bool: whether one image could show all that two captions say (N, A)."""
     unsaid = said == -1
     return (unsaid[None] | unsaid[:, None] | (said[None] == said[:, None])).all(2)

@@ -21,9 +21,9 @@ WIDTHS = {32: (1, 2, 4, 4), 64: (1, 2, 4, 8, 8), 128: (1, 2, 4, 8, 16, 16), 256:
 class XMCDiscriminator(nn.Module):
     """D(x, want, text) -> {answer: tensor} for images x (B, channels, size, size).
 
-    Answers are ``logit`` (B,); ``pooled`` (B, F), the sum over the last map, and ``sentence`` (B, F), the captions in its
-    space, where their product is a part of the logit; ``regions`` (B, R, D), places of a map of 8 x 8 at 32 pixels and of
-    16 x 16 else, in the space of words.
+    Answers are ``logit`` (B,); ``pooled`` (B, F), the sum over the last map, and ``sentence`` (B, F), the captions in
+    its space, where their product is a part of the logit; ``regions`` (B, R, D), places of a map of 8 x 8 at 32 pixels
+    and of 16 x 16 else, in the space of words. The logit teaches a text encoder nothing.
 
     Args:
         text_dim: numbers of a word, and of a sentence.
@@ -40,7 +40,7 @@ class XMCDiscriminator(nn.Module):
         ladder(size)
         widths = [ndf * m for m in WIDTHS[size]]
         tap = (size // MAPS[size]).bit_length() - 1  # blocks up to the map of regions
-        parts = [FirstBlock(channels, widths[0])]
+        parts: list[nn.Module] = [FirstBlock(channels, widths[0])]
         for i, (c, out) in enumerate(pairwise(widths), start=2):
             parts.append(DownBlock(c, out, hidden=out, down=i < len(widths), raw=True))
         self.stem, self.body = nn.Sequential(*parts[:tap]), nn.Sequential(*parts[tap:])
@@ -60,6 +60,8 @@ class XMCDiscriminator(nn.Module):
         if "logit" in want or "sentence" in want:
             if text is None:
                 raise ValueError("a discriminator of captioned images needs their captions")
-            answers["sentence"] = self.sentence(text.sentence)
-            answers["logit"] = self.logit(pooled).squeeze(1) + (pooled * answers["sentence"]).sum(1)
+            sentence = text.sentence
+            answers["sentence"] = self.sentence(sentence)
+            known = self.sentence(sentence.detach()) if sentence.requires_grad else answers["sentence"]
+            answers["logit"] = self.logit(pooled).squeeze(1) + (pooled * known).sum(1)
         return {name: answers[name] for name in want}

@@ -48,6 +48,8 @@ class Vocabulary:
         words = WORD.findall(unicodedata.normalize("NFC", caption))
         if not words:
             raise UserError(f"caption {caption!r}: it has no words; write at least one")
+        if words[0] == "A" and len(words) > 1 and len(words[1]) > 1:
+            words[0] = "a"  # an article in front of a word, not the letter
         return [word if len(word) == 1 else word.lower() for word in words]
 
     def __len__(self) -> int:

@@ -113,10 +113,10 @@ class _InParts(torch.autograd.Function):
         totals = [torch.zeros_like(x) if asked else None for x, asked in zip((regions, words), wanted, strict=True)]
         for start in range(0, len(regions), ctx.step):
             rows = slice(start, start + ctx.step)
-            inputs = [x.detach().requires_grad_(a) for x, a in zip((regions[rows], words), wanted, strict=True)]
+            mine, theirs = (x.detach().requires_grad_(a) for x, a in zip((regions[rows], words), wanted, strict=True))
             with torch.enable_grad():
-                found = _found(*inputs, ctx.rho1)
-            grads = iter(torch.autograd.grad(found, [x for x in inputs if x.requires_grad], grad[rows]))
+                found = _found(mine, theirs, ctx.rho1)
+            grads = iter(torch.autograd.grad(found, [x for x in (mine, theirs) if x.requires_grad], grad[rows]))
             for total, part in zip(totals, (rows, slice(None)), strict=True):
                 if total is not None:
                     total[part] += next(grads)

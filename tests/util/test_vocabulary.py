@@ -12,6 +12,11 @@ def test_words_are_lower_cased_but_single_characters_keep_their_case():
     assert Vocabulary.tokens("letter g") != Vocabulary.tokens("letter G")
 
 
+def test_an_article_in_front_is_not_the_letter():
+    assert Vocabulary.tokens("A bold letter A")[0] == "a" and Vocabulary.tokens("A bold letter A")[-1] == "A"
+    assert Vocabulary.tokens("A, bold")[0] == "A" and Vocabulary.tokens("A")[0] == "A"
+
+
 def test_hyphens_and_apostrophes_stay_inside_words():
     assert Vocabulary.tokens("a sans-serif dog's 'toy' -x_y") == [
         *["a", "sans-serif", "dog's", "'", "toy", "'", "-", "x", "_", "y"]
