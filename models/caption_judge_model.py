@@ -44,6 +44,7 @@ class CaptionJudgeModel(BaseModel):
         max_words: int = option(32, "words of a caption that the judge reads", least=1)
         vocab_size: int = option(8000, "words that the judge knows, the most frequent ones", least=1)
         augment: float = default(0.5)
+        n_epochs: int = default(12)
         dataset_mode: str = default("caption")
 
     tasks: Mapping[str, str] = {"phase": "report"}  # always: there are no images to show
