@@ -30,7 +30,7 @@ from util.stopwatch import Countdown
 from util.vocabulary import Vocabulary
 
 SHOWN, SHOWN_TYPED = 10, 50  # captions on the page at most: of the data, and of those that a user gave
-SLUG = 40  # characters of a caption in the name of its folder
+SLUG = 40  # characters of a caption in the name of its folder, and in a line that speaks of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
     notes = {caption: doubts(model.encoder, caption) for caption in typed}
     for caption, lines in notes.items():
         for line in lines:
-            print(f"caption {caption!r}: {line}", file=sys.stderr)
+            print(f"caption {caption[:SLUG]!r}{'...' * (len(caption) > SLUG)}: {line}", file=sys.stderr)
     data = real_pictures(dataset, opt.phase)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,10 +135,14 @@ def typed_captions(opt: Any) -> list[str]:
 
 def doubts(encoder: Any, caption: str) -> list[str]:
     """What a user should know of a caption: words that the encoder never read, words that it leaves out."""
-    suggest = encoder.vocabulary.suggest if hasattr(encoder, "vocabulary") else lambda word: ""
-    lines = [f"{word!r} is a word it never read{suggest(word)}" for word in encoder.unknown(caption)]
+    lines, vocabulary, strange = [], getattr(encoder, "vocabulary", None), encoder.unknown(caption)
+    if strange:
+        lines.append(f"the text encoder does not know {', '.join(map(repr, strange))}")
+    if vocabulary:  # words that are spelt like a very short one mean something else
+        hints = ((word, vocabulary.suggest(word)) for word in strange if len(word) > 3)
+        lines += [f"{word!r}{hint}" for word, hint in hints if hint]
     read, there = len(encoder.words(caption)), len(Vocabulary.tokens(caption))
-    if hasattr(encoder, "vocabulary") and read < there:
+    if vocabulary and read < there:
         lines.append(f"--max_words {read}: its last {there - read} words are not read")
     return lines
 

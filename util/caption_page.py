@@ -9,7 +9,7 @@ from dominate.util import raw
 
 from .attention_tiles import COVER, HEAT
 from .html import asset, picture, png_size, visible
-from .samples_page import LARGEST, SamplesPage, decimals
+from .samples_page import LARGEST, SamplesPage
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class CaptionPage(SamplesPage):
             figure.get(tags.img)[0]["alt"] = visible(f"where the first picture listened to {word}")
             label = figure.get(tags.figcaption)[0]
             # the viewer finds a tile in its row by this text, and a word may come twice
-            label.add(tags.span(f"{place}. ", hidden=True), tags.b(visible(word)), f" {decimals(round(part, 2))}")
+            label.add(tags.span(f"{place}. ", hidden=True), tags.b(visible(word)), " ", tags.span(f"{part:.2f}"))
             figures.add(figure)
         red = "rgb({} {} {} / {:.0%})".format(*HEAT, COVER)
         scale = tags.span("0 ", tags.i(style=f"background: linear-gradient(to right, transparent, {red})"), cls="scale")
-        scale.add(f" {decimals(round(heard.most, 2))}")
+        scale.add(f" {heard.most:.2f}")
         return tags.article(self._name(caption, "words, in the first picture", scale), figures, cls="row")
 
     @staticmethod
