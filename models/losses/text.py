@@ -75,7 +75,7 @@ def word_scores(
         (N, M), in nats.
     """
     M, T, _ = words.shape
-    true_words = F.normalize(words, dim=2)[mask]  # (K, D)
+    true_words = F.normalize(words[mask], dim=1)  # (K, D)
     step = max(1, working_set // (len(true_words) * regions.shape[1]))
     few = step >= len(regions)
     cosines = _found(regions, true_words, rho1) if few else _InParts.apply(regions, true_words, rho1, step)  # (N, K)
@@ -83,7 +83,7 @@ def word_scores(
     every[:, mask.flatten()] = rho2 * cosines
     scores = every.view(-1, M, T).logsumexp(2)
     if length_norm:
-        scores = scores - mask.sum(1).log()
+        scores = scores - mask.sum(1).to(scores.dtype).log()
     return scores / (tau * rho2)
 
 
