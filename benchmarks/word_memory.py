@@ -37,7 +37,7 @@ def contexts(regions: torch.Tensor, words: torch.Tensor, mask: torch.Tensor) -> 
 
 FORMS: dict[str, Callable[..., torch.Tensor]] = {
     "parts": word_scores,
-    "at-once": lambda *x: word_scores(*x, working_set=sys.maxsize),
+    "at-once": lambda *x: word_scores(*x, at_once=sys.maxsize),
     "contexts": contexts,
 }
 

@@ -173,11 +173,15 @@ class NoiseModel(AdversarialModel):
         return self.netD(augment(images), want, y, None if reference is None else augment(reference))
 
     def discriminator_losses(self) -> Losses:
-        real = self.ask(self.real, self.wants, self.y)
+        real = self.answers_of_reals()
         fake = self.ask(self.fake.detach(), self.wants_of_fakes, self.fake_y)
         losses = self.adversarial_D(real["logit"], fake["logit"]) | self.terms_D(real, fake)
         losses |= self.stabilizers.terms(self, self.real, self.y, real, fake["logit"])
         return losses | self.penalties("D", self.netD, self.real, self.fake, self.score)
+
+    def answers_of_reals(self) -> Answers:
+        """D's answers about the real images in its own step."""
+        return self.ask(self.real, self.wants, self.y)
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images as they are, for penalties of their gradient."""

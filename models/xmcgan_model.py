@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
+from models.caption_results import CaptionTestOptions, save_samples
 from models.frozen_network import FrozenNetwork
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
 from models.stabilizers import Stabilizers
@@ -64,6 +65,10 @@ class XMCGANModel(NoiseModel):
         def validate(self) -> None:
             if self.fresh_fakes and self.updates == "simultaneous":
                 raise UserError("--fresh_fakes: with --updates simultaneous there is one batch of fakes for both steps")
+
+    @dataclass(frozen=True, kw_only=True)
+    class TestOptions(Options, NoiseModel.TestOptions, CaptionTestOptions):
+        section = "XMC-GAN: results"
 
     ema_names = ("G", "T")
     wants = ("logit", "pooled", "sentence", "regions")
@@ -126,10 +131,10 @@ class XMCGANModel(NoiseModel):
         self.image_paths = {"A": list(batch["image_paths"])}
 
     def conditions(self) -> Text:
-        """The captions of the batch; what G learns teaches the encoder nothing."""
-        with torch.no_grad():
+        """The captions of the batch; self.y has the encoder's gradient, which nothing that G learns from may have."""
+        with torch.enable_grad():
             self.y = self.encoder.encode(self.captions)
-        return self.y
+        return self.y.detach()
 
     def optimize_parameters(self) -> None:
         if self.opt.updates == "alternating":
@@ -137,13 +142,18 @@ class XMCGANModel(NoiseModel):
         turn_of_G = self.every(self.opt.n_dis)
         with torch.set_grad_enabled(turn_of_G):
             self.forward()
+        self.real_answers = super().answers_of_reals()  # once for both steps
         if turn_of_G:
             self.update("G", self.generator_losses)  # from a D that has not stepped, as if both stepped at once
         self.update("D", self.discriminator_losses)
 
-    def discriminator_losses(self) -> Losses:
-        self.y = self.encoder.encode(self.captions)
-        return super().discriminator_losses()
+    def answers_of_reals(self) -> Answers:
+        return self.real_answers if self.opt.updates == "simultaneous" else super().answers_of_reals()
+
+    def known_of_reals(self, *want: str) -> Answers:
+        if self.opt.updates == "simultaneous":
+            return {name: self.real_answers[name].detach() for name in want}
+        return super().known_of_reals(*want)
 
     def terms_D(self, real: Answers, fake: Answers) -> Losses:
         return self.contrasts("D", real, self.y, true_of(self.said, self.shown))
@@ -217,6 +227,9 @@ class XMCGANModel(NoiseModel):
         samples = self.sampler()(self.fixed_z, self.encode(captions))
         real = self.real[: len(samples)].float().cpu()
         return {"samples": mosaic(samples, COLUMNS)[None], "real": mosaic(real, COLUMNS)[None]}
+
+    def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
+        save_samples(self, dataset, engine, folder)
 
 
 def everyones(text: Text, most: int) -> Text:

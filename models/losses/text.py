@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from .precision import in_float32
 
-WORKING_SET = 1 << 20  # similarities of places and words that are in memory at once; 4 MiB
+AT_ONCE = 1 << 23  # similarities of places and words up to which all are computed at once; 32 MiB
+WORKING_SET = 1 << 20  # and how many at once where there are more; 4 MiB
 
 
 @in_float32
@@ -53,7 +54,7 @@ def word_scores(
     rho1: float = 5.0,
     rho2: float = 5.0,
     length_norm: bool = False,
-    working_set: int = WORKING_SET,
+    at_once: int = AT_ONCE,
 ) -> torch.Tensor:
     r"""How well the words of each caption are found among the places of each image.
 
@@ -62,8 +63,8 @@ def word_scores(
 
     with unit vectors r_j, after Zhang et al., "Cross-Modal Contrastive Learning for Text-to-Image Generation" (CVPR
     2021), and the authors' constants. No context c_h is built: its product with a word is a mean of those of places,
-    and its length follows from the places' products with each other. Images are taken some at a time, and
-    again in the backward pass, so that at most ``working_set`` similarities exist.
+    and its length follows from the places' products with each other. Where there are more than ``at_once`` similarities
+    images are taken some at a time, and again in the backward pass.
 
     Args:
         regions: (N, R, D), places of images.
@@ -76,9 +77,11 @@ def word_scores(
     """
     M, T, _ = words.shape
     true_words = F.normalize(words[mask], dim=1)  # (K, D)
-    step = max(1, working_set // (len(true_words) * regions.shape[1]))
-    few = step >= len(regions)
-    cosines = _found(regions, true_words, rho1) if few else _InParts.apply(regions, true_words, rho1, step)  # (N, K)
+    each = len(true_words) * regions.shape[1]
+    if each * len(regions) <= at_once:
+        cosines = _found(regions, true_words, rho1)  # (N, K)
+    else:
+        cosines = _InParts.apply(regions, true_words, rho1, max(1, min(at_once, WORKING_SET) // each))
     every = cosines.new_full((len(regions), M * T), -math.inf)
     every[:, mask.flatten()] = rho2 * cosines
     scores = every.view(-1, M, T).logsumexp(2)

@@ -154,14 +154,14 @@ def test_a_caption_said_twice_gains_by_its_length_alone():
     torch.testing.assert_close(word_scores(regions, *twice, length_norm=True), normed)
 
 
-@pytest.mark.parametrize("working_set", [1, 1 << 20])
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
 @pytest.mark.parametrize("pads", ["noise", "nought", "not a number"])
-def test_pads_change_no_score_and_no_gradient(pads, working_set):
+def test_pads_change_no_score_and_no_gradient(pads, at_once):
     regions, words = (x.requires_grad_() for x in places_and_words())
     behind = 100 * normal(5, 3, 5, seed=4) * {"noise": 1, "nought": 0, "not a number": math.nan}[pads]
     longer = torch.cat([words.detach(), behind], 1).requires_grad_()
     wide = F.pad(MASK, (0, 3))
-    short, long = (word_scores(regions, w, m, working_set=working_set) for w, m in ((words, MASK), (longer, wide)))
+    short, long = (word_scores(regions, w, m, at_once=at_once) for w, m in ((words, MASK), (longer, wide)))
     torch.testing.assert_close(long, short, rtol=1e-12, atol=0)
     of_short, of_long = (torch.autograd.grad(matching(x), (regions, w)) for x, w in ((short, words), (long, longer)))
     torch.testing.assert_close(of_long[0], of_short[0], rtol=1e-9, atol=1e-12)
@@ -188,29 +188,29 @@ def test_images_in_parts_are_images_at_once(wanted, images):
     words.requires_grad_(wanted != "regions")
     inputs = [x for x in (regions, words) if x.requires_grad]
     similarities = images * int(LENGTHS.sum()) * 7
-    parts, whole = (word_scores(regions, words, MASK, working_set=n) for n in (similarities, 1 << 20))
+    parts, whole = (word_scores(regions, words, MASK, at_once=n) for n in (similarities, 1 << 20))
     torch.testing.assert_close(parts, whole, rtol=1e-12, atol=0)
     found, expected = (torch.autograd.grad(matching(x), inputs) for x in (parts, whole))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("working_set", [1, 1 << 20])
-def test_gradients_are_those_of_finite_differences(working_set):
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_gradients_are_those_of_finite_differences(at_once):
     mask = torch.tensor([[True, True], [True, False], [True, True]])
     inputs = normal(3, 4, 3, seed=1).requires_grad_(), normal(3, 2, 3, seed=2).requires_grad_()
 
     def loss(regions, words):
-        return matching_loss(word_scores(regions, words, mask, tau=0.5, working_set=working_set))
+        return matching_loss(word_scores(regions, words, mask, tau=0.5, at_once=at_once))
 
     assert torch.autograd.gradcheck(loss, inputs)
     assert torch.autograd.gradcheck(lambda x, y: matching_loss(cosine_scores(x, y, 0.5)), [x[:, 0] for x in inputs])
 
 
-@pytest.mark.parametrize("working_set", [1, 1 << 20])
-def test_half_precision_is_computed_in_float32(working_set):
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_half_precision_is_computed_in_float32(at_once):
     regions, words = (x.bfloat16().requires_grad_() for x in places_and_words())
     with torch.autocast("cpu", torch.bfloat16):
-        scores = word_scores(regions, words, MASK, working_set=working_set)
+        scores = word_scores(regions, words, MASK, at_once=at_once)
         pooled = cosine_scores(regions[:, 0], words[:, 0])
         value = matching(scores)
     value.backward()
@@ -220,13 +220,13 @@ def test_half_precision_is_computed_in_float32(working_set):
     torch.testing.assert_close(scores.double(), exact, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("working_set", [1, 1 << 20])
-def test_places_that_cancel_out_are_finite(working_set):
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_places_that_cancel_out_are_finite(at_once):
     """Places of one axis, half of them each way, and a word at a right angle to it: its context is nought."""
     axes = torch.eye(3)
     regions = axes[0] * torch.tensor([1.0, -1, 1, -1])[:, None]
     regions, words = regions.expand(2, 4, 3).clone().requires_grad_(), axes[1].expand(2, 1, 3).clone().requires_grad_()
-    scores = word_scores(regions, words, torch.ones(2, 1, dtype=torch.bool), working_set=working_set)
+    scores = word_scores(regions, words, torch.ones(2, 1, dtype=torch.bool), at_once=at_once)
     matching_loss(scores).backward()
     assert scores.isfinite().all() and regions.grad.isfinite().all() and words.grad.isfinite().all()
 
@@ -270,7 +270,7 @@ def held_and_largest(form, N=16, R=64, T=8, D=32):
 
 def test_no_context_is_built_and_no_table_of_all_places_and_words():
     table, inputs = 16 * 16 * 8 * 64, 16 * 64 * 32  # numbers: of all with all, of the places themselves
-    held, largest = held_and_largest(lambda *x: word_scores(*x, working_set=8192))
+    held, largest = held_and_largest(lambda *x: word_scores(*x, at_once=8192))
     assert held < 2 * 4 * inputs and largest == inputs == table // 4
     held, largest = held_and_largest(word_scores)  # so small a table is one part
     assert largest == table
@@ -289,7 +289,7 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         regions, words, mask, said = gather(regions @ weight), gather(words @ weight), gather(mask), gather(said)
         true = said[:, None] == said
         sentences = cosine_scores(regions.sum(1), words.sum(1))
-        return matching_loss(word_scores(regions, words, mask, working_set=200), true) + matching_loss(sentences, true)
+        return matching_loss(word_scores(regions, words, mask, at_once=200), true) + matching_loss(sentences, true)
 
     mask = torch.arange(4) < torch.tensor([4, 1, 3, 2, 4, 2])[:, None]
     rows = normal(6, 7, 5, seed=1), normal(6, 4, 5, seed=2), mask, said
