@@ -1,6 +1,7 @@
 """A trained classifier of torchvision, frozen: what it makes of an image is compared in place of pixels."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ class FrozenNetwork(nn.Module):
     """Images (B, 1 or 3, H, W) in [-1, 1] to the network's logits (B, classes); a gradient goes through.
 
     They are scaled to 224 pixels and put in [0, 1], as XMC-GAN's code does, and then ``normalised`` as the network was
-    trained, which that code leaves out.
+    trained, which that code leaves out. What it consists of is in no state dict: it is in its file.
 
     Args:
         name: a classifier that torchvision has, such as resnet50.
@@ -38,19 +39,25 @@ class FrozenNetwork(nn.Module):
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
             classes = [value for value in state.values() if value.ndim == 1][-1].numel()
-            self.network = torchvision.models.get_model(name, weights=None, num_classes=classes)
-            self.network.load_state_dict(state)
+            network = torchvision.models.get_model(name, weights=None, num_classes=classes)
+            network.load_state_dict(state)
         except Exception as error:  # torch has many for a file that is damaged or of another kind
             raise UserError(f"{flag}: not weights of torchvision's {name} ({str(error).splitlines()[0]})") from None
-        self.network.eval().requires_grad_(False)
+        self.held = [network.eval().requires_grad_(False)]  # a list is no child
         mean, deviation = (MEAN, DEVIATION) if normalised else ((0.0,) * 3, (1.0,) * 3)
         self.mean: torch.Tensor
         self.deviation: torch.Tensor
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
 
-    def train(self, mode: bool = True) -> "FrozenNetwork":
-        return super().train(False)
+    @property
+    def network(self) -> nn.Module:
+        return self.held[0]
+
+    def _apply(self, change: Any, recurse: bool = True) -> "FrozenNetwork":
+        """Go to a device or to another type as children do."""
+        self.network._apply(change, recurse)
+        return super()._apply(change, recurse)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         images = F.interpolate(images.float().expand(-1, 3, -1, -1), (SIZE, SIZE), mode="bilinear", antialias=True)

@@ -70,7 +70,7 @@ class XMCGANModel(NoiseModel):
     class TestOptions(Options, NoiseModel.TestOptions, CaptionTestOptions):
         section = "XMC-GAN: results"
 
-    ema_names = ("G", "T")
+    ema_names: tuple[str, ...] = ("G", "T")
     wants = ("logit", "pooled", "sentence", "regions")
 
     # -- networks --------------------------------------------------------------------------------
@@ -83,6 +83,8 @@ class XMCGANModel(NoiseModel):
         self.encoder = make_encoder(opt, dataset.captions, vocabulary)
         if isinstance(self.encoder, OwnEncoder):
             self.netT = self.encoder.netT
+        else:
+            self.ema_names = ("G",)
         common = dict(size=opt.crop_size, channels=dataset.channels, text_dim=self.encoder.dim)
         try:
             self.netG = XMCGenerator(**common, z_dim=opt.z_dim, ngf=opt.ngf)
