@@ -27,3 +27,12 @@ TUTORIAL = dict(
     lr=2e-4, lr_D=2e-4, beta1=0.5, beta2=0.999, ema_decay=0.0, gan_mode="vanilla", sn_D=False, normD="batch",
     init_type="normal", contra_form="tutorial", lambda_cond=1.0, tau=0.5, embed_dim=128, embed_hidden=256, flip=False,
 )  # fmt: skip
+
+# Of MS-COCO at 128 pixels in XMC-GAN's code: 8 images on each of 7 devices, which contrast their own 8. That code's
+# encoder is BERT, uncased, with its marks among 17 words.
+XMCGAN = dict(
+    crop_size=128, ngf=96, ndf=96, z_dim=128, batch_size=56, n_dis=2, n_epochs=500, n_epochs_decay=0, lr=1e-4,
+    lr_D=4e-4, beta1=0.5, beta2=0.999, adam_eps=1e-8, ema_decay=0.999, gan_mode="hinge_paper", max_words=17,
+    updates="simultaneous", lambda_sent=1.0, lambda_word=1.0, lambda_img=1.0, lambda_frozen=1.0, tau=0.1,
+    tau_word=0.02, rho1=5.0, rho2=5.0, nce_form="symmetric", drop_marks=False,
+)  # fmt: skip

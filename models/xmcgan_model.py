@@ -14,6 +14,7 @@ import torch
 from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
 from models.caption_results import CaptionTestOptions, save_samples
 from models.frozen_network import FrozenNetwork
+from models.latent_presets import XMCGAN
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
 from models.stabilizers import Stabilizers
 from models.text_encoders import OwnEncoder, TextOptions, make_encoder, read_vocabulary
@@ -39,6 +40,11 @@ class XMCGANModel(NoiseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options, TextOptions):
         section = "XMC-GAN"
+        preset: str = option(
+            "small",
+            "small data and half an hour; the published settings for COCO",
+            presets={"small": {}, "official": XMCGAN},
+        )
         updates: Literal["simultaneous", "alternating"] = option(
             "simultaneous", "G learns from D as it is before D's step, as published, or as it is after"
         )

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from .precision import in_float32
 
-AT_ONCE = 1 << 23  # similarities of places and words up to which all are computed at once; 32 MiB
+AT_ONCE = 1 << 21  # similarities of places and words up to which all are computed at once; 8 MiB
 WORKING_SET = 1 << 20  # and how many at once where there are more; 4 MiB
 
 
