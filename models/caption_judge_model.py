@@ -4,10 +4,10 @@
     python test.py --name judge --phase all --draw_seed 1 --glyph_variants 8
 
 The second command prints how often it is right on other drawings of the same glyphs: of few drawings each it learns
-those by heart. It learns the attributes of the
-data, where they have any, and a space in which pictures are near to their captions. What its last layers read are
-the features of distances between sets of pictures. Trained with --phase all it knows every glyph that a model is
-asked for, also those that the model never saw; its numbers on real pictures are the ceiling of what can be scored.
+those by heart. It learns the attributes of the data, where they have any, and a space in which pictures are near to
+their captions. What its last layers read are the features of distances between sets of pictures. Trained with --phase
+all it knows every glyph that a model is asked for, also those that the model never saw; its numbers on real pictures
+are the ceiling of what can be scored.
 """
 
 import json
