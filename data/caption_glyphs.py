@@ -28,7 +28,7 @@ SMALLEST = 0.85  # of the size: smaller, and c would be as large as C
 SHIFT = 0.08  # of the canvas, to each side
 TURN, TURN_SPREAD = 25.0, 3.0  # degrees
 BEND, CELLS = 0.6 / 64, 5  # of the canvas; places from side to side between which the bending is smooth
-PEN = 0.5 / 64  # of the canvas: how far an outline moves out or in
+PEN = 0.3 / 64  # of the canvas: how far an outline moves out or in
 LIGHTEST = 0.75  # ink
 GRAIN = 0.01  # standard deviation, black to white is 1
 TRAITS = ("family", "weight", "slant")
@@ -46,6 +46,7 @@ class CaptionGlyphOptions(FontOptions):
         )
     )
     charset: str = default("letters")
+    glyph_scale: float = default(0.9)
     glyph_variants: int = default(8)
     turned: float = option(0.0, "glyphs: part of the drawings that is rotated by 25 degrees, as captions say", least=0)
     vary: float = option(1.0, "glyphs: how far drawings of a glyph differ in size, place, pen and ink; 0: not", least=0)
