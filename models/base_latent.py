@@ -1,6 +1,5 @@
 """What methods share that make images from noise and classes, or noise alone."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from models.latent_results import save_samples
 from models.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
-from util import distributed
 from util.images import mosaic
 from util.seeding import derive
 
@@ -64,12 +62,8 @@ class LatentModel(NoiseModel):
         networks.init_weights(self.netG, opt.init_type, opt.init_gain)
         self.fixed_z, self.fixed_y = self.fixed_noise()
         if opt.is_train:
-            if self.contrasts and opt.accumulate > 1 and distributed.rank() == 0:
-                print(
-                    f"--accumulate {opt.accumulate}: images are contrasted within a batch of {opt.batch_size}, which "
-                    "does not grow by it",
-                    file=sys.stderr,
-                )
+            if self.contrasts:
+                self.tell_of_batches()
             trunk: Any = self.build("D", opt.netD, ndf=opt.ndf, norm=opt.normD, **common)
             self.netD = self.finish_D(Discriminator(trunk, self.heads(trunk.features, trunk.local_channels, classes)))
             self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)

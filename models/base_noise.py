@@ -1,5 +1,6 @@
 """What methods share that make images from noise, whatever else they are told: order of updates, noise, looking."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from models.losses import gan_loss
 from models.sampler import Sampler, truncate
 from models.stabilizers import StabilizerOptions, Stabilizers
 from options import UserError, default, option
-from util import checkpoint
+from util import checkpoint, distributed
 from util.seeding import derive
 
 COLUMNS = 10  # noise vectors of the fixed grid; each of its classes or captions is drawn from every one
@@ -126,6 +127,15 @@ class NoiseModel(AdversarialModel):
     def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
         """What test.py makes."""
         raise NotImplementedError(f"{type(self).__name__} must write save_samples(dataset, engine, folder)")
+
+    def tell_of_batches(self) -> None:
+        """Say what contrasts within a batch do not gain by --accumulate."""
+        if self.opt.accumulate > 1 and distributed.rank() == 0:
+            print(
+                f"--accumulate {self.opt.accumulate}: images are contrasted within a batch of {self.opt.batch_size}, "
+                "which does not grow by it",
+                file=sys.stderr,
+            )
 
     # -- noise -----------------------------------------------------------------------------------
 

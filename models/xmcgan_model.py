@@ -99,6 +99,7 @@ class XMCGANModel(NoiseModel):
         self.fixed_z, self.fixed_captions = self.fixed_noise(dataset)
         self.known_captions = dataset.captions or self.fixed_captions
         if opt.is_train:
+            self.tell_of_batches()
             self.netD = self.finish_D(XMCDiscriminator(**common, ndf=opt.ndf))
             self.frozen = self.frozen_network()
             self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)

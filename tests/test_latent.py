@@ -17,7 +17,7 @@ from tests.data.test_labeled_dataset import cifar10_binary
 from tests.util.test_distributed import in_processes
 from util.engine import Engine
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+RECIPES = sorted(p for p in (Path(__file__).parents[1] / "recipes").glob("*.yaml") if not p.name.startswith("xmcgan"))
 TINY = ("--ngf", 16, "--ndf", 8, "--z_dim", 8, "--batch_size", 16, "--gpu_ids", -1, "--embed_dim", 8)
 
 
