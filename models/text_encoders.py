@@ -127,3 +127,24 @@ def read_vocabulary(path: Path) -> Vocabulary | None:
         return Vocabulary.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a vocabulary ({error}); the weights of this run need it", code=4) from None
+
+
+def check_encoder(path: Path, encoder: OwnEncoder | HFEncoder) -> None:
+    """Compare with the pretrained encoder that a run noted in this file; there is none where it trained its own.
+
+    Raises:
+        UserError: it is another one: other weights, --max_words or --drop_marks (exit code 4).
+    """
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        name, digest = noted["name"], noted["sha256"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: does not say which text encoder the run has ({error!r})", code=4) from None
+    if digest != encoder.digest:
+        raise UserError(
+            f"--text_encoder: the run learnt to read {name} (sha256 {digest[:12]}), this is {encoder.name} "
+            f"({encoder.digest[:12]}); name the folder of the same weights",
+            code=4,
+        )

@@ -17,7 +17,7 @@ from models.frozen_network import FrozenNetwork
 from models.latent_presets import XMCGAN
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
 from models.stabilizers import Stabilizers
-from models.text_encoders import OwnEncoder, TextOptions, make_encoder, read_vocabulary
+from models.text_encoders import OwnEncoder, TextOptions, check_encoder, make_encoder, read_vocabulary
 from networks.text import Text
 from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
@@ -28,7 +28,7 @@ from util.images import mosaic
 from util.seeding import derive
 
 ROWS = 10  # captions of the fixed grid
-VOCABULARY = "vocabulary.json"
+VOCABULARY, ENCODER = "vocabulary.json", "text_encoder.json"  # of the run: the words of its own, or which other it is
 
 
 class XMCGANModel(NoiseModel):
@@ -85,8 +85,11 @@ class XMCGANModel(NoiseModel):
         """Build networks for the channels and, where the text encoder is trained, the words of these data."""
         opt = self.opt
         kept = not opt.is_train or opt.continue_train
-        vocabulary = read_vocabulary(Path(opt.checkpoints_dir, opt.name, VOCABULARY)) if kept else None
+        folder = Path(opt.checkpoints_dir, opt.name)
+        vocabulary = read_vocabulary(folder / VOCABULARY) if kept else None
         self.encoder = make_encoder(opt, dataset.captions, vocabulary)
+        if kept:
+            check_encoder(folder / ENCODER, self.encoder)
         if isinstance(self.encoder, OwnEncoder):
             self.netT = self.encoder.netT
         else:
@@ -130,6 +133,8 @@ class XMCGANModel(NoiseModel):
         super().save_files(folder)
         if isinstance(self.encoder, OwnEncoder):
             write_atomically(folder / VOCABULARY, json.dumps(self.encoder.vocabulary.as_dict(), ensure_ascii=False))
+        else:
+            write_atomically(folder / ENCODER, json.dumps({"name": self.encoder.name, "sha256": self.encoder.digest}))
 
     # -- training --------------------------------------------------------------------------------
 

@@ -446,3 +446,7 @@ def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path, minilm):  # no
     assert kept["model"]["netG.sentence.weight"].shape == (128, 384)  # MiniLM's numbers of a word
     logged = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert {"D_sent", "D_word", "G_sent", "G_word", "G_img"} <= set(logged)
+    noted = folder / "text_encoder.json"
+    noted.write_text(noted.read_text().replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(UserError, match="--text_encoder: the run learnt to read"):
+        run(train_script, tmp_path, *words, "--continue_train", "--n_epochs", 2)
