@@ -9,9 +9,7 @@ there already is not made again, so what was cut off goes on. Variants run side 
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +18,7 @@ from pathlib import Path
 from options import UserError
 from util.stopwatch import Countdown
 
-from .common import ROOT
+from .common import call
 
 PLAIN = ("--sn_D", "false", "--normD", "none", "--contrastive", "none")
 VARIANTS = {
@@ -55,14 +53,6 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
     if inks:
         values["ink"] = statistics.mean(abs(value - 1) for value in inks)  # a mean over styles would hide the worst
     return values
-
-
-def call(*words: str) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UserError(f"{words[0]}: {last}")
 
 
 def table(found: dict[tuple[str, int], dict[str, float]], seeds: Sequence[int]) -> str:

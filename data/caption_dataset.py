@@ -79,6 +79,9 @@ class CaptionDataset(PictureDataset):
         on_bad_caption: Literal["error", "skip"] = option(
             "error", "when a row of captions cannot be used: stop, or go on without it", per_run=True
         )
+        similar: int = option(
+            1, "pictures of one letter or digit that meet in a batch: negatives of each other that are hard", least=1
+        )
         flip: bool = option(
             False,
             "mirror every second picture in training; captions stay as they are, left and right too",
@@ -169,6 +172,22 @@ class CaptionDataset(PictureDataset):
             "captions": len(self.captions),
         }
         write_atomically(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False))
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        """At random, but that --similar pictures of one letter, digit or caption follow one another."""
+        drawn = super().order(generator)
+        if self.opt.similar < 2:
+            return drawn
+        piles: dict[int, list[int]] = {}
+        groups: list[list[int]] = []
+        for row in drawn:
+            pile = piles.setdefault(int(self.pictures.labels[row]), [])
+            if len(pile) % self.opt.similar == 0:
+                pile = piles[int(self.pictures.labels[row])] = []
+                groups.append(pile)
+            pile.append(row)
+        places = torch.randperm(len(groups), generator=generator).tolist()
+        return [row for place in places for row in groups[place]]
 
     # -- items ---------------------------------------------------------------------------------------------------------
 
