@@ -48,9 +48,9 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
 
 def train_judge(folder: Path, args: argparse.Namespace) -> None:
     if not (folder / "checkpoints/judge/latest_net_C.pth").is_file():
-        call("train.py", "--model", "caption_judge", "--dataroot", "glyphs", "--charset", args.charset,
-             "--phase", "all", "--glyph_variants", "24",
-             "--checkpoints_dir", str(folder / "checkpoints"), "--name", "judge", "--gpu_ids", "-1", "--overwrite", "--no_html", "--n_epochs", str(args.judge_epochs))  # fmt: skip
+        where = ["--checkpoints_dir", str(folder / "checkpoints"), "--name", "judge", "--gpu_ids", "-1", "--overwrite"]
+        data = ["--dataroot", "glyphs", "--charset", args.charset, "--phase", "all", "--glyph_variants", "24"]
+        call("train.py", "--model", "caption_judge", *where, *data, "--no_html", "--n_epochs", str(args.judge_epochs))
 
 
 def table(found: dict[tuple[str, int], dict[str, float]], seeds: Sequence[int]) -> str:
