@@ -65,8 +65,14 @@ class XMCGANModel(NoiseModel):
         frozen_normalised: bool = option(False, "give it images as it was trained, which the published code does not")
         lr_text: float | None = option(None, "learning rate of the text encoder; none is that of D", least=0)
         dataset_mode: str = default("caption")
-        ngf: int = default(32)
-        n_dis: int = default(1)
+        similar: int = default(2)
+        batch_size: int = default(32)
+        ngf: int = default(16)
+        ndf: int = default(24)
+        lr: float = default(8e-4)
+        n_epochs: int = default(28)
+        n_epochs_decay: int = default(28)
+        save_epoch_freq: int = default(7)
 
         def validate(self) -> None:
             if self.fresh_fakes and self.updates == "simultaneous":
