@@ -90,8 +90,8 @@ class Step:
                 theirs.optimize_parameters()
         else:
             ours = MODELS.find(model)(opt)
-            if opt.dataset_mode == "font":  # labels and characters belong together, so the batch is a real one
-                dataset = DATASETS.find("font")(opt)
+            if opt.dataset_mode in ("font", "caption"):  # what is told of images belongs to them, so the batch is real
+                dataset = DATASETS.find(opt.dataset_mode)(opt)
                 ours.meet(dataset)
                 batch = next(iter(Loader(dataset, opt, self.engine.place).epoch()))
             elif opt.dataset_mode == "labeled":
