@@ -2,7 +2,7 @@
 
     python -m benchmarks.caption_ablation --epochs 30
 
-trains a judge and every variant on glyphs with captions, tests it on compositions that training never showed, and
+trains a judge and every variant on some glyphs with captions, tests it on compositions that training never showed, and
 prints a table in Markdown: mean and spread (standard deviation over seeds) of each figure, and its mean difference to
 all of them with the same seed. Further flags go to train.py of every variant. A run that is there already is not made
 again, so what was cut off goes on. Variants run side by side, one thread each.
@@ -10,16 +10,13 @@ again, so what was cut off goes on. Variants run side by side, one thread each.
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from options import UserError
-from util.stopwatch import Countdown
 
-from .common import call
+from .ablation import call, side_by_side, table
 
 ALL = "all"
 VARIANTS = {
@@ -27,7 +24,6 @@ VARIANTS = {
     "without sentences": ("--lambda_sent", "0"),
     "without words": ("--lambda_word", "0"),
     "without reals": ("--lambda_img", "0"),
-    "sentences alone": ("--lambda_word", "0", "--lambda_img", "0"),
     "none": ("--lambda_sent", "0", "--lambda_word", "0", "--lambda_img", "0"),
 }
 
@@ -37,68 +33,49 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
     run_name = f"{name.replace(' ', '_')}-{seed}"
     scores = folder / "results" / run_name / "test_latest" / "metrics.json"
     where = ["--checkpoints_dir", str(folder / "checkpoints"), "--name", run_name, "--gpu_ids", "-1"]
-    data = ["--dataroot", "glyphs"]
+    data = glyphs(folder)
     if not scores.is_file():
-        call("train.py", "--model", "xmcgan", *where, *data, "--charset", args.charset, "--n_epochs", str(args.epochs),
-             "--seed", str(seed), "--overwrite", "--no_html", *flags)  # fmt: skip
+        call("train.py", "--model", "xmcgan", *where, *data, "--n_epochs", str(args.epochs), "--n_epochs_decay", "0",
+             "--seed", str(seed), "--overwrite", "--no_html", *VARIANTS[name], *flags)  # fmt: skip
         call("test.py", *where, *data, "--results_dir", str(folder / "results"), "--num_samples", str(args.samples),
              "--caption_judge", str(folder / "checkpoints/judge"))  # fmt: skip
     return json.loads(scores.read_text(encoding="utf-8"))["scores"]["generated"]
 
 
+def glyphs(folder: Path) -> list[str]:
+    return ["--dataroot", "glyphs", "--charset", str((folder / "characters.txt").resolve())]
+
+
 def train_judge(folder: Path, args: argparse.Namespace) -> None:
     if not (folder / "checkpoints/judge/latest_net_C.pth").is_file():
         where = ["--checkpoints_dir", str(folder / "checkpoints"), "--name", "judge", "--gpu_ids", "-1", "--overwrite"]
-        data = ["--dataroot", "glyphs", "--charset", args.charset, "--phase", "all", "--glyph_variants", "24"]
+        data = [*glyphs(folder), "--phase", "all", "--glyph_variants", "24"]
         call("train.py", "--model", "caption_judge", *where, *data, "--no_html", "--n_epochs", str(args.judge_epochs))
-
-
-def table(found: dict[tuple[str, int], dict[str, float]], seeds: Sequence[int]) -> str:
-    """Markdown: mean ± standard deviation over the seeds, and in brackets the mean difference to all contrasts."""
-    shown = [key for key in found[ALL, seeds[0]] if key not in ("pictures", "+-")]
-    lines = ["| | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
-    for variant in VARIANTS:
-        cells = []
-        for key in shown:
-            values = [found[variant, seed][key] for seed in seeds]
-            cell = f"{statistics.mean(values):.3f} ± {statistics.stdev(values) if len(values) > 1 else 0:.3f}"
-            if variant != ALL:
-                far = [found[variant, seed][key] - found[ALL, seed][key] for seed in seeds]
-                cell += f" ({statistics.mean(far):+.3f})"
-            cells.append(cell)
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--charset", default="letters", help="of the glyphs, as train.py takes it")
+    parser.add_argument("--characters", default="ABEGRQaegnrt", help="that are drawn in twelve fonts")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--judge_epochs", type=int, default=12)
-    parser.add_argument("--samples", type=int, default=832, help="images that are scored, of each run")
+    parser.add_argument("--samples", type=int, default=192, help="images that are scored, of each run")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--folder", default="./runs/caption_ablation", help="where the runs are kept")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     args, flags = parser.parse_known_args(argv)
     seeds, folder = [int(word) for word in args.seeds.split(",")], Path(args.folder)
-    tasks = [(variant, seed) for seed in seeds for variant in VARIANTS]
-    countdown = Countdown(len(tasks), "run")
-
-    def one(task: tuple[str, int]) -> dict[str, float]:
-        values = run(folder, *task, args, (*VARIANTS[task[0]], *flags))
-        countdown.step()
-        return values
-
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "characters.txt").write_text(args.characters, encoding="utf-8")
     try:
         train_judge(folder, args)
-        with ThreadPoolExecutor(args.jobs) as pool:
-            found = dict(zip(tasks, pool.map(one, tasks), strict=True))
+        found = side_by_side(lambda *task: run(folder, *task, args, flags), VARIANTS, seeds, args.jobs)
     except UserError as error:
         print(f"benchmarks.caption_ablation: {error}", file=sys.stderr)
         return error.code
-    print(table(found, seeds))
+    shown = [key for key in found[ALL, seeds[0]] if key not in ("pictures", "+-")]
+    print(table(found, ALL, dict(zip(shown, shown, strict=True))))
     return 0
 
 

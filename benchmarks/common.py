@@ -138,12 +138,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.3f}"
     return "" if value is None else str(value)
-
-
-def call(*words: str) -> None:
-    """Run a script with one thread; UserError with its last line if it fails."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UserError(f"{words[0]}: {last}")

@@ -12,13 +12,11 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from options import UserError
-from util.stopwatch import Countdown
 
-from .common import call
+from .ablation import call, side_by_side, table
 
 PLAIN = ("--sn_D", "false", "--normD", "none", "--contrastive", "none")
 VARIANTS = {
@@ -42,7 +40,7 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
         counts = ["--train_characters", str(args.train), "--test_characters", str(args.test)]
         call("train.py", "--model", "zi2zi", *where, *fonts, *counts, "--n_epochs", str(args.epochs),
              "--n_epochs_decay", "0", "--seed", str(seed), "--split_seed", "0", "--overwrite", "--no_html",
-             "--ema_decay", "0.99", *flags)  # fmt: skip
+             "--ema_decay", "0.99", *VARIANTS[name], *flags)  # fmt: skip
         judges = ["--recogniser", args.recogniser] if args.recogniser else []
         judges += ["--style_judge", args.style_judge] if args.style_judge else []
         call("test.py", *where, "--results_dir", str(folder / "results"), "--batch_size", "50", "--views", "1",
@@ -53,24 +51,6 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
     if inks:
         values["ink"] = statistics.mean(abs(value - 1) for value in inks)  # a mean over styles would hide the worst
     return values
-
-
-def table(found: dict[tuple[str, int], dict[str, float]], seeds: Sequence[int]) -> str:
-    """Markdown: mean ± standard deviation over the seeds, and in brackets the mean difference to plain."""
-    shown = [key for key in SHOWN if any(key in values for values in found.values())]
-    names = {"ink": "ink, distance from 1"}
-    lines = ["| | " + " | ".join(names.get(key, key) for key in shown) + " |", "|---" * (len(shown) + 1) + "|"]
-    for variant in VARIANTS:
-        cells = []
-        for key in shown:
-            values = [found[variant, seed][key] for seed in seeds]
-            cell = f"{statistics.mean(values):.3f} ± {statistics.stdev(values) if len(values) > 1 else 0:.3f}"
-            if variant != "plain":
-                far = [found[variant, seed][key] - found["plain", seed][key] for seed in seeds]
-                cell += f" ({statistics.mean(far):+.3f})"
-            cells.append(cell)
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -93,21 +73,13 @@ def main(argv: list[str] | None = None) -> int:
     if len(args.fonts) < 2:
         parser.error("--fonts: a source font and at least one target font")
     seeds, folder = [int(word) for word in args.seeds.split(",")], Path(args.folder)
-    tasks = [(variant, seed) for seed in seeds for variant in VARIANTS]
-    countdown = Countdown(len(tasks), "run")
-
-    def one(task: tuple[str, int]) -> dict[str, float]:
-        values = run(folder, *task, args, (*VARIANTS[task[0]], *flags))
-        countdown.step()
-        return values
-
     try:
-        with ThreadPoolExecutor(args.jobs) as pool:
-            found = dict(zip(tasks, pool.map(one, tasks), strict=True))
+        found = side_by_side(lambda *task: run(folder, *task, args, flags), VARIANTS, seeds, args.jobs)
     except UserError as error:
         print(f"benchmarks.font_ablation: {error}", file=sys.stderr)
         return error.code
-    print(table(found, seeds))
+    names = {key: key for key in SHOWN if any(key in values for values in found.values())}
+    print(table(found, "plain", names | ({"ink": "ink, distance from 1"} if "ink" in names else {})))
     return 0
 
 
