@@ -68,6 +68,11 @@ def main(argv: list[str] | None = None) -> int:
     seeds, folder = [int(word) for word in args.seeds.split(",")], Path(args.folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "characters.txt").write_text(args.characters, encoding="utf-8")
+    settings, kept = {**vars(args), "flags": flags}, folder / "settings.json"
+    comparable = {key: value for key, value in settings.items() if key not in ("seeds", "jobs", "folder")}
+    if kept.is_file() and json.loads(kept.read_text(encoding="utf-8")) != comparable:
+        parser.error(f"--folder {folder}: holds runs of other settings, see {kept}; give another folder")
+    kept.write_text(json.dumps(comparable), encoding="utf-8")
     try:
         train_judge(folder, args)
         found = side_by_side(lambda *task: run(folder, *task, args, flags), VARIANTS, seeds, args.jobs)

@@ -155,6 +155,9 @@ class CaptionDataset(PictureDataset):
             test = self.half("test")
         except Missing:
             return "nothing"
+        except UserError as error:  # a test will say so too; training has what it needs
+            print(f"held-out pictures cannot be read: {error}", file=sys.stderr)
+            return "nothing that can be read"
         both = sorted(set(self.pictures.names) & set(test.names))
         if both:
             print(f"{len(both)} pictures are for training and for the test, the first: {both[0]}", file=sys.stderr)
@@ -174,7 +177,7 @@ class CaptionDataset(PictureDataset):
         write_atomically(folder / FILE, json.dumps(kept, indent=1, ensure_ascii=False))
 
     def order(self, generator: torch.Generator) -> list[int]:
-        """At random, but that --similar pictures of one letter, digit or caption follow one another."""
+        """At random, but that --similar pictures of one letter or digit follow one another; files have neither."""
         drawn = super().order(generator)
         if self.opt.similar < 2:
             return drawn
@@ -262,7 +265,7 @@ class CaptionDataset(PictureDataset):
         if not self.attributes:
             key = number(normalised(caption))
             return np.array([row for row, numbers in enumerate(pictures.said) if key in numbers], dtype=np.int64)
-        known = {word for text in self._texts for word in Vocabulary.tokens(text)} | {"A"}
+        known = set().union(*self._texts.values())
         said = parse(caption, self.attributes)
         strange = [word for word in Vocabulary.tokens(caption) if word not in known and word.isalnum()]
         if strange or np.array_equal(said, parse("", self.attributes)):
@@ -270,14 +273,14 @@ class CaptionDataset(PictureDataset):
         return np.flatnonzero(((said == UNSAID) | (pictures.shown == said)).all(1))
 
     @cached_property
-    def _texts(self) -> set[str]:
-        return {text for texts in self._whole.captions for text in texts}
+    def _texts(self) -> dict[str, Counter[str]]:
+        """Every caption of the whole data, and its words."""
+        return {text: Counter(Vocabulary.tokens(text)) for texts in self._whole.captions for text in texts}
 
     def _shared_words(self, caption: str) -> np.ndarray:
         """(N,) the part of its words that a caption shares with the picture's own, the most alike of them; 0 to 1."""
         wanted, alike = Counter(Vocabulary.tokens(caption)), {}
-        for text in self._texts:
-            words = Counter(Vocabulary.tokens(text))
+        for text, words in self._texts.items():
             alike[text] = 2 * (wanted & words).total() / (wanted.total() + words.total())
         return np.array([max(alike[text] for text in texts) for texts in self._whole.captions])
 

@@ -3,7 +3,6 @@
 import codecs
 import os
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,6 +14,7 @@ import numpy as np
 from options import UserError
 from util.images import EXTENSIONS, list_images
 from util.seeding import derive
+from util.vocabulary import cleaned
 
 from .caption_sources import Captioned, CaptionSource
 from .caption_tables import Notes, Row, beside, table
@@ -22,19 +22,11 @@ from .labeled_sources import PHASES, Files, Missing
 
 TABLE = re.compile(r"(?:captions?|metadata)(?:[_-]?(train|test|val))?.*\.(?:jsonl?|csv|tsv)", re.IGNORECASE)
 MOST_CHARACTERS = 100_000  # of a caption; what is longer is no caption but a file that was read in the wrong way
-# No words: control characters, byte-order marks, and marks that turn the direction of whatever follows on a page.
-UNSEEN = re.compile("[\\s\x00-\x1f\x7f-\x9f\ufeff\u200b\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
 class CaptionedFiles(Files, Captioned):
     """Pictures in files, with captions; they show the number of their first one."""
-
-
-def cleaned(text: str) -> str:
-    """One line in Unicode's composed form: white space and control characters become single spaces."""
-    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair, which JSON can hold, has no UTF-8
-    return UNSEEN.sub(" ", unicodedata.normalize("NFC", text)).strip()
 
 
 def normalised(text: str) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from util.metrics.captions import UNSAID
+
 from .labeled_sources import Pictures
 
-UNSAID = -1
+__all__ = ["UNSAID", "CaptionSource", "Captioned"]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from util.vocabulary import is_article
+
 from .caption_sources import UNSAID
 
 # attribute -> value -> the words for it, the plainest first; a value without words is said by saying nothing
@@ -28,7 +30,7 @@ CALLED = (*UPPER, *LOWER, "letter", "digit", "number", "character")
 CHARACTERS = ("letter", "digit")  # the attributes whose values are characters
 
 _NAMED = re.compile(rf"(?<!\w)((?:(?:{'|'.join(CALLED)})\s+)+)['\"]?(\S)(?!\w)", re.IGNORECASE)
-_ALONE = re.compile(r"(?<!\S)['\"]?(\S)(?!\w)(?=['\"]?([\s,.;:!?]*)(\w*))")
+_ALONE = re.compile(r"(?<!\S)['\"]?(\S)(?!['’‐-]?\w)")
 _NUMBER = re.compile(rf"(?<!\w)({'|'.join(NUMBERS)})(?!\w)", re.IGNORECASE)
 
 
@@ -63,8 +65,9 @@ def _character(caption: str, values: Sequence[str]) -> int:
         if character in values:
             return values.index(character)
     for found in _ALONE.finditer(caption):
-        is_article = found[1] in "aA" and found[2].isspace() and found[3] not in ("", "in")  # "A in bold"
-        if found[1] in values and not is_article:
+        first = not caption[: found.start(1)].strip()
+        article = found[1] == "a" or (found[1] == "A" and first)  # within a caption only the letter is a capital
+        if found[1] in values and not (article and is_article(caption[found.end(1) :])):
             return values.index(found[1])
     number = _NUMBER.search(caption)
     value = str(NUMBERS.index(number[1].lower())) if number else ""

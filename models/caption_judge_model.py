@@ -1,13 +1,13 @@
 """A judge of captions, to score pictures made from them with: what does it show, and which caption is its own?
 
-    python train.py --model caption_judge --dataroot glyphs --phase all --glyph_variants 24 --name judge
-    python test.py --name judge --phase all --draw_seed 1 --glyph_variants 8
+    python train.py --model caption_judge --dataroot glyphs --phase all --glyph_variants 24 --draw_seed 1 --name judge
+    python test.py --name judge --phase all --draw_seed 2 --glyph_variants 8
 
-The second command prints how often it is right on other drawings of the same glyphs: of few drawings each it learns
-those by heart. It learns the attributes of the data, where they have any, and a space in which pictures are near to
-their captions. What its last layers read are the features of distances between sets of pictures. Trained with --phase
-all it knows every glyph that a model is asked for, also those that the model never saw; its numbers on real pictures
-are the ceiling of what can be scored.
+The drawings of a model, whose --draw_seed is 0, are then new to the judge. The second command prints how often it is
+right on others still: of few drawings of a glyph it learns those by heart. It learns the attributes of the data, where
+they have any, and a space in which pictures are near to their captions. What its last layers read are the features of
+distances between sets of pictures. Trained with --phase all it knows every glyph that a model is asked for, also those
+that the model never saw; its numbers on real pictures are the ceiling of what can be scored.
 """
 
 import json

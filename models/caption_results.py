@@ -5,7 +5,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from util.attention_tiles import attention_tiles
 from util.caption_page import CaptionPage, Heard
 from util.config import save_options
 from util.html import write_atomically
+from util.metrics.clip_score import Clip
 from util.result_files import ResultFiles
 from util.samples_page import read_curves
 from util.seeding import derive
 from util.stopwatch import Countdown
-from util.vocabulary import Vocabulary
+from util.vocabulary import Vocabulary, cleaned
 
 SHOWN, SHOWN_TYPED = 10, 50  # captions on the page at most: of the data, and of those that a user gave
 SLUG = 40  # characters of a caption in the name of its folder, and in a line that speaks of it
@@ -58,25 +59,29 @@ class CaptionTestOptions(BaseOptions):
 def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
     """Images, ``samples.npz``, ``captions.json``, ``metrics.json`` and ``index.html`` in place of earlier ones.
 
-    Without data, real pictures, neighbours and scores are left out, with a line that says so.
+    Without data, real pictures, neighbours and scores are left out, with a line that says so. Captions that a user gave
+    have none, and a folder of their own: ``captions_latest`` beside ``test_latest``.
 
     Raises:
-        UserError: captions cannot be read or used, --caption_judge does not suit the data, images are not finite
-            (exit code 3), or files cannot be written (5).
+        UserError: captions cannot be read or used, --caption_judge does not suit the data, --clip names no CLIP model,
+            images are not finite (exit code 3), or files cannot be written (5).
     """
     opt = model.opt
     typed = typed_captions(opt)
+    if typed:
+        folder = folder.with_name(f"captions_{folder.name.removeprefix(f'{opt.phase}_')}")
     judge: Any = load_caption_judge(opt.caption_judge, dataset.attributes, engine.device) if opt.caption_judge else None
+    clip = Clip(opt.clip, engine.device) if opt.clip else None
     notes = {caption: doubts(model.encoder, caption) for caption in typed}
     for caption, lines in notes.items():
         for line in lines:
             print(f"caption {caption[:SLUG]!r}{'...' * (len(caption) > SLUG)}: {line}", file=sys.stderr)
-    data = real_pictures(dataset, opt.phase)
+    data = None if typed else real_pictures(dataset, opt.phase)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         album = CaptionAlbum(model, dataset, notes, data, ResultFiles(folder))
         album.files.clear()
-        save_options(opt, folder, opt.phase)
+        save_options(replace(opt, caption=typed[0]) if opt.caption else opt, folder, opt.phase)  # it may be no UTF-8
         album.save_samples()
         results: dict[str, Any] = {
             "samples": len(album.levels),
@@ -87,8 +92,8 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
             results["real images"] = data.images().as_dict()
         album.add_captions()
         seen: Any = add_scores(album, data, judge, results) if data is not None and judge is not None else ()
-        if opt.clip:
-            add_clip(album, data, engine.device, results)
+        if clip is not None:
+            add_clip(album, data, clip, results)
         album.add_ways()
         if data is not None:
             add_neighbours(album, data.images(), judge, seen, results)
@@ -107,13 +112,13 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
 
 
 def typed_captions(opt: Any) -> list[str]:
-    """Those of --caption or --caption_list, each once; none without either.
+    """Those of --caption or --caption_list, cleaned as those of data are, each once; none without either.
 
     Raises:
         UserError: the file cannot be read or is not UTF-8, or a caption has no words.
     """
     if opt.caption_list is None:
-        lines = [] if opt.caption is None else [opt.caption]
+        captions = [] if opt.caption is None else [cleaned(opt.caption)]
         flag = "--caption"
     else:
         flag = f"--caption_list {opt.caption_list}"
@@ -123,10 +128,9 @@ def typed_captions(opt: Any) -> list[str]:
             raise UserError(f"{flag}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
         except OSError as error:
             raise UserError(f"{flag}: {error.strerror or error}") from None
-        lines = [line for line in lines if line.strip()]
-        if not lines:
+        captions = list(dict.fromkeys(filter(None, map(cleaned, lines))))
+        if not captions:
             raise UserError(f"{flag}: holds no caption; write one a line")
-    captions = list(dict.fromkeys(" ".join(line.split()) for line in lines))
     for caption in captions:
         if not any(character.isalnum() for character in caption):
             raise UserError(f"{flag}: {caption!r} has no words; write at least one")

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from models.judges import CaptionJudge
-from models.latent_scores import MEMORY, READ, RealImages
+from models.latent_scores import MEMORY, READ, RealImages, divided_otherwise
 from options import UserError
 from util.caption_scores import DEVIATION, ROWS, CaptionScores, Seen, score_captions
 from util.config import saved_options
-from util.metrics.clip_score import clip_score
+from util.metrics.clip_score import Clip
 from util.samples_page import decimals
 from util.score_section import ARROWS
 from util.seeding import derive
@@ -70,7 +70,7 @@ def add_scores(album: Any, data: CaptionData, judge: CaptionJudge, results: dict
     Returns:
         what the judge saw in the samples, in training and in held-out pictures.
     """
-    model, opt = album.model, album.model.opt
+    opt = album.model.opt
     fake = judge.judge(album.levels, album.captions, *album.meaning)
     train, held = (judge.judge(some.images, some.captions, some.said, some.shown) for some in (data.train, data.held))
     scores = score_captions(
@@ -80,11 +80,13 @@ def add_scores(album: Any, data: CaptionData, judge: CaptionJudge, results: dict
         torch.Generator().manual_seed(derive(opt.seed, "scores")),
         train,
         (Path(judge.run).name, judge.digest),
-        (model.encoder.name, model.encoder.digest),
     )
-    np.savez(album.files.note(IDS), ids=scores.ids.numpy())
-    remarks = [*scores.remarks, data.images().remark(), *warnings(judge, data, opt.phase)]
-    remarks.append(f"the captions of each picture's pool, its own first, are in {IDS}: rows of captions.json")
+    np.savez(album.files.note(IDS), **{row: ids.numpy() for row, ids in scores.ids.items()})
+    remarks = [*scores.remarks, data.images().remark(), *warnings(judge, data, opt)]
+    remarks.append(
+        f"whose captions were each picture's pool, its own first, is in {IDS}: of generated and shuffled rows of "
+        "captions.json, of real pictures their places in the order of the data"
+    )
     results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
     results["scores"] = {**scores.as_dict(), "remarks": remarks}
     table_of_scores(album.page, scores, judge, remarks)
@@ -95,7 +97,7 @@ def add_scores(album: Any, data: CaptionData, judge: CaptionJudge, results: dict
     return fake.seen, train.seen, held.seen
 
 
-def warnings(judge: CaptionJudge, data: CaptionData, phase: str) -> list[str]:
+def warnings(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
     """What makes scores of this judge, or of these captions, doubtful."""
     lines = []
     if judge.unknown:
@@ -103,9 +105,24 @@ def warnings(judge: CaptionJudge, data: CaptionData, phase: str) -> list[str]:
     run = Path(judge.run)
     kept = saved_options({"checkpoints_dir": run.parent, "name": run.name})
     if kept is not None and kept.values.get("phase") == "all":
-        lines.append("the judge was trained with --phase all: it has seen held-out pictures, their row is a bound")
-    if data.phase != phase:
-        lines.append(f"generated are captions of --phase {phase}; held-out pictures are those of {data.phase}")
+        drawn = "glyphs" in (kept.values.get("source"), kept.values.get("dataroot"))
+        seed = getattr(opt, "draw_seed", None) if drawn else None
+        if seed is None:
+            lines.append("the judge was trained with --phase all: it has seen held-out pictures, their row is a bound")
+        elif seed == kept.values.get("draw_seed"):
+            lines.append(
+                f"the judge was trained with --phase all and --draw_seed {seed}, which these pictures have too: it knows "
+                "these very drawings; test with another --draw_seed"
+            )
+        else:
+            lines.append(
+                "the judge was trained with --phase all: it has seen held-out glyphs, in other drawings; their row is "
+                "a bound"
+            )
+    else:
+        lines += divided_otherwise(judge.run, opt, "captions.json")
+    if data.phase != opt.phase:
+        lines.append(f"generated are captions of --phase {opt.phase}; held-out pictures are those of {data.phase}")
     return lines
 
 
@@ -126,9 +143,9 @@ def table_of_scores(page: Any, scores: CaptionScores, judge: CaptionJudge, remar
     ])  # fmt: skip
 
 
-def add_clip(album: Any, data: CaptionData | None, device: torch.device, results: dict[str, Any]) -> None:
+def add_clip(album: Any, data: CaptionData | None, clip: Clip, results: dict[str, Any]) -> None:
     """CLIP score of the samples; of real pictures and of shuffled captions, where there are any, to read it by."""
-    opt, captions = album.model.opt, album.captions
+    opt, captions, encoder = album.model.opt, album.captions, album.model.encoder
     rows = {"generated": (album.levels, captions)}
     if data is not None and album.meaning is not None:
         held = data.held
@@ -136,10 +153,15 @@ def add_clip(album: Any, data: CaptionData | None, device: torch.device, results
     if len(set(captions)) > 1:
         order = torch.randperm(len(captions), generator=torch.Generator().manual_seed(derive(opt.seed, "clip")))
         rows["shuffled"] = album.levels, [captions[i] for i in order.tolist()]
-    found = {row: clip_score(images, texts, opt.clip, device) for row, (images, texts) in rows.items()}
-    name = Path(opt.clip).name
-    results["clip"] = {"model": opt.clip, **found}
+    found = {row: clip(images, texts) for row, (images, texts) in rows.items()}
+    results["clip"] = {"model": opt.clip, "sha256": clip.digests, **found}
     cells = {f"{ROWS[row]} ({len(rows[row][1]):,})": [value] for row, value in found.items()}
-    note = "0 to 100; pictures unlike photographs mean little to CLIP; comparable with the same weights only"
-    album.page.add_table("CLIP score", f"by {name}", [f"CLIP score {ARROWS['higher']}"], cells, [note])
-    print(f"CLIP score ({name}): " + ", ".join(f"{row} {decimals(value)}" for row, value in found.items()))
+    notes = ["0 to 100; pictures unlike photographs mean little to CLIP; comparable with the same weights only"]
+    if set(clip.digests.values()) & set(getattr(encoder, "digests", {}).values()):
+        notes.append(
+            f"the generator learnt from what these very weights make of captions ({encoder.name}): its pictures may "
+            "please this CLIP more than others"
+        )
+        print(f"CLIP score: {notes[1]}")
+    album.page.add_table("CLIP score", f"by {clip.name}", [f"CLIP score {ARROWS['higher']}"], cells, notes)
+    print(f"CLIP score ({clip.name}): " + ", ".join(f"{row} {decimals(value)}" for row, value in found.items()))

@@ -1,5 +1,6 @@
 """A trained classifier of torchvision, frozen: what it makes of an image is compared in place of pixels."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class FrozenNetwork(nn.Module):
         if name not in known:
             raise UserError(f"--frozen_network {name}: torchvision has no such classifier{nearest(name, known)}")
         flag = f"--frozen_weights {weights}"
-        if not Path(weights).is_file():
+        path = Path(weights)
+        if not path.is_file():
             raise UserError(f"{flag}: no such file; give the weights of torchvision's {name}")
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
@@ -43,6 +45,7 @@ class FrozenNetwork(nn.Module):
             network.load_state_dict(state)
         except Exception as error:  # torch has many for a file that is damaged or of another kind
             raise UserError(f"{flag}: not weights of torchvision's {name} ({str(error).splitlines()[0]})") from None
+        self.name, self.digest = name, hashlib.sha256(path.read_bytes()).hexdigest()
         self.held = [network.eval().requires_grad_(False)]  # a list is no child
         mean, deviation = (MEAN, DEVIATION) if normalised else ((0.0,) * 3, (1.0,) * 3)
         self.mean: torch.Tensor

@@ -12,13 +12,14 @@ from torch.nn.utils.rnn import pad_sequence
 from networks.text import Text
 from options import UserError
 from util import distributed
-from util.pretrained import load, load_model, require_transformers, weights_of
+from util.pretrained import load, load_model, require_transformers, sha256, weights_of
 from util.sinks import reason
 from util.stopwatch import Countdown
 from util.text_cache import TextCache
 
 PART = 256  # captions kept in one transaction
 BATCH = 64  # captions that go through the encoder together
+GB = 10**9  # bytes; what a cache takes is told from here on
 # What an encoder's vectors depend on besides weights; other files of a folder may differ.
 FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -31,6 +32,10 @@ class HFEncoder:
 
     A caption's words are the last layer's states, its sentence is their mean. They are computed once, rounded as the
     cache keeps them, and read from there ever after; weights are loaded when a caption is not in the cache.
+
+    Attributes:
+        digest: sha256 of all that a caption's vectors depend on, in hexadecimal.
+        digests: weight file -> its sha256.
 
     Args:
         spec: a local folder with weights as safetensors (or a PyTorch file of tensors alone), or the id of a model.
@@ -64,6 +69,7 @@ class HFEncoder:
         if most > limit:
             raise UserError(f"--max_words {most}: {self.flag} reads {limit} tokens at most; give that or less")
         self.dim = int(self._text_config.hidden_size)
+        self.digests = {path.name: sha256(path) for path in self.weights}
         self.digest = self._digest()
         self.cache = TextCache(cache, self.digest, self.dim)
         self.network: Any = None
@@ -77,7 +83,7 @@ class HFEncoder:
         found = self.cache.get(captions)
         new = [caption for caption in dict.fromkeys(captions) if caption not in found]
         if new:
-            self._keep(new)
+            self._fill(new)
             found |= self.cache.get(new)
         rows = [found[caption] for caption in captions]
         lengths = torch.tensor([len(row) for row in rows])
@@ -86,20 +92,17 @@ class HFEncoder:
         return Text.of(words.to(self.device), mask.to(self.device))
 
     def prepare(self, captions: Sequence[str]) -> None:
-        """Encode those that are not in the cache yet; several processes share the work."""
+        """Encode those that are not in the cache yet, and say what of them all is lost; processes share the work."""
+        captions = list(dict.fromkeys(captions))
         new = self.cache.missing(captions)
-        if not new:
-            return
         if distributed.rank() == 0:
-            print(f"{self.flag}: reads {len(new)} captions, kept in {self.cache.path}")
-            self._tell(new)
+            lengths = self._tell(captions)
+            if new:
+                size = 2 * self.dim * sum(lengths[caption] for caption in new)  # bytes; of the cache's float16
+                about = f"; that takes {size / GB:.1f} GB" if size > GB else ""
+                print(f"{self.flag}: reads {len(new)} captions, kept in {self.cache.path}{about}")
         start = len(new) * distributed.rank() // distributed.world_size()
-        new = new[start:] + new[:start]  # what others have done by then is skipped
-        countdown = Countdown(len(new), "caption")
-        for first in range(0, len(new), PART):
-            part = new[first : first + PART]
-            self._keep(self.cache.missing(part))
-            countdown.step(len(part))
+        self._fill(new[start:] + new[:start])
 
     def words(self, caption: str) -> list[str]:
         """What the T positions of a caption stand for: whole words, or the pieces that the encoder knows."""
@@ -118,21 +121,24 @@ class HFEncoder:
         parts = [caption[start:end] for i, (start, end) in pieces if i == self.tokenizer.unk_token_id]
         return [part for part in dict.fromkeys(parts) if part]
 
-    def _tell(self, captions: Sequence[str]) -> None:
-        """Say what of these captions is lost on the encoder."""
-        cut = 0
+    def _tell(self, captions: Sequence[str]) -> dict[str, int]:
+        """Say what of these captions is lost on the encoder; how many words each has for it."""
+        cut, lengths, countdown = 0, {}, Countdown(len(captions), "tokenised caption")
         alike: tuple[str, ...] = ()
         seen: dict[int, str] = {}
         for first in range(0, len(captions), PART):
             part = captions[first : first + PART]
-            for caption, (ids, _) in zip(part, self._tokens(part), strict=True):
+            for caption, (ids, kept) in zip(part, self._tokens(part), strict=True):
+                lengths[caption] = sum(kept)
                 cut += len(ids) == self.most and len(self.tokenizer(caption, verbose=False)["input_ids"]) > self.most
                 other = seen.setdefault(hash(tuple(ids)), caption)
                 alike = alike or ((other, caption) if other != caption else ())
+            countdown.step(len(part))
         if cut:
             print(f"--max_words {self.most}: {cut} of {len(captions)} captions are longer and are cut")
         if alike:  # most encoders do not tell g from G
             print(f"{self.flag}: it reads {alike[0]!r} and {alike[1]!r} alike")
+        return lengths
 
     def _tokens(self, captions: Sequence[str]) -> list[tuple[list[int], list[bool]]]:
         """Of each caption the numbers of its tokens, and which of them are words."""
@@ -148,6 +154,15 @@ class HFEncoder:
             if not any(kept):
                 raise UserError(f"caption {caption!r}: {self.flag} sees no words in it; write others")
         return rows
+
+    def _fill(self, new: Sequence[str]) -> None:
+        """Encode these into the cache, some at a time; what another process has done by then is skipped."""
+        countdown = Countdown(len(new), "caption") if len(new) > PART else None
+        for first in range(0, len(new), PART):
+            part = new[first : first + PART]
+            self._keep(self.cache.missing(part))
+            if countdown is not None:
+                countdown.step(len(part))
 
     def _keep(self, captions: Sequence[str]) -> None:
         """Encode these into the cache, those of like length together."""
@@ -196,8 +211,7 @@ class HFEncoder:
         total = hashlib.sha256(f"words {self.most} {self.drop_marks}".encode())
         for path in (*self.weights, *(self.folder / name for name in FILES)):
             if path.is_file():
-                with path.open("rb") as file:
-                    total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+                total.update(f"{path.name} {self.digests.get(path.name) or sha256(path)}".encode())
         return total.hexdigest()
 
 

@@ -35,4 +35,5 @@ XMCGAN = dict(
     lr_D=4e-4, beta1=0.5, beta2=0.999, adam_eps=1e-8, ema_decay=0.999, gan_mode="hinge_paper", max_words=17,
     updates="simultaneous", lambda_sent=1.0, lambda_word=1.0, lambda_img=1.0, lambda_frozen=1.0, tau=0.1,
     tau_word=0.02, rho1=5.0, rho2=5.0, nce_form="symmetric", drop_marks=False,
+    similar=1, save_epoch_freq=50,
 )  # fmt: skip

@@ -103,17 +103,22 @@ def warnings(judge: LabelJudge, opt: Any) -> list[str]:
     lines = []
     if judge.unknown:
         lines.append(f"the judge does not know {', '.join(judge.unknown)}, whose images count as errors")
+    return lines + divided_otherwise(judge.run, opt, "classes.json")
+
+
+def divided_otherwise(judge: str, opt: Any, file: str) -> list[str]:
+    """A line where the data of a judge's run were not divided as the model's, as ``file`` of both runs tells."""
     divisions = []
-    for run in (Path(judge.run), Path(opt.checkpoints_dir, opt.name)):
+    for run in (Path(judge), Path(opt.checkpoints_dir, opt.name)):
         try:
-            kept = json.loads((run / "classes.json").read_text(encoding="utf-8"))
+            kept = json.loads((run / file).read_text(encoding="utf-8"))
             divisions.append((kept["split_seed"], kept["test_fraction"]))
         except (OSError, ValueError, KeyError, TypeError):
-            return lines
-    if divisions[0] != divisions[1]:
-        one, other = (f"--split_seed {seed} --test_fraction {fraction}" for seed, fraction in divisions)
-        lines.append(f"the judge was trained with {one}, the model with {other}: it may know the held-out images")
-    return lines
+            return []
+    if divisions[0] == divisions[1]:
+        return []
+    one, other = (f"--split_seed {seed} --test_fraction {fraction}" for seed, fraction in divisions)
+    return [f"the judge was trained with {one}, the model with {other}: it may know the held-out images"]
 
 
 def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, remarks: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """What turns a caption into vectors: a transformer of one's own, or a pretrained one from a folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from networks.text import Text, TextTransformer
 from options import BaseOptions, UserError, option
 from util import distributed
 from util.device import choose_device
+from util.html import write_atomically
 from util.vocabulary import Vocabulary, pad
 
 PRETRAINED = "hf:"
@@ -42,6 +43,8 @@ class TextOptions(BaseOptions):
             raise UserError(f"--text_encoder {kind}: expected transformer, or hf: with the folder or id of a model")
         if self.text_dim % self.text_heads:
             raise UserError(f"--text_dim {self.text_dim}: must be a multiple of --text_heads {self.text_heads}")
+        if self.drop_marks and kind == "transformer":
+            raise UserError("--drop_marks: --text_encoder transformer adds no marks; leave it out")
 
 
 class OwnEncoder:
@@ -90,7 +93,7 @@ def make_encoder(opt: Any, captions: Sequence[str], vocabulary: Vocabulary | Non
 
     Args:
         opt: has the fields of TextOptions.
-        captions: a pretrained encoder reads them now, where its cache lacks them.
+        captions: in training a pretrained encoder reads them now, where its cache lacks them.
         vocabulary: of a run's own transformer; without it the words of ``captions`` are it.
 
     Raises:
@@ -105,7 +108,8 @@ def make_encoder(opt: Any, captions: Sequence[str], vocabulary: Vocabulary | Non
             opt.drop_marks,
             opt.allow_download,
         )
-        encoder.prepare(captions)
+        if opt.is_train:  # a test reads those that it draws, when it draws them
+            encoder.prepare(captions)
         return encoder
     longer = sum(len(Vocabulary.tokens(caption)) > opt.max_words for caption in captions)
     if longer and distributed.rank() == 0:
@@ -129,22 +133,31 @@ def read_vocabulary(path: Path) -> Vocabulary | None:
         raise UserError(f"{path}: not a vocabulary ({error}); the weights of this run need it", code=4) from None
 
 
-def check_encoder(path: Path, encoder: OwnEncoder | HFEncoder) -> None:
-    """Compare with the pretrained encoder that a run noted in this file; there is none where it trained its own.
+def check_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:
+    """Compare pretrained networks with those that a run noted in this file, where it has one.
+
+    Args:
+        now: flag -> name and sha256 of what it leads to.
 
     Raises:
-        UserError: it is another one: other weights, --max_words or --drop_marks (exit code 4).
+        UserError: one of them is another one now (exit code 4).
     """
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
-        name, digest = noted["name"], noted["sha256"]
+        noted = {flag: (kept["name"], kept["sha256"]) for flag, kept in json.loads(path.read_text("utf-8")).items()}
     except FileNotFoundError:
         return
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: does not say which text encoder the run has ({error!r})", code=4) from None
-    if digest != encoder.digest:
-        raise UserError(
-            f"--text_encoder: the run learnt to read {name} (sha256 {digest[:12]}), this is {encoder.name} "
-            f"({encoder.digest[:12]}); name the folder of the same weights",
-            code=4,
-        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: does not say which networks the run learnt from ({error!r})", code=4) from None
+    for flag, (name, digest) in noted.items():
+        if flag in now and digest != now[flag][1]:
+            raise UserError(
+                f"{flag}: the run learnt with {name} (sha256 {digest[:12]}), this is {now[flag][0]} "
+                f"({now[flag][1][:12]}); name the same weights",
+                code=4,
+            )
+
+
+def note_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:
+    """What ``check_pretrained`` reads."""
+    kept = {flag: {"name": name, "sha256": digest} for flag, (name, digest) in now.items()}
+    write_atomically(path, json.dumps(kept, indent=1, ensure_ascii=False))

@@ -12,12 +12,19 @@ from typing import Any, Literal
 import torch
 
 from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
-from models.caption_results import CaptionTestOptions, save_samples
+from models.caption_results import CaptionTestOptions, evenly, save_samples
 from models.frozen_network import FrozenNetwork
 from models.latent_presets import XMCGAN
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
 from models.stabilizers import Stabilizers
-from models.text_encoders import OwnEncoder, TextOptions, check_encoder, make_encoder, read_vocabulary
+from models.text_encoders import (
+    OwnEncoder,
+    TextOptions,
+    check_pretrained,
+    make_encoder,
+    note_pretrained,
+    read_vocabulary,
+)
 from networks.text import Text
 from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
@@ -25,10 +32,12 @@ from options import UserError, default, option
 from util import distributed
 from util.html import write_atomically
 from util.images import mosaic
+from util.metrics.captions import UNSAID, holds
 from util.seeding import derive
 
 ROWS = 10  # captions of the fixed grid
-VOCABULARY, ENCODER = "vocabulary.json", "text_encoder.json"  # of the run: the words of its own, or which other it is
+VOCABULARY, PRETRAINED = "vocabulary.json", "pretrained.json"  # of the run: its words, and whose networks it was lent
+SETTLING = 256  # training captions at most that batch norm takes its statistics from in a test
 
 
 class XMCGANModel(NoiseModel):
@@ -75,6 +84,14 @@ class XMCGANModel(NoiseModel):
         save_epoch_freq: int = default(7)
 
         def validate(self) -> None:
+            if self.frozen_weights is None and (self.frozen_normalised or self.frozen_network != "resnet50"):
+                raise UserError(
+                    f"--frozen_network {self.frozen_network}: needs --frozen_weights, the file of its weights"
+                )
+            if self.normD != "none":
+                raise UserError(
+                    f"--normD {self.normD}: the discriminator of XMC-GAN has spectral norm alone; leave it out"
+                )
             if self.fresh_fakes and self.updates == "simultaneous":
                 raise UserError("--fresh_fakes: with --updates simultaneous there is one batch of fakes for both steps")
 
@@ -90,12 +107,13 @@ class XMCGANModel(NoiseModel):
     def meet(self, dataset: Any) -> None:
         """Build networks for the channels and, where the text encoder is trained, the words of these data."""
         opt = self.opt
-        kept = not opt.is_train or opt.continue_train
-        folder = Path(opt.checkpoints_dir, opt.name)
-        vocabulary = read_vocabulary(folder / VOCABULARY) if kept else None
-        self.encoder = make_encoder(opt, dataset.captions, vocabulary)
-        if kept:
-            check_encoder(folder / ENCODER, self.encoder)
+        first = opt.is_train and not opt.continue_train
+        known = Path(
+            opt.checkpoints_dir, opt.pretrained_name or "" if first else opt.name
+        )  # whose words weights are of
+        self.encoder = make_encoder(opt, dataset.captions, read_vocabulary(known / VOCABULARY))
+        self.frozen = self.frozen_network() if opt.is_train else None
+        check_pretrained(known / PRETRAINED, self.lent())
         if isinstance(self.encoder, OwnEncoder):
             self.netT = self.encoder.netT
         else:
@@ -105,12 +123,11 @@ class XMCGANModel(NoiseModel):
             self.netG = XMCGenerator(**common, z_dim=opt.z_dim, ngf=opt.ngf)
         except ValueError as error:
             raise UserError(f"--crop_size {opt.crop_size}: {error}") from None
-        self.fixed_z, self.fixed_captions = self.fixed_noise(dataset)
-        self.known_captions = dataset.captions or self.fixed_captions
+        self.fixed_z, self.fixed_captions, self.settling = self.fixed_noise(dataset)
         if opt.is_train:
             self.tell_of_batches()
+            self.refuse_lonely(dataset)
             self.netD = self.finish_D(XMCDiscriminator(**common, ndf=opt.ndf))
-            self.frozen = self.frozen_network()
             self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)
             self.add_optimizer("D", self.netD)
             if isinstance(self.encoder, OwnEncoder):
@@ -123,24 +140,41 @@ class XMCGANModel(NoiseModel):
             return None
         return FrozenNetwork(opt.frozen_network, opt.frozen_weights, opt.frozen_normalised)
 
-    def fixed_noise(self, dataset: Any) -> tuple[torch.Tensor, list[str]]:
-        """z and captions of the grid that is drawn again and again: COLUMNS images of each of ROWS captions."""
+    def lent(self) -> dict[str, tuple[str, str]]:
+        """Flag -> name and sha256 of each pretrained network."""
+        lent = {} if isinstance(self.encoder, OwnEncoder) else {"--text_encoder": self.encoder}
+        lent |= {} if self.frozen is None else {"--frozen_weights": self.frozen}
+        return {flag: (network.name, network.digest) for flag, network in lent.items()}
+
+    def refuse_lonely(self, dataset: Any) -> None:
+        """No contrast has a negative in a batch of one, or of one caption."""
+        if self.opt.batch_size * distributed.world_size() < 2:
+            raise UserError(
+                f"--batch_size {self.opt.batch_size}: contrasts compare the images of a batch; give 2 or more"
+            )
+        if len(dataset.captions) < 2:
+            raise UserError(f"--dataroot {self.opt.dataroot}: all pictures have one caption, and contrasts need two")
+
+    def fixed_noise(self, dataset: Any) -> tuple[torch.Tensor, list[str], list[str]]:
+        """z and captions of the grid that is drawn again and again, COLUMNS images of each of ROWS captions; and some
+        of the training captions."""
         if kept := self.kept():
-            return kept["z"], kept["captions"]
+            return kept["z"], kept["captions"], kept["settling"]
         generator = torch.Generator().manual_seed(derive(self.opt.seed, "fixed noise"))
-        z, most = torch.randn(COLUMNS, self.opt.z_dim, generator=generator), len(dataset.captions)
-        captions = [dataset.captions[i] for i in torch.linspace(0, most - 1, min(most, ROWS)).round().long().tolist()]
-        return z.repeat(len(captions), 1), captions
+        captions, settling = (
+            [dataset.captions[i] for i in evenly(len(dataset.captions), count)] for count in (ROWS, SETTLING)
+        )
+        return torch.randn(COLUMNS, self.opt.z_dim, generator=generator).repeat(len(captions), 1), captions, settling
 
     def fixed(self) -> dict[str, Any]:
-        return super().fixed() | {"captions": self.fixed_captions}
+        return super().fixed() | {"captions": self.fixed_captions, "settling": self.settling}
 
     def save_files(self, folder: Path) -> None:
         super().save_files(folder)
         if isinstance(self.encoder, OwnEncoder):
             write_atomically(folder / VOCABULARY, json.dumps(self.encoder.vocabulary.as_dict(), ensure_ascii=False))
-        else:
-            write_atomically(folder / ENCODER, json.dumps({"name": self.encoder.name, "sha256": self.encoder.digest}))
+        if self.lent():
+            note_pretrained(folder / PRETRAINED, self.lent())
 
     # -- training --------------------------------------------------------------------------------
 
@@ -176,11 +210,11 @@ class XMCGANModel(NoiseModel):
         return super().known_of_reals(*want)
 
     def terms_D(self, real: Answers, fake: Answers) -> Losses:
-        return self.contrasts("D", real, self.y, true_of(self.said, self.shown))
+        return self.contrasts("D", real, self.y, holds(self.said, self.shown).T)
 
     def terms_G(self, fake: Answers) -> Losses:
         opt, losses = self.opt, self.contrasts("G", fake, self.fake_y, agree(self.said))
-        true = true_of(self.said, self.shown).T  # of the real image in column j what the caption of row i says
+        true = holds(self.said, self.shown)  # of the real image in column j what the caption of row i says
         if opt.lambda_img > 0:
             real = self.known_of_reals("pooled")["pooled"]
             scores = cosine_scores(self.gather(fake["pooled"]), self.gather(real), opt.tau)
@@ -238,8 +272,8 @@ class XMCGANModel(NoiseModel):
         return self._sampler(z, text, maps=True)
 
     def settled_with(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, Text]:
-        drawn = torch.randint(len(self.known_captions), (count,), generator=generator).tolist()
-        return self.noise(count, generator), self.encode([self.known_captions[i] for i in drawn])
+        drawn = torch.randint(len(self.settling), (count,), generator=generator).tolist()
+        return self.noise(count, generator), self.encode([self.settling[i] for i in drawn])
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """The fixed grid, a row for each caption, and real images of the batch."""
@@ -261,12 +295,7 @@ def everyones(text: Text, most: int) -> Text:
     return Text(pad(text.words, (0, 0, 0, missing)), pad(text.mask, (0, missing)), text.sentence)
 
 
-def true_of(said: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
-    """(N, N) bool: whether image i shows all that caption j says, for what is shown and said (N, A), -1 unsaid."""
-    return ((said == -1)[None] | (said[None] == shown[:, None])).all(2)
-
-
 def agree(said: torch.Tensor) -> torch.Tensor:
     """(N, N) bool: whether one image could show all that two captions say (N, A)."""
-    unsaid = said == -1
+    unsaid = said == UNSAID
     return (unsaid[None] | unsaid[:, None] | (said[None] == said[:, None])).all(2)

@@ -7,9 +7,9 @@ import torchvision
 
 from models.frozen_network import FrozenNetwork
 from models.losses import cosine_scores, matching_loss
-from models.xmcgan_model import true_of
 from options import UserError
 from tests.models.test_xmcgan import batch, prepared, take, terms
+from util.metrics.captions import holds
 
 NAME = "squeezenet1_1"
 
@@ -55,7 +55,7 @@ def test_its_contrast_reaches_the_generator_and_leaves_it_as_it_is(file):
     items = batch(kinds=[0, 3, 4, 0, 1, 5, 2, 2], short=(1, 5))
     losses = terms(model, items)
     scores = cosine_scores(model.frozen(model.fake), model.frozen(model.real), 0.2)
-    expected = 2 * matching_loss(scores, true_of(items["said"], items["shown"]).T)
+    expected = 2 * matching_loss(scores, holds(items["said"], items["shown"]))
     assert losses["G_frozen"].item() == pytest.approx(expected.item(), rel=1e-5)
     gradients = torch.autograd.grad(losses["G_frozen"], list(model.netG.parameters()), allow_unused=True)
     assert sum(g.abs().sum().item() for g in gradients if g is not None) > 0

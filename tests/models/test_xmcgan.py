@@ -9,7 +9,7 @@ import torch
 
 import train as train_script
 from models.losses import cosine_scores, matching_loss, word_scores
-from models.xmcgan_model import XMCGANModel, agree, true_of
+from models.xmcgan_model import XMCGANModel, agree
 from networks.text import Text
 from options import UserError
 from tests.conftest import train_options, weights
@@ -18,6 +18,7 @@ from tests.test_latent import run, same, state
 from tests.util.test_distributed import in_processes
 from util import distributed
 from util.engine import Engine
+from util.metrics.captions import holds
 
 TINY = (
     *("--ngf", 8, "--ndf", 8, "--z_dim", 8, "--batch_size", 8, "--gpu_ids", -1),
@@ -212,9 +213,9 @@ def test_who_is_true_of_whom():
     for i, j in itertools.product(range(5), repeat=2):
         true = all(s in (-1, x) for s, x in zip(said[j], shown[i], strict=True))
         could = all(-1 in (a, b) or a == b for a, b in zip(said[i], said[j], strict=True))
-        assert true_of(items["said"], items["shown"])[i, j].item() == true
+        assert holds(items["said"], items["shown"]).T[i, j].item() == true
         assert agree(items["said"])[i, j].item() == could
-    assert true_of(items["said"], items["shown"])[0, 1] and not true_of(items["said"], items["shown"])[2, 1]
+    assert holds(items["said"], items["shown"]).T[0, 1] and not holds(items["said"], items["shown"]).T[2, 1]
     assert agree(items["said"])[0, 1] and not agree(items["said"])[1, 2]
 
 
@@ -232,7 +233,7 @@ def test_contrasts_leave_out_what_a_caption_is_true_of(form):
     items = batch(kinds=[0, 3, 4, 0, 1, 5, 2, 2], short=(1, 5))
     model.netD.eval()  # power iteration would move D's answers by itself
     losses = terms(model, items)
-    true, could = true_of(items["said"], items["shown"]), agree(items["said"])
+    true, could = holds(items["said"], items["shown"]).T, agree(items["said"])
     for who, images, text, mates in (
         ("D", model.real, model.encoder.encode(items["caption"]), true),
         ("G", model.fake, model.fake_y, could),
@@ -400,6 +401,9 @@ def test_captions_are_read_with_averaged_weights():
         (("--text_dim", 10, "--text_heads", 4), "--text_dim 10"),
         (("--text_encoder", "bert"), "--text_encoder bert"),
         (("--pool_size", 5), "--pool_size 5"),
+        (("--frozen_network", "resnet18"), "--frozen_network resnet18: needs --frozen_weights"),
+        (("--normD", "batch"), "--normD batch"),
+        (("--drop_marks",), "--drop_marks"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(flags, word):
@@ -411,6 +415,16 @@ def test_a_size_that_no_ladder_has_is_refused_with_the_flag():
     opt = train_options("--model", "xmcgan", *TINY, "--crop_size", 48)
     with pytest.raises(UserError, match=r"--crop_size 48: .* choose from \[32, 64, 128, 256\]"):
         XMCGANModel(opt).meet(DATA)
+
+
+@pytest.mark.parametrize(
+    "flags, captions, word", [(("--batch_size", 1), FULL, "--batch_size 1"), ((), FULL[:1], "one caption")]
+)
+def test_contrasts_without_negatives_are_refused(flags, captions, word):
+    with pytest.raises(UserError, match=word):
+        XMCGANModel(train_options("--model", "xmcgan", *TINY, *flags)).meet(
+            SimpleNamespace(**vars(DATA) | {"captions": captions})
+        )
 
 
 # -- through the script ----------------------------------------------------------------------------
@@ -434,6 +448,27 @@ def test_a_continued_run_is_the_whole_run(tmp_path):
     assert len(json.loads(vocabulary)["words"]) > 5
 
 
+def test_words_keep_their_numbers_where_weights_of_another_run_are_taken(tmp_path):
+    words = ("--model", "xmcgan", "--dataroot", "digits", *TINY, "--max_dataset_size", 16, "--no_html", "--n_epochs", 1)
+    assert run(train_script, tmp_path, *words, "--split_seed", 1) == 0
+    vocabulary = (tmp_path / "checkpoints/run/vocabulary.json").read_bytes()
+    other = ("--checkpoints_dir", tmp_path / "checkpoints", "--name", "other")
+    assert train_script.main([str(word) for word in (*words, *other)]) == 0
+    assert (tmp_path / "checkpoints/other/vocabulary.json").read_bytes() != vocabulary
+    taken = (*words, *other, "--pretrained_name", "run", "--overwrite")
+    assert train_script.main([str(word) for word in taken]) == 0
+    assert (tmp_path / "checkpoints/other/vocabulary.json").read_bytes() == vocabulary
+
+
+def test_a_run_that_is_overwritten_leaves_nothing_of_its_encoder(tmp_path):
+    words = ("--model", "xmcgan", "--dataroot", "digits", *TINY, "--max_dataset_size", 8, "--no_html", "--n_epochs", 1)
+    assert run(train_script, tmp_path, *words) == 0
+    noted = tmp_path / "checkpoints/run/pretrained.json"
+    noted.write_text('{"--text_encoder": {"name": "bert", "sha256": "0"}}')
+    assert run(train_script, tmp_path, *words, "--overwrite") == 0
+    assert not noted.exists()
+
+
 def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path, minilm):  # noqa: F811
     words = ("--model", "xmcgan", "--dataroot", "glyphs", *TINY, "--max_dataset_size", 16, "--no_html")
     words += ("--text_encoder", f"hf:{minilm}", "--max_words", 16, "--n_epochs", 1, "--print_freq", 8)
@@ -446,7 +481,7 @@ def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path, minilm):  # no
     assert kept["model"]["netG.sentence.weight"].shape == (128, 384)  # MiniLM's numbers of a word
     logged = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert {"D_sent", "D_word", "G_sent", "G_word", "G_img"} <= set(logged)
-    noted = folder / "text_encoder.json"
+    noted = folder / "pretrained.json"
     noted.write_text(noted.read_text().replace('"sha256": "', '"sha256": "0'))
     with pytest.raises(UserError, match="--text_encoder: the run learnt to read"):
         run(train_script, tmp_path, *words, "--continue_train", "--n_epochs", 2)
