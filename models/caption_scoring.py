@@ -111,8 +111,8 @@ def warnings(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
             lines.append("the judge was trained with --phase all: it has seen held-out pictures, their row is a bound")
         elif seed == kept.values.get("draw_seed"):
             lines.append(
-                f"the judge was trained with --phase all and --draw_seed {seed}, which these pictures have too: it knows "
-                "these very drawings; test with another --draw_seed"
+                f"the judge was trained with --phase all and --draw_seed {seed}, which these pictures have too: it "
+                "knows these very drawings; test with another --draw_seed"
             )
         else:
             lines.append(

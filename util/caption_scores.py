@@ -56,9 +56,8 @@ class Judged:
     def __len__(self) -> int:
         return len(self.seen)
 
-    def shuffled(self, generator: torch.Generator) -> "Judged":
-        """The pictures with the captions of others."""
-        order = torch.randperm(len(self), generator=generator)
+    def with_captions(self, order: torch.Tensor) -> "Judged":
+        """The pictures with captions of others, those at these N places."""
         return replace(self, captions=self.captions[order], said=self.said[order], shown=self.shown[order])
 
 
@@ -69,14 +68,15 @@ class CaptionScores:
     Attributes:
         better: name -> where its values improve; see util.score_section.ARROWS.
         counts: pictures of each row.
-        ids: (N, P) rows of the generated pictures whose captions were each one's pool, its own first.
+        ids: of each row (N, P) int64, whose captions were each picture's pool, its own first: places among those of
+            the row, and for shuffled ones among those of the generated.
         remarks: what a reader must know, a line each.
     """
 
     values: dict[str, dict[str, float]]
     better: dict[str, str]
     counts: dict[str, int]
-    ids: torch.Tensor
+    ids: dict[str, torch.Tensor]
     remarks: list[str]
 
     def as_dict(self) -> dict[str, dict[str, float | int | None]]:
@@ -95,7 +95,6 @@ def score_captions(
     generator: torch.Generator,
     train: Judged | None = None,
     judge: tuple[str, str] = ("judge", ""),
-    encoder: tuple[str, str] = ("", ""),
 ) -> CaptionScores:
     """Generated pictures, real ones as what is reachable, and shuffled captions as what means nothing.
 
@@ -109,21 +108,22 @@ def score_captions(
         names: of the attributes; none where data have none.
         generator: draws the pools and halves, and shuffles.
         train: training pictures; their row tells what the judge makes of data that a model has seen.
-        judge, encoder: name and sha256 of the judge and of what the generator read its captions with.
+        judge: its name and sha256.
     """
     pictures = {"generated": fake, "held-out": held}
     pictures |= {} if train is None else {"training": train}
-    pictures["shuffled"] = fake.shuffled(generator)
+    order = torch.randperm(len(fake), generator=generator)
+    pictures["shuffled"] = fake.with_captions(order)
     pool = min(smallest_pool(row) for row in pictures.values())
     label = f"R-precision@1/{pool}"
-    values, ids = {}, torch.empty(0, pool, dtype=torch.int64)
-    shared = 0
+    values, ids, shared = {}, {}, 0
     for name, row in pictures.items():
         seen = row.seen
         found = r_precision(seen.embedding, row.captions, row.said, row.shown, generator, pool)
         varied, count = variety(seen.features, row.said, held.seen.features, held.said)
+        ids[name] = order[found.ids] if name == "shuffled" else found.ids
         if name == "generated":
-            ids, shared = found.ids, count
+            shared = count
         values[name] = {
             **(attribute_accuracy(seen.answers, row.said, names) if names else {}),
             label: found.mean,
@@ -134,7 +134,7 @@ def score_captions(
     better = dict.fromkeys(names, "higher") | ({"all": "higher"} if names else {})
     better |= {label: "higher", DEVIATION: "", KID: "lower", VARIETY: "one"}
     counts = {name: len(row) for name, row in pictures.items()}
-    lines = remarks(fake, held, names, label, judge, encoder)
+    lines = remarks(fake, held, names, label, judge)
     if not shared:
         lines.append("variety: no caption has two generated and two held-out pictures")
     else:
@@ -157,29 +157,15 @@ def smallest_pool(pictures: Judged) -> int:
     return min(POOL, 1 + (int(counts.min()) if len(counts) else 0))
 
 
-def remarks(
-    fake: Judged,
-    held: Judged,
-    names: Sequence[str],
-    label: str,
-    judge: tuple[str, str],
-    encoder: tuple[str, str],
-) -> list[str]:
+def remarks(fake: Judged, held: Judged, names: Sequence[str], label: str, judge: tuple[str, str]) -> list[str]:
     """What the numbers are of, and what makes them doubtful."""
-    meanings, reader = (
-        len(first_of_each(fake.said)),
-        f"the judge {judge[0]}" + (f", sha256 {judge[1]}" * bool(judge[1])),
-    )
+    meanings = len(first_of_each(fake.said))
+    reader = f"the judge {judge[0]}" + f", sha256 {judge[1]}" * bool(judge[1])
     lines = [
         f"{label}: captions and pictures are read by {reader}; pools are drawn from {meanings:,} captions of different "
         "meaning, without those that are true of the picture; with other encoders it is another measure, so not "
         "comparable with published R-precision",
     ]
-    if judge[1] and judge[1] == encoder[1]:
-        lines.append(
-            f"the judge is what the generator read its captions with ({encoder[0]}): it was taught to please this "
-            "reader, so R-precision says little"
-        )
     if int(label.rpartition("/")[2]) < POOL:
         lines.append(f"{label}: some picture has no {POOL - 1} captions that are not true of it")
     unsaid = [name for a, name in enumerate(names) if bool((fake.said[:, a] == UNSAID).all())]

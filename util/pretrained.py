@@ -1,5 +1,6 @@
 """Models of Hugging Face from local folders: tensors alone, no code of theirs, no network, no noise."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,12 @@ def weights_of(folder: Path, flag: str) -> list[Path]:
     if not found:
         raise UserError(f"{flag}: the folder holds no *.safetensors; give that of a whole model")
     return found
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(kind: str, folder: Path, flag: str) -> Any:

@@ -16,6 +16,21 @@ PADDING, UNKNOWN, FIRST = 0, 1, 2
 
 # A word holds letters and digits of any script, with apostrophes and hyphens between them; the rest are marks.
 WORD = re.compile(r"[^\W_]+(?:['’‐-][^\W_]+)*|[^\w\s]|_")
+# No words: control characters, byte-order marks, and marks that turn the direction of whatever follows on a page.
+UNSEEN = re.compile("[\\s\x00-\x1f\x7f-\x9f\ufeff\u200b\u202a-\u202e\u2066-\u2069]+")
+AFTER_LETTER = frozenset(("in", "and", "or", "with", "as"))  # these follow a letter and no article: "A in bold"
+
+
+def cleaned(text: str) -> str:
+    """One line in Unicode's composed form: white space and control characters become single spaces."""
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair, which JSON can hold, has no UTF-8
+    return UNSEEN.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+def is_article(following: str) -> bool:
+    """Whether an A in front of this text is the article; in front of a mark, "in" and the like it is the letter."""
+    word = WORD.search(following)
+    return word is not None and word[0][0].isalnum() and word[0].lower() not in AFTER_LETTER
 
 
 class Vocabulary:
@@ -42,14 +57,14 @@ class Vocabulary:
     def tokens(caption: str) -> list[str]:
         """The words of a caption, lower-cased but for single characters, which captions of glyphs tell apart.
 
-        ``The letter G, sans-serif.`` becomes ``the letter G , sans-serif .``: a mark is a word of its own. Refuses a
-        caption without any.
+        ``The letter G, sans-serif.`` becomes ``the letter G , sans-serif .``: a mark is a word of its own. An A in
+        front is the article or the letter, by what follows. Refuses a caption without any.
         """
         words = WORD.findall(unicodedata.normalize("NFC", caption))
         if not words:
             raise UserError(f"caption {caption!r}: it has no words; write at least one")
-        if words[0] == "A" and len(words) > 1 and len(words[1]) > 1:
-            words[0] = "a"  # an article in front of a word, not the letter
+        if words[0] == "A" and is_article("".join(words[1:2])):
+            words[0] = "a"
         return [word if len(word) == 1 else word.lower() for word in words]
 
     def __len__(self) -> int:

@@ -7,14 +7,13 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from options import UserError
-from util.pretrained import load, load_model
+from util.pretrained import load, load_model, sha256, weights_of
+from util.stopwatch import Countdown
 
 BATCH = 32  # pictures that go through the network together
 
 
-def clip_score(
-    images: torch.Tensor, captions: Sequence[str], path: str | Path, device: torch.device | str = "cpu"
-) -> float:
+class Clip:
     r"""CLIP score: the mean of :math:`\max(100 \cos(v, c), 0)` over pictures v with their captions c.
 
     The scale is that of torchmetrics, which cuts the mean off at zero instead of each; Hessel et al., "CLIPScore: A
@@ -23,43 +22,58 @@ def clip_score(
     CLIP answers in transformers 5.)
 
     Args:
-        images: (N, C, H, W), uint8 or float in [-1, 1]; C is 3, or 1 for greyscale.
-        captions: N; what is behind the last token that CLIP reads is cut.
         path: folder of a CLIP model with its tokenizer and preprocessor_config.json; nothing is downloaded.
 
-    Returns:
-        0 to 100, higher is better.
+    Attributes:
+        digests: weight file -> its sha256, in hexadecimal.
 
     Raises:
         UserError: no such folder, or one that holds no CLIP model.
     """
-    if len(images) != len(captions) or not len(images):
-        raise ValueError(f"{len(images)} pictures and {len(captions)} captions; each picture has one, and some must be")
-    folder, flag = Path(path).expanduser(), f"CLIP model {path}"
-    if not folder.is_dir():
-        raise UserError(f"{flag}: no such folder; nothing is downloaded")
-    kind = load("AutoConfig", folder, flag).model_type
-    if kind != "clip":
-        raise UserError(f"{flag}: holds a model of kind {kind}, not clip")
-    model, lacking = load_model("CLIPModel", folder, flag)
-    if lacking:
-        raise UserError(f"{flag}: its weights have no {min(lacking)}; it belongs to another model")
-    tokenizer, look = load("AutoTokenizer", folder, flag), load("CLIPImageProcessor", folder, flag)
-    model.float().eval().to(device)
-    most, total = model.config.text_config.max_position_embeddings, 0.0
-    for first in range(0, len(images), BATCH):
-        some = slice(first, first + BATCH)
-        pixels = look(list(_bytes(images[some])), return_tensors="pt")["pixel_values"]
-        rows = tokenizer(list(captions[some]), truncation=True, max_length=most)["input_ids"]
-        ids, mask = (
-            pad_sequence([torch.tensor(row) for row in x], batch_first=True)  # CLIP reads up to the mark of the end
-            for x in (rows, [[1] * len(row) for row in rows])
-        )
-        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
-            found = model(input_ids=ids.to(device), attention_mask=mask.to(device), pixel_values=pixels.to(device))
-        cosine = (found.image_embeds * found.text_embeds).sum(1)  # of unit vectors
-        total += 100 * cosine.clamp(min=0).double().sum().item()
-    return total / len(images)
+
+    def __init__(self, path: str | Path, device: torch.device | str = "cpu"):
+        folder, flag = Path(path).expanduser(), f"--clip {path}"
+        if not folder.is_dir():
+            raise UserError(f"{flag}: no such folder; nothing is downloaded")
+        kind = load("AutoConfig", folder, flag).model_type
+        if kind != "clip":
+            raise UserError(f"{flag}: holds a model of kind {kind}, not clip")
+        model, lacking = load_model("CLIPModel", folder, flag)
+        if lacking:
+            raise UserError(f"{flag}: its weights have no {min(lacking)}; it belongs to another model")
+        self.tokenizer, self.look = load("AutoTokenizer", folder, flag), load("CLIPImageProcessor", folder, flag)
+        self.model = model.float().eval().to(device)
+        self.name, self.device = folder.name, torch.device(device)
+        self.digests = {file.name: sha256(file) for file in weights_of(folder, flag)}
+
+    def __call__(self, images: torch.Tensor, captions: Sequence[str]) -> float:
+        """0 to 100, higher is better.
+
+        Args:
+            images: (N, C, H, W), uint8 or float in [-1, 1]; C is 3, or 1 for greyscale.
+            captions: N; what is behind the last token that CLIP reads is cut.
+        """
+        if len(images) != len(captions) or not len(images):
+            raise ValueError(
+                f"{len(images)} pictures and {len(captions)} captions; each picture has one, and some must be"
+            )
+        most, total = self.model.config.text_config.max_position_embeddings, 0.0
+        countdown = Countdown(len(images), "picture")
+        for first in range(0, len(images), BATCH):
+            some = slice(first, first + BATCH)
+            pixels = self.look(list(_bytes(images[some])), return_tensors="pt")["pixel_values"]
+            rows = self.tokenizer(list(captions[some]), truncation=True, max_length=most)["input_ids"]
+            ids, mask = (
+                pad_sequence([torch.tensor(row) for row in x], batch_first=True)  # CLIP reads up to the mark of the end
+                for x in (rows, [[1] * len(row) for row in rows])
+            )
+            ids, mask, pixels = (x.to(self.device) for x in (ids, mask, pixels))
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                found = self.model(input_ids=ids, attention_mask=mask, pixel_values=pixels)
+            cosine = (found.image_embeds * found.text_embeds).sum(1)  # of unit vectors
+            total += 100 * cosine.clamp(min=0).double().sum().item()
+            countdown.step(len(rows))
+        return total / len(images)
 
 
 def _bytes(images: torch.Tensor) -> torch.Tensor:
