@@ -123,7 +123,8 @@ class HFEncoder:
 
     def _tell(self, captions: Sequence[str]) -> dict[str, int]:
         """Say what of these captions is lost on the encoder; how many words each has for it."""
-        cut, lengths, countdown = 0, {}, Countdown(len(captions), "tokenised caption")
+        cut, countdown = 0, Countdown(len(captions), "tokenised caption")
+        lengths: dict[str, int] = {}
         alike: tuple[str, ...] = ()
         seen: dict[int, str] = {}
         for first in range(0, len(captions), PART):

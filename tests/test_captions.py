@@ -55,7 +55,7 @@ def test_a_table_of_captions_is_trained_on_and_a_typed_caption_drawn(trained, ca
     typed = ("--caption", 'a blue square, on "purple" <b>', "--results_dir", folder / "results")
     assert run(test_script, folder, "--dataroot", data, *typed, "--images_per_caption", 3, "--standing_steps", 1) == 0
     assert "purple" in capsys.readouterr().err  # a word that was never read
-    result = folder / "results/run/test_latest"
+    result = folder / "results/run/captions_latest"
     made = json.loads((result / "captions.json").read_text(encoding="utf-8"))
     assert [row["caption"] for row in made] == [typed[1]] * 3
     images = np.load(result / "samples.npz")["images"]
@@ -78,6 +78,20 @@ def test_the_run_is_tested_without_its_pictures(trained, capsys):
     assert run(test_script, folder, "--dataroot", folder / "gone", *flags) == 0
     assert "gone" in capsys.readouterr().err
     assert len(json.loads((folder / "results/run/test_latest/captions.json").read_text(encoding="utf-8"))) == 4
+
+
+def test_a_judge_scores_what_a_trained_model_draws(trained, capsys):
+    folder, data = trained
+    own = ["--checkpoints_dir", folder / "checkpoints", "--name", "judge", "--gpu_ids", -1, "--dataroot", data]
+    learn = ["--model", "caption_judge", "--crop_size", 32, "--njf", 4, "--n_epochs", 1, "--batch_size", 8]
+    assert train_script.main([str(word) for word in (*own, *learn, "--split_seed", 3)]) == 0
+    flags = ("--caption_judge", folder / "checkpoints/judge", "--num_samples", 6, "--standing_steps", 1)
+    assert run(test_script, folder, "--dataroot", data, *flags, "--results_dir", folder / "results") == 0
+    numbers = json.loads((folder / "results/run/test_latest/metrics.json").read_text(encoding="utf-8"))
+    assert numbers["scores"]["generated"]["pictures"] == 6 and np.isfinite(numbers["scores"]["generated"]["KID x 1000"])
+    assert "the judge was trained with --split_seed 3" in capsys.readouterr().out
+    pools = np.load(folder / "results/run/test_latest/r_precision_ids.npz")
+    assert set(pools) == {"generated", "held-out", "training", "shuffled"}
 
 
 def test_a_vocabulary_that_is_damaged_is_named(trained):

@@ -163,6 +163,10 @@ def test_what_a_user_types_is_read():
     assert read("a bold A") == {"letter": "A", "weight": "bold", "turn": "none"}
     assert read("a, bold") == {"letter": "a", "weight": "bold", "turn": "none"}
     assert read("A in bold") == {"letter": "A", "weight": "bold", "turn": "none"}
+    for caption in ("A with serifs, bold", "A as a bold glyph", "A and so on, bold", "bold A upright", "'A' bold"):
+        assert read(caption)["letter"] == "A", caption
+    assert read("A bold sans")["weight"] == "bold" and "letter" not in read("A bold sans")
+    assert read("A g in bold")["letter"] == "g" and "letter" not in read("in a bold font")
     assert read("a dog beside a red house") == {"turn": "none"} == read("")
     assert read("letter é") == {"turn": "none"}
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from models import caption_scoring
+from models import caption_results, caption_scoring
 from models.base_noise import NoiseModel
 from models.caption_results import (
     CaptionTestOptions,
@@ -118,7 +118,10 @@ def judge(tmp_path):
 
 
 def results(model, folder, data=None):
+    """What a test left in ``folder``, or of captions that a user gave, in the one beside it."""
     save_samples(model, data or Data(), ENGINE, folder)
+    if model.opt.caption or model.opt.caption_list:
+        folder = folder.with_name(f"captions_{folder.name}")
     return json.loads((folder / "metrics.json").read_text()), (folder / "index.html").read_text()
 
 
@@ -154,9 +157,10 @@ def test_a_typed_caption_is_drawn_as_often_as_asked_from_the_noise_that_all_shar
     numbers, page = results(
         Model(tmp_path, "--caption_list", tmp_path / "list.txt", "--images_per_caption", 3), tmp_path / "out"
     )
-    files = {p.relative_to(tmp_path / "out/samples").as_posix() for p in (tmp_path / "out/samples").rglob("*.png")}
+    samples = tmp_path / "captions_out/samples"
+    files = {p.relative_to(samples).as_posix() for p in samples.rglob("*.png")}
     assert files == {f"{name}/{i:04d}.png" for name in ("000_a-light-door", "001_a-dark-door") for i in range(3)}
-    z = np.load(tmp_path / "out/samples.npz")["z"]
+    z = np.load(tmp_path / "captions_out/samples.npz")["z"]
     assert np.array_equal(z[:3], z[3:]) and not np.array_equal(z[0], z[1])
     assert numbers["samples"] == 6 and numbers["captions"] == 2 and "2 captions as given" in page
     assert "From caption to caption" in page  # they differ in one word
@@ -166,7 +170,9 @@ def test_captions_may_hold_whatever_they_like(tmp_path, capsys):
     caption = '../<script>alert("a")</script>, CON; a dark wal & so on'
     _, page = results(Model(tmp_path, "--caption", caption), tmp_path / "out")
     assert "<script>alert" not in page and "&lt;script&gt;" in page
-    assert [p.name for p in (tmp_path / "out/samples").iterdir()] == ["000_script-alert-a-script-CON-a-dark-wal-so"]
+    assert [p.name for p in (tmp_path / "captions_out/samples").iterdir()] == [
+        "000_script-alert-a-script-CON-a-dark-wal-so"
+    ]
     said = capsys.readouterr().err
     assert "does not know '.', '/', '<', 'script'" in said and "--max_words 6: its last 19 words are not read" in said
     assert slug(7, "\u0434\u0432\u0435\u0440\u044c") == "007" and slug(0, "na\u00efve  x") == "000_naive-x"
@@ -185,7 +191,11 @@ def test_what_is_wrong_with_captions_is_said_in_a_line(tmp_path):
         typed_captions(Model(tmp_path, "--caption", "  ").opt)
     with pytest.raises(UserError, match=r"--caption: '\?!' has no words; write at least one"):
         typed_captions(Model(tmp_path, "--caption", "?!").opt)
-    for content, problem in ((b"a \xe9", "is not UTF-8"), (b"\n \n", "holds no caption"), (None, "No such file")):
+    for content, problem in (
+        (b"a \xe9", "is not UTF-8"),
+        ("\n \n\u202e\n".encode(), "holds no caption"),
+        (None, "No such file"),
+    ):
         file.unlink(missing_ok=True) if content is None else file.write_bytes(content)
         with pytest.raises(UserError, match=f"--caption_list .*list.txt: {problem}"):
             typed_captions(Model(tmp_path, "--caption_list", file).opt)
@@ -200,9 +210,34 @@ def test_what_is_wrong_with_captions_is_said_in_a_line(tmp_path):
 def test_a_later_test_removes_what_an_earlier_one_wrote(tmp_path, judge):
     results(Model(tmp_path, "--caption_judge", judge), tmp_path / "out")
     assert (tmp_path / "out/r_precision_ids.npz").is_file()
-    results(Model(tmp_path, "--caption", "a door"), tmp_path / "out")
-    assert [p.name for p in (tmp_path / "out/samples").iterdir()] == ["000_a-door"]
+    results(Model(tmp_path, "--num_samples", 1), tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out/samples").iterdir()] == ["000_a-dark-wall"]
     assert not (tmp_path / "out/r_precision_ids.npz").exists()
+
+
+def test_captions_of_a_user_have_a_folder_of_their_own_and_need_no_scores(tmp_path, judge):
+    class Unread(Data):
+        def levels(self, phase, limit):
+            raise AssertionError("pictures are read that nobody looks at")
+
+    results(Model(tmp_path, "--caption_judge", judge), tmp_path / "test_latest")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "test_latest").rglob("*")}
+    for caption in ("a door", "a dark door"):
+        save_samples(Model(tmp_path, "--caption", caption), Unread(), ENGINE, tmp_path / "test_latest")
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "test_latest").rglob("*")}
+    assert [p.name for p in (tmp_path / "captions_latest/samples").iterdir()] == ["000_a-dark-door"]
+    assert {p.name for p in tmp_path.iterdir()} == {"judge", "test_latest", "captions_latest"}
+
+
+def test_captions_of_a_user_are_cleaned_as_those_of_data_are(tmp_path):
+    caption = "a dark\x1b[31m \u202edoor caf\udce9 gru\u0308n"  # \udce9: a byte of another encoding on a command line
+    _, page = results(Model(tmp_path, "--caption", caption), tmp_path / "out")
+    rows = json.loads((tmp_path / "captions_out/captions.json").read_text(encoding="utf-8"))
+    assert rows[0]["caption"] == "a dark [31m door caf? gr\u00fcn" and rows[0]["caption"] in page
+    assert not any(character in page for character in "\x1b\u202e")
+    assert "caf? gr" in (tmp_path / "captions_out/test_opt.yaml").read_text(encoding="utf-8")
+    (tmp_path / "list.txt").write_text("a \u200bdoor\na\tdoor\n\u202e\n", encoding="utf-8")
+    assert typed_captions(Model(tmp_path, "--caption_list", tmp_path / "list.txt").opt) == ["a door"]
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -211,7 +246,7 @@ def test_a_later_test_removes_what_an_earlier_one_wrote(tmp_path, judge):
 def test_words_are_heard_where_the_model_says(tmp_path):
     _, page = results(Model(tmp_path, "--caption", "a dark door"), tmp_path / "out")
     for place in range(3):
-        tile = level(tmp_path / f"out/images/captions/000_word_{place:02d}.png").astype(int)
+        tile = level(tmp_path / f"captions_out/images/captions/000_word_{place:02d}.png").astype(int)
         red = (tile[..., 0] - tile[..., 1]).mean(0)
         assert tile.shape == (SIZE, SIZE, 3) and np.argmax(np.convolve(red, np.ones(8), "same")) // 11 == place
     assert page.count("<b>dark</b>") == 1 and "1.00" in page and "sum to 1" in page
@@ -222,7 +257,7 @@ def test_real_pictures_say_whether_the_caption_is_theirs(tmp_path):
     _, page = results(Model(tmp_path, "--caption_list", tmp_path / "list.txt"), tmp_path / "out")
     assert page.count("real pictures of this caption") == 1
     assert page.count("no real picture has this caption; the nearest") == 1
-    assert (level(tmp_path / "out/images/captions/001_real_02.png") == 77).all()
+    assert (level(tmp_path / "captions_out/images/captions/001_real_02.png") == 77).all()
 
 
 def test_without_data_images_are_made_of_the_captions_of_training(tmp_path, judge, capsys):
@@ -263,10 +298,31 @@ def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
     assert len(digest) == 64 and digest in page and "not comparable with published R-precision" in page
     assert [scores[row]["pictures"] for row in ("generated", "held-out", "training", "shuffled")] == [24, 18, 30, 24]
     assert scores["held-out"]["variety"] == 1 and set(ATTRIBUTES) < set(scores["generated"])
-    assert np.load(tmp_path / "out/r_precision_ids.npz")["ids"].shape == (24, 6)  # of 6 captions 5 are others'
+    pools = np.load(tmp_path / "out/r_precision_ids.npz")
+    shapes = {"generated": (24, 6), "held-out": (18, 6), "training": (30, 6), "shuffled": (24, 6)}
+    assert {row: pools[row].shape for row in pools} == shapes  # of 6 captions 5 are others'
     assert "R-precision@1/6" in scores["generated"] and "has seen held-out pictures" in page
     assert numbers["neighbours"]["space"] == "features of the judge judge"
     assert "generated: tone" in capsys.readouterr().out
+
+
+def test_a_judge_that_may_know_the_pictures_is_told(tmp_path, judge):
+    def told(kept, seed=0, divided=(0, 0.1), own=(0, 0.1)):
+        (judge / "train_opt.yaml").write_text(yaml.safe_dump(kept))
+        (tmp_path / "run").mkdir(exist_ok=True)
+        for run, (split_seed, fraction) in ((judge, divided), (tmp_path / "run", own)):
+            text = json.dumps({"split_seed": split_seed, "test_fraction": fraction})
+            (run / "captions.json").write_text(text)
+        opt = SimpleNamespace(checkpoints_dir=tmp_path, name="run", phase="test", draw_seed=seed)
+        known = SimpleNamespace(run=str(judge), unknown=[])
+        return " ".join(caption_scoring.warnings(known, SimpleNamespace(phase="test"), opt))
+
+    assert told({"phase": "train"}) == ""
+    other = told({"phase": "train"}, divided=(3, 0.1))
+    assert "the judge was trained with --split_seed 3 --test_fraction 0.1, the model with --split_seed 0" in other
+    assert "has seen held-out pictures" in told({"phase": "all", "dataroot": "some/files", "draw_seed": 0})
+    glyphs = {"phase": "all", "dataroot": "glyphs", "draw_seed": 1}
+    assert "in other drawings" in told(glyphs) and "knows these very drawings" in told(glyphs, seed=1)
 
 
 def test_captions_of_training_are_scored_beside_held_out_pictures(tmp_path, judge):
@@ -288,18 +344,36 @@ def test_neighbours_are_in_pixels_without_a_judge_and_find_a_copy(tmp_path):
 
 
 def test_the_clip_score_stands_between_real_pictures_and_shuffled_captions(tmp_path, monkeypatch):
-    asked = []
+    asked, loaded = [], []
 
-    def score(images, captions, path, device):
-        asked.append((len(images), list(captions)))
-        return 10.0 * len(asked)
+    class Clip:
+        name, digests = "clip", {"model.safetensors": "abc"}
 
-    monkeypatch.setattr(caption_scoring, "clip_score", score)
+        def __init__(self, path, device):
+            loaded.append(path)
+
+        def __call__(self, images, captions):
+            asked.append((len(images), list(captions)))
+            return 10.0 * len(asked)
+
+    monkeypatch.setattr(caption_results, "Clip", Clip)
     numbers, page = results(Model(tmp_path, "--clip", "some/clip"), tmp_path / "out")
-    assert numbers["clip"] == {"model": "some/clip", "generated": 10, "held-out": 20, "shuffled": 30}
+    values = {"generated": 10, "held-out": 20, "shuffled": 30}
+    assert numbers["clip"] == {"model": "some/clip", "sha256": Clip.digests, **values} and loaded == ["some/clip"]
+    assert "these very weights" not in page
     assert asked[0][1] == asked[1][1][:10] and sorted(asked[0][1]) == sorted(asked[2][1]) and asked[0] != asked[2]
     numbers, _ = results(Model(tmp_path, "--clip", "some/clip", "--caption", "a door"), tmp_path / "out")
-    assert set(numbers["clip"]) == {"model", "generated"} and "CLIP score" in page
+    assert set(numbers["clip"]) == {"model", "sha256", "generated"} and "CLIP score" in page
+    monkeypatch.setattr(Encoder, "digests", {"weights.safetensors": "abc"}, raising=False)
+    _, page = results(Model(tmp_path, "--clip", "some/clip"), tmp_path / "out")
+    assert "the generator learnt from what these very weights make of captions (transformer)" in page
+
+
+def test_a_clip_that_cannot_be_had_is_named_before_anything_is_lost(tmp_path):
+    results(Model(tmp_path), tmp_path / "out")
+    with pytest.raises(UserError, match="--clip some/clip: no such folder"):
+        results(Model(tmp_path, "--clip", "some/clip"), tmp_path / "out")
+    assert (tmp_path / "out/index.html").is_file() and len(list((tmp_path / "out/samples").iterdir())) == 6
 
 
 def test_images_that_are_not_finite_are_refused(tmp_path):

@@ -84,7 +84,7 @@ def test_own_encoder_learns_and_pads():
     encoder = own()
     text = encoder.encode(["a red cube", "cube"])
     assert text.words.shape == (2, 3, 8) and text.mask.tolist() == [[True] * 3, [True, False, False]]
-    assert encoder.dim == 8 and encoder.words("A red zebra") == ["A", "red", "zebra"]
+    assert encoder.dim == 8 and encoder.words("A red zebra") == ["a", "red", "zebra"]
     text.sentence[0].square().sum().backward()
     assert encoder.netT.embedding.weight.grad.abs().sum(1).nonzero().flatten().tolist() == [2, 3, 5]  # a, red, cube
 
@@ -109,7 +109,9 @@ def test_own_encoder_tells_letters_apart_and_cuts_long_captions():
 
 def settings(tmp_path, **changes):
     values = dict(text_encoder="transformer", max_words=4, text_dim=8, text_layers=1, text_heads=2, vocab_size=3)
-    values |= dict(drop_marks=False, allow_download=False, text_cache=None, checkpoints_dir=str(tmp_path))
+    values |= dict(
+        is_train=True, drop_marks=False, allow_download=False, text_cache=None, checkpoints_dir=str(tmp_path)
+    )
     return SimpleNamespace(**(values | dict(device="cpu", gpu_ids="0") | changes))
 
 
@@ -127,7 +129,15 @@ def test_a_pretrained_encoder_reads_all_captions_at_once(tmp_path, bert, capsys)
     assert "reads 3 captions" in capsys.readouterr().out
     again = make_encoder(settings(tmp_path, text_encoder=f"hf:{bert}"), CAPTIONS)
     assert again.encode(CAPTIONS).words.shape == (3, 4, 8)
-    assert again.network is None and capsys.readouterr().out == ""  # no weights are loaded where all is known
+    assert again.network is None  # no weights are loaded where all is known
+    assert capsys.readouterr().out == "--max_words 4: 2 of 3 captions are longer and are cut\n"
+
+
+def test_in_a_test_a_pretrained_encoder_reads_what_it_is_asked(tmp_path, bert, capsys):
+    encoder = make_encoder(settings(tmp_path, text_encoder=f"hf:{bert}", is_train=False), CAPTIONS)
+    assert encoder.network is None and not encoder.cache.path.exists() and capsys.readouterr().out == ""
+    encoder.encode(CAPTIONS[:1])
+    assert encoder.cache.missing(CAPTIONS) == [*CAPTIONS[1:]]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +217,32 @@ def test_long_captions_are_cut_and_said(tmp_path, bert, capsys):
     assert "'the red zebra' and 'the red okapi' alike" in said
     assert encoder.words(CAPTIONS[1]) == ["[CLS]", "the", "blue", "ball", "[SEP]"]
     assert encoder.unknown("the red zebra") == ["zebra"]
+
+
+def test_what_is_lost_on_the_encoder_is_said_whenever_a_run_trains(tmp_path, bert, capsys):
+    captions = [*CAPTIONS, "the red zebra", "the red okapi"]
+    told = []
+    for _ in range(2):
+        HFEncoder(bert, tmp_path, most=5).prepare(captions)
+        told.append([line for line in capsys.readouterr().out.splitlines() if "reads 5 captions" not in line])
+    assert told[0] == told[1] and len(told[0]) == 2
+
+
+def test_a_cache_that_takes_much_room_is_announced(tmp_path, bert, capsys):
+    encoder = HFEncoder(bert, tmp_path, most=8)
+    encoder.dim = 10**8
+    encoder.prepare(CAPTIONS)
+    assert "; that takes 3.2 GB" in capsys.readouterr().out  # 5 + 8 + 3 tokens of 2e8 bytes
+    HFEncoder(bert, tmp_path / "small", most=8).prepare(CAPTIONS)
+    assert "GB" not in capsys.readouterr().out
+
+
+def test_many_captions_are_encoded_some_at_a_time(tmp_path, bert, monkeypatch):
+    monkeypatch.setattr("models.hf_text.PART", 2)
+    encoder, kept = HFEncoder(bert, tmp_path, most=8), []
+    put = encoder.cache.put
+    monkeypatch.setattr(encoder.cache, "put", lambda words: kept.append(len(words)) or put(words))
+    assert encoder.encode([*CAPTIONS, "a ball", "a"]).mask.shape == (5, 8) and kept == [2, 2, 1]
 
 
 @pytest.mark.parametrize("caption", ["", "  "])

@@ -49,19 +49,23 @@ def test_wrong_and_narrow_pictures_show():
 
 
 def test_the_pools_can_be_kept():
-    fake = captioned(seed=1)
-    ids = scores(fake).ids
-    assert ids.shape == (480, 100) and ids[:, 0].equal(torch.arange(480))
-    own, others = fake.captions[ids[:, 0]], fake.captions[ids[:, 1:]]
-    assert (own[:, None] - others).norm(dim=2).min() > 0.1  # equal captions are never drawn
+    rows = {"generated": captioned(seed=1), "held-out": captioned(seed=2), "training": captioned(240, seed=3)}
+    ids = scores(*list(rows.values())[:2], train=rows["training"]).ids
+    assert {row: tuple(of.shape) for row, of in ids.items()} == {
+        **{"generated": (480, 100), "held-out": (480, 100), "training": (240, 100), "shuffled": (480, 100)}
+    }
+    for row, of in ids.items():
+        captions = rows.get(row, rows["generated"]).captions
+        assert (captions[of[:, :1]] - captions[of[:, 1:]]).norm(dim=2).min() > 0.1  # equal ones are never drawn
+        if row in rows:
+            assert of[:, 0].equal(torch.arange(len(captions)))
+    dealt = ids["shuffled"][:, 0]
+    assert dealt.sort().values.equal(torch.arange(480)) and not dealt.equal(torch.arange(480))
 
 
-def test_a_judge_that_taught_the_generator_is_told():
-    def found(sha256):
-        return "\n".join(scores(captioned(), judge=("runs/judge", "abc"), encoder=("hf:x", sha256)).remarks)
-
-    assert "taught to please" in found("abc") and "taught to please" not in found("def")
-    assert "runs/judge, sha256 abc" in found("def") and "not comparable" in found("def")
+def test_the_judge_is_named():
+    found = "\n".join(scores(captioned(), judge=("runs/judge", "abc")).remarks)
+    assert "runs/judge, sha256 abc" in found and "not comparable" in found
 
 
 def test_without_attributes_there_are_captions_alone():

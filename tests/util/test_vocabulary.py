@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from options import UserError
-from util.vocabulary import Vocabulary
+from util.vocabulary import Vocabulary, cleaned, is_article
 
 
 def test_words_are_lower_cased_but_single_characters_keep_their_case():
@@ -14,7 +14,17 @@ def test_words_are_lower_cased_but_single_characters_keep_their_case():
 
 def test_an_article_in_front_is_not_the_letter():
     assert Vocabulary.tokens("A bold letter A")[0] == "a" and Vocabulary.tokens("A bold letter A")[-1] == "A"
-    assert Vocabulary.tokens("A, bold")[0] == "A" and Vocabulary.tokens("A")[0] == "A"
+    assert Vocabulary.tokens("A dog")[0] == Vocabulary.tokens("A 7 in bold")[0] == "a"
+
+
+@pytest.mark.parametrize("behind", [", bold", "", " in bold", " and B", " or B", " With serifs", " as in Rome", "' x"])
+def test_an_a_in_front_of_a_mark_or_of_in_and_the_like_is_the_letter(behind):
+    assert Vocabulary.tokens(f"A{behind}")[0] == "A" and not is_article(behind)
+
+
+def test_a_cleaned_caption_is_one_line_without_what_cannot_be_seen():
+    assert cleaned(" a\tred\r\n\x1b[1m \u202edoor\u200b ") == "a red [1m door"
+    assert cleaned("caf\udce9 gru\u0308n") == "caf? gr\u00fcn"
 
 
 def test_hyphens_and_apostrophes_stay_inside_words():

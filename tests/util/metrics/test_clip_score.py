@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from options import UserError
-from util.metrics.clip_score import clip_score
+from util.metrics.clip_score import Clip
+from util.pretrained import sha256
 
 WORDS = ("[UNK]", "a", "red", "blue", "cube", "ball", "<s>", "</s>")
 
@@ -62,25 +63,27 @@ def test_score_is_the_mean_of_100_cosines_cut_at_zero(folder):
     images = pictures(len(captions))  # more than a batch
     wanted = by_hand(images, captions, folder)
     assert 9 < sum(score == 0 for score in wanted) < 27
-    assert clip_score(images, captions, folder) == pytest.approx(sum(wanted) / len(wanted), abs=1e-3)
+    clip = Clip(folder)
+    assert clip(images, captions) == pytest.approx(sum(wanted) / len(wanted), abs=1e-3)
+    assert clip.digests == {"model.safetensors": sha256(folder / "model.safetensors")}
 
 
 def test_floats_and_greyscale_are_the_same_pictures(folder):
     images, captions = pictures(4, channels=1), ["a red cube", "ball", "a", "ball cube red"]
-    wanted = clip_score(images.expand(-1, 3, -1, -1), captions, folder)
+    clip = Clip(folder)
+    wanted = clip(images.expand(-1, 3, -1, -1), captions)
     assert wanted > 1
-    assert clip_score(images, captions, folder) == pytest.approx(wanted, abs=1e-5)
-    assert clip_score(images / 127.5 - 1, captions, folder) == pytest.approx(wanted, abs=1e-5)
+    assert clip(images, captions) == pytest.approx(wanted, abs=1e-5)
+    assert clip(images / 127.5 - 1, captions) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_what_holds_no_clip_is_refused(folder, tmp_path):
-    images = pictures(1)
-    with pytest.raises(UserError, match="no such folder; nothing is downloaded"):
-        clip_score(images, ["a"], "openai/clip-vit-base-patch32")
-    with pytest.raises(UserError, match=f"CLIP model {tmp_path}"):
-        clip_score(images, ["a"], tmp_path)
+    with pytest.raises(UserError, match="--clip openai/clip-vit-base-patch32: no such folder; nothing is downloaded"):
+        Clip("openai/clip-vit-base-patch32")
+    with pytest.raises(UserError, match=f"--clip {tmp_path}"):
+        Clip(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(UserError, match="of kind bert, not clip"):
-        clip_score(images, ["a"], tmp_path)
+        Clip(tmp_path)
     with pytest.raises(ValueError, match="1 pictures and 2 captions"):
-        clip_score(images, ["a", "b"], folder)
+        Clip(folder)(pictures(1), ["a", "b"])
