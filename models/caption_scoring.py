@@ -81,7 +81,8 @@ def add_scores(album: Any, data: CaptionData, judge: CaptionJudge, results: dict
         train,
         (Path(judge.run).name, judge.digest),
     )
-    np.savez(album.files.note(IDS), **{row: ids.numpy() for row, ids in scores.ids.items()})
+    pools: dict[str, Any] = {row: ids.numpy() for row, ids in scores.ids.items()}
+    np.savez(album.files.note(IDS), **pools)
     remarks = [*scores.remarks, data.images().remark(), *warnings(judge, data, opt)]
     remarks.append(
         f"whose captions were each picture's pool, its own first, is in {IDS}: of generated and shuffled rows of "

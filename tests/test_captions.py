@@ -1,6 +1,7 @@
 """Images from captions through the scripts: files with captions, what a user types, digits, the recipe."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,19 @@ def squares(folder, count=24):
     return folder
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("once")
+    flags = ("--model", "xmcgan", "--dataroot", squares(folder / "squares"), "--n_epochs", 1, "--print_freq", 8)
+    assert run(train_script, folder, *flags, *TINY) == 0
+    return folder
+
+
 @pytest.fixture
-def trained(tmp_path):
-    data = squares(tmp_path / "squares")
-    flags = ("--model", "xmcgan", "--dataroot", data, "--n_epochs", 1, "--print_freq", 8)
-    assert run(train_script, tmp_path, *flags, *TINY) == 0
-    return tmp_path, data
+def trained(once, tmp_path):
+    """A folder with a run that a test may spoil, and its data."""
+    shutil.copytree(once / "checkpoints", tmp_path / "checkpoints")
+    return tmp_path, once / "squares"
 
 
 def test_a_table_of_captions_is_trained_on_and_a_typed_caption_drawn(trained, capsys):
