@@ -17,7 +17,24 @@ from networks.xmcgan_discriminator import XMCDiscriminator
 from options import UserError
 from tests.conftest import train_options
 
-TINY = ("--ngf", 8, "--ndf", 8, "--z_dim", 8, "--text_dim", 16, "--text_layers", 1, "--batch_size", 8, "--gpu_ids", -1)
+TINY = (
+    "--n_epochs_decay",
+    0,
+    "--ngf",
+    8,
+    "--ndf",
+    8,
+    "--z_dim",
+    8,
+    "--text_dim",
+    16,
+    "--text_layers",
+    1,
+    "--batch_size",
+    8,
+    "--gpu_ids",
+    -1,
+)
 RECIPE = Path(__file__).parents[1] / "recipes/xmcgan_coco.yaml"
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220)}
 

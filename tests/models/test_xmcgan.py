@@ -23,6 +23,7 @@ from util.metrics.captions import holds
 TINY = (
     *("--ngf", 8, "--ndf", 8, "--z_dim", 8, "--batch_size", 8, "--gpu_ids", -1),
     *("--text_dim", 16, "--text_layers", 1, "--text_heads", 2, "--max_words", 9),
+    *("--n_epochs_decay", 0),
 )
 SIZES, PLACES = ("thin", "wide"), ("left", "middle", "right")
 FULL = tuple(f"a {size} bar in the {place}" for size in SIZES for place in PLACES)
