@@ -484,5 +484,5 @@ def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path, minilm):  # no
     assert {"D_sent", "D_word", "G_sent", "G_word", "G_img"} <= set(logged)
     noted = folder / "pretrained.json"
     noted.write_text(noted.read_text().replace('"sha256": "', '"sha256": "0'))
-    with pytest.raises(UserError, match="--text_encoder: the run learnt to read"):
+    with pytest.raises(UserError, match="--text_encoder: the run learnt with"):
         run(train_script, tmp_path, *words, "--continue_train", "--n_epochs", 2)
