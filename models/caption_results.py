@@ -141,12 +141,14 @@ def doubts(encoder: Any, caption: str) -> list[str]:
     """What a user should know of a caption: words that the encoder never read, words that it leaves out."""
     lines, vocabulary, strange = [], getattr(encoder, "vocabulary", None), encoder.unknown(caption)
     if strange:
-        lines.append(f"the text encoder does not know {', '.join(map(repr, strange))}")
+        known = len(strange) < len(Vocabulary.tokens(caption))
+        left = " and reads the rest" if vocabulary and vocabulary.complete and known else ""
+        lines.append(f"the text encoder does not know {', '.join(map(repr, strange))}{left}")
     if vocabulary:  # words that are spelt like a very short one mean something else
         hints = ((word, vocabulary.suggest(word)) for word in strange if len(word) > 3)
         lines += [f"{word!r}{hint}" for word, hint in hints if hint]
-    read, there = len(encoder.words(caption)), len(Vocabulary.tokens(caption))
-    if vocabulary and read < there:
+    read, there = len(encoder.words(caption)), len(vocabulary.read(caption)) if vocabulary else 0
+    if read < there:
         lines.append(f"--max_words {read}: its last {there - read} words are not read")
     return lines
 

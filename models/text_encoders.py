@@ -81,10 +81,10 @@ class OwnEncoder:
 
     def words(self, caption: str) -> list[str]:
         """What the T positions of a caption stand for."""
-        return self.vocabulary.tokens(caption)[: self.most]
+        return self.vocabulary.read(caption)[: self.most]
 
     def unknown(self, caption: str) -> list[str]:
-        """Words that it never read; they all look alike to it."""
+        """Words that it never read: they are left out, or all look alike to it where training captions had such too."""
         return self.vocabulary.unknown(caption)
 
 

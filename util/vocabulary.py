@@ -38,10 +38,12 @@ class Vocabulary:
 
     Args:
         words: each once, as ``tokens`` spells them.
+        complete: no training caption has another one. The vector of unknown words is then one that nothing taught, so
+            they are left out of what is read.
     """
 
-    def __init__(self, words: Iterable[str]):
-        self.known = tuple(words)
+    def __init__(self, words: Iterable[str], complete: bool = False):
+        self.known, self.complete = tuple(words), complete
         self.number = {word: FIRST + i for i, word in enumerate(self.known)}
         if len(self.number) < len(self.known):
             twice = next(word for word, times in Counter(self.known).items() if times > 1)
@@ -51,7 +53,7 @@ class Vocabulary:
     def build(cls, captions: Iterable[str], most: int) -> "Vocabulary":
         """Of the ``most`` most frequent words, the first to occur before others as frequent."""
         counts = Counter(word for caption in captions for word in cls.tokens(caption))
-        return cls(word for word, _ in counts.most_common(most))
+        return cls((word for word, _ in counts.most_common(most)), complete=len(counts) <= most)
 
     @staticmethod
     def tokens(caption: str) -> list[str]:
@@ -71,12 +73,18 @@ class Vocabulary:
         """How many numbers there are, those of padding and of unknown words included."""
         return FIRST + len(self.known)
 
+    def read(self, caption: str) -> list[str]:
+        """The words of a caption that are read: all, but for unknown ones where no training caption has any."""
+        words = self.tokens(caption)
+        known = [word for word in words if word in self.number]
+        return known if self.complete and known else words
+
     def row(self, caption: str, most: int) -> list[int]:
-        """The numbers of a caption's first ``most`` words."""
-        return [self.number.get(word, UNKNOWN) for word in self.tokens(caption)[:most]]
+        """The numbers of the first ``most`` words that are read."""
+        return [self.number.get(word, UNKNOWN) for word in self.read(caption)[:most]]
 
     def ids(self, captions: Sequence[str], most: int) -> torch.Tensor:
-        """(B, T) int64: the numbers of each caption's first ``most`` words, T being the most that any of these has."""
+        """(B, T) int64: each caption's ``row``, T being the most words that any of them has."""
         return pad([self.row(caption, most) for caption in captions])
 
     def unknown(self, caption: str) -> list[str]:
@@ -93,14 +101,14 @@ class Vocabulary:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; ``from_dict`` reads it."""
-        return {"words": list(self.known)}
+        return {"words": list(self.known), "complete": self.complete}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Vocabulary":
-        words = value.get("words") if isinstance(value, Mapping) else None
+        words, complete = (value.get(key) if isinstance(value, Mapping) else None for key in ("words", "complete"))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError('a vocabulary is {"words": [...]}, a list of texts')
-        return cls(words)
+        return cls(words, bool(complete))
 
 
 def pad(rows: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -72,7 +72,7 @@ class Encoder:
     vocabulary = Vocabulary.build(CAPTIONS, 100)
 
     def words(self, caption):
-        return self.vocabulary.tokens(caption)[: self.most]
+        return self.vocabulary.read(caption)[: self.most]
 
     def unknown(self, caption):
         return self.vocabulary.unknown(caption)
@@ -174,15 +174,20 @@ def test_captions_may_hold_whatever_they_like(tmp_path, capsys):
         "000_script-alert-a-script-CON-a-dark-wal-so"
     ]
     said = capsys.readouterr().err
-    assert "does not know '.', '/', '<', 'script'" in said and "--max_words 6: its last 19 words are not read" in said
+    assert "does not know '.', '/', '<', 'script'" in said and "and reads the rest" in said
     assert slug(7, "\u0434\u0432\u0435\u0440\u044c") == "007" and slug(0, "na\u00efve  x") == "000_naive-x"
 
 
 def test_a_word_that_is_misspelt_is_told(tmp_path, capsys):
     _, page = results(Model(tmp_path, "--caption", "a ligth door"), tmp_path / "out")
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "caption 'a ligth door': the text encoder does not know 'ligth'"
+    assert said[0] == "caption 'a ligth door': the text encoder does not know 'ligth' and reads the rest"
     assert said[1] == "caption 'a ligth door': 'ligth'; did you mean light?" and "did you mean light?" in page
+
+
+def test_a_caption_that_is_too_long_is_told(tmp_path, capsys):
+    results(Model(tmp_path, "--caption", "a dark wall a dark strange wall a dark door"), tmp_path / "out")
+    assert "--max_words 6: its last 3 words are not read" in capsys.readouterr().err
 
 
 def test_what_is_wrong_with_captions_is_said_in_a_line(tmp_path):

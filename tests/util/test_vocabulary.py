@@ -27,6 +27,15 @@ def test_a_cleaned_caption_is_one_line_without_what_cannot_be_seen():
     assert cleaned("caf\udce9 gru\u0308n") == "caf? gr\u00fcn"
 
 
+def test_unknown_words_are_left_out_where_no_caption_of_training_had_any():
+    complete, cut = Vocabulary.build(["a red cube"], 3), Vocabulary.build(["a red cube"], 2)
+    assert complete.complete and not cut.complete and not Vocabulary(["red"]).complete
+    assert complete.row("a red glass cube", 9) == complete.row("a red cube", 9) == [2, 3, 4]
+    assert cut.row("a red cube", 9) == [2, 3, 1]
+    assert complete.row("glass", 9) == [1]  # nothing else is left
+    assert Vocabulary.from_dict(complete.as_dict()).complete and complete.unknown("red glass") == ["glass"]
+
+
 def test_hyphens_and_apostrophes_stay_inside_words():
     assert Vocabulary.tokens("a sans-serif dog's 'toy' -x_y") == [
         *["a", "sans-serif", "dog's", "'", "toy", "'", "-", "x", "_", "y"]
