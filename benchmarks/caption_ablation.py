@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     kept.write_text(json.dumps(comparable), encoding="utf-8")
     try:
         train_judge(folder, args)
-        found = side_by_side(lambda *task: run(folder, *task, args, flags), VARIANTS, seeds, args.jobs)
+        found = side_by_side(lambda name, seed: run(folder, name, seed, args, flags), VARIANTS, seeds, args.jobs)
     except UserError as error:
         print(f"benchmarks.caption_ablation: {error}", file=sys.stderr)
         return error.code

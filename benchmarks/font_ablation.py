@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--fonts: a source font and at least one target font")
     seeds, folder = [int(word) for word in args.seeds.split(",")], Path(args.folder)
     try:
-        found = side_by_side(lambda *task: run(folder, *task, args, flags), VARIANTS, seeds, args.jobs)
+        found = side_by_side(lambda name, seed: run(folder, name, seed, args, flags), VARIANTS, seeds, args.jobs)
     except UserError as error:
         print(f"benchmarks.font_ablation: {error}", file=sys.stderr)
         return error.code

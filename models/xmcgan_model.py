@@ -142,7 +142,7 @@ class XMCGANModel(NoiseModel):
 
     def lent(self) -> dict[str, tuple[str, str]]:
         """Flag -> name and sha256 of each pretrained network."""
-        lent = {} if isinstance(self.encoder, OwnEncoder) else {"--text_encoder": self.encoder}
+        lent: dict[str, Any] = {} if isinstance(self.encoder, OwnEncoder) else {"--text_encoder": self.encoder}
         lent |= {} if self.frozen is None else {"--frozen_weights": self.frozen}
         return {flag: (network.name, network.digest) for flag, network in lent.items()}
 
