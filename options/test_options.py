@@ -3,12 +3,12 @@
 import dataclasses
 from typing import ClassVar, Literal
 
-from .base_options import BaseOptions
+from .evaluation_options import EvaluationOptions
 from .fields import option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TestOptions(BaseOptions):
+class TestOptions(EvaluationOptions):
     __test__: ClassVar[bool] = False  # not a test class, whatever pytest thinks of its name
     section: ClassVar[str] = "testing"
     is_train: ClassVar[bool] = False
@@ -20,8 +20,6 @@ class TestOptions(BaseOptions):
     )
     eval: bool = option(False, "put the networks in eval mode (batch norm and dropout)", per_run=True)
     use_ema: bool = option(True, "use the averaged weights where the run kept them", per_run=True)
-    metrics: tuple[str, ...] = option((), "metrics of translations against their true targets, e.g. l1", per_run=True)
-    recogniser: str | None = option(
-        None, "run folder of a judge of characters, for the metric recognition", per_run=True
+    metrics: tuple[str, ...] = option(
+        (), "metrics of what was made, e.g. l1, ssim, fid; docs/evaluation.md", per_run=True
     )
-    style_judge: str | None = option(None, "run folder of a judge of styles, for the metric style", per_run=True)

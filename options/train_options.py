@@ -3,13 +3,13 @@
 import dataclasses
 from typing import ClassVar, Literal
 
-from .base_options import BaseOptions
 from .errors import UserError
+from .evaluation_options import EvaluationOptions
 from .fields import option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainOptions(BaseOptions):
+class TrainOptions(EvaluationOptions):
     section: ClassVar[str] = "training"
     is_train: ClassVar[bool] = True
 

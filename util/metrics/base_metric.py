@@ -20,6 +20,7 @@ class Metric:
 
     better: Literal["lower", "higher", "one"] = "lower"  # in which direction the values improve; one: towards 1
     judge: Literal["character", "style"] | None = None  # what it has a judge tell apart
+    against: Literal["target", "source"] = "target"  # what ``real`` is: what a fake should be, or what it was made of
 
     def __init__(self, opt: Any = None) -> None:
         self.opt = opt
