@@ -28,7 +28,8 @@ class Observed:
     def take(self, rows: torch.Tensor) -> "Observed":
         """These rows, by number or as a mask (N,)."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Observed(**{name: None if value is None else value[rows] for name, value in found.items()})
+        taken = {name: None if value is None else value[rows] for name, value in found.items()}
+        return Observed(**taken)  # type: ignore[arg-type]
 
     @staticmethod
     def join(parts: Sequence["Observed"]) -> "Observed":

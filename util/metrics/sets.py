@@ -8,7 +8,7 @@ CHUNK = 1024  # rows whose products with all of the other set are in memory at o
 DEGREE = 3  # of KID's kernel; Binkowski et al., section 4
 
 
-def frechet(x: torch.Tensor, y: torch.Tensor) -> float:
+def frechet(x: torch.Tensor, y: torch.Tensor, singular: bool = False) -> float:
     r"""Squared Fréchet distance between the Gaussians of two sets; 0 for equal ones.
 
     .. math:: |\mu_x - \mu_y|^2 + \operatorname{tr}\bigl(S_x + S_y - 2 (S_x^{1/2} S_y S_x^{1/2})^{1/2}\bigr)
@@ -18,21 +18,26 @@ def frechet(x: torch.Tensor, y: torch.Tensor) -> float:
 
     Args:
         x, y: (N, F) and (M, F), any float type; computed in float64.
+        singular: also of sets with no more rows than features, whose covariance is singular; the value is then high.
 
     Returns:
-        in the features' unit squared. NaN where a set has no more rows than features (its covariance is singular),
+        in the features' unit squared. NaN where a set has no more rows than features and ``singular`` is not given,
         all its rows are equal, or a number is not finite.
     """
     x, y = x.double(), y.double()
-    if not comparable(x, y) or min(len(x), len(y)) <= x.shape[1]:
+    few = min(len(x), len(y)) <= x.shape[1]
+    if not comparable(x, y) or (few and not singular):
         return math.nan
-    x_cov, y_cov = torch.cov(x.T), torch.cov(y.T)
-    root = square_root(x_cov.reshape(x.shape[1], -1))
-    y_cov = y_cov.reshape(root.shape)
-    cross = torch.linalg.eigvalsh(root @ y_cov @ root).clamp(min=0).sqrt().sum()
     gap = (x.mean(0) - y.mean(0)).square().sum()
-    distance = gap + x_cov.reshape(root.shape).trace() + y_cov.trace() - 2 * cross
-    return max(0.0, distance.item())  # rounding alone takes it below
+    a, b = ((rows - rows.mean(0)) / math.sqrt(len(rows) - 1) for rows in (x, y))  # S_x = a^T a
+    cross = torch.linalg.svdvals(a @ b.T).sum() if few else root_trace(a.T @ a, b.T @ b)
+    return max(0.0, (gap + a.square().sum() + b.square().sum() - 2 * cross).item())  # rounding alone takes it below
+
+
+def root_trace(x_cov: torch.Tensor, y_cov: torch.Tensor) -> torch.Tensor:
+    """The trace of the last term of :func:`frechet`; of few rows it is the sum of the singular values of a b^T."""
+    root = square_root(x_cov)
+    return torch.linalg.eigvalsh(root @ y_cov @ root).clamp(min=0).sqrt().sum()
 
 
 def kid(x: torch.Tensor, y: torch.Tensor) -> float:

@@ -1,0 +1,192 @@
+"""Values of generated images as a set, beside those of real images: what a perfect generator would reach."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from .metrics.base_set import DEVIATION, SetMetric
+from .metrics.observed import Observed
+from .scores import number
+from .seeding import derive
+
+# values that others publish, of features of Inception
+PUBLISHED = ("FID", "KID", "IS", "intra-FID", "precision", "recall", "density", "coverage")
+
+
+class Described(Protocol):
+    """What is said of an extractor of features; see models.extractors.Extractor."""
+
+    @property
+    def tag(self) -> str: ...  # for the names of values that depend on its features
+    @property
+    def name(self) -> str: ...
+    @property
+    def resize(self) -> str: ...
+    @property
+    def comparable(self) -> bool: ...  # with published values
+
+
+class SetScores:
+    """Metrics of sets, of images that one extractor has seen.
+
+    Args:
+        extractor: what saw them.
+        classes: names of the labels, in their order, where there are labels.
+    """
+
+    def __init__(self, metrics: Sequence[SetMetric], extractor: Described, classes: Sequence[str] = ()):
+        self.metrics, self.extractor = metrics, extractor
+        for metric in metrics:
+            metric.classes = classes
+
+    def compute(
+        self,
+        real: Observed,
+        fake: Observed,
+        floor: Observed | None = None,
+        floor_real: Observed | None = None,
+        floor_of: str | None = None,
+    ) -> "SetTable":
+        """The values of ``fake`` against ``real``; it never raises.
+
+        Args:
+            real: images that training has not seen.
+            floor: other real images, whose values are the floors. No more of them count than there are of ``fake``:
+                most values depend on the number.
+            floor_real: what these are compared with, in place of ``real``.
+            floor_of: what they are, in words.
+        """
+        floor_of = floor_of or ("training images" if floor_real is None else "halves of the real images")
+        if floor is not None and len(floor) > len(fake):
+            order = torch.randperm(len(floor), generator=torch.Generator().manual_seed(derive("floor of a set")))
+            floor = floor.take(order[: len(fake)])
+        values: dict[str, float] = {}
+        floors: dict[str, float] = {}
+        deviations: dict[str, float] = {}
+        better: dict[str, str] = {}
+        remarks: list[str] = []
+        for metric in self.metrics:
+            tag = self.extractor.tag if {"features", "logits"} & set(metric.asks) else ""
+            for name, value in metric.compare(real, fake).items():
+                called = tagged(name.removesuffix(DEVIATION), tag)
+                (deviations if name.endswith(DEVIATION) else values)[called] = value
+                direction = metric.directions.get(name, metric.better)
+                if direction and not name.endswith(DEVIATION):
+                    better[called] = direction
+            remarks += metric.doubts(real, fake)
+            for name, value in self.reached(metric, real, floor, floor_real).items():
+                if math.isfinite(value) and not name.endswith(DEVIATION):
+                    floors[tagged(name, tag)] = value
+        if floor is not None and len(floor) < len(fake):
+            remarks.append(
+                f"floors: of {len(floor):,} images, fewer than were generated; FID and intra-FID are higher of fewer"
+            )
+        return SetTable(
+            values, floors, deviations, better, list(dict.fromkeys(remarks)), len(fake), len(real),
+            0 if floor is None else len(floor), floor_of, self.extractor.name, self.extractor.resize,
+            self.extractor.comparable, self.extractor.tag,
+        )  # fmt: skip
+
+    @staticmethod
+    def reached(
+        metric: SetMetric, real: Observed, floor: Observed | None, floor_real: Observed | None
+    ) -> dict[str, float]:
+        """The values of real images; without other ones those that a metric has of the real ones alone."""
+        if not metric.floor or (floor is None and not metric.alone):
+            return {}
+        return metric.compare(real if floor_real is None else floor_real, real if floor is None else floor)
+
+
+@dataclass(frozen=True)
+class SetTable:
+    """What came out, by name; a value that is not defined is NaN, a floor or deviation that is not defined is left out.
+
+    Attributes:
+        floors: values of real images.
+        deviations: of the values, NaN where they are not known.
+        better: lower, higher, or one; a name that is not in it is no score.
+        remarks: what a reader must know, a line each.
+        images, reference, floor_images: how many were generated, real, and other real ones.
+        floor_of: what the other real ones are.
+        extractor, resize: what saw the images, and how they were resized for it, in words.
+        comparable: whether published values are of the same extractor.
+        tag: what names of values that depend on it carry, at the end of their first word.
+    """
+
+    values: Mapping[str, float]
+    floors: Mapping[str, float]
+    deviations: Mapping[str, float]
+    better: Mapping[str, str]
+    remarks: Sequence[str]
+    images: int
+    reference: int
+    floor_images: int
+    floor_of: str
+    extractor: str
+    resize: str
+    comparable: bool
+    tag: str = ""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the values are of, {what: text}."""
+        floor = {"floor": f"{self.floor_images:,} {self.floor_of}"} if self.floor_images else {}
+        return {
+            "generated": f"{self.images:,} images",
+            "real": f"{self.reference:,} images",
+            **floor,
+            "extractor": self.extractor,
+            "resize": self.resize,
+            "comparable": "with published values of the same images and numbers" if self.comparable
+            else "not with published values, which are of Inception",
+        }  # fmt: skip
+
+    def shown(self, name: str) -> str:
+        """A value, with its deviation where that is known."""
+        deviation = self.deviations.get(name, math.nan)
+        return number(self.values[name]) + (f" \u00b1 {number(deviation)}" if math.isfinite(deviation) else "")
+
+    def lines(self) -> list[str]:
+        """What test.py prints: a line for each value, which says all that it is of, then the remarks."""
+        lines = []
+        for name in self.values:
+            known = name in self.floors
+            floor = f" (floor {number(self.floors[name])}, real against real: {self.floor_of})" if known else ""
+            line = f"{name}: {self.shown(name)}{floor}; {self.images:,} images against {self.reference:,}"
+            line += f"; {self.extractor}, resize {self.resize}"
+            plain = name.split(" ")[0].removesuffix(self.tag)
+            if not self.comparable and plain in PUBLISHED:
+                line += f"; not comparable with published {plain}"
+            lines.append(line)
+        return [*lines, *self.remarks]
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """What metrics.json holds; null where a value is not defined."""
+        entries = {}
+        for name, value in self.values.items():
+            entries[name] = {
+                "value": finite(value),
+                "deviation": finite(self.deviations.get(name, math.nan)),
+                "floor": finite(self.floors.get(name, math.nan)),
+                "floor_of": self.facts.get("floor"),
+                "images": self.images,
+                "reference": self.reference,
+                "extractor": self.extractor,
+                "resize": self.resize,
+                "comparable": self.comparable,
+                "better": self.better.get(name),
+            }
+        return entries
+
+
+def tagged(name: str, tag: str) -> str:
+    """The name of a value with the extractor's tag at its first word: KID x 1000 and -domain are KID-domain x 1000."""
+    word, space, rest = name.partition(" ")
+    return f"{word}{tag}{space}{rest}"
+
+
+def finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
