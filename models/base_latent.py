@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 import networks
-from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
-from models.latent_results import save_samples
+from models.base_noise import COLUMNS, Answers, Asked, Losses, NoiseModel
+from models.latent_results import balanced, chosen_classes, save_samples
+from models.latent_scores import real_images, to_bytes
+from models.sampler import BATCH
 from models.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
@@ -121,3 +123,15 @@ class LatentModel(NoiseModel):
 
     def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
         save_samples(self, dataset, engine, folder)
+
+    def asked_of(self, dataset: Any) -> Asked:
+        chosen = torch.tensor(chosen_classes(self, dataset)) if self.conditional else None
+        labels = balanced(chosen, self.opt.num_samples)
+        return Asked(labels, labels, self.opt.num_samples, real_images(dataset, labels))
+
+    def generated(self, asked: Asked) -> torch.Tensor:
+        self.settle_anew()
+        z = self.noise(asked.count, torch.Generator().manual_seed(derive(self.opt.seed, "samples")))
+        rows = torch.arange(asked.count).split(BATCH)
+        y = asked.conditions
+        return torch.cat([to_bytes(self.draw(z[some], None if y is None else y[some])) for some in rows])

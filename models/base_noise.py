@@ -23,6 +23,23 @@ Answers = Mapping[str, torch.Tensor]
 Losses = dict[str, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What images are to be made for an evaluation, and what they are compared with.
+
+    Attributes:
+        conditions: classes (N,) or N captions, a row each; None for a method without.
+        labels: (N,) int64, where images have a class each.
+        count: N.
+        real: models.latent_scores.RealImages; None where there are no data.
+    """
+
+    conditions: Any
+    labels: torch.Tensor | None
+    count: int
+    real: Any
+
+
 class NoiseModel(AdversarialModel):
     """netG makes images from z ~ N(0, I) and, for some methods, classes or captions; netD answers what it is asked.
 
@@ -128,6 +145,14 @@ class NoiseModel(AdversarialModel):
         """What test.py makes."""
         raise NotImplementedError(f"{type(self).__name__} must write save_samples(dataset, engine, folder)")
 
+    def asked_of(self, dataset: Any) -> Asked:
+        """What ``--num_samples`` images of a test are to be of, and the real images beside them."""
+        raise NotImplementedError(f"{type(self).__name__} must write asked_of(dataset)")
+
+    def generated(self, asked: Asked) -> torch.Tensor:
+        """The images of a test, bytes (N, C, S, S), with the weights as they are now: those that test.py would save."""
+        raise NotImplementedError(f"{type(self).__name__} must write generated(asked)")
+
     def tell_of_batches(self) -> None:
         """Say what contrasts within a batch do not gain by --accumulate."""
         if self.opt.accumulate > 1 and distributed.rank() == 0:
@@ -227,6 +252,10 @@ class NoiseModel(AdversarialModel):
             steps=4 if opt.is_train else opt.standing_steps,
             size=64,
         )
+
+    def settle_anew(self) -> None:
+        """The weights are others: the next image is drawn with theirs."""
+        self.__dict__.pop("_sampler", None)
 
     def draw(self, z: torch.Tensor, y: Any) -> torch.Tensor:
         """Images (N, C, S, S) on the CPU for noise (N, z_dim) and what they are to be of, a row each."""

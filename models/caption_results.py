@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from models.caption_scoring import CaptionData, add_clip, add_scores, real_pictures
+from models.evaluation import Evaluation, add_sets
 from models.judges import BATCH, load_caption_judge
 from models.latent_results import ROWS, STEPS, Album, slerp
 from models.latent_scores import add_neighbours, to_bytes
@@ -71,6 +72,7 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
     if typed:
         folder = folder.with_name(f"captions_{folder.name.removeprefix(f'{opt.phase}_')}")
     judge: Any = load_caption_judge(opt.caption_judge, dataset.attributes, engine.device) if opt.caption_judge else None
+    evaluation = Evaluation(opt, dataset, engine.device, translates=False) if opt.metrics and not typed else None
     clip = Clip(opt.clip, engine.device) if opt.clip else None
     notes = {caption: doubts(model.encoder, caption) for caption in typed}
     for caption, lines in notes.items():
@@ -91,6 +93,8 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
         if data is not None:
             results["real images"] = data.images().as_dict()
         album.add_captions()
+        if evaluation is not None and data is not None:
+            add_sets(evaluation, album, data.images(), results)
         seen: Any = add_scores(album, data, judge, results) if data is not None and judge is not None else ()
         if clip is not None:
             add_clip(album, data, clip, results)

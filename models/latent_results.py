@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.evaluation import Evaluation, add_sets
 from models.judges import BATCH, load_label_judge
 from models.latent_scores import add_neighbours, add_scores, real_images, to_bytes
 from models.sampler import truncate
@@ -39,6 +40,7 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
     """
     opt = model.opt
     chosen = chosen_classes(model, dataset)
+    evaluation = Evaluation(opt, dataset, engine.device, translates=False) if opt.metrics else None
     judge = load_label_judge(opt.label_judge, dataset.classes, engine.device) if opt.label_judge else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,6 +52,8 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
         data = real_images(dataset, album.labels)
         if data is not None:
             results["real images"] = data.as_dict()
+        if evaluation is not None:
+            add_sets(evaluation, album, data, results)
         seen = add_scores(album, data, judge, results) if data is not None and judge is not None else ()
         album.add_grid()
         album.add_ways()
@@ -130,7 +134,7 @@ class Album:
         opt, folder = self.model.opt, self.files.folder
         z = self.model.noise(opt.num_samples, self.generator).float().cpu()
         place = torch.arange(len(z))
-        self.labels = None if self.several is None else self.several[place % len(self.several)]
+        self.labels = balanced(self.several, len(z))
         each = len(self.names)
         named = folder_names(self.names, folder / "samples")
         prefixes = [f"samples/{named[name]}" for name in self.names] if self.model.conditional else ["samples"]
@@ -210,6 +214,11 @@ class Album:
             files = (self.save(image, f"images/{folder}/{number:03d}_{i:02d}.png") for i, image in enumerate(levels))
             shown.append((name, {caption.format(i + 1): file for i, file in enumerate(files)}))
         self.page.add_grid(heading, note, shown)
+
+
+def balanced(several: torch.Tensor | None, count: int) -> torch.Tensor | None:
+    """Classes (count,) of samples: any number of the first are spread evenly over these; None of none."""
+    return None if several is None else several[torch.arange(count) % len(several)]
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:

@@ -11,11 +11,14 @@ from typing import Any, Literal
 
 import torch
 
-from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
-from models.caption_results import CaptionTestOptions, evenly, save_samples
+from models.base_noise import COLUMNS, Answers, Asked, Losses, NoiseModel
+from models.caption_results import CaptionTestOptions, evenly, save_samples, spread
+from models.caption_scoring import real_pictures
 from models.frozen_network import FrozenNetwork
 from models.latent_presets import XMCGAN
+from models.latent_scores import to_bytes
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
+from models.sampler import BATCH
 from models.stabilizers import Stabilizers
 from models.text_encoders import (
     OwnEncoder,
@@ -284,6 +287,21 @@ class XMCGANModel(NoiseModel):
 
     def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
         save_samples(self, dataset, engine, folder)
+
+    def asked_of(self, dataset: Any) -> Asked:
+        data = real_pictures(dataset, self.opt.phase)
+        captions = [] if data is None else data.asked.captions
+        asked = [captions[row] for row in spread(captions, self.opt.num_samples)] if captions else []
+        return Asked(asked, None, len(asked), None if data is None else data.images())
+
+    def generated(self, asked: Asked) -> torch.Tensor:
+        self.settle_anew()
+        generator = torch.Generator().manual_seed(derive(self.opt.seed, "samples"))
+        self.noise(self.opt.images_per_caption, generator)  # of the page of a test, drawn first there
+        z = self.noise(asked.count, generator)
+        starts = range(0, asked.count, BATCH)
+        texts = ((z[i : i + BATCH], self.encode(asked.conditions[i : i + BATCH])) for i in starts)
+        return torch.cat([to_bytes(self.draw(noise, text)) for noise, text in texts])
 
 
 def everyones(text: Text, most: int) -> Text:

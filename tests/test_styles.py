@@ -7,6 +7,7 @@ import torch
 
 import test as test_script
 import train as train_script
+from models import evaluation
 from options import UserError
 from tests.conftest import test_options, train_options
 
@@ -149,7 +150,7 @@ def test_judges_are_loaded_and_asked(lab, tmp_path, monkeypatch, capsys):
         judge.classes = frozenset({0, 1, 2})
         return judge
 
-    monkeypatch.setattr(test_script, "load_judge", load)
+    monkeypatch.setattr(evaluation, "load_judge", load)
     page = run(lab, tmp_path, "--num_test", 2, "--recogniser", "runs/r", "--style_judge", "runs/s")
     styles = {"DejaVuSerif": 0, "DejaVuSansMono": 1, "STIXGeneral": 2}
     assert asked == [("runs/r", "character", "cpu", styles), ("runs/s", "style", "cpu", styles)]

@@ -5,9 +5,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from dominate import tags
 
 from options.parsing import WINDOWS_DEVICES
 
@@ -58,20 +60,31 @@ class Results:
             self.parts[style] = Part(self, style)
         self.parts[style].add(images, paths)
 
-    def save(self, table: ScoreTable) -> None:
-        """The pages, with the scores on them, and metrics.json."""
+    def save(
+        self, table: ScoreTable, entries: Mapping[str, Any] | None = None, sections: Sequence[tags.html_tag] = ()
+    ) -> None:
+        """The pages, with the scores on them, and metrics.json.
+
+        Args:
+            entries: what metrics.json holds; those of the table if not given.
+            sections: cards of the first page beside that of the table.
+        """
         scores = table.as_dict()
-        if scores:
-            write_atomically(self.folder / "metrics.json", json.dumps(scores, indent=1, allow_nan=False))
+        entries = scores if entries is None else entries
+        if entries:
+            write_atomically(self.folder / "metrics.json", json.dumps(entries, indent=1, allow_nan=False))
         for style, part in self.parts.items():
             if scores and (self.folders or len(table.floors) > 1):
                 part.page.add_section(score_section(table, style))
             elif scores:
                 part.page.add_summary({f"{n} ({key})": v for n, entry in scores.items() for key, v in entry.items()})
+            for section in () if self.folders else sections:
+                part.page.add_section(section)
             part.save_sheet()
             part.page.save()
         if self.folders:
             overview = Overview(self.folder, self.title, table, {s: part.prefix for s, part in self.parts.items()})
+            overview.main.add(*sections)
             for style, part in self.parts.items():
                 overview.add_style(style, part.prefix, part.count, part.sheet_file, part.sheet_rows, part.sheet_items)
             self.files.note("index.html")

@@ -76,6 +76,10 @@ class SamplesPage:
         for remark in remarks:
             section.add(tags.p(visible(remark), cls="soft"))
 
+    def add_section(self, section: tags.section) -> None:
+        """A card that was made elsewhere."""
+        self.main.add(section)
+
     def add_curves(self, curves: Curves, ended: float) -> None:
         """Losses over epochs, as on the page of the training run.
 

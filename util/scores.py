@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from util.metrics import METRICS, Metric
+from util.metrics.base_set import SetMetric
 from util.metrics.floors import FLOORS
 
 RESULT = "result"  # the candidate that is judged; the others are floors
@@ -16,7 +17,7 @@ Values = dict[str, float]  # name of a value -> value
 
 
 def make_metrics(opt: Any, judges: Mapping[str, Any]) -> Callable[[], list[Metric]]:
-    """A function that makes the metrics anew: those of ``--metrics``, and those whose judge is there.
+    """A function that makes metrics of pairs anew: those of ``--metrics``, and those whose judge is there.
 
     Args:
         judges: ``character`` and ``style`` -> a judge, see :mod:`util.metrics.base_judged`.
@@ -26,7 +27,8 @@ def make_metrics(opt: Any, judges: Mapping[str, Any]) -> Callable[[], list[Metri
     """
     asking = {"character": "recognition", "style": "style"}
     names = dict.fromkeys([*opt.metrics, *(asking[kind] for kind in judges)])
-    classes = [METRICS.find(name, opt.plugin_dir) for name in names]
+    found = [METRICS.find(name, opt.plugin_dir) for name in names]
+    classes = [cls for cls in found if not issubclass(cls, SetMetric)]
     made = lambda: [cls(opt, judge=judges.get(cls.judge)) if cls.judge else cls(opt) for cls in classes]  # noqa: E731
     made()  # what is wrong shows before anything is computed
     return made
@@ -48,27 +50,29 @@ class Scores:
     def update(
         self,
         styles: Sequence[str],
-        real: torch.Tensor,
+        real: torch.Tensor | None,
         fake: torch.Tensor,
         source: torch.Tensor,
         facts: Mapping[str, torch.Tensor],
     ) -> None:
         """One batch: the style of each image, and what metrics are told.
 
-        A floor whose images have another shape than the real ones is left out.
+        Without ``real``, what the images should be, metrics take them against their source alone. A floor whose images
+        have another shape than the real ones is left out.
         """
         for style in dict.fromkeys(styles):
             rows = [i for i, s in enumerate(styles) if s == style]
             mine = {name: values[rows] for name, values in facts.items()}
-            real_, source_ = real[rows], source[rows]
-            candidates = {RESULT: fake[rows]} | {n: floor(real_, source_) for n, floor in self.floors.items()}
+            source_, fake_ = source[rows], fake[rows]
+            real_ = fake_ if real is None else real[rows]
+            candidates = {RESULT: fake_} | {n: floor(real_, source_) for n, floor in self.floors.items()}
             metrics = self.metrics.setdefault(style, {name: self.make() for name in candidates})
             self.pairs[style] = self.pairs.get(style, 0) + len(rows)
             for name, images in candidates.items():
                 if name != RESULT and images.shape != real_.shape:
                     continue
                 for metric in metrics[name]:
-                    metric.update(real_, images, mine)
+                    metric.update(source_ if metric.against == "source" else real_, images, mine)
 
     def compute(self) -> "ScoreTable":
         values: dict[str, dict[str, Values]] = {name: {} for name in (RESULT, *self.floors)}
