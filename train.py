@@ -13,6 +13,8 @@ from util.cli import STOPPED, run
 from util.config import read_config, save_options, saved_options
 from util.engine import Engine
 from util.run_folder import RunFolder
+from util.run_record import RunRecord
+from util.schedule import fitted, total_images, total_steps
 from util.sinks import require_packages
 from util.stopwatch import Stopwatch
 from util.visualizer import Visualizer
@@ -23,6 +25,8 @@ def main(argv=None):
     engine = Engine(opt)
     dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
     loader = Loader(dataset, opt, engine.place, engine.rank, engine.world)
+    told, opt = opt, fitted(opt, len(loader))  # from here on the epochs are those that --max_steps asks for
+    dataset.opt = loader.opt = engine.opt = opt
     model = MODELS.find(opt.model, opt.plugin_dir)(opt)
     model.meet(dataset)
     engine.prepare(model)
@@ -48,8 +52,10 @@ def main(argv=None):
             require_packages(opt)
             if opt.overwrite:
                 claimed.clear()  # nothing that the user may have got wrong is left to find out
-            print(table(opt))
-            save_options(opt, folder, "train")
+            print(table(told))
+            if opt.max_steps:
+                print(f"--max_steps {opt.max_steps}: --n_epochs {opt.n_epochs} --n_epochs_decay {opt.n_epochs_decay}")
+            save_options(told, folder, "train")
             dataset.save_files(folder)
             model.save_files(folder)
         items = len(loader) * opt.batch_size * engine.world
@@ -58,16 +64,19 @@ def main(argv=None):
                 opt,
                 folder if engine.is_main else None,
                 items_per_epoch=items,
-                total_items=items * (opt.total_epochs - opt.epoch_count + 1),
+                total_items=total_images(opt, len(loader), engine.world),
                 done_items=progress.images,
                 done_step=progress.step,
                 levels=lambda: model.loss_levels,
             )
         )
+        record = stack.enter_context(
+            RunRecord(folder if engine.is_main else None, model, engine, total_steps(opt, len(loader)))
+        )
         engine.catch_signals()
 
         stopwatch, counted = Stopwatch(), progress.images
-        while progress.epoch < opt.total_epochs:
+        while progress.epoch < opt.total_epochs and not engine.reached_end():
             epoch = progress.epoch + 1
             for batch in stopwatch.watch(loader.epoch(epoch, start=progress.in_epoch)):
                 with engine.step(model):
@@ -80,6 +89,7 @@ def main(argv=None):
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
                     visualizer.print_current_losses(epoch, progress.in_epoch, losses, *times)
                     visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses)
+                    record.tell()
                     counted = progress.images
                 if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
                     visualizer.display_current_results(
@@ -95,13 +105,17 @@ def main(argv=None):
                             f"signal {engine.signal}: saved at step {progress.step}; --continue_train goes on from here"
                         )
                     return STOPPED
-            engine.end_epoch(model)
+                if engine.reached_end() and progress.in_epoch < items:
+                    break  # --max_steps ends in the middle of an epoch, from where a longer run goes on
+            else:
+                engine.end_epoch(model)
             if model.losses:  # a run that is continued at the very end of an epoch has nothing to show of it
                 visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
-            if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs:
+            if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs or engine.reached_end():
                 checkpoint.save(folder, "latest", model, engine)
                 checkpoint.keep(folder, str(epoch), engine)
         visualizer.finish()
+        record.finish()
     return 0
 
 

@@ -16,6 +16,9 @@ class TrainOptions(EvaluationOptions):
     phase: str = option("train", "which split to read: <dataroot>/<phase>A, ...", per_run=True)
     n_epochs: int = option(200, "epochs at the initial learning rate", least=0)
     n_epochs_decay: int = option(200, "epochs over which the learning rate falls linearly to zero", least=0)
+    max_steps: int = option(
+        0, "end after so many optimizer steps, with the epochs and their decay fitted to it; 0 is no such end", least=0
+    )
     lr: float = option(2e-4, "initial learning rate", least=0)
     beta1: float = option(0.5, "first momentum of Adam", least=0)
     beta2: float = option(0.999, "second momentum of Adam", least=0)
@@ -78,6 +81,15 @@ class TrainOptions(EvaluationOptions):
     def validate(self) -> None:
         if self.epoch_count > max(1, self.total_epochs):
             raise UserError(f"--epoch_count {self.epoch_count}: the run has only {self.total_epochs} epochs")
+        if self.max_steps and self.epoch_count > 1:
+            raise UserError(
+                f"--max_steps {self.max_steps} --epoch_count {self.epoch_count}: steps are counted from the start of "
+                "the run; leave one of them out"
+            )
+        if self.max_steps and not self.total_epochs:
+            raise UserError(
+                f"--max_steps {self.max_steps}: --n_epochs and --n_epochs_decay are both 0; give one of them"
+            )
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
         if self.lr_gamma > 1:

@@ -1,5 +1,6 @@
 """train.py and test.py from the command line, on pictures of discs and squares."""
 
+import json
 import os
 import re
 import shutil
@@ -380,3 +381,45 @@ def test_the_supervised_term_needs_pairs(dataroot, tmp_path):
     with pytest.raises(UserError, match=r"--lambda_L1 10\.0 needs pairs, which --dataset_mode unaligned"):
         train_script.main(small_argv(dataroot, tmp_path, "--lambda_L1", 10))
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_told_in_steps_ends_there_and_continues_to_the_same_bits(dataroot, tmp_path, monkeypatch, capsys):
+    """17 steps of 7 an epoch: the end and the cut are both in the middle of one."""
+    argv = (*EPOCHS, "--ema_decay", 0.9, "--max_steps", 17, "--save_epoch_freq", 1, "--no_html")
+    assert run(dataroot, tmp_path / "whole", *argv) == 0
+    assert "--max_steps 17: --n_epochs 2 --n_epochs_decay 1" in capsys.readouterr().out
+    calls = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "should_stop", lambda self: calls.append(1) or len(calls) == 10)
+        assert run(dataroot, tmp_path / "cut", *argv) == 75
+    folder = tmp_path / "cut/checkpoints/run"
+    assert json.loads((folder / "run.json").read_text())["state"] == "stopped"
+    assert run(dataroot, tmp_path / "cut", "--continue_train") == 0
+    whole, continued = state(tmp_path / "whole"), state(tmp_path / "cut")
+    assert differences(whole, continued) == [] and differences(whole, state(tmp_path / "cut", "3")) == []
+    assert whole[".progress.step"] == 17 and whole[".progress.in_epoch"] == 3
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["state"], record["steps"], record["total_steps"], record["images"]) == ("finished", 17, 17, 17)
+    before = (folder / "latest_state.pt").read_bytes()
+    assert run(dataroot, tmp_path / "cut", "--continue_train") == 0  # nothing is left to do
+    assert (folder / "latest_state.pt").read_bytes() == before
+
+
+def test_steps_of_whole_epochs_are_the_run_of_these_epochs(whole, dataroot, tmp_path):
+    run(dataroot, tmp_path, "--n_epochs", 20, "--n_epochs_decay", 10, "--ema_decay", 0.9, "--max_steps", 21)
+    assert differences(state(whole), state(tmp_path)) == []
+
+
+def test_a_longer_run_goes_on_in_the_middle_of_the_epoch(dataroot, tmp_path):
+    flat = ("--n_epochs_decay", 0, "--no_html")  # the learning rate does not depend on the length
+    run(dataroot, tmp_path / "long", *flat, "--max_steps", 12)
+    run(dataroot, tmp_path / "short", *flat, "--max_steps", 10)
+    run(dataroot, tmp_path / "short", "--continue_train", "--max_steps", 12)
+    assert differences(state(tmp_path / "long"), state(tmp_path / "short")) == []
+
+
+def test_a_failed_run_says_why(dataroot, tmp_path):
+    with pytest.raises(UserError, match="a loss is not finite"):
+        run(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--lr", 1e30, "--print_freq", 1)
+    record = json.loads((tmp_path / "checkpoints/run/run.json").read_text())
+    assert record["state"] == "failed" and record["error"].startswith("a loss is not finite at step")

@@ -183,6 +183,10 @@ class Engine:
         """Whether something that happens every so many images is due now; never in the middle of an update."""
         return self.micro == 0 and self.progress.due(every)
 
+    def reached_end(self) -> bool:
+        """Whether --max_steps are made."""
+        return 0 < self.opt.max_steps <= self.progress.step
+
     def end_epoch(self, model: Any) -> None:
         """Count the epoch; batches that were accumulated but make no whole update are dropped."""
         if self.opt.lr_policy == "plateau" and not self.sums:

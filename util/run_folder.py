@@ -16,6 +16,8 @@ RESULTS_OF_A_RUN = (
     ".*.tmp",
     "loss_log.txt",
     "metrics.jsonl",
+    "evaluations.jsonl",
+    "run.json",
     "train_opt.*",
     "test_opt.*",
     "split.json",

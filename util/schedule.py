@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from options import UserError
+
 
 @dataclasses.dataclass
 class Progress:
@@ -20,8 +22,8 @@ class Progress:
     patience: int = 0
 
     def due(self, every: int) -> bool:
-        """Whether the last step took the count of images to or past a multiple of ``every``."""
-        return self.images // every > self.previous // every
+        """Whether the last step took the count of images to or past a multiple of ``every``; 0 is never."""
+        return every > 0 and self.images // every > self.previous // every
 
     def end_epoch(self) -> None:
         self.epoch, self.in_epoch = self.epoch + 1, 0
@@ -62,3 +64,43 @@ def lr_factor(opt: Any, progress: Progress) -> float:
     if opt.lr_policy == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / opt.total_epochs))
     return progress.plateau
+
+
+# -- the length of a run ----------------------------------------------------------------------------
+
+
+def fitted(opt: Any, batches: int) -> Any:
+    """The options with epochs that --max_steps ends in: as many as it takes, --n_epochs of them in the same ratio.
+
+    Args:
+        batches: of an epoch, for each process.
+
+    Returns:
+        ``opt`` itself without --max_steps. It is a function of both: a run that is continued finds the same.
+
+    Raises:
+        UserError: no epoch has the batches of a single step.
+    """
+    if not opt.max_steps:
+        return opt
+    steps = batches // opt.accumulate  # of an epoch: what makes no whole step is dropped
+    if not steps:
+        raise UserError(f"--accumulate {opt.accumulate}: an epoch has only {batches} batches, so no step is ever made")
+    total = -(-opt.max_steps // steps)
+    constant = -(-total * opt.n_epochs // opt.total_epochs)
+    return dataclasses.replace(opt, n_epochs=constant, n_epochs_decay=total - constant)
+
+
+def total_steps(opt: Any, batches: int) -> int:
+    """Optimizer steps of the whole run, with the options of :func:`fitted`."""
+    steps = (opt.total_epochs - opt.epoch_count + 1) * (batches // opt.accumulate)
+    return min(steps, opt.max_steps) if opt.max_steps else steps
+
+
+def total_images(opt: Any, batches: int, world: int) -> int:
+    """Images of the whole run over all processes, with the options of :func:`fitted`."""
+    count = (opt.total_epochs - opt.epoch_count + 1) * batches
+    if opt.max_steps:
+        whole, rest = divmod(opt.max_steps, batches // opt.accumulate)
+        count = min(count, whole * batches + rest * opt.accumulate)
+    return count * opt.batch_size * world
