@@ -45,3 +45,11 @@ def distance_within(features: torch.Tensor, labels: torch.Tensor) -> dict[int, f
         if len(rows) > 1:
             distances[label] = torch.pdist(rows).mean().item()
     return distances
+
+
+def variety_within(
+    features: torch.Tensor, labels: torch.Tensor, real: torch.Tensor, real_labels: torch.Tensor
+) -> dict[int, float]:
+    """{label: ``distance_within`` of it, in parts of that of real images}, where both are known and that is not 0."""
+    found, true = distance_within(features, labels), distance_within(real, real_labels)
+    return {label: found[label] / distance for label, distance in true.items() if label in found and distance > 0}
