@@ -1,0 +1,414 @@
+"""The page of a comparison: one file with everything in it, to be opened anywhere and sent to anybody."""
+
+import base64
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dominate import tags
+from dominate.util import raw
+
+from options import UserError
+
+from .compare_findings import findings
+from .compare_pictures import INPUTS, side_by_side
+from .compare_table import ARROWS, COSTS, WORDS, Cell, Comparison, as_csv, as_latex, decimals, protocol, span
+from .compared_run import ComparedRun, Series
+from .html import asset, embed, new_page, visible, write_atomically
+from .training_page import short
+
+COLOURS = 10  # of variants, in compare.css; more begin again
+SILENT = {
+    "name",
+    "seed",
+    "checkpoints_dir",
+    "results_dir",
+}  # options that differ between runs of one variant, or places
+MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
+SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
+
+
+def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str = "", inputs: int = INPUTS) -> Path:
+    """Write index.html, comparison.csv and comparison.tex, in place of earlier ones.
+
+    Args:
+        runs: in the order in which their variants are shown.
+        note: what the experiment is about, in the words of its author.
+        inputs: whose images are shown, at most.
+
+    Returns:
+        the page.
+
+    Raises:
+        UserError: the folder cannot be written (exit code 5).
+    """
+    comparison = Comparison(runs)
+    table, latex = as_csv(comparison), as_latex(comparison, title)
+    page = new_page(title)
+    page.head.add(tags.style(raw(asset("compare.css"))))
+    wall = side_by_side(comparison, inputs)
+    main = page.body.add(tags.main(_header(comparison, title, note)))
+    main.add(_conclusions(comparison), _table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
+    curves = _curves(comparison)
+    if curves["names"]:
+        main.add(_chart())
+    if wall:
+        main.add(_wall(wall))
+    main.add(_options(comparison), _commands(comparison))
+    data = {"curves": curves, "wall": wall, "words": WORDS}
+    page.body.add(tags.script(embed(data), type="application/json", id="data"), tags.script(raw(asset("compare.js"))))
+    try:
+        write_atomically(folder / "comparison.csv", visible(table))
+        write_atomically(folder / "comparison.tex", visible(latex))
+        write_atomically(folder / "index.html", page.render(pretty=False))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
+    return folder / "index.html"
+
+
+def _header(comparison: Comparison, title: str, note: str) -> tags.header:
+    runs, variants = comparison.runs, comparison.variants
+    steps = sorted({n for run in runs if (n := run.fact("total_steps") or run.fact("steps"))})
+    counts = sorted({len(some) for some in variants.values()})
+    facts = {"variants": str(len(variants))}
+    if counts:
+        facts["seeds"] = _ends(counts)
+    if steps:
+        facts["steps"] = _ends(steps)
+    spent = sum(n for run in runs for key in ("seconds", "evaluation_seconds") if (n := run.fact(key)))
+    if spent:
+        facts["computed"] = _time(spent)
+    machines = dict.fromkeys(_machine(run) for run in runs)
+    facts["on"] = "; ".join(machine for machine in machines if machine)
+    facts["page of"] = time.strftime("%Y-%m-%d %H:%M")
+    row = tags.div(cls="facts")
+    for name, value in facts.items():
+        if value:
+            row.add(tags.span(f"{name} ", tags.b(visible(value))))
+    header = tags.header(tags.p("Diptych comparison", cls="kicker"), tags.h1(visible(title)))
+    for paragraph in note.split("\n\n"):
+        if paragraph.strip():
+            header.add(tags.p(visible(" ".join(paragraph.split())), cls="note"))
+    header.add(row)
+    return header
+
+
+def _machine(run: ComparedRun) -> str:
+    device, threads, torch = (run.facts.get(key) for key in ("device", "threads", "torch"))
+    parts = [str(device)] if device else []
+    parts += [f"{threads} threads"] if threads else []
+    return ", ".join([*parts, f"torch {torch}"]) if torch and parts else ", ".join(parts)
+
+
+def _conclusions(comparison: Comparison) -> tags.section:
+    items = tags.ul(cls="findings")
+    for finding in findings(comparison):
+        mark = tags.i(MARKS[finding.kind], aria_hidden="true")
+        said = tags.span(SPOKEN[finding.kind], cls="spoken")
+        items.add(tags.li(mark, tags.span(said, visible(finding.text)), cls=finding.kind))
+    return tags.section(tags.div(tags.h2("What may be concluded"), cls="head"), items, cls="card")
+
+
+def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
+    """A row for each variant; columns of the last and of the best checkpoint stand side by side."""
+    columns = [(name, which) for name in comparison.names for which in comparison.which]
+    costs = [name for name in COSTS if any(comparison.cost(v, name).values for v in comparison.variants)]
+    places = {name: comparison.column(name) for name in comparison.names}
+    units = {name: _unit(name, [comparison.cost(v, name).mean for v in comparison.variants]) for name in costs}
+    several = len(comparison.which) > 1
+    top = tags.tr(_head("variant", ""))
+    for name, which in columns:
+        top.add(_head(name, WORDS[which] if several else "", ARROWS.get(comparison.better.get(name, ""), ""), which))
+    for number, name in enumerate(costs):
+        top.add(_head(name, units[name][0], cls="cost first" if number == 0 else "cost"))
+    body, foot = tags.tbody(), tags.tfoot()
+    for place, variant in enumerate(comparison.variants):
+        row = body.add(tags.tr(_variant(comparison, variant, place)))
+        for name, which in columns:
+            cell = comparison.cell(variant, name, which)
+            best, level = variant in comparison.leaders(name, which), variant in comparison.level(name, which)
+            row.add(_cell(cell, places[name], 1.0, f"w-{which}" + " lead" * best + " level" * level))
+        for number, name in enumerate(costs):
+            _, scale, digits = units[name]
+            row.add(_cell(comparison.cost(variant, name), digits, scale, "cost first" if number == 0 else "cost"))
+    for floor, values in comparison.floors.items():
+        row = foot.add(tags.tr(tags.th(visible(floor), scope="row"), cls="floor"))
+        for name, which in columns:
+            text = span(values[name], places[name]) if name in values else ""
+            row.add(tags.td(text, cls=f"w-{which}"))
+        for number, _ in enumerate(costs):
+            row.add(tags.td(cls="cost first" if number == 0 else "cost"))
+    return _table_section(comparison, tags.table(tags.thead(top), body, foot, cls="scores compare", id="table"), files)
+
+
+def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str, str]) -> tags.section:
+    several = len(comparison.which) > 1
+    switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, "both")
+    section = tags.section(
+        tags.div(tags.h2("Table"), tags.div(switch, cls="controls") if several else "", cls="head"), cls="card"
+    )
+    table["data-shown"] = "both"
+    section.add(tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="table of values"))
+    said = "Mean \u00b1 standard deviation over seeds (how many). " if comparison.names else ""
+    if any(comparison.leaders(name, which) for name in comparison.names for which in comparison.which):
+        said += "Bold: the best mean. \u2248: its mean \u00b1 spread overlaps with that of the best. "
+    section.add(tags.p(f"{said}A click on a head sorts.", cls="soft"))
+    for line in [*protocol(comparison), *dict.fromkeys(line for run in comparison.runs for line in run.remarks)]:
+        section.add(tags.p(visible(line), cls="soft"))
+    links = tags.p(cls="files")
+    for name, text in files.items():
+        kind = "text/csv" if name.endswith(".csv") else "application/x-tex"
+        data = base64.b64encode(visible(text).encode()).decode()
+        links.add(tags.a(name, href=f"data:{kind};charset=utf-8;base64,{data}", download=name))
+    section.add(links)
+    return section
+
+
+def _head(name: str, below: str, arrow: str = "", which: str = "", cls: str = "") -> tags.th:
+    """A head that sorts; ``below`` is its second line."""
+    button = tags.button(tags.span(visible(name), f" {arrow}" if arrow else ""), type="button")
+    if below:
+        button.add(tags.small(below))
+    classes = f"w-{which}" if which else cls
+    return tags.th(button, scope="col", aria_sort="none", **({"cls": classes} if classes else {}))
+
+
+def _variant(comparison: Comparison, variant: str, place: int) -> tags.th:
+    """Name and colour of a variant, and which of its runs did not finish."""
+    runs = comparison.variants[variant]
+    head = tags.th(_swatch(place), tags.span(visible(comparison.label(variant))), scope="row", data_v=str(place))
+    for state in dict.fromkeys(run.state for run in runs):
+        count = sum(run.state == state for run in runs)
+        if state != "finished":
+            head.add(tags.small(f"{count} of {len(runs)} {state}", cls="lacking"))
+    return head
+
+
+def _swatch(place: int) -> tags.i:
+    swatch = tags.i(cls="swatch", aria_hidden="true")
+    swatch["style"] = f"background: var(--v{place % COLOURS})"
+    return swatch
+
+
+def _cell(cell: Cell, places: int, scale: float, cls: str) -> tags.td:
+    td = tags.td(cls=cls)
+    if not cell.values:
+        td.add(tags.span("\u2013", cls="soft"))
+        return td
+    td["data-v"] = repr(cell.mean)
+    td.add(tags.b(f"{cell.mean / scale:,.{places}f}"))
+    cost = cls.startswith("cost")
+    if len(cell.values) > 1 and not (cost and round(cell.spread / scale, places) == 0):
+        td.add(tags.span(f" \u00b1 {cell.spread / scale:,.{places}f}", cls="pm"))
+    count = f"{len(cell.values)} of {cell.runs}" if cell.lacking else str(cell.runs)
+    if not cost:
+        td.add(tags.small(f"({count})", cls="lacking" if cell.lacking else "n"))
+    return td
+
+
+def _unit(name: str, means: Sequence[float]) -> tuple[str, float, int]:
+    """(unit, what it is of what is stored, decimals) that suit a column of costs."""
+    known = [v for v in means if v == v]
+    most = max(known, default=0.0)
+    if name == "memory":
+        unit, scale = ("GiB", 2.0**30) if most >= 2**30 else ("MiB", 2.0**20)
+    elif name.startswith("parameters"):
+        unit, scale = ("millions", 1e6) if most >= 1e5 else ("thousands", 1e3)
+    elif name == "hours":
+        unit, scale = ("h", 1.0) if most >= 1 else ("min", 1 / 60)
+    elif name == "s/step":
+        unit, scale = ("s", 1.0) if most >= 1 else ("ms", 1e-3)
+    else:
+        return "", 1.0, 0
+    return unit, scale, decimals([v / scale for v in known], 3)
+
+
+def _curves(comparison: Comparison) -> dict[str, Any]:
+    """Values over steps for the page's script: evaluations first, then losses."""
+    variants: list[dict[str, Any]] = []
+    for variant, runs in comparison.variants.items():
+        parts = [
+            {
+                "seed": str(run.seed),
+                "pace": None if run.pace is None else short(run.pace / 3600),
+                "best": run.best_step,
+                "evaluations": _points(run.evaluations),
+                "losses": _points(run.losses),
+            }
+            for run in runs
+        ]
+        variants.append({"label": visible(comparison.label(variant)), "runs": parts})
+    judged = list(dict.fromkeys(name for run in comparison.runs for name in run.evaluations.values))
+    losses = list(dict.fromkeys(name for run in comparison.runs for name in run.losses.values))
+    return {
+        "names": [*(["evaluations", visible(n)] for n in judged), *(["losses", visible(n)] for n in losses)],
+        "better": {visible(n): way for run in comparison.runs for n, way in run.better.items()},
+        "floors": {
+            visible(n): {
+                visible(floor): short(values[n][0]) for floor, values in comparison.floors.items() if n in values
+            }
+            for n in judged
+        },
+        "variants": variants,
+    }
+
+
+def _points(series: Series) -> dict[str, Any]:
+    values = {visible(name): [short(v) for v in some] for name, some in series.values.items()}
+    return {"x": [short(step) for step in series.steps], "y": values}
+
+
+def _chart() -> tags.section:
+    controls = tags.div(
+        tags.label("value ", tags.select(id="value")),
+        _switch("axis", "x axis", {"steps": "steps", "hours": "hours"}, "steps"),
+        tags.label("smoothing ", tags.input_(type="range", id="smooth", min="0", max="0.98", step="0.02", value="0.8")),
+        tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
+        cls="controls",
+    )
+    return tags.section(
+        tags.div(tags.h2("Curves"), controls, cls="head"),
+        tags.div(id="legend", cls="legend"),
+        tags.div(
+            tags.canvas(id="chart", role="img", aria_label="values over steps"),
+            tags.div(id="tip", cls="tip", hidden=True),
+            cls="charts",
+        ),
+        tags.p(id="about", cls="soft"),
+        tags.noscript(tags.p("The curves need JavaScript; the numbers are in comparison.csv and with each run.")),
+        cls="card",
+    )
+
+
+def _wall(wall: Mapping[str, Any]) -> tags.section:
+    controls = tags.div(cls="controls")
+    if len(wall["seeds"]) > 1:
+        controls.add(_switch("seed", "seed", {seed: seed for seed in wall["seeds"]}, wall["seeds"][0]))
+    if len(wall["which"]) > 1:
+        controls.add(_switch("which", "checkpoint", {w: WORDS[w] for w in wall["which"]}, wall["which"][0]))
+    controls.add(tags.label("size ", tags.input_(type="range", id="size", min="32", max="320", step="16", value="112")))
+    what = "inputs" if wall["input"] else "images"
+    count = f"{len(wall['items'])} of {wall['total']:,} {what}"
+    spread = "" if len(wall["items"]) == wall["total"] else ", evenly spread over their names, not picked by hand"
+    notes = [f"{count}{spread}."]
+    if wall["input"] is None:
+        notes.append("Images of one row have the same number and class; the same noise where models take noise alike.")
+    if wall["lossy"]:
+        notes.append(f"{wall['lossy']} are embedded with loss (WebP), {wall['side']} pixels a side at most.")
+    if wall["differ"]:
+        notes.append("Runs were given different inputs under one name; those of the first run are shown.")
+    hold = " Hold an enlarged one to see the truth." if wall["truth"] else ""
+    notes.append(f"Click to enlarge; arrow keys step through models and {what} at the same place.{hold}")
+    return tags.section(
+        tags.div(tags.h2("Side by side"), controls, cls="head"),
+        tags.div(tags.table(id="wall", cls="wall"), cls="scroll", tabindex="0", role="region", aria_label="images"),
+        tags.p(" ".join(notes), cls="soft"),
+        tags.noscript(tags.p("The images need JavaScript.")),
+        cls="card",
+    )
+
+
+def _switch(name: str, label: str, choices: Mapping[str, str], value: str) -> tags.fieldset:
+    field = tags.fieldset(tags.legend(label), cls="switch")
+    for choice, text in choices.items():
+        checked = {"checked": True} if choice == value else {}
+        field.add(tags.label(tags.input_(type="radio", name=name, value=choice, **checked), tags.span(visible(text))))
+    return field
+
+
+def _options(comparison: Comparison) -> tags.section:
+    """Options that differ between variants; folded, what is the same everywhere but not the default."""
+    known = [run for run in comparison.runs if run.options]
+    names = sorted({name for run in known for name in run.options} - SILENT)
+    asked: dict[str, list[str]] = {}
+    partly: dict[str, list[str]] = {}
+    common: dict[str, str] = {}
+    for name in names:
+        texts = [_of_variant(runs, name) for runs in comparison.variants.values()]
+        there = {text for text in texts if text is not None}
+        changed = any(name in run.changed for run in known)
+        if len(there) > 1 or (None in _known(texts, comparison) and changed):
+            asked[name] = [("" if text is None else text) for text in texts]
+        elif None in _known(texts, comparison):
+            partly[name] = [("" if text is None else text) for text in texts]
+        elif changed:
+            common[name] = there.pop()
+    section = tags.section(tags.div(tags.h2("Options that differ"), cls="head"), cls="card")
+    if asked:
+        section.add(_option_table(comparison, asked))
+    else:
+        section.add(tags.p("None." if known else "No run left its options.", cls="soft"))
+    if common:
+        items = tags.ul(cls="options")
+        for name, text in common.items():
+            items.add(tags.li(tags.span(visible(name), cls="soft"), " ", tags.b(visible(text))))
+        section.add(tags.details(tags.summary(f"The same everywhere, and not the default ({len(common)})"), items))
+    if partly:
+        folded = tags.details(tags.summary(f"Options that only some models have, at their defaults ({len(partly)})"))
+        folded.add(_option_table(comparison, partly))
+        section.add(folded)
+    return section
+
+
+def _known(texts: Sequence[str | None], comparison: Comparison) -> list[str | None]:
+    """Without those of variants that left no options at all."""
+    left = [any(run.options for run in runs) for runs in comparison.variants.values()]
+    return [text for text, is_there in zip(texts, left, strict=True) if is_there]
+
+
+def _of_variant(runs: Sequence[ComparedRun], name: str) -> str | None:
+    texts = dict.fromkeys(_flag(run.options[name]) for run in runs if name in run.options)
+    return " | ".join(texts) if texts else None
+
+
+def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> tags.div:
+    head = tags.tr(tags.th("option", scope="col"))
+    for place, variant in enumerate(comparison.variants):
+        head.add(tags.th(_swatch(place), tags.span(visible(comparison.label(variant))), scope="col"))
+    body = tags.tbody()
+    for name, texts in rows.items():
+        usual = max(set(texts), key=list(texts).count)
+        cells = [tags.td(visible(t) or "\u2013", **({} if t == usual else {"cls": "other"})) for t in texts]
+        body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
+    return tags.div(tags.table(tags.thead(head), body, cls="which"), cls="scroll")
+
+
+def _commands(comparison: Comparison) -> tags.details:
+    details = tags.details(tags.summary("How it was made"), cls="card")
+    details.add(
+        tags.p("The commands with every option that is not the default, to train and to test each run.", cls="soft")
+    )
+    for run in comparison.runs:
+        lines = []
+        if run.options:
+            lines.append(command("train.py", run.options, run.changed))
+        if run.tested:
+            lines.append(command("test.py", run.tested, run.test_changed))
+        text = "\n".join(lines) if lines else "# its options are not known"
+        details.add(tags.pre(visible(f"# {run.label}, seed {run.seed}: {run.state}\n{text}".replace("\r", " "))))
+    return details
+
+
+def command(script: str, options: Mapping[str, Any], changed: Mapping[str, str]) -> str:
+    """A command line with the options that differ from their defaults."""
+    first = [name for name in ("model", "name", "seed") if name in options]
+    names = [*first, *sorted(name for name in changed if name in options and name not in first)]
+    return " ".join(["python", script, *(f"--{name} {shlex.quote(_flag(options[name]))}" for name in names)])
+
+
+def _flag(value: Any) -> str:
+    """A value as a flag takes it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_flag, value))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _ends(values: Sequence[float]) -> str:
+    low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min"

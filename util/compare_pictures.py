@@ -1,0 +1,166 @@
+"""The same inputs through every model, as data inside the page of a comparison."""
+
+import base64
+import hashlib
+import io
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .compare_table import Comparison
+from .compared_run import WHICH, ComparedRun
+from .html import png_size, visible
+
+INPUTS = 12  # shown unless told otherwise
+AS_THEY_ARE = 24 * 1024  # bytes of a PNG that is embedded without loss; larger ones become WebP
+QUALITY = 88  # of WebP, in [0, 100]
+SIDE = 512  # pixels of the longer side of an embedded image, at most
+PIXELS = 40e6  # of all embedded images together, about
+PAIRED = ("aligned", "font", "template")  # kinds of data whose real_B is what fake_B should be
+
+
+class Album:
+    """Images as data URIs, each file once. What cannot be read is None.
+
+    Args:
+        side: pixels of the longer side, at most.
+    """
+
+    def __init__(self, side: int = SIDE):
+        self.side = side
+        self.pictures: list[str] = []
+        self.sizes: list[tuple[int, int]] = []  # width and height of the files
+        self.lossy = 0  # images that are not embedded pixel by pixel
+        self._places: dict[str, int] = {}
+
+    def add(self, path: Path | None) -> int | None:
+        """The place of an image in ``pictures``."""
+        if path is None:
+            return None
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        digest, size = hashlib.sha256(content).hexdigest(), png_size(path)
+        if size is None:
+            return None
+        if digest not in self._places:
+            as_it_is = len(content) <= AS_THEY_ARE and max(size) <= self.side
+            kind, data = ("png", content) if as_it_is else ("webp", self._smaller(content))
+            if data is None:
+                return None
+            self.lossy += not as_it_is
+            self._places[digest] = len(self.pictures)
+            self.pictures.append(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+            self.sizes.append(size)
+        return self._places[digest]
+
+    def holds(self, path: Path) -> bool:
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest() in self._places
+        except OSError:
+            return False
+
+    def _smaller(self, content: bytes) -> bytes | None:
+        file = io.BytesIO()
+        try:
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+                mode = "RGBA" if "transparency" in image.info or image.mode == "RGBA" else "RGB"
+                small = image.convert(mode)
+                small.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
+                small.save(file, "WEBP", quality=QUALITY)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+        return file.getvalue()
+
+
+def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]:
+    """The images of the page, for its script; empty where no run has any.
+
+    ``pictures`` are the data URIs that everything else names by their place; ``items`` are rows; ``input`` and
+    ``truth`` have a place or None for each, and ``variants[k]["runs"][seed][checkpoint]`` too.
+    """
+    runs = [run for run in comparison.runs if any(outputs(run, which) for which in WHICH)]
+    if not runs:
+        return {}
+    items, total = chosen([outputs(run, which) for run in runs for which in WHICH if outputs(run, which)], inputs)
+    count = len(items) * (2 + sum(bool(outputs(run, which)) for run in runs for which in WHICH))
+    album = Album(min(SIDE, max(32, math.isqrt(int(PIXELS / max(1, count))))))
+    given, differ = _common(runs, items, album, inputs_of)
+    truth, _ = _common([run for run in runs if run.options.get("dataset_mode") in PAIRED], items, album, truths_of)
+    variants: list[dict[str, Any]] = []
+    for variant, some in comparison.variants.items():
+        shown: dict[str, dict[str, list[int | None]]] = {}
+        for run, which in itertools.product(some, WHICH):
+            if files := outputs(run, which):
+                shown.setdefault(str(run.seed), {})[which] = [album.add(files.get(item)) for item in items]
+        variants.append({"label": visible(comparison.label(variant)), "runs": shown})
+    return {
+        "pictures": album.pictures,
+        "sizes": album.sizes,
+        "items": [visible(item) for item in items],
+        "input": given,
+        "truth": truth,
+        "variants": variants,
+        "seeds": [str(seed) for seed in sorted({run.seed for run in runs})],
+        "which": [w for w in WHICH if any(outputs(run, w) for run in runs)],
+        "total": total,
+        "lossy": album.lossy,
+        "side": album.side,
+        "differ": differ,
+    }
+
+
+def outputs(run: ComparedRun, which: str) -> dict[str, Path]:
+    """{item: file} of what a run made."""
+    visuals = run.images.get(which, {})
+    name = next((v for v in ("fake_B", "samples", "fake_A", *visuals) if v in visuals and not v.startswith("real")), "")
+    return dict(visuals.get(name, {}))
+
+
+def inputs_of(run: ComparedRun, which: str) -> dict[str, Path]:
+    """{item: file} of what it was made of."""
+    visuals = run.images.get(which, {})
+    return dict(visuals.get("real_A" if "fake_B" in visuals else "real_B" if "fake_A" in visuals else "", {}))
+
+
+def truths_of(run: ComparedRun, which: str) -> dict[str, Path]:
+    """{item: file} of what it should have become; for paired data alone, others share names by chance."""
+    visuals = run.images.get(which, {})
+    return dict(visuals.get("real_B" if "fake_B" in visuals else "real_A" if "fake_A" in visuals else "", {}))
+
+
+def chosen(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
+    """Items that all of these have, evenly spread, at most ``limit``; and how many there were to choose from.
+
+    Where they have none in common, those that most of them have.
+    """
+    counts: dict[str, int] = {}
+    for items in sets:
+        for item in items:
+            counts[item] = counts.get(item, 0) + 1
+    most = max(counts.values(), default=0)
+    common = sorted(item for item, n in counts.items() if n == most)
+    if len(common) <= limit:
+        return common, len(common)
+    return [common[i * len(common) // limit] for i in range(limit)], len(common)
+
+
+def _common(runs: Sequence[ComparedRun], items: Sequence[str], album: Album, files_of: Any) -> tuple[list | None, bool]:
+    """Places of what all runs share, of the first that has it, and whether they disagree; None where none has any."""
+    places: list[int | None] = [None] * len(items)
+    differ = False
+    for run, which in itertools.product(runs, WHICH):
+        files = files_of(run, which)
+        for i, item in enumerate(items):
+            if item not in files:
+                continue
+            if places[i] is None:
+                places[i] = album.add(files[item])
+            elif run.seed == runs[0].seed and not differ:  # one seed of each variant is enough to notice
+                differ = not album.holds(files[item])
+    return (places if any(p is not None for p in places) else None), differ
