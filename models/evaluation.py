@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from util.metrics.base_captioned import CaptionedMetric
-from util.set_scores import SetScores, SetTable
-from util.set_section import set_section
 
 from models.extractors import Extractor, load_extractor
 from models.judges import load_judge
@@ -15,10 +12,13 @@ from models.latent_scores import RealImages, to_bytes
 from options import UserError
 from util.diversity import Diversity
 from util.metrics import METRICS
+from util.metrics.base_captioned import CaptionedMetric
 from util.metrics.base_set import SetMetric
 from util.metrics.observed import Observed
 from util.scores import Scores, ScoreTable, make_metrics
 from util.seeding import derive
+from util.set_scores import SetScores, SetTable
+from util.set_section import set_section
 
 # what is added to the names of values -> the images that are compared, and with which
 SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
@@ -118,19 +118,15 @@ class Evaluation:
 
     def update(self, batch: Mapping[str, Any], visuals: Mapping[str, torch.Tensor]) -> None:
         """One batch of a test: its facts, and the images (B, C, H, W) in [-1, 1] that the model shows of it."""
-        fake = visuals.get("fake_B", visuals.get("fake_A"))
-        if fake is None:
-            return
-        self.diversity.add("fake", fake)
-        for name in ("real_B", "real_A"):
-            if name in visuals:
-                self.diversity.add("real", visuals[name])
-                break
+        for kind, names in (("fake", ("fake_B", "fake_A")), ("real", ("real_B", "real_A"))):
+            if images := [visuals[name] for name in names if name in visuals]:
+                self.diversity.add(kind, images[0])
         if not self.asked:
             return
         facts = {name: value.cpu() for name, value in batch.items() if name in FACTS}
         if "fake_B" in visuals and "real_A" in visuals:
-            styles = batch["group"] if len(getattr(self.dataset, "styles", ())) > 1 else [""] * len(fake)
+            several = len(getattr(self.dataset, "styles", ())) > 1
+            styles = batch["group"] if several else [""] * len(visuals["fake_B"])
             real = visuals.get("real_B") if self.dataset.paired else None
             if real is not None or not self.dataset.paired:
                 self.pairs.update(styles, real, visuals["fake_B"], visuals["real_A"], facts)

@@ -31,6 +31,21 @@ class Evaluated:
     lines: list[str]
 
 
+def words_of_test(opt: Any, model: type[BaseModel]) -> list[str]:
+    """The flags of test.py for an evaluation of a run with these options; the rest it takes from the run.
+
+    Raises:
+        UserError: the model makes no images.
+    """
+    if "phase" in model.tasks:
+        raise UserError(f"--eval_freq {opt.eval_freq}: --model {opt.model} makes no images that could be evaluated")
+    told = ["name", "checkpoints_dir", "model", "dataset_mode", "plugin_dir", "batch_size", "num_threads", "gpu_ids"]
+    told += ["device", "precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
+    words = [word for flag in told if (value := getattr(opt, flag)) is not None for word in (f"--{flag}", str(value))]
+    complete = [] if "num_samples" in model.tasks else ["--num_test", "all"]
+    return [*words, *complete, "--metrics", *opt.eval_metrics]
+
+
 class Evaluator:
     """Evaluates a model while it trains, as test.py would: by a copy of it in test mode, which gets its weights.
 
