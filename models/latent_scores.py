@@ -12,8 +12,9 @@ import torch
 
 from models.judges import BATCH, LabelJudge
 from options import UserError
+from util.metrics.observed import Observed
 from util.metrics.sets import nearest
-from util.sample_scores import VALUES, Judged, SampleScores, score_samples
+from util.sample_scores import VALUES, SampleScores, score_samples
 from util.samples_page import SamplesPage, decimals
 from util.score_section import ARROWS
 from util.seeding import derive
@@ -65,7 +66,7 @@ def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
 
 def add_scores(
     album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]
-) -> tuple[Judged, Judged, Judged]:
+) -> tuple[Observed, Observed, Observed]:
     """The scores of ``--label_judge``, on the page, in ``results`` and printed.
 
     Returns:
@@ -87,7 +88,7 @@ def add_scores(
     return fake, train, held
 
 
-def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) -> Judged:
+def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) -> Observed:
     """What a judge sees in bytes (N, C, S, S)."""
     countdown = Countdown(len(levels), "judged image")
     parts = []
@@ -95,7 +96,7 @@ def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) ->
         parts.append((features, answers))
         countdown.step(len(answers))
     features, answers = (torch.cat(some) for some in zip(*parts, strict=True))
-    return Judged(features, answers, labels)
+    return Observed(features, answers=answers, labels=labels)
 
 
 def warnings(judge: LabelJudge, opt: Any) -> list[str]:
@@ -144,7 +145,7 @@ def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, 
 
 
 def add_neighbours(
-    album: Any, data: RealImages, judge: LabelJudge | None, seen: Sequence[Judged], results: dict[str, Any]
+    album: Any, data: RealImages, judge: LabelJudge | None, seen: Sequence[Observed], results: dict[str, Any]
 ) -> None:
     """Samples beside the training images that come nearest, and how near held-out images come: is it memory?
 

@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from .metrics.captions import POOL, UNSAID, attribute_accuracy, first_of_each, others, r_precision, variety
+from .metrics.attributes_metric import AttributesMetric
+from .metrics.base_captioned import Judged, Seen
+from .metrics.captions import POOL, UNSAID, first_of_each, others, variety
+from .metrics.r_precision_metric import DEVIATION, RPrecisionMetric
 from .metrics.sets import kid
 
-KID, VARIETY, DEVIATION = "KID x 1000", "variety", "+-"
+__all__ = ["DEVIATION", "ROWS", "CaptionScores", "Judged", "Seen", "score_captions"]
+
+KID, VARIETY = "KID x 1000", "variety"
 # kind of row -> what it stands for on a page
 ROWS = {
     "generated": "generated",
@@ -17,48 +22,6 @@ ROWS = {
     "training": "training pictures",
     "shuffled": "generated, captions shuffled (floor)",
 }
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Pictures as a judge sees them.
-
-    Attributes:
-        features: (N, F).
-        answers: (N, A) int64, the value of each attribute in the numbers of the data; -1 is none of theirs.
-        embedding: (N, E) unit vectors, near to those of captions that fit.
-    """
-
-    features: torch.Tensor
-    answers: torch.Tensor
-    embedding: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Pictures, and the captions that they have or were made for, as a judge sees and reads them.
-
-    Attributes:
-        seen: N pictures.
-        captions: (N, E) unit vectors.
-        said: (N, A) int64, what the captions say of each attribute; -1 is nothing.
-        shown: (N, A) int64, what the pictures show or, generated, what the real ones of these captions do.
-    """
-
-    seen: Seen
-    captions: torch.Tensor
-    said: torch.Tensor
-    shown: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.seen)
-
-    def with_captions(self, order: torch.Tensor) -> "Judged":
-        """The pictures with captions of others, those at these N places."""
-        return replace(self, captions=self.captions[order], said=self.said[order], shown=self.shown[order])
 
 
 @dataclass(frozen=True)
@@ -116,18 +79,18 @@ def score_captions(
     pictures["shuffled"] = fake.with_captions(order)
     pool = min(smallest_pool(row) for row in pictures.values())
     label = f"R-precision@1/{pool}"
+    attributes, precision = AttributesMetric(names=names), RPrecisionMetric(generator=generator, pool=pool)
     values, ids, shared = {}, {}, 0
     for name, row in pictures.items():
         seen = row.seen
-        found = r_precision(seen.embedding, row.captions, row.said, row.shown, generator, pool)
+        found = precision.measure(row)
         varied, count = variety(seen.features, row.said, held.seen.features, held.said)
         ids[name] = order[found.ids] if name == "shuffled" else found.ids
         if name == "generated":
             shared = count
         values[name] = {
-            **(attribute_accuracy(seen.answers, row.said, names) if names else {}),
-            label: found.mean,
-            DEVIATION: found.deviation,
+            **attributes.compare(row),
+            **precision.named(found),
             KID: 1000 * distance(name, seen, held.seen, generator),
             VARIETY: varied,
         }

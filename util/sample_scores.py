@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from .metrics.labels import accuracy, distance_within, matched_accuracy
+from .metrics.accuracy_metric import AccuracyMetric
+from .metrics.kid_metric import SUBSET, SUBSETS
+from .metrics.observed import Observed
 from .metrics.sets import frechet, kid, kid_of_subsets
+from .metrics.variety_metric import WORST, VarietyMetric
 
-SUBSETS, SUBSET = 50, 1000  # of KID: how many are drawn, and the most images in one (100 of 1000: its authors')
 # name of a value -> where values improve; see util.score_section.ARROWS
 VALUES = {
     "accuracy": "higher",
@@ -21,22 +23,6 @@ VALUES = {
     "+-": "",
     "FID-domain": "lower",
 }
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Images as a judge sees them: features (N, F), answers (N,) and the labels (N,) they have, None without."""
-
-    features: torch.Tensor
-    answers: torch.Tensor
-    labels: torch.Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def take(self, rows: torch.Tensor) -> "Judged":
-        labels = None if self.labels is None else self.labels[rows]
-        return Judged(self.features[rows], self.answers[rows], labels)
 
 
 @dataclass(frozen=True)
@@ -64,7 +50,7 @@ class SampleScores:
 
 
 def score_samples(
-    fake: Judged, train: Judged, held: Judged, classes: Sequence[str], generator: torch.Generator
+    fake: Observed, train: Observed, held: Observed, classes: Sequence[str], generator: torch.Generator
 ) -> SampleScores:
     """Compare generated images and, as what is reachable, training images with the held-out ones.
 
@@ -76,20 +62,20 @@ def score_samples(
       images, of as many generated as training images, for they depend on the number or spread with it.
 
     Args:
-        fake: balanced in its order: any number of its first rows are of all classes.
+        fake, train, held: with features and answers of a judge, and with labels where there are any; ``fake`` is
+            balanced in its order: any number of its first rows are of all classes.
         classes: names of the labels.
         generator: draws the training images that are compared, and KID's subsets.
     """
     n = min(len(fake), len(train))
     some = train.take(torch.randperm(len(train), generator=generator)[:n])
     rows = {"generated": fake, "training": train, "held-out": held}
-    within = {} if held.labels is None else distance_within(held.features, held.labels)
     remarks: list[str] = []
     values = {}
     for name, judged in rows.items():
         values[name] = dict.fromkeys(VALUES, math.nan)
         if judged.labels is not None:
-            values[name] |= labels_of(judged, within, classes, remarks if name == "generated" else [])
+            values[name] |= labels_of(judged, held, classes, remarks if name == "generated" else [])
     for name, judged in (("generated", fake.take(torch.arange(n))), ("training", some)):
         x, y = judged.features, held.features
         mean, deviation = kid_of_subsets(x, y, min(SUBSET, len(x) // 2, len(y) // 2), SUBSETS, generator)
@@ -108,26 +94,16 @@ def score_samples(
     return SampleScores(values, {name: len(judged) for name, judged in rows.items()}, n, remarks)
 
 
-def labels_of(judged: Judged, within: dict[int, float], classes: Sequence[str], remarks: list[str]) -> dict[str, float]:
+def labels_of(judged: Observed, held: Observed, classes: Sequence[str], remarks: list[str]) -> dict[str, float]:
     """The values of images with labels."""
-    assert judged.labels is not None
-    found = distance_within(judged.features, judged.labels)
-    ratios = {label: found[label] / real for label, real in within.items() if label in found and real > 0}
-    values = {
-        "accuracy": accuracy(judged.answers, judged.labels),
-        "matched": matched_accuracy(judged.answers, judged.labels),
-    }
-    if ratios:
-        worst = min(ratios, key=ratios.__getitem__)
-        values |= {"variety": sum(ratios.values()) / len(ratios), "worst class": ratios[worst]}
-        remarks.append(f"least varied class: {classes[worst]}")
-    drawn = judged.labels.unique().tolist()
-    if left := [classes[label] for label in drawn if label not in ratios]:
-        remarks.append(f"variety: fewer than two different images are known of {', '.join(left)}")
-    return values
+    variety = VarietyMetric()
+    variety.classes = classes
+    remarks += variety.doubts(held, judged)
+    found = variety.compare(held, judged)
+    return AccuracyMetric().compare(held, judged) | {"variety": found["variety"], "worst class": found[WORST]}
 
 
-def imbalance(held: Judged) -> list[str]:
+def imbalance(held: Observed) -> list[str]:
     """A remark where classes are not about equally frequent in the data, as they are among generated images."""
     if held.labels is None or not len(held):
         return []

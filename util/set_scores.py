@@ -57,9 +57,9 @@ class SetScores:
             floor: other real images, whose values are the floors. No more of them count than there are of ``fake``:
                 most values depend on the number.
             floor_real: what these are compared with, in place of ``real``.
-            floor_of: what they are, in words.
+            floor_of: what they are, after the word "real".
         """
-        floor_of = floor_of or ("training images" if floor_real is None else "halves of the real images")
+        floor_of = floor_of or ("training images" if floor_real is None else "images, one half against the other")
         if floor is not None and len(floor) > len(fake):
             order = torch.randperm(len(floor), generator=torch.Generator().manual_seed(derive("floor of a set")))
             floor = floor.take(order[: len(fake)])
@@ -110,7 +110,7 @@ class SetTable:
         better: lower, higher, or one; a name that is not in it is no score.
         remarks: what a reader must know, a line each.
         images, reference, floor_images: how many were generated, real, and other real ones.
-        floor_of: what the other real ones are.
+        floor_of: what the other real ones are, after the word "real".
         extractor, resize: what saw the images, and how they were resized for it, in words.
         comparable: whether published values are of the same extractor.
         tag: what names of values that depend on it carry, at the end of their first word.
@@ -133,10 +133,10 @@ class SetTable:
     @property
     def facts(self) -> dict[str, str]:
         """What the values are of, {what: text}."""
-        floor = {"floor": f"{self.floor_images:,} {self.floor_of}"} if self.floor_images else {}
+        floor = {"floor": f"{self.floor_images:,} real {self.floor_of}"} if self.floor_images else {}
         return {
-            "generated": f"{self.images:,} images",
-            "real": f"{self.reference:,} images",
+            "generated": several(self.images, "image"),
+            "real": several(self.reference, "image"),
             **floor,
             "extractor": self.extractor,
             "resize": self.resize,
@@ -153,9 +153,8 @@ class SetTable:
         """What test.py prints: a line for each value, which says all that it is of, then the remarks."""
         lines = []
         for name in self.values:
-            known = name in self.floors
-            floor = f" (floor {number(self.floors[name])}, real against real: {self.floor_of})" if known else ""
-            line = f"{name}: {self.shown(name)}{floor}; {self.images:,} images against {self.reference:,}"
+            floor = f" (floor {number(self.floors[name])}, of real {self.floor_of})" if name in self.floors else ""
+            line = f"{name}: {self.shown(name)}{floor}; {several(self.images, 'image')} against {self.reference:,}"
             line += f"; {self.extractor}, resize {self.resize}"
             plain = name.split(" ")[0].removesuffix(self.tag)
             if not self.comparable and plain in PUBLISHED:
@@ -186,6 +185,10 @@ def tagged(name: str, tag: str) -> str:
     """The name of a value with the extractor's tag at its first word: KID x 1000 and -domain are KID-domain x 1000."""
     word, space, rest = name.partition(" ")
     return f"{word}{tag}{space}{rest}"
+
+
+def several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def finite(value: float) -> float | None:

@@ -10,24 +10,23 @@ from .set_scores import SetTable
 
 def set_section(table: SetTable, heading: str = "Metrics of sets") -> tags.section:
     """A card with the table, what its values are of, and what a reader must know."""
-    floors = bool(table.floors)
-    names = ["", "generated", *(["real against real"] if floors else [])]
+    floors, facts = bool(table.floors), table.facts
+    names = ["", "generated", *(["real images"] if floors else [])]
     head, body = tags.thead(tags.tr(*[tags.th(name, scope="col") for name in names])), tags.tbody()
     for name in table.values:
         label = f"{name} {ARROWS[table.better[name]]}" if name in table.better else name
         cells = [table.shown(name)]
         cells += [number(table.floors[name]) if name in table.floors else "-"] if floors else []
         body.add(tags.tr(tags.th(visible(label), scope="row"), *[tags.td(cell) for cell in cells]))
-    note = f"{table.images:,} generated images against {table.reference:,} real ones"
+    note = f"{facts['generated']}, generated, against {table.reference:,} real"
     section = tags.section(
         tags.div(tags.h2(visible(heading)), tags.span(note, cls="soft"), cls="head"),
         tags.div(tags.table(head, body, cls="scores"), cls="scroll"),
         cls="card",
     )
-    facts = table.facts
     lines = [f"seen by {facts['extractor']}; resize: {facts['resize']}; comparable {facts['comparable']}"]
-    if floors and table.floor_images:
-        lines.append(f"real against real: {facts['floor']}, what a perfect generator of as many images would reach")
+    if floors and "floor" in facts:
+        lines.append(f"real images: {facts['floor']}; what a perfect generator would reach")
     for line in [*lines, *table.remarks]:
         section.add(tags.p(visible(line), cls="soft"))
     return section

@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from util.sample_scores import Judged, score_samples
+from util.metrics.observed import Observed
+from util.sample_scores import score_samples
 from util.samples_page import decimals, read_curves
 
 CLASSES = ("a", "b", "c")
@@ -16,7 +17,7 @@ def judged(rows, seed, spread=1.0, labels=True):
     """Three clusters in four dimensions, rightly answered."""
     label = torch.arange(rows) % 3
     noise = torch.randn(rows, 4, generator=torch.Generator().manual_seed(seed))
-    return Judged(5 * torch.eye(4)[label] + spread * noise, label, label if labels else None)
+    return Observed(5 * torch.eye(4)[label] + spread * noise, answers=label, labels=label if labels else None)
 
 
 def scores(fake, train=None, held=None):
@@ -36,7 +37,7 @@ def test_a_sample_of_the_data_scores_as_training_images_do():
 
 def test_permuted_classes_and_narrow_ones_show():
     fake = judged(300, 3, spread=0.5)
-    found = scores(Judged(fake.features, fake.answers, (fake.answers + 1) % 3)).values["generated"]
+    found = scores(Observed(fake.features, answers=fake.answers, labels=(fake.answers + 1) % 3)).values["generated"]
     assert found["accuracy"] == 0 and found["matched"] == 1
     assert found["variety"] == pytest.approx(0.5, abs=0.05)
 
@@ -57,7 +58,9 @@ def test_without_labels_there_are_distances_alone():
 def test_too_few_and_constant_images_have_no_distances_and_a_remark():
     few = scores(judged(4, 3))
     assert math.isnan(few.values["generated"]["FID-domain"]) and any("too few" in line for line in few.remarks)
-    constant = scores(Judged(torch.ones(60, 4), torch.zeros(60, dtype=torch.int64), torch.arange(60) % 3))
+    constant = scores(
+        Observed(torch.ones(60, 4), answers=torch.zeros(60, dtype=torch.int64), labels=torch.arange(60) % 3)
+    )
     assert math.isnan(constant.values["generated"]["FID-domain"])
     assert math.isnan(constant.values["generated"]["KID x 1000"])
     assert any("one and the same image" in line for line in constant.remarks)

@@ -10,6 +10,8 @@ from options import UserError
 from util.pretrained import load, load_model, sha256, weights_of
 from util.stopwatch import Countdown
 
+from .base_captioned import Judged, Seen
+
 BATCH = 32  # pictures that go through the network together
 
 
@@ -47,7 +49,12 @@ class Clip:
         self.digests = {file.name: sha256(file) for file in weights_of(folder, flag)}
 
     def __call__(self, images: torch.Tensor, captions: Sequence[str]) -> float:
-        """0 to 100, higher is better.
+        """0 to 100, higher is better; see :meth:`judge`."""
+        judged = self.judge(images, captions)
+        return clip_score(judged.seen.embedding, judged.captions)
+
+    def judge(self, images: torch.Tensor, captions: Sequence[str]) -> Judged:
+        """Pictures and their captions as unit vectors; CLIP knows no attributes.
 
         Args:
             images: (N, C, H, W), uint8 or float in [-1, 1]; C is 3, or 1 for greyscale.
@@ -57,7 +64,7 @@ class Clip:
             raise ValueError(
                 f"{len(images)} pictures and {len(captions)} captions; each picture has one, and some must be"
             )
-        most, total = self.model.config.text_config.max_position_embeddings, 0.0
+        most, parts = self.model.config.text_config.max_position_embeddings, []
         countdown = Countdown(len(images), "picture")
         for first in range(0, len(images), BATCH):
             some = slice(first, first + BATCH)
@@ -70,10 +77,16 @@ class Clip:
             ids, mask, pixels = (x.to(self.device) for x in (ids, mask, pixels))
             with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
                 found = self.model(input_ids=ids, attention_mask=mask, pixel_values=pixels)
-            cosine = (found.image_embeds * found.text_embeds).sum(1)  # of unit vectors
-            total += 100 * cosine.clamp(min=0).double().sum().item()
+            parts.append((found.image_embeds.cpu(), found.text_embeds.cpu()))  # unit vectors
             countdown.step(len(rows))
-        return total / len(images)
+        pictures, texts = (torch.cat(some) for some in zip(*parts, strict=True))
+        nothing = torch.empty(len(pictures), 0, dtype=torch.int64)
+        return Judged(Seen(pictures, nothing, pictures), texts, nothing, nothing)
+
+
+def clip_score(pictures: torch.Tensor, captions: torch.Tensor) -> float:
+    """The score of unit vectors (N, E) of pictures and of their captions."""
+    return 100 * (pictures * captions).sum(1).clamp(min=0).double().mean().item()
 
 
 def _bytes(images: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,5 @@
 """How sure a classifier is of each image, and how unsure of all."""
 
-from torchmetrics.image.inception import InceptionScore
-
 from .base_set import SetMetric
 from .library import ALONE, Given, undisturbed
 from .observed import Observed
@@ -24,6 +22,8 @@ class IsMetric(SetMetric):
     alone = True
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:
+        from torchmetrics.image.inception import InceptionScore  # imports take seconds
+
         assert fake.logits is not None
         logits = fake.logits.double().log_softmax(1).clamp(min=LOWEST)
         with undisturbed("IS"):

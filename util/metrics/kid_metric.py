@@ -1,7 +1,5 @@
 """Kernel distance of two sets of images."""
 
-from torchmetrics.image.kid import KernelInceptionDistance
-
 from .base_set import SetMetric
 from .library import ALONE, Given, undisturbed
 from .observed import Observed
@@ -20,6 +18,8 @@ class KidMetric(SetMetric):
     names = ("KID x 1000", "KID x 1000 +-")
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:
+        from torchmetrics.image.kid import KernelInceptionDistance  # imports take seconds
+
         size = min(SUBSET, max(2, min(len(real), len(fake)) // 2))
         with undisturbed("KID"):
             metric = KernelInceptionDistance(Given(real.features.shape[1]), SUBSETS, size, **ALONE)

@@ -1,0 +1,38 @@
+"""Whether a picture's own caption is the nearest of many."""
+
+from typing import Any
+
+import torch
+
+from util.seeding import derive
+
+from .base_captioned import CaptionedMetric, Judged
+from .captions import POOL, Precision, r_precision
+
+DEVIATION = "+-"
+
+
+class RPrecisionMetric(CaptionedMetric):
+    """R-precision, and the standard deviation of ten folds: see :func:`util.metrics.captions.r_precision`.
+
+    Args:
+        generator: draws the pools and folds; without one they are the same for every call.
+        pool: captions in a pool at most.
+    """
+
+    def __init__(self, opt: Any = None, generator: torch.Generator | None = None, pool: int = POOL) -> None:
+        super().__init__(opt)
+        self.generator, self.pool = generator, pool
+
+    def measure(self, judged: Judged) -> Precision:
+        """With the captions of every pool."""
+        generator = self.generator or torch.Generator().manual_seed(derive("R-precision"))
+        seen = judged.seen
+        return r_precision(seen.embedding, judged.captions, judged.said, judged.shown, generator, self.pool)
+
+    def compare(self, judged: Judged) -> dict[str, float]:
+        return self.named(self.measure(judged))
+
+    @staticmethod
+    def named(found: Precision) -> dict[str, float]:
+        return {found.name: found.mean, DEVIATION: found.deviation}
