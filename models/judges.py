@@ -133,8 +133,13 @@ class Judge:
 
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        answers = [self.network(self.fit(part.to(self.device).float())).argmax(1) for part in images.split(BATCH)]
+        answers = [self.see(part)[1].argmax(1) for part in images.split(BATCH)]
         return self.values[torch.cat(answers).cpu()]
+
+    def see(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (B, F) of images and logits (B, classes) that are read from them, on the judge's device."""
+        features = self.network.embed(self.fit(images.to(self.device).float()))
+        return features, self.network.answer(features)
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         """Images in the judge's channels and size.
@@ -165,9 +170,8 @@ class LabelJudge(Judge):
         """Features (B, F) and answers (B,), -1 for a class that the data lack, of batches (B, C, H, W) in [-1, 1]."""
         with torch.inference_mode():
             for images in batches:
-                seen = self.network.embed(self.fit(images.to(self.device).float()))
-                answers = self.network.answer(seen).argmax(1)
-                yield seen.cpu(), self.values[answers.cpu()]
+                seen, logits = self.see(images)
+                yield seen.cpu(), self.values[logits.argmax(1).cpu()]
 
 
 class CaptionJudge:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .glyph_judge import STAGES, Residual, convolution
+from .glyph_judge import STAGES, trunk
 from .text import TextTransformer
 
 HEADS, LAYERS = 4, 2  # of the reader of captions
@@ -47,11 +47,7 @@ class CaptionMatcher(nn.Module):
         self.attributes = {name: tuple(values) for name, values in attributes.items()}
         self.words, self.channels, self.size, self.most = tuple(words), channels, size, most
         self.width = width * 2 ** (STAGES - 1)  # of the features
-        layers: list[nn.Module] = [*convolution(channels, width, 2 if size >= LARGE else 1)]
-        for stage in range(1, STAGES):
-            c = width * 2**stage
-            layers += [*convolution(c // 2, c, 2), Residual(c)]
-        self.features = nn.Sequential(*layers)
+        self.features = trunk(channels, width, 2 if size >= LARGE else 1)
         self.answers = nn.ModuleList(nn.Linear(self.width, len(values)) for values in self.attributes.values())
         self.picture = nn.Linear(self.width, dim)
         self.text = TextTransformer(len(self.words) + 2, dim, LAYERS, HEADS, most)

@@ -30,11 +30,7 @@ class GlyphJudge(nn.Module):
     def __init__(self, kind: str, classes: Sequence[str], channels: int = 1, size: int = 64, width: int = 32):
         super().__init__()
         self.kind, self.classes, self.channels, self.size = kind, tuple(classes), channels, size
-        layers: list[nn.Module] = [*convolution(channels, width, 2)]
-        for stage in range(1, STAGES):
-            c = width * 2**stage
-            layers += [*convolution(c // 2, c, 2), Residual(c)]
-        self.features = nn.Sequential(*layers)
+        self.features = trunk(channels, width)
         self.answer = nn.Linear(width * 2 ** (STAGES - 1), len(self.classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -75,6 +71,15 @@ def judge_of(state: Mapping[str, torch.Tensor]) -> GlyphJudge:
 
 def words(state: torch.Tensor) -> list[str]:
     return bytes(state.tolist()).decode().split("\n")
+
+
+def trunk(channels: int, width: int, stride: int = 2) -> nn.Sequential:
+    """Images (B, channels, H, W) to features (B, 8 * width, ...) of their places; the first layer has ``stride``."""
+    layers: list[nn.Module] = [*convolution(channels, width, stride)]
+    for stage in range(1, STAGES):
+        c = width * 2**stage
+        layers += [*convolution(c // 2, c, 2), Residual(c)]
+    return nn.Sequential(*layers)
 
 
 def convolution(channels: int, out: int, stride: int = 1) -> tuple[nn.Module, nn.Module, nn.Module]:
