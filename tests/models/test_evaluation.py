@@ -1,5 +1,6 @@
 """Values that test.py gives: of the images that it saved, against the real ones, whatever the model."""
 
+import itertools
 import json
 import shutil
 
