@@ -1,0 +1,134 @@
+"""Compare two folders of pictures:  python evaluate.py --real testB --fake results --metrics fid --extractor ..."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from models.extractors import load_extractor
+from options import UserError
+from options.evaluate_options import EvaluateOptions
+from options.parsing import parse_script
+from util.cli import run
+from util.device import choose_device
+from util.html import write_atomically
+from util.images import list_images, read_pixels
+from util.metrics import METRICS
+from util.metrics.base_captioned import CaptionedMetric
+from util.metrics.base_set import SetMetric
+from util.metrics.observed import Observed
+from util.scores import Scores
+from util.seeding import derive
+from util.set_scores import SetScores
+from util.stopwatch import Countdown
+
+SHOWN = 5  # names in a message
+
+
+def main(argv=None):
+    opt = parse_script(EvaluateOptions, argv, "Values of generated pictures beside real ones, folder against folder.")
+    found = {name: METRICS.find(name, opt.plugin_dir) for name in dict.fromkeys(opt.metrics)}
+    for name, cls in found.items():
+        if (
+            issubclass(cls, CaptionedMetric)
+            or cls.judge
+            or cls.against == "source"
+            or "labels" in getattr(cls, "asks", ())
+        ):
+            raise UserError(f"--metrics {name}: needs more than pictures; test.py computes it")
+    sets = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
+    pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
+    folders = {flag: pictures(opt, flag) for flag in ("real", "fake", "train") if getattr(opt, flag)}
+    both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
+    entries, lines = {}, []
+    if pairs:
+        table = scores_of_pairs(opt, pairs, both).compute()
+        entries, lines = table.as_dict(), table.lines()
+    if sets:
+        extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids))
+        seen = {flag: observed(opt, extractor, files) for flag, files in folders.items()}
+        table = compared(sets, extractor, seen)
+        entries, lines = entries | table.as_dict(), [*lines, *table.lines()]
+    print("\n".join(lines))
+    if opt.output:
+        write_atomically(Path(opt.output), json.dumps(entries, indent=1, allow_nan=False))
+    return 0
+
+
+def pictures(opt, flag):
+    """The files of a folder and all below."""
+    folder = Path(getattr(opt, flag))
+    if not folder.is_dir():
+        raise UserError(f"--{flag} {folder}: no such folder")
+    files = list_images(folder)
+    if len(files) < 2:
+        raise UserError(f"--{flag} {folder}: holds {len(files)} pictures; at least two are needed")
+    return files
+
+
+def named(opt, flag, files):
+    """{name without its ending, relative to the folder: file}."""
+    found = {}
+    for file in files:
+        name = str(file.relative_to(getattr(opt, flag)).with_suffix(""))
+        if name in found:
+            raise UserError(f"--{flag}: {found[name].name} and {file.name} have one name, so it has no one partner")
+        found[name] = file
+    return found
+
+
+def partners(opt, real, fake):
+    """{name: (real file, fake file)}; a picture that lacks its partner is an error, for it may have got lost."""
+    for flag, one, other in (("fake", real, fake), ("real", fake, real)):
+        if lost := sorted(set(one) - set(other)):
+            some = ", ".join(lost[:SHOWN]) + ", ..." * (len(lost) > SHOWN)
+            way_out = "metrics of sets such as fid do without partners"
+            raise UserError(f"--{flag} {getattr(opt, flag)}: lacks {len(lost)} of {len(one)} names: {some}; {way_out}")
+    return {name: (real[name], fake[name]) for name in real}
+
+
+def scores_of_pairs(opt, metrics, both):
+    scores, countdown = Scores(lambda: [cls(opt) for cls in metrics]), Countdown(len(both), "pair")
+    for name, files in both.items():
+        real, fake = (torch.from_numpy(levels(opt, file)).float()[None] / 127.5 - 1 for file in files)
+        if real.shape != fake.shape:
+            sizes = [" x ".join(map(str, image.shape[:1:-1])) for image in (real, fake)]
+            raise UserError(f"{name}: {sizes[0]} pixels in --real, {sizes[1]} in --fake; pairs must be of one size")
+        scores.update([""], real, fake, fake, {})
+        countdown.step()
+    return scores
+
+
+def observed(opt, extractor, files):
+    """What the extractor sees in the pictures, those of one size at once."""
+    countdown, parts, batch = Countdown(len(files), "picture"), [], []
+    for file in files:
+        image = torch.from_numpy(levels(opt, file))
+        if batch and (len(batch) == 32 or image.shape != batch[0].shape):
+            parts.append(extractor(torch.stack(batch)))
+            batch = []
+        batch.append(image)
+        countdown.step()
+    parts.append(extractor(torch.stack(batch)))
+    return Observed.join(parts)
+
+
+def levels(opt, file):
+    """A picture as bytes (C, H, W)."""
+    pixels = read_pixels(file, opt.channels)
+    if pixels.dtype != "uint8":
+        pixels = ((pixels + 1) * 127.5).round().clip(0, 255).astype("uint8")
+    return pixels.transpose(2, 0, 1).copy()
+
+
+def compared(sets, extractor, seen):
+    scores, real = SetScores(sets, extractor), seen["real"]
+    if "train" in seen:
+        return scores.compute(real, seen["fake"], seen["train"])
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(derive("halves")))
+    return scores.compute(real, seen["fake"], real.take(order[::2]), real.take(order[1::2]))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
