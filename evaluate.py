@@ -69,7 +69,7 @@ def pictures(opt, flag):
 
 def named(opt, flag, files):
     """{name without its ending, relative to the folder: file}."""
-    found = {}
+    found: dict[str, Path] = {}
     for file in files:
         name = str(file.relative_to(getattr(opt, flag)).with_suffix(""))
         if name in found:
@@ -102,7 +102,8 @@ def scores_of_pairs(opt, metrics, both):
 
 def observed(opt, extractor, files):
     """What the extractor sees in the pictures, those of one size at once."""
-    countdown, parts, batch = Countdown(len(files), "picture"), [], []
+    countdown, parts = Countdown(len(files), "picture"), []
+    batch: list[torch.Tensor] = []
     for file in files:
         image = torch.from_numpy(levels(opt, file))
         if batch and (len(batch) == 32 or image.shape != batch[0].shape):

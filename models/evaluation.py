@@ -166,6 +166,7 @@ class Evaluation:
 
     def table(self, real: Observed, fake: Observed, other: Observed | None) -> SetTable:
         """Values of sets, with those of training images against the real ones as floors, or of two halves of these."""
+        assert self.extractor is not None
         scores = SetScores(self.set_metrics, self.extractor, names_of(self.dataset))
         if other is not None:
             return scores.compute(real, fake, other)
