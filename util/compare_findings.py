@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .compare_table import REAL, WORDS, Comparison, costs_of, overlap, words
+from .compare_table import REAL, Comparison, costs_of, overlap, words
 from .compared_run import ComparedRun, number
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
 NAMED = 8  # values that a sentence names, at most
+FEW = 5  # seeds below which a spread is itself hardly known
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Finding:
 
     kind: Literal["yes", "limit", "wrong"]
     text: str
+    details: str = ""  # of which values, runs or numbers it is said
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -40,29 +42,29 @@ def supervision(run: ComparedRun) -> str:
 def _gone_wrong(comparison: Comparison) -> list[Finding]:
     found = []
     for variant, runs in comparison.variants.items():
-        for state, said in (
-            ("failed", "failed; its values are left out of means"),
-            ("missing", "was not run"),
-            ("unknown", "does not say whether it finished"),
-            ("running", "is still running; its values are not final"),
-            ("stopped", "was stopped before its end; its values are those reached until then"),
+        for state, said, so in (
+            ("failed", "failed", "Its values are left out of means."),
+            ("missing", "was not run", ""),
+            ("unknown", "does not say whether it finished", ""),
+            ("running", "has not ended, or was killed", "Its values are not final."),
+            ("stopped", "was stopped before its end", "Its values are those reached until then."),
         ):
             some = [run for run in runs if run.state == state]
             if not some:
                 continue
-            error = next((f": {run.facts['error']}" for run in some if run.facts.get("error")), "")
-            seeds = "seed " + ", ".join(str(run.seed) for run in some)
-            found.append(Finding("wrong", f"{comparison.label(variant)}, {seeds} {said}{error}"))
-    for which in comparison.which:
-        for name in comparison.names:
-            lacking = []
-            for variant, runs in comparison.variants.items():
-                there = [run for run in runs if run.state not in ("failed", "missing")]
-                cell = comparison.cell(variant, name, which)
-                if len(cell.values) < len(there) and any(run.values(which) for run in there):
-                    lacking.append(f"{comparison.label(variant)} (of {len(cell.values)} of {len(runs)} seeds)")
-            if lacking and len(lacking) < len(comparison.variants):
-                found.append(Finding("wrong", f"{name}, {WORDS[which]}: not every run has it: {_list(lacking)}"))
+            errors = dict.fromkeys(str(run.facts["error"]).rstrip(".") for run in some if run.facts.get("error"))
+            seeds = ("seed " if len(some) == 1 else "seeds ") + ", ".join(str(run.seed) for run in some)
+            details = " ".join([*(f"{error}." for error in errors), so]).strip()
+            found.append(Finding("wrong", f"{comparison.label(variant)}, {seeds} {said}.", details))
+    lacking: dict[str, None] = {}
+    for name, which in itertools.product(comparison.names, comparison.which):
+        for variant, runs in comparison.variants.items():
+            there = [run for run in runs if run.state not in ("failed", "missing") and run.values(which)]
+            count = len(comparison.cell(variant, name, which).values)
+            if count < len(there):
+                lacking[f"{name} of {comparison.label(variant)}, {count} of {len(runs)} seeds"] = None
+    if lacking:
+        found.append(Finding("wrong", "Values that not every run has:", f"{_list(lacking)}."))
     return found
 
 
@@ -71,122 +73,110 @@ def _differences(comparison: Comparison) -> list[Finding]:
     which = comparison.which[0] if comparison.which else ""
     clear, within, unknown = list[str](), list[str](), list[str]()
     for name in comparison.names if which else ():
-        leaders = comparison.leaders(name, which)
-        if not leaders:
+        if not comparison.leaders(name, which):
             continue
         (first, one), (second, other) = comparison.ranked(name, which)[:2]
         places = comparison.column(name)
-        pair = f"{comparison.label(first)} {words(one, places)}, {comparison.label(second)} {words(other, places)}"
+        pair = f"{comparison.label(first)} {words(one, places)}, then {comparison.label(second)} {words(other, places)}"
         meets = overlap(one, other)
-        (unknown if meets is None else within if meets else clear).append(f"{name} ({pair})")
+        (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
     found = []
     if clear:
-        seeds = _least_seeds(comparison)
-        few = "; so few seeds make it a hint, not a proof" if seeds < 5 else ""
-        text = f"The best is ahead of the second by more than both spread over seeds: {_list(clear)}{few}."
-        found.append(Finding("yes", text))
+        few = " With so few seeds that is a hint, no proof." if _least_seeds(comparison) < FEW else ""
+        text = f"The best is ahead of the second by more than the two spread over seeds.{few}"
+        found.append(Finding("yes", text, f"{_list(clear, '; ')}."))
     if within:
-        found.append(Finding("limit", f"No winner, mean \u00b1 spread of the best two overlap: {_list(within)}."))
+        text = "No winner: mean \u00b1 spread of the best two overlap."
+        found.append(Finding("limit", text, f"{_list(within, '; ')}."))
     if unknown:
-        said = "One seed each is no spread, so the order of these may be chance"
-        found.append(Finding("limit", f"{said}: {_list(unknown)}."))
-    if which and not (clear or within or unknown) and len(comparison.variants) > 1:
-        found.append(Finding("limit", "No value that has a direction is known of two variants, so nothing is ranked."))
+        text = "No ranking: one of the best two has one seed alone, so no spread, and their order may be chance."
+        found.append(Finding("limit", text, f"{_list(unknown, '; ')}."))
+    if which and not found and len(comparison.variants) > 1:
+        found.append(Finding("limit", "Nothing is ranked: no value that has a direction is known of two variants."))
     if not comparison.names:
-        found.append(Finding("limit", "No run has been judged: there are no values, only curves, costs and images."))
+        found.append(Finding("limit", "No run has been judged: there are curves, costs and images, no values."))
     return found
 
 
 def _limits(comparison: Comparison) -> list[Finding]:
     runs = [run for run in comparison.runs if run.state not in ("missing", "failed")]
-    lines = [
+    found = [
         _supervision(comparison),
         _budgets(comparison, runs),
         _chosen(comparison, runs),
         _same(
-            "Images that values are of differ in number",
+            "Values are of different numbers of images, which some depend on.",
             runs,
             lambda run: _entries(run, "images", "pairs"),
-            "the values depend on it",
         ),
         _same(
-            "Values were measured with different extractors",
+            "Values were measured with different extractors and cannot be compared.",
             runs,
             lambda run: _entries(run, "extractor"),
-            "they cannot be compared",
         ),
-        _same(
-            "Runs trained on different data", runs, lambda run: run.options.get("dataroot"), "values answer for both"
-        ),
-        _same(
-            "Runs were on different machines or threads",
-            runs,
-            lambda run: " ".join(str(run.facts.get(key, "")) for key in ("device", "threads")).strip(),
-            "seconds and memory cannot be compared",
-        ),
+        _same("Runs were trained on different data.", runs, lambda run: run.options.get("dataroot")),
+        _same("Seconds and memory cannot be compared: machines or threads differ.", runs, _machine),
         _incomparable(comparison),
     ]
-    return [Finding("limit", line) for line in lines if line]
+    return [finding for finding in found if finding is not None]
 
 
-def _supervision(comparison: Comparison) -> str:
-    told = {variant: supervision(runs[0]) for variant, runs in comparison.variants.items() if runs[0].options}
-    if len(set(told.values())) < 2:
-        return ""
+def _supervision(comparison: Comparison) -> Finding | None:
     groups: dict[str, list[str]] = {}
-    for variant, what in told.items():
-        groups.setdefault(what or "nothing more", []).append(comparison.label(variant))
-    parts = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items())
-    return f"Models were told different things besides their images ({parts}): a better value may be the telling's."
+    for variant, runs in comparison.variants.items():
+        options = [run for run in runs if run.options]
+        if options:
+            groups.setdefault(supervision(options[0]) or "images alone", []).append(comparison.label(variant))
+    if len(groups) < 2:
+        return None
+    text = "Models were told different things in training, so a better value may be what more knowledge is worth."
+    return Finding("limit", text, "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items()) + ".")
 
 
-def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> str:
-    done = [(run, costs_of(run)) for run in runs]
-    steps = [c["steps"] for _, c in done if c["steps"]]
-    hours = [c["hours"] for _, c in done if c["hours"]]
-    images = [n for run, _ in done if (n := run.fact("images"))]
+def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
+    costs = [(run, costs_of(run)) for run in runs]
+    steps = [cost["steps"] for _, cost in costs if cost["steps"]]
+    hours = [cost["training"] for _, cost in costs if cost["training"]]
+    images = [n for run in runs if (n := run.fact("images"))]
     if not steps or _equal(steps):
-        return ""
-    each = "; ".join(
-        f"{comparison.label(variant)} {_range([c['steps'] for run, c in done if run.variant == variant])}"
-        for variant in comparison.variants
-    )
-    if images and len(images) == len(steps) and _equal(images):
-        return f"Steps differ, images seen do not ({each} steps)."
+        return None
+    ranges = {v: _range(cost["steps"] for run, cost in costs if run.variant == v) for v in comparison.variants}
+    details = ", ".join(f"{comparison.label(variant)} {ends}" for variant, ends in ranges.items() if ends) + " steps."
+    if len(images) == len(steps) and _equal(images):
+        return Finding("limit", "Steps differ; the images that were seen do not.", details)
     if len(hours) == len(steps) and _equal(hours, 0.1):
-        return f"The budget was time: hours are equal, steps are not ({each} steps)."
-    return f"Budgets differ ({each} steps): more training may be what makes a value better."
+        return Finding("limit", "The budget was time: hours are equal, steps are not.", details)
+    return Finding("limit", "Budgets differ: a better value may be what more training is worth.", details)
 
 
-def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> str:
+def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
     if "best" not in comparison.which:
-        return ""
+        return None
     best = [found for run in runs if isinstance(found := run.facts.get("best"), dict) and found.get("metric")]
     judged = f" by {_list(sorted({str(found['metric']) for found in best}))}" if best else ""
-    return (
-        f"The best checkpoints were chosen{judged} on the same images that they are reported on, so their values are "
-        "too good; those of the last are not chosen."
+    text = f"The best checkpoints were chosen{judged} on the images that they are reported on."
+    return Finding("limit", text, "Their values are too good to be expected of new images; those of the last are not.")
+
+
+def _incomparable(comparison: Comparison) -> Finding | None:
+    scores = [entries for run in comparison.runs for entries in run.scores.values() if entries]
+    names = {name for entries in scores for name, entry in entries.items() if entry.get("comparable") is False}
+    if not names:
+        return None
+    text = f"{_list(sorted(names))}: of another extractor than published values, not comparable with those."
+    return Finding(
+        "limit", text, "Read them beside their floor." if any(f.startswith(REAL) for f in comparison.floors) else ""
     )
 
 
-def _incomparable(comparison: Comparison) -> str:
-    names = {
-        name
-        for run in comparison.runs
-        for entries in run.scores.values()
-        for name, entry in (entries or {}).items()
-        if entry.get("comparable") is False
-    }
-    if not names:
-        return ""
-    floor = f"; read it against {REAL}" if REAL in comparison.floors else ""
-    return f"Not comparable with published FID, their extractor is another: {_list(sorted(names))}{floor}."
-
-
-def _same(said: str, runs: Sequence[ComparedRun], fact: Callable[[ComparedRun], object], so: str) -> str:
-    """A sentence where runs that know a fact disagree about it."""
+def _same(text: str, runs: Sequence[ComparedRun], fact: Callable[[ComparedRun], object]) -> Finding | None:
+    """The sentence, where runs that know a fact disagree about it."""
     known = dict.fromkeys(str(value) for run in runs if (value := fact(run)) not in (None, ""))
-    return f"{said} ({_list(known)}): {so}." if len(known) > 1 else ""
+    return Finding("limit", text, f"{_list(known, '; ')}.") if len(known) > 1 else None
+
+
+def _machine(run: ComparedRun) -> str:
+    return ", ".join(f"{key} {run.facts[key]}" for key in ("device", "threads") if run.facts.get(key))
 
 
 def _entries(run: ComparedRun, *keys: str) -> str:
@@ -206,12 +196,12 @@ def _equal(values: Sequence[float], tolerance: float = TOLERANCE) -> bool:
 def _range(values: Iterable[float | None]) -> str:
     known = [v for v in values if v is not None]
     if not known:
-        return "?"
+        return ""
     low, high = min(known), max(known)
     return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
-def _list(texts: Iterable[str]) -> str:
+def _list(texts: Iterable[str], join: str = ", ") -> str:
     some = list(texts)
     more = f" and {len(some) - NAMED} more" if len(some) > NAMED else ""
-    return ", ".join(some[:NAMED]) + more
+    return join.join(some[:NAMED]) + more

@@ -1,7 +1,6 @@
 """The page of a comparison: one file with everything in it, to be opened anywhere and sent to anybody."""
 
 import base64
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from dominate.util import raw
 from options import UserError
 
 from .compare_findings import findings
+from .compare_options import commands_section, options_section, swatch
 from .compare_pictures import INPUTS, side_by_side
 from .compare_table import ARROWS, COSTS, WORDS, Cell, Comparison, as_csv, as_latex, decimals, protocol, span
 from .compared_run import ComparedRun, Series
@@ -26,6 +26,7 @@ SILENT = {
     "checkpoints_dir",
     "results_dir",
 }  # options that differ between runs of one variant, or places
+ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
 SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
 
@@ -56,7 +57,7 @@ def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str 
         main.add(_chart())
     if wall:
         main.add(_wall(wall))
-    main.add(_options(comparison), _commands(comparison))
+    main.add(options_section(comparison), commands_section(comparison))
     data = {"curves": curves, "wall": wall, "words": WORDS}
     page.body.add(tags.script(embed(data), type="application/json", id="data"), tags.script(raw(asset("compare.js"))))
     try:
@@ -82,7 +83,7 @@ def _header(comparison: Comparison, title: str, note: str) -> tags.header:
         facts["computed"] = _time(spent)
     machines = dict.fromkeys(_machine(run) for run in runs)
     facts["on"] = "; ".join(machine for machine in machines if machine)
-    facts["page of"] = time.strftime("%Y-%m-%d %H:%M")
+    facts["built"] = time.strftime("%Y-%m-%d %H:%M")
     row = tags.div(cls="facts")
     for name, value in facts.items():
         if value:
@@ -107,7 +108,8 @@ def _conclusions(comparison: Comparison) -> tags.section:
     for finding in findings(comparison):
         mark = tags.i(MARKS[finding.kind], aria_hidden="true")
         said = tags.span(SPOKEN[finding.kind], cls="spoken")
-        items.add(tags.li(mark, tags.span(said, visible(finding.text)), cls=finding.kind))
+        text = tags.span(said, tags.b(visible(finding.text)), " ", tags.span(visible(finding.details), cls="soft"))
+        items.add(tags.li(mark, text, cls=finding.kind))
     return tags.section(tags.div(tags.h2("What may be concluded"), cls="head"), items, cls="card")
 
 
@@ -145,11 +147,12 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
 
 def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str, str]) -> tags.section:
     several = len(comparison.which) > 1
-    switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, "both")
+    shown = "both" if len(comparison.names) <= ROOM else "latest"
+    switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown)
     section = tags.section(
         tags.div(tags.h2("Table"), tags.div(switch, cls="controls") if several else "", cls="head"), cls="card"
     )
-    table["data-shown"] = "both"
+    table["data-shown"] = shown if several else "both"
     section.add(tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="table of values"))
     said = "Mean \u00b1 standard deviation over seeds (how many). " if comparison.names else ""
     if any(comparison.leaders(name, which) for name in comparison.names for which in comparison.which):
@@ -178,18 +181,12 @@ def _head(name: str, below: str, arrow: str = "", which: str = "", cls: str = ""
 def _variant(comparison: Comparison, variant: str, place: int) -> tags.th:
     """Name and colour of a variant, and which of its runs did not finish."""
     runs = comparison.variants[variant]
-    head = tags.th(_swatch(place), tags.span(visible(comparison.label(variant))), scope="row", data_v=str(place))
+    head = tags.th(swatch(place), tags.span(visible(comparison.label(variant))), scope="row", data_v=str(place))
     for state in dict.fromkeys(run.state for run in runs):
         count = sum(run.state == state for run in runs)
         if state != "finished":
             head.add(tags.small(f"{count} of {len(runs)} {state}", cls="lacking"))
     return head
-
-
-def _swatch(place: int) -> tags.i:
-    swatch = tags.i(cls="swatch", aria_hidden="true")
-    swatch["style"] = f"background: var(--v{place % COLOURS})"
-    return swatch
 
 
 def _cell(cell: Cell, places: int, scale: float, cls: str) -> tags.td:
@@ -216,7 +213,7 @@ def _unit(name: str, means: Sequence[float]) -> tuple[str, float, int]:
         unit, scale = ("GiB", 2.0**30) if most >= 2**30 else ("MiB", 2.0**20)
     elif name.startswith("parameters"):
         unit, scale = ("millions", 1e6) if most >= 1e5 else ("thousands", 1e3)
-    elif name == "hours":
+    elif name == "training":
         unit, scale = ("h", 1.0) if most >= 1 else ("min", 1 / 60)
     elif name == "s/step":
         unit, scale = ("s", 1.0) if most >= 1 else ("ms", 1e-3)
@@ -233,6 +230,7 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
             {
                 "seed": str(run.seed),
                 "pace": None if run.pace is None else short(run.pace / 3600),
+                "failed": run.state == "failed",
                 "best": run.best_step,
                 "evaluations": _points(run.evaluations),
                 "losses": _points(run.losses),
@@ -296,7 +294,8 @@ def _wall(wall: Mapping[str, Any]) -> tags.section:
     if wall["input"] is None:
         notes.append("Images of one row have the same number and class; the same noise where models take noise alike.")
     if wall["lossy"]:
-        notes.append(f"{wall['lossy']} are embedded with loss (WebP), {wall['side']} pixels a side at most.")
+        lossy = f"{wall['lossy']} of {len(wall['pictures'])} files are embedded as WebP"
+        notes.append(f"{lossy}, not pixel by pixel, with {wall['side']} pixels a side at most.")
     if wall["differ"]:
         notes.append("Runs were given different inputs under one name; those of the first run are shown.")
     hold = " Hold an enlarged one to see the truth." if wall["truth"] else ""
@@ -316,93 +315,6 @@ def _switch(name: str, label: str, choices: Mapping[str, str], value: str) -> ta
         checked = {"checked": True} if choice == value else {}
         field.add(tags.label(tags.input_(type="radio", name=name, value=choice, **checked), tags.span(visible(text))))
     return field
-
-
-def _options(comparison: Comparison) -> tags.section:
-    """Options that differ between variants; folded, what is the same everywhere but not the default."""
-    known = [run for run in comparison.runs if run.options]
-    names = sorted({name for run in known for name in run.options} - SILENT)
-    asked: dict[str, list[str]] = {}
-    partly: dict[str, list[str]] = {}
-    common: dict[str, str] = {}
-    for name in names:
-        texts = [_of_variant(runs, name) for runs in comparison.variants.values()]
-        there = {text for text in texts if text is not None}
-        changed = any(name in run.changed for run in known)
-        if len(there) > 1 or (None in _known(texts, comparison) and changed):
-            asked[name] = [("" if text is None else text) for text in texts]
-        elif None in _known(texts, comparison):
-            partly[name] = [("" if text is None else text) for text in texts]
-        elif changed:
-            common[name] = there.pop()
-    section = tags.section(tags.div(tags.h2("Options that differ"), cls="head"), cls="card")
-    if asked:
-        section.add(_option_table(comparison, asked))
-    else:
-        section.add(tags.p("None." if known else "No run left its options.", cls="soft"))
-    if common:
-        items = tags.ul(cls="options")
-        for name, text in common.items():
-            items.add(tags.li(tags.span(visible(name), cls="soft"), " ", tags.b(visible(text))))
-        section.add(tags.details(tags.summary(f"The same everywhere, and not the default ({len(common)})"), items))
-    if partly:
-        folded = tags.details(tags.summary(f"Options that only some models have, at their defaults ({len(partly)})"))
-        folded.add(_option_table(comparison, partly))
-        section.add(folded)
-    return section
-
-
-def _known(texts: Sequence[str | None], comparison: Comparison) -> list[str | None]:
-    """Without those of variants that left no options at all."""
-    left = [any(run.options for run in runs) for runs in comparison.variants.values()]
-    return [text for text, is_there in zip(texts, left, strict=True) if is_there]
-
-
-def _of_variant(runs: Sequence[ComparedRun], name: str) -> str | None:
-    texts = dict.fromkeys(_flag(run.options[name]) for run in runs if name in run.options)
-    return " | ".join(texts) if texts else None
-
-
-def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> tags.div:
-    head = tags.tr(tags.th("option", scope="col"))
-    for place, variant in enumerate(comparison.variants):
-        head.add(tags.th(_swatch(place), tags.span(visible(comparison.label(variant))), scope="col"))
-    body = tags.tbody()
-    for name, texts in rows.items():
-        usual = max(set(texts), key=list(texts).count)
-        cells = [tags.td(visible(t) or "\u2013", **({} if t == usual else {"cls": "other"})) for t in texts]
-        body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
-    return tags.div(tags.table(tags.thead(head), body, cls="which"), cls="scroll")
-
-
-def _commands(comparison: Comparison) -> tags.details:
-    details = tags.details(tags.summary("How it was made"), cls="card")
-    details.add(
-        tags.p("The commands with every option that is not the default, to train and to test each run.", cls="soft")
-    )
-    for run in comparison.runs:
-        lines = []
-        if run.options:
-            lines.append(command("train.py", run.options, run.changed))
-        if run.tested:
-            lines.append(command("test.py", run.tested, run.test_changed))
-        text = "\n".join(lines) if lines else "# its options are not known"
-        details.add(tags.pre(visible(f"# {run.label}, seed {run.seed}: {run.state}\n{text}".replace("\r", " "))))
-    return details
-
-
-def command(script: str, options: Mapping[str, Any], changed: Mapping[str, str]) -> str:
-    """A command line with the options that differ from their defaults."""
-    first = [name for name in ("model", "name", "seed") if name in options]
-    names = [*first, *sorted(name for name in changed if name in options and name not in first)]
-    return " ".join(["python", script, *(f"--{name} {shlex.quote(_flag(options[name]))}" for name in names)])
-
-
-def _flag(value: Any) -> str:
-    """A value as a flag takes it."""
-    if isinstance(value, list | tuple):
-        return ",".join(map(_flag, value))
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _ends(values: Sequence[float]) -> str:

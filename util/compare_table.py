@@ -17,7 +17,7 @@ REAL = "real against real"  # the floor of metrics of sets
 COSTS = {  # name -> its head in the CSV, with the unit
     "s/step": "seconds per step",
     "memory": "peak memory (bytes)",
-    "hours": "hours",
+    "training": "training (hours)",
     "steps": "steps",
     "parameters G": "parameters G",
     "parameters D": "parameters D",
@@ -120,8 +120,10 @@ class Comparison:
         for run in self.runs:
             for which in WHICH:
                 for name, entry in (run.scores.get(which) or {}).items():
+                    told = entry.get("floor_of")
+                    real = f"{REAL}: {told}" if isinstance(told, str) and told else REAL
                     for key, value in entry.items():
-                        floor = REAL if key == "floor" else key[3:] if key.startswith("of ") else None
+                        floor = real if key == "floor" else key[3:] if key.startswith("of ") else None
                         if floor is not None and (v := number(value)) is not None:
                             found.setdefault(floor, {}).setdefault(name, []).append(v)
         return {f: {name: (min(v), max(v)) for name, v in values.items()} for f, values in found.items()}
@@ -130,20 +132,23 @@ class Comparison:
         return cell_of(self.variants[variant], lambda run: costs_of(run)[name])
 
     def column(self, name: str) -> int:
-        """Decimals for every number of a value."""
-        means = [self.cell(v, name, which).mean for v in self.variants for which in self.which]
-        return decimals([*means, *(v for f in self.floors.values() for v in f.get(name, ()))])
+        """Decimals for every number of a value: three figures of the greatest, one more where they hide the spread."""
+        cells = [self.cell(v, name, which) for v in self.variants for which in self.which]
+        numbers = [cell.mean for cell in cells] + [v for f in self.floors.values() for v in f.get(name, ())]
+        spreads = [cell.spread for cell in cells if math.isfinite(cell.spread)]
+        places = decimals(numbers, 3)
+        return places if spreads and statistics.median(spreads) >= 2 * 10.0**-places else decimals(numbers, 4)
 
 
 def costs_of(run: ComparedRun) -> dict[str, float | None]:
-    """What a run took: seconds per step, bytes, hours of training without evaluations, steps, trainable numbers."""
+    """What a run took: seconds per step, bytes, hours without evaluations, steps, trainable numbers."""
     seconds, parameters = run.fact("seconds"), run.parameters
     part = {kind: [n for name, n in parameters.items() if name.startswith(kind)] for kind in ("G", "D", "")}
     total = {kind: float(sum(counts)) if counts else None for kind, counts in part.items()}
     return {
         "s/step": run.fact("seconds_per_step") or run.pace,
         "memory": run.fact("peak_memory"),
-        "hours": None if seconds is None else seconds / 3600,
+        "training": None if seconds is None else seconds / 3600,
         "steps": run.fact("steps"),
         "parameters G": total["G"],
         "parameters D": total["D"],

@@ -48,9 +48,10 @@
     if (!values || scale === null) return {points: [], raw: []};
     const soft = view.kind === "losses" ? smoothed(values, view.smooth) : values;
     const pairs = all => part.x.map((x, i) => [x * scale, all[i]]).filter(p => p[1] !== null);
-    return {points: pairs(soft), raw: pairs(values), seed: run.seed, best: run.best === null ? null : run.best * scale};
+    return {points: pairs(soft), raw: pairs(values), seed: run.seed, failed: run.failed, best: run.best === null ? null : run.best * scale};
   }).filter(line => line.points.length);
-  const mean_of = lines => {
+  const mean_of = all => {
+    const whole = all.filter(l => !l.failed), lines = whole.length ? whole : all;
     if (lines.length < 2) return lines[0] || {points: []};
     const low = Math.max(...lines.map(l => l.points[0][0])), high = Math.min(...lines.map(l => l.points[l.points.length - 1][0]));
     const xs = [...new Set(lines.flatMap(l => l.points.map(p => p[0])).concat(low, high))].filter(x => x >= low && x <= high);
@@ -143,8 +144,15 @@
       path(s.mean.points, 1, 2.2, colour);
       if (view.kind === "evaluations") {
         if (s.mean.points.length < 40) for (const [x, v] of s.mean.points) dot(x, v, 2.4, colour, true);
-        for (const line of s.lines) if (line.best !== null && at(line, line.best) !== null) dot(line.best, at(line, line.best), 4.6, colour, false);
+        for (const line of s.lines) if (!line.failed && line.best !== null && at(line, line.best) !== null) dot(line.best, at(line, line.best), 4.6, colour, false);
       }
+    }
+    for (const s of shown) for (const line of s.lines) if (line.failed) {  // a cross where it ended
+      const [x, value] = line.points[line.points.length - 1], v = scale(value);
+      if (v === null) continue;
+      g.strokeStyle = ink(`--v${s.i % 10}`); g.lineWidth = 2; g.beginPath();
+      for (const k of [-1, 1]) { g.moveTo(X(x) - 5, Y(v) - 5 * k); g.lineTo(X(x) + 5, Y(v) + 5 * k); }
+      g.stroke();
     }
     if (mark !== null) {
       g.strokeStyle = ink("--soft"); g.lineWidth = 1; g.beginPath(); g.moveTo(X(mark), top); g.lineTo(X(mark), foot); g.stroke();
@@ -180,6 +188,7 @@
     if (runs > 1) parts.push("Thick: the mean over seeds; thin: each run.");
     else if (view.kind === "losses" && view.smooth > 0) parts.push("Faint: before smoothing.");
     if (view.kind === "evaluations" && shown.some(s => s.lines.some(l => l.best !== null))) parts.push("Rings: where a run was best.");
+    if (shown.some(s => s.lines.some(l => l.failed))) parts.push("Crosses: where a run failed; the mean is of the others.");
     if (view.axis === "hours") parts.push("Hours of training without evaluations, as if each step of a run took equally long.");
     const none = curves.variants.filter((_, i) => !hidden.has(i) && !shown.some(s => s.i === i)).map(v => v.label);
     if (none.length) parts.push(`Without it: ${none.join(", ")}.`);
@@ -249,7 +258,7 @@
         const row = make("tr", {}, make("th", {scope: "row", textContent: item, title: item}));
         all.forEach((c, k) => {
           const place = c.places ? c.places[r] : null, cell = make("td", {className: c.apart ? "apart" : ""});
-          if (place === null || place === undefined) cell.append(make("div", {className: "none", textContent: r && !c.places ? "" : "none"}));
+          if (place === null || place === undefined) cell.append(make("div", {className: "none", textContent: c.places ? "none" : r ? "" : "no images"}));
           else {
             const image = make("img", {alt: `${item}: ${c.label}`, decoding: "async", width: wall.sizes[place][0], height: wall.sizes[place][1]});
             picture(image, place);

@@ -1,0 +1,166 @@
+"""Numbers of a comparison, what they allow to say, and the two files that papers and spreadsheets take."""
+
+import csv
+import io
+import math
+
+import pytest
+
+from util.compare_findings import findings
+from util.compare_table import Cell, Comparison, as_csv, as_latex, decimals, overlap, tex, words
+from util.compared_run import ComparedRun
+
+
+def run(variant, seed, values, better="lower", state="finished", entry=(), **more):
+    scores = {name: {"value": value, "better": better, **dict(entry)} for name, value in values.items()}
+    directions = dict.fromkeys(values, better)
+    facts = {"state": state, **more.pop("facts", {})}
+    return ComparedRun(
+        name=f"{variant}-{seed}",
+        variant=variant,
+        seed=seed,
+        label=more.pop("label", variant),
+        state=state,
+        facts=facts,
+        better=directions,
+        scores={"latest": scores, "best": more.pop("best", None)},
+        **more,
+    )
+
+
+def two(a, b, **more):
+    """Variants a and b with these values of one metric, a seed each."""
+    return [run(v, s, {"FID": x}, **more) for v, values in (("a", a), ("b", b)) for s, x in enumerate(values, 1)]
+
+
+def said(runs, kind):
+    return " ".join(f"{f.text} {f.details}" for f in findings(Comparison(runs)) if f.kind == kind)
+
+
+def test_mean_and_spread_are_those_of_the_seeds():
+    cell = Comparison(two([1.0, 2.0, 4.0], [5.0])).cell("a", "FID", "latest")
+    assert cell.mean == pytest.approx(7 / 3)
+    assert cell.spread == pytest.approx(math.sqrt(((4 / 3) ** 2 + (1 / 3) ** 2 + (5 / 3) ** 2) / 2))  # n - 1
+
+
+def test_one_seed_has_no_spread():
+    cell = Comparison(two([1.0], [2.0])).cell("a", "FID", "latest")
+    assert math.isnan(cell.spread) and words(cell, 2) == "1.00"
+
+
+def test_values_that_are_missing_or_not_numbers_are_left_out_and_counted():
+    runs = [*two([1.0, None], []), run("a", 3, {})]
+    cell = Comparison(runs).cell("a", "FID", "latest")
+    assert (cell.values, cell.runs, cell.lacking) == ((1.0,), 3, True)
+
+
+def test_a_failed_run_counts_and_gives_no_value():
+    runs = [run("a", 1, {"FID": 3.0}), run("a", 2, {"FID": 99.0}, state="failed", facts={"error": "NaN in D."})]
+    cell = Comparison(runs).cell("a", "FID", "latest")
+    assert (cell.mean, cell.runs) == (3.0, 2)
+    assert "a, seed 2 failed. NaN in D. Its values are left out of means." in said(runs, "wrong")
+
+
+@pytest.mark.parametrize(("better", "leader"), [("lower", "a"), ("higher", "c"), ("one", "b")])
+def test_the_leader_is_the_best_in_the_direction_of_the_value(better, leader):
+    runs = [run(v, 1, {"x": x}, better) for v, x in (("a", 0.2), ("b", 0.9), ("c", 2.0))]
+    assert Comparison(runs).leaders("x", "latest") == {leader}
+
+
+def test_equal_means_have_no_leader():
+    assert Comparison(two([1.0], [1.0])).leaders("FID", "latest") == set()
+
+
+def test_overlap_is_of_mean_and_spread():
+    assert overlap(Cell((1.0, 3.0), 2), Cell((4.0, 6.0), 2)) is False  # 2 +- 1.41 and 5 +- 1.41
+    assert overlap(Cell((1.0, 4.0), 2), Cell((4.0, 7.0), 2)) is True  # 2.5 +- 2.12 and 5.5 +- 2.12
+    assert overlap(Cell((1.0,), 1), Cell((4.0, 6.0), 2)) is None
+
+
+def test_a_difference_beyond_the_spread_is_said_with_its_caution():
+    yes = said(two([1.0, 1.1], [5.0, 5.2]), "yes")
+    assert "FID: a 1.05 \u00b1 0.07, then b 5.10 \u00b1 0.14" in yes and "a hint, no proof" in yes
+    many = two([1.0, 1.1, 1.0, 1.1, 1.0], [5.0, 5.2, 5.1, 5.0, 5.2])
+    assert "no proof" not in said(many, "yes")
+
+
+def test_a_difference_within_the_spread_has_no_winner():
+    runs = two([1.0, 4.0], [2.0, 6.0])
+    assert "No winner" in said(runs, "limit") and said(runs, "yes") == ""
+
+
+def test_one_seed_each_is_no_ranking():
+    assert "No ranking" in said(two([1.0], [5.0]), "limit")
+
+
+def test_level_variants_overlap_with_the_leader():
+    runs = [
+        run(v, s, {"x": x}) for v, some in (("a", (1, 3)), ("b", (2, 4)), ("c", (9, 9.5))) for s, x in enumerate(some)
+    ]
+    assert Comparison(runs).level("x", "latest") == {"b"}
+
+
+def test_budgets_that_differ_are_told_by_what_is_equal():
+    def pair(*facts):
+        return [run(v, 1, {"x": 1.0 * i}, facts=f) for i, (v, f) in enumerate(zip("ab", facts, strict=True))]
+
+    longer = pair({"steps": 100, "images": 100, "seconds": 50}, {"steps": 200, "images": 200, "seconds": 100})
+    assert "Budgets differ" in said(longer, "limit") and "a 100, b 200 steps" in said(longer, "limit")
+    timed = pair({"steps": 100, "images": 100, "seconds": 60}, {"steps": 200, "images": 200, "seconds": 61})
+    assert "The budget was time" in said(timed, "limit")
+    batches = pair({"steps": 100, "images": 800, "seconds": 60}, {"steps": 200, "images": 800, "seconds": 90})
+    assert "Steps differ; the images that were seen do not." in said(batches, "limit")
+    assert "differ" not in said(pair({"steps": 100}, {"steps": 100}), "limit")
+
+
+def test_different_supervision_is_told():
+    runs = [run("a", 1, {"x": 1.0}, options={"lambda_L1": 100.0}), run("b", 1, {"x": 2.0}, options={"lambda_L1": 0.0})]
+    assert "true targets: a; images alone: b." in said(runs, "limit")
+    assert "told different things" not in said(runs[:1], "limit")
+
+
+def test_what_was_chosen_on_the_images_it_is_reported_on_is_told():
+    chosen = {"FID": {"value": 0.5, "better": "lower"}}
+    runs = [run("a", 1, {"FID": 1.0}, best=chosen, facts={"best": {"metric": "FID", "value": 0.5, "step": 4}})]
+    assert "The best checkpoints were chosen by FID on the images" in said(runs, "limit")
+
+
+def test_floors_of_pairs_and_of_sets_are_rows():
+    pairs = run("a", 1, {"l1": 0.1}, entry={"of a white page": 0.4, "pairs": 9})
+    sets = run("b", 1, {"FID": 5.0}, entry={"floor": 2.5, "images": 9, "comparable": False})
+    comparison = Comparison([pairs, sets])
+    assert comparison.floors == {"a white page": {"l1": (0.4, 0.4)}, "real against real": {"FID": (2.5, 2.5)}}
+    assert "not comparable" in said([pairs, sets], "limit")
+
+
+def test_csv_has_a_row_for_each_run_and_checkpoint_in_full_precision():
+    best = {"FID": {"value": 0.1, "better": "lower"}}
+    runs = [run("a", 1, {"FID": 1 / 3}, label="=1+1", best=best), run("a", 2, {"FID": None})]
+    rows = list(csv.DictReader(io.StringIO(as_csv(Comparison(runs)))))
+    assert [(r["seed"], r["checkpoint"], r["FID"]) for r in rows] == [
+        ("1", "last", repr(1 / 3)),
+        ("1", "best", "0.1"),
+        ("2", "last", ""),
+    ]
+    assert rows[0]["variant"] == "'=1+1"  # no formula for a spreadsheet
+
+
+def test_latex_is_a_table_whose_names_are_text():
+    runs = two([1.0, 1.1], [5.0, 5.2], entry={"images": 400, "extractor": "judge_1"})
+    text = as_latex(Comparison(runs), "50 % & more_or $less")
+    assert r"\caption{50 \% \& more\_or \$less. 2 seeds; mean and standard deviation over seeds." in text
+    assert r"FID: 400 images, judge\_1." in text
+    assert r"a & $\mathbf{1.05 \pm 0.07}$ \\" in text and r"b & $5.10 \pm 0.14$ \\" in text
+    assert r"FID $\downarrow$" in text and text.count("{") == text.count("}")
+
+
+def test_every_character_that_latex_reads_as_a_command_is_escaped():
+    assert tex("a\\b~c^d{e}\n#") == r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\{e\} \#"
+
+
+@pytest.mark.parametrize(
+    ("values", "places"),
+    [([152.3], 1), ([0.61], 4), ([12345.0], 0), ([0.0], 3), ([], 3), ([1e-12], 7), ([math.nan], 3)],
+)
+def test_columns_show_four_figures_of_their_greatest(values, places):
+    assert decimals(values) == places
