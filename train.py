@@ -5,13 +5,17 @@ import sys
 from pathlib import Path
 
 from data import DATASETS, Loader
+from data.test_set import TestSet
 from models import MODELS
-from options import TrainOptions, UserError
-from options.parsing import parse, table
+from models.evaluator import Evaluator, words_of_test
+from options import TestOptions, TrainOptions, UserError
+from options.parsing import Saved, as_dict, parse, table
 from util import checkpoint, distributed
 from util.cli import STOPPED, run
 from util.config import read_config, save_options, saved_options
 from util.engine import Engine
+from util.evaluations import Evaluations
+from util.isolation import isolated
 from util.run_folder import RunFolder
 from util.run_record import RunRecord
 from util.schedule import fitted, total_images, total_steps
@@ -19,9 +23,11 @@ from util.sinks import require_packages
 from util.stopwatch import Stopwatch
 from util.visualizer import Visualizer
 
+PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
+
 
 def main(argv=None):
-    opt = parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, saved_options)
+    opt = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
     engine = Engine(opt)
     dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
     loader = Loader(dataset, opt, engine.place, engine.rank, engine.world)
@@ -35,6 +41,7 @@ def main(argv=None):
             f"--lambda_L1 {opt.lambda_L1} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
             "use --dataset_mode aligned, or font with --paired"
         )
+    evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq and engine.is_main else None
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
     with contextlib.ExitStack() as stack:  # until here nothing was written
@@ -70,8 +77,9 @@ def main(argv=None):
                 levels=lambda: model.loss_levels,
             )
         )
+        evaluations = stack.enter_context(Evaluations(folder, evaluator, opt.best_metric, engine))
         record = stack.enter_context(
-            RunRecord(folder if engine.is_main else None, model, engine, total_steps(opt, len(loader)))
+            RunRecord(folder if engine.is_main else None, model, engine, total_steps(opt, len(loader)), evaluations)
         )
         engine.catch_signals()
 
@@ -95,6 +103,9 @@ def main(argv=None):
                     visualizer.display_current_results(
                         model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq)
                     )
+                if engine.due(opt.eval_freq):
+                    with stopwatch.paused():
+                        evaluations.make(model, epoch, record, visualizer)
                 if engine.due(opt.save_latest_freq):
                     which = f"iter_{progress.images}" if opt.save_by_iter else "latest"
                     checkpoint.save(folder, which, model, engine)
@@ -114,9 +125,22 @@ def main(argv=None):
             if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs or engine.reached_end():
                 checkpoint.save(folder, "latest", model, engine)
                 checkpoint.keep(folder, str(epoch), engine)
+        if opt.eval_freq:
+            evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
+        for line in evaluations.lines():
+            visualizer.say(line)
         visualizer.finish()
         record.finish()
     return 0
+
+
+def make_evaluator(opt, dataset, engine):
+    """What evaluates the model from time to time, without a trace in the training."""
+    model = MODELS.find(opt.model, opt.plugin_dir)
+    saved = Saved("the options of the run", as_dict(opt))
+    tests = parse(TestOptions, PLUGINS, words_of_test(opt, model), read_config, lambda run: saved)
+    with isolated():
+        return Evaluator(tests, dataset, model, TestSet, engine.device)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ class BaseOptions:
     deterministic: bool = option(
         False, "refuse operations whose result depends on timing (slower on a GPU)", per_run=True
     )
-    epoch: str = option("latest", "which checkpoint to load: latest, an epoch's number, or iter_<n>", per_run=True)
+    epoch: str = option(
+        "latest", "which checkpoint to load: latest, best, an epoch's number, or iter_<n>", per_run=True
+    )
     suffix: str = option("", "appended to the name, with options filled in: {model}_{netG}", per_run=True)
     easy_label: str = option(
         "experiment_name", "a label for launchers; the toolkit itself does not use it", per_run=True

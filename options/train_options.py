@@ -56,6 +56,18 @@ class TrainOptions(EvaluationOptions):
     evaluation_freq: int = option(
         5000, "images between two evaluations; accepted for compatibility, unused upstream too", least=1, per_run=True
     )
+    eval_freq: int = option(
+        0,
+        "images between two evaluations by --eval_metrics, with one more at the end; 0 is none",
+        least=0,
+        per_run=True,
+    )
+    eval_metrics: tuple[str, ...] = option(
+        (), "metrics of evaluations, e.g. fid,kid,l1; the first value of the first says which is best", per_run=True
+    )
+    best_metric: str | None = option(
+        None, "another value that says which evaluation is best, by its name, e.g. KID-domain", per_run=True
+    )
     print_freq: int = option(100, "images between two lines of losses", least=1, per_run=True)
     display_freq: int = option(400, "images between two displays of results", least=1, per_run=True)
     update_html_freq: int = option(
@@ -90,6 +102,14 @@ class TrainOptions(EvaluationOptions):
             raise UserError(
                 f"--max_steps {self.max_steps}: --n_epochs and --n_epochs_decay are both 0; give one of them"
             )
+        if self.eval_freq and not self.eval_metrics:
+            raise UserError(
+                f"--eval_freq {self.eval_freq}: evaluates by --eval_metrics, and there are none, e.g. fid,l1"
+            )
+        asked = {"eval_metrics": ",".join(self.eval_metrics), "best_metric": self.best_metric}
+        idle = next((f"--{flag} {value}" for flag, value in asked.items() if value), None)
+        if idle and not self.eval_freq and not self.continue_train:
+            raise UserError(f"{idle}: nothing is evaluated without --eval_freq, images between two evaluations")
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
         if self.lr_gamma > 1:

@@ -17,7 +17,7 @@ class TranslateOptions:
     direction: Literal["auto", "AtoB", "BtoA"] = option(
         "auto", "which side the pictures are of, as in the data trained on; auto is the direction of the training"
     )
-    epoch: str = option("latest", "which checkpoint of a folder: latest, an epoch's number, or iter_<n>")
+    epoch: str = option("latest", "which checkpoint of a folder: latest, best, an epoch's number, or iter_<n>")
     use_ema: bool = option(True, "use the averaged weights where the run kept them")
     batch_size: int = option(1, "neighbouring pictures of one size that go through the network together", least=1)
     tile: int = option(0, "cut larger pictures into tiles of this many pixels a side; 0 does not", least=0)

@@ -1,7 +1,9 @@
 """The few collectives a GAN needs. Each is the identity in a single process."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from datetime import timedelta
 
 import torch
@@ -9,12 +11,18 @@ import torch.distributed as dist
 import torch.distributed.nn.functional as dist_nn
 from torch import nn
 
+_alone = ContextVar("alone", default=False)
 
-def start(device: torch.device) -> None:
-    """Join the other processes when torchrun started this one: nccl on CUDA, gloo elsewhere."""
+
+def start(device: torch.device, minutes: float = 10) -> None:
+    """Join the other processes when torchrun started this one: nccl on CUDA, gloo elsewhere.
+
+    Args:
+        minutes: after which a process that waits for the others takes them for lost.
+    """
     if "RANK" in os.environ and not dist.is_initialized():
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(minutes=10))
+        dist.init_process_group(backend, timeout=timedelta(minutes=minutes))
 
 
 def stop() -> None:
@@ -22,12 +30,22 @@ def stop() -> None:
         dist.destroy_process_group()
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Inside, this process is the only one: what only one does needs no others to take part."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
 def world_size() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _alone.get() else 1
 
 
 def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() and not _alone.get() else 0
 
 
 def barrier() -> None:

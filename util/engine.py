@@ -33,7 +33,8 @@ class Engine:
         self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
         self.scalers: dict[str, torch.amp.GradScaler] = {}
         self.device = choose_device(opt.device, opt.gpu_ids)
-        distributed.start(self.device)
+        # One process evaluates while the others wait, which may take longer than any step.
+        distributed.start(self.device, minutes=240 if opt.is_train and opt.eval_freq else 10)
         self.rank, self.world = distributed.rank(), distributed.world_size()
         self.is_main = self.rank == 0
         if opt.precision == "bf16" and self.is_main and not computes_in_bf16(self.device):

@@ -52,16 +52,16 @@ class RunRecord:
         run: the folder; None in every process but the main one, where nothing is written.
         model, engine: the run, at the step from which it goes on.
         total_steps: of the whole run.
-        evaluation_seconds: of the evaluations that an earlier part made.
+        evaluations: util.evaluations.Evaluations of the run, those of its earlier parts among them.
     """
 
-    def __init__(self, run: Path | None, model: Any, engine: Any, total_steps: int, evaluation_seconds: float = 0.0):
+    def __init__(self, run: Path | None, model: Any, engine: Any, total_steps: int, evaluations: Any = None):
         self._run, self._engine = run, engine
         earlier = read_record(run) if run is not None and engine.progress.step else {}
         before, done = int(earlier.get("steps") or 0), engine.progress.step
         part = min(1.0, done / before) if before else 1.0  # steps that were lost are made, and counted, again
         self._seconds = part * float(earlier.get("seconds") or 0.0)
-        self._evaluation_seconds = evaluation_seconds
+        self._evaluation_seconds = 0.0 if evaluations is None else evaluations.seconds
         self._peak, self._ceiling = int(earlier.get("peak_memory") or 0), 0
         self._state = "running"
         self._error: str | None = None
@@ -76,7 +76,7 @@ class RunRecord:
             "torch": str(torch.__version__),
             "total_steps": total_steps,
         }
-        self.best: dict[str, Any] | None = None
+        self.best: dict[str, Any] | None = None if evaluations is None else evaluations.summary
 
     def tell(self) -> None:
         """A line of losses was printed, for which the device was waited for: take the time."""

@@ -1,5 +1,6 @@
 """Seconds per image, without waiting for the device."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,15 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.start, self.waited = time.monotonic(), 0.0
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside is not counted."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.start += time.monotonic() - start
 
     def watch(self, batches: Iterable[Any]) -> Iterator[Any]:
         """The batches, with the wait for each counted."""

@@ -103,10 +103,19 @@ class Visualizer:
             beside = ", ".join(f"{level} {at:.3f}" for level, at in levels.get(name, {}).items())
             line += f"{name}: {float(value):.3f} " + (f"({beside}) " if beside else "")
         self._append("loss_log.txt", line + "\n")
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar where there is one."""
+        if not self._shows:
+            return
         if self._bar is not None:
             self._bar.write(line)
         else:
             print(line, flush=True)
+
+    def plot_evaluation(self, record: Mapping[str, Any]) -> None:
+        """Show a record of evaluations.jsonl."""
 
     def plot_current_losses(self, step: int, epoch: int, fraction: float, losses: Mapping[str, float]) -> None:
         """Record the losses: metrics.jsonl, the page's curves, the sinks.

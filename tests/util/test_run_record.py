@@ -75,7 +75,7 @@ def test_a_continued_run_adds_up_and_does_not_count_what_was_lost(tmp_path, cloc
     clock.now += 30
     progress.step = 30
     record.write()  # and killed; the last checkpoint was of step 20
-    progress, record = start(tmp_path, step=20, evaluation_seconds=5.0)
+    progress, record = start(tmp_path, step=20, evaluations=SimpleNamespace(seconds=5.0, summary=None))
     with record:
         clock.now += 10
         progress.step = 30

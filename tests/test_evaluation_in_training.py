@@ -1,0 +1,193 @@
+"""Evaluation while training: the same run with it and without it, its records, the best checkpoint."""
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import test as test_script
+import train as train_script
+import translate as translate_script
+from options import UserError
+from tests.conftest import small_argv
+from tests.test_fonts import SMALL as FONTS
+from tests.test_latent import TINY
+from tests.test_train import ROOT, differences, run, state
+from util.engine import Engine
+from util.seeding import seed_everything
+
+SHORT = ("--n_epochs", 2, "--n_epochs_decay", 1, "--no_html", "--print_freq", 4)
+EVALUATED = ("--eval_freq", 3, "--eval_metrics", "self_similarity")
+
+
+class Wild:
+    """An evaluator that does to a process whatever it can, but to the model."""
+
+    def __init__(self, *_):
+        self.steps = []
+
+    def prepare(self):
+        seed_everything(7, "wild")
+
+    def __call__(self, model, engine):
+        self.steps.append(engine.progress.step)
+        seed_everything(8, "wild")
+        torch.set_grad_enabled(False)
+        torch.backends.cudnn.benchmark = True
+        torch.use_deterministic_algorithms(True)
+        torch.rand(5)
+        value = abs(engine.progress.step - 6)  # the best in the middle
+        return SimpleNamespace(
+            values={"L1": float(value), "odd": float("nan")},
+            better={"L1": "lower"},
+            remarks=[],
+            diversity=1.0,
+            lines=[],
+        )
+
+    def close(self):
+        self.steps.append("closed")
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "checkpoints/run/evaluations.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def wild(monkeypatch):
+    monkeypatch.setattr(train_script, "make_evaluator", Wild)
+
+
+CUT = ("--ema_decay", 0.9, "--normG", "batch")
+ZI2ZI = (*FONTS[: FONTS.index("--n_epochs")], "--gpu_ids", -1, "--num_threads", 0, "--max_dataset_size", 64)
+ZI2ZI += ("--GAN_from", 0, "--n_epochs", 2)
+CONTRAGAN = ("--model", "contragan", "--dataroot", "digits", *TINY, "--max_dataset_size", 80, "--n_epochs", 2)
+
+
+@pytest.mark.parametrize(
+    "argv,evaluation",
+    [
+        pytest.param(CUT, EVALUATED[2:], id="cut"),
+        pytest.param(ZI2ZI, ("--eval_metrics", "l1,ssim"), id="zi2zi"),
+        pytest.param(CONTRAGAN, None, id="contragan"),
+    ],
+)
+def test_a_run_is_the_same_bits_with_evaluation_and_without(dataroot, tmp_path, argv, evaluation, monkeypatch):
+    """Averages, statistics of batch norm, vectors of spectral norm, moments of optimizers: all of a checkpoint."""
+    if evaluation is None:  # a set metric wants an extractor; its place is taken by something worse
+        monkeypatch.setattr(train_script, "make_evaluator", Wild)
+        evaluation = ("--eval_metrics", "fid")
+    for name, more in (("with", ("--eval_freq", 16, *evaluation)), ("without", ())):
+        where = ("--checkpoints_dir", tmp_path / name / "checkpoints", "--name", "run", "--no_html")
+        words = (
+            [*small_argv(dataroot, tmp_path / name, *argv, *SHORT), *more] if argv is CUT else [*argv, *where, *more]
+        )
+        words = [5 if word == 16 and argv is CUT else word for word in words]
+        assert train_script.main([str(word) for word in words]) == 0
+    assert len(records(tmp_path / "with")) >= 4
+    assert differences(state(tmp_path / "with"), state(tmp_path / "without")) == []
+    assert not (tmp_path / "without/checkpoints/run/evaluations.jsonl").exists()
+
+
+def test_records_the_best_checkpoint_and_the_last_evaluation(dataroot, tmp_path, wild, capsys):
+    assert run(dataroot, tmp_path, *SHORT, "--eval_freq", 3, "--eval_metrics", "l1", "--max_steps", 10) == 0
+    found = records(tmp_path)
+    assert [(r["step"], r["epoch"], r["best"]) for r in found] == [
+        (3, 1, True),
+        (6, 1, True),
+        (9, 2, False),
+        (10, 2, False),
+    ]
+    assert found[0]["values"] == {"L1": 3.0, "odd": None} and found[0]["better"] == {"L1": "lower"}
+    out = capsys.readouterr().out
+    assert "best so far: L1 0 at step 6" in out and "best, step 6: L1 0, odd not defined (--epoch best)" in out
+    record = json.loads((tmp_path / "checkpoints/run/run.json").read_text())
+    assert record["best"] == {"metric": "L1", "value": 0.0, "step": 6} and record["evaluation_seconds"] > 0
+    assert state(tmp_path, "best")[".progress.step"] == 6 and state(tmp_path)[".progress.step"] == 10
+
+
+@pytest.mark.parametrize("cut", [4, 7, 10])
+def test_cut_off_and_continued_the_same_records_come_out(dataroot, tmp_path, wild, monkeypatch, cut):
+    argv = (*SHORT, "--eval_freq", 3, "--eval_metrics", "l1", "--max_steps", 11, "--save_latest_freq", 5)
+    run(dataroot, tmp_path / "whole", *argv)
+
+    class Killed(Exception):
+        pass
+
+    calls, step = [], Engine.update
+
+    def dying(self, model, name, compute):
+        calls.append(name)
+        if calls.count("D") > cut:
+            raise Killed
+        return step(self, model, name, compute)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Engine, "update", dying)
+        run(dataroot, tmp_path / "cut", *argv)
+    assert run(dataroot, tmp_path / "cut", "--continue_train") == 0
+    timeless = [
+        [{k: v for k, v in r.items() if k not in ("time", "seconds")} for r in records(tmp_path / name)]
+        for name in ("whole", "cut")
+    ]
+    assert timeless[0] == timeless[1] and len(timeless[0]) == 4
+    for which in ("latest", "best"):
+        assert differences(state(tmp_path / "whole", which), state(tmp_path / "cut", which)) == []
+
+
+def test_an_evaluation_that_was_killed_in_the_end_is_made_by_a_continued_run(dataroot, tmp_path, monkeypatch):
+    class Dying(Wild):
+        def __call__(self, model, engine):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_script, "make_evaluator", Dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(dataroot, tmp_path, *SHORT, "--eval_freq", 1000, "--eval_metrics", "l1")
+    monkeypatch.setattr(train_script, "make_evaluator", Wild)
+    assert run(dataroot, tmp_path, "--continue_train") == 0
+    assert [r["step"] for r in records(tmp_path)] == [21]
+
+
+def test_the_best_checkpoint_can_be_tested_and_translated_with(dataroot, tmp_path, wild):
+    run(dataroot, tmp_path, *SHORT, "--eval_freq", 3, "--eval_metrics", "l1", "--max_steps", 7)
+    where = ("--name", "run", "--checkpoints_dir", tmp_path / "checkpoints", "--gpu_ids", -1, "--epoch", "best")
+    words = ["--dataroot", dataroot, *where, "--results_dir", tmp_path / "results", "--num_threads", 0]
+    assert test_script.main([str(word) for word in words]) == 0
+    assert (tmp_path / "results/run/test_best/index.html").is_file()
+    words = ["--input", dataroot / "testA", "--output", tmp_path / "out", "--checkpoint", tmp_path / "checkpoints/run"]
+    words += ["--gpu_ids", -1, "--epoch", "best"]
+    assert translate_script.main([str(word) for word in words]) == 0
+    assert list((tmp_path / "out").rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "argv,message",
+    [
+        (("--eval_freq", 5), "--eval_freq 5: evaluates by --eval_metrics, and there are none"),
+        (("--eval_metrics", "l1,fid"), "--eval_metrics l1,fid: nothing is evaluated without --eval_freq"),
+        (("--best_metric", "FID"), "--best_metric FID: nothing is evaluated without --eval_freq"),
+        (("--eval_freq", 5, "--eval_metrics", "nosuch"), "nosuch"),
+        (("--eval_freq", 5, "--eval_metrics", "l1"), "no true targets"),
+        (("--eval_freq", 5, "--eval_metrics", "fid"), "--extractor"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_an_error_before_anything_is_written(dataroot, tmp_path, argv, message):
+    with pytest.raises(UserError, match=message):
+        run(dataroot, tmp_path, *argv)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_of_two_processes_one_evaluates(dataroot, tmp_path):
+    """The copy of the model is made and run by one of them alone, so nothing in it may wait for the other."""
+    argv = small_argv(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--no_html", "--max_steps", 3)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29737"]
+    command += ["train.py", *argv, "--eval_freq", "4", "--eval_metrics", "self_similarity"]
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert [r["step"] for r in records(tmp_path)] == [2, 3]
+    assert done.stdout.count("evaluation at step") == 2
