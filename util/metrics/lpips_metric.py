@@ -53,9 +53,7 @@ class LpipsMetric(RatioMetric):
     def remarks(self) -> list[str]:
         if self.digest.startswith(FILE[-12:-4]):
             return []
-        return [
-            f"LPIPS: weights with sha256 {self.digest[:12]}, not torchvision's {FILE}: comparable with none but these"
-        ]
+        return [f"LPIPS: weights are not torchvision's {FILE}; not comparable; their sha256 is {self.digest[:12]}..."]
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,7 @@
 """Whether a picture's own caption is the nearest of many."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,10 +27,13 @@ class RPrecisionMetric(CaptionedMetric):
         self.generator, self.pool = generator, pool
 
     def measure(self, judged: Judged) -> Precision:
-        """With the captions of every pool."""
+        """With the captions of every pool; NaN where the judge's vectors are no finite numbers."""
         generator = self.generator or torch.Generator().manual_seed(derive("R-precision"))
         seen = judged.seen
-        return r_precision(seen.embedding, judged.captions, judged.said, judged.shown, generator, self.pool)
+        found = r_precision(seen.embedding, judged.captions, judged.said, judged.shown, generator, self.pool)
+        if all(bool(vectors.isfinite().all()) for vectors in (seen.embedding, judged.captions)):
+            return found
+        return replace(found, mean=math.nan, deviation=math.nan)
 
     def compare(self, judged: Judged) -> dict[str, float]:
         return self.named(self.measure(judged))

@@ -9,7 +9,7 @@ from .base_ratio import RatioMetric
 
 PATCH, STRIDE = 8, 4  # pixels
 LARGEST = 128  # pixels: 961 patches; larger images are reduced to it
-FLAT = 1e-6  # deviation of all similarities of an image without structure; rounding alone leaves 1e-8
+FLAT = 1e-4  # deviation of all similarities of an image without structure: rounding, or far less than a level of 8 bits
 NOISE = 2 / 255  # of the range, standard deviation: a patch with less contrast is about flat
 
 
