@@ -153,7 +153,8 @@ class SetTable:
         """What test.py prints: a line for each value, which says all that it is of, then the remarks."""
         lines = []
         for name in self.values:
-            floor = f" (floor {number(self.floors[name])}, of real {self.floor_of})" if name in self.floors else ""
+            what = f"real {self.floor_of}" if self.floor_images else "the real images"
+            floor = f" (floor {number(self.floors[name])}, of {what})" if name in self.floors else ""
             line = f"{name}: {self.shown(name)}{floor}; {several(self.images, 'image')} against {self.reference:,}"
             line += f"; {self.extractor}, resize {self.resize}"
             plain = name.split(" ")[0].removesuffix(self.tag)
@@ -170,7 +171,7 @@ class SetTable:
                 "value": finite(value),
                 "deviation": finite(self.deviations.get(name, math.nan)),
                 "floor": finite(self.floors.get(name, math.nan)),
-                "floor_of": self.facts.get("floor"),
+                "floor_of": self.facts.get("floor", "the same real images") if name in self.floors else None,
                 "images": self.images,
                 "reference": self.reference,
                 "extractor": self.extractor,

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from options import UserError
+from util.metrics import METRICS
 from util.metrics.clip_score import Clip
 from util.pretrained import sha256
 
@@ -65,6 +66,7 @@ def test_score_is_the_mean_of_100_cosines_cut_at_zero(folder):
     assert 9 < sum(score == 0 for score in wanted) < 27
     clip = Clip(folder)
     assert clip(images, captions) == pytest.approx(sum(wanted) / len(wanted), abs=1e-3)
+    assert METRICS.find("clip")().compare(clip.judge(images, captions)) == {"CLIP score": clip(images, captions)}
     assert clip.digests == {"model.safetensors": sha256(folder / "model.safetensors")}
 
 
