@@ -19,10 +19,34 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.YAMLError(f"the key on line {key.start_mark.line + 1} is no name")
             if key.value in seen:
                 raise yaml.YAMLError(f"option {key.value!r} is given twice, on line {key.start_mark.line + 1} again")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, flag: str = "") -> dict[str, Any]:
+    """{name: value} of a YAML file, whose values may be lists or mappings.
+
+    Args:
+        flag: what asked for the file, for messages.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise UserError(f"{flag} {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
+        raise UserError(f"{path}: expected lines of the form 'option: value'")
+    return values
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -31,16 +55,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or is not a flat list of ``option: value`` lines.
     """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise UserError(f"--config {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
-        raise UserError(f"{path}: expected lines of the form 'option: value'")
+    values = read_yaml(path, "--config")
     nested = next((k for k, v in values.items() if isinstance(v, dict)), None)
     if nested is not None:
         raise UserError(f"{path}: {nested!r} holds options of its own; write them on the top level")

@@ -1,0 +1,140 @@
+"""Compare methods:  python compare.py recipes/glyphs.yaml   or, runs that are there:  python compare.py run_a run_b"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from data import DATASETS
+from models import MODELS
+from options import TestOptions, TrainOptions
+from options.compare_options import CompareOptions
+from options.parsing import Saved, as_dict, parse, parse_script
+from util.chosen_runs import chosen_runs
+from util.cli import STOPPED, run
+from util.compare_page import build_page
+from util.compared_run import read_run
+from util.config import read_config
+from util.experiment import Experiment
+from util.grid_progress import GridProgress
+from util.grid_runs import KILLED, Runner
+from util.metrics import METRICS
+from util.recipe import read_budget, read_recipe
+
+SCRIPTS = Path(__file__).resolve().parent
+PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
+
+
+def main(argv=None):
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and not argv[0].startswith("-"):
+        argv.insert(0, "--runs")
+    opt = parse_script(CompareOptions, argv, "Run what a recipe compares and build its page, or a page of runs.")
+    if opt.recipe is None:
+        runs, name = chosen_runs(opt.runs, Path(opt.checkpoints_dir), Path(opt.results_dir))
+        page = build_page(runs, Path(opt.output or Path(opt.experiments_dir, name)), name.replace("_vs_", " and "))
+        print(f"{len(runs)} runs: {page}")
+        return 0
+
+    whole = read_recipe(Path(opt.recipe), opt.settings)
+    budget = None if opt.budget is None else read_budget(opt.budget)
+    folder = Path(opt.experiments_dir, whole.name)
+    parts = (SCRIPTS, parse_train, check_test)
+    experiment = Experiment(whole.chosen(opt.models, opt.seeds, budget), folder, *parts)
+    if not opt.page_only:
+        if opt.overwrite:
+            experiment.overwrite_changed()
+        experiment.check()
+        if opt.dry_run:
+            print("\n".join(plan(experiment)))
+            return 0
+        code = run_grid(experiment, opt)
+    seeds = dict.fromkeys((*whole.seeds, *opt.seeds))
+    page = page_of(Experiment(whole.chosen((), list(seeds), budget), folder, *parts))
+    if opt.page_only:
+        code = 0
+    print(page or f"{folder}: no run to show yet")
+    if code in (STOPPED, KILLED):
+        print(f"stopped; the same command goes on from here: python compare.py {shlex.join(opt.runs)}")
+    return code
+
+
+def parse_train(words):
+    return parse(TrainOptions, PLUGINS, words, read_config)
+
+
+def check_test(words, trained):
+    opt = parse(TestOptions, PLUGINS, words, read_config, lambda run: Saved("the run", as_dict(trained)))
+    for name in opt.metrics:
+        METRICS.find(name, opt.plugin_dir)
+
+
+def plan(experiment):
+    """What --dry_run prints: each run and how far it is, then every command that is left."""
+    recipe = experiment.recipe
+    yield f"{recipe.name}: {recipe.title}"
+    yield f"{len(recipe.models)} variants, seeds {', '.join(map(str, recipe.seeds))}; {experiment.folder}"
+    commands = []
+    for one in [*experiment.prepared, *experiment.runs]:
+        done, failure = experiment.is_done(one), experiment.failure(one)
+        state = "finished" if done else f"failed ({failure}); --retry_failed" if failure else experiment.state(one)
+        steps = experiment.steps_of(one.variant) if one.seed is not None else one.options.get("max_steps")
+        timed = one.seed is not None and experiment.must_time(one.variant)
+        length = f"{recipe.budget}, timed first" if timed else f"{steps} steps" if steps else "its epochs"
+        yield f"  {one.name:<32} {length:<24} {state}"
+        if not done and not failure:
+            trained = experiment.state(one) == "finished"
+            commands += [] if trained else [("train.py", experiment.train_words(one, experiment.state(one)))]
+            commands += [] if one.seed is None else [("test.py", experiment.test_words(one))]
+    yield from (f"python {script} {shlex.join(words)}" for script, words in commands)
+
+
+def run_grid(experiment, opt):
+    """Run what is missing: 0 all is done, 1 something failed, 75 stopped by a signal, 130 by two."""
+    experiment.begin()
+    runner = Runner(opt.jobs)
+    failed = {}
+    todo = {}
+    for one in [*experiment.prepared, *experiment.runs]:
+        failure = experiment.failure(one)
+        if failure and not opt.retry_failed:
+            failed[one.name] = failure
+        elif not experiment.is_done(one):
+            todo[one.name] = one
+    total = len(experiment.prepared) + len(experiment.runs)
+    progress = GridProgress(experiment, list(todo.values()), total, opt.jobs)
+    place = {name: f"[{total - len(todo) + number}/{total}]" for number, name in enumerate(todo, 1)}
+
+    def work(runs):
+        codes = runner.run({one.name: experiment.train(one, place[one.name]) for one in runs}, progress)
+        failed.update({one.name: experiment.failure(one) for one in runs if codes[one.name] not in (0, STOPPED)})
+
+    work([one for one in experiment.prepared if one.name in todo])
+    blocked = [one.name for one in experiment.prepared if one.name in failed]
+    if not blocked and not runner.signals:
+        timing = [v for v in experiment.recipe.models if experiment.must_time(v)]
+        codes = runner.run(
+            {v: experiment.time_variant(v) for v in timing}, lambda active: f"timing {', '.join(active)}"
+        )
+        untimed = [v for v in timing if codes[v]]
+        failed.update({f"{v}-timing": "could not be timed" for v in untimed if codes[v] != STOPPED})
+        if not runner.signals:
+            work([one for one in experiment.runs if one.name in todo and one.variant not in untimed])
+    for name, why in failed.items():
+        print(f"failed: {name}: {why}", file=sys.stderr)
+    if blocked:
+        print(f"nothing is compared without {', '.join(blocked)}; --retry_failed tries again", file=sys.stderr)
+    return KILLED if runner.signals > 1 else STOPPED if runner.signals else int(bool(failed))
+
+
+def page_of(experiment):
+    """The page of all runs of the recipe that are there; None where there is none."""
+    recipe = experiment.recipe
+    there = [one for one in experiment.runs if (experiment.checkpoints / one.name / "train_opt.yaml").is_file()]
+    if not there:
+        return None
+    runs = [read_run(experiment.checkpoints, o.name, experiment.results, o.variant, o.seed, None) for o in there]
+    return build_page(runs, experiment.folder, recipe.title, " ".join(experiment.notes(len(there))))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,58 @@
+"""Options of compare.py."""
+
+import dataclasses
+from typing import ClassVar
+
+from .errors import UserError
+from .fields import option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    section: ClassVar[str] = "comparison"
+
+    runs: tuple[str, ...] = option(
+        (), "a recipe, or names or folders of runs that are there already; may come first, without the flag"
+    )
+    experiments_dir: str = option("./experiments", "where experiments go: <experiments_dir>/<name of the recipe>")
+    models: tuple[str, ...] = option((), "recipe: these variants alone, by name; none is all")
+    seeds: tuple[int, ...] = option((), "recipe: these seeds in place of its own", least=0)
+    budget: str | None = option(None, "recipe: what each run may take in place of its own: 300steps or 2min")
+    set: tuple[str, ...] = option((), "recipe: option=value for every run that is compared, e.g. device=cuda ngf=8")
+    jobs: int = option(1, "recipe: runs side by side, which share the processor's cores", least=1)
+    dry_run: bool = option(False, "recipe: print what would be run, with the exact commands, and run nothing")
+    page_only: bool = option(False, "recipe: build the page of what there is, and run nothing")
+    retry_failed: bool = option(False, "recipe: try runs again that failed earlier")
+    overwrite: bool = option(False, "recipe: delete runs whose options have changed and start them anew")
+    checkpoints_dir: str = option("./checkpoints", "runs that are there: where names are looked for")
+    results_dir: str = option("./results", "runs that are there: where test.py left their results")
+    output: str | None = option(None, "runs that are there: folder of the page; none is one in --experiments_dir")
+    verbose: bool = option(False, "print a traceback when something fails")
+
+    @property
+    def recipe(self) -> str | None:
+        """The recipe, where one is compared and not runs."""
+        return self.runs[0] if self.runs[0].lower().endswith((".yaml", ".yml")) else None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """--set as {option: value}; the parts of a list, which commas divide as they do flags, belong together."""
+        found: dict[str, str] = {}
+        for word in self.set:
+            name, sign, value = word.partition("=")
+            if sign:
+                found[name] = value
+            elif found:
+                found[next(reversed(found))] += f",{word}"
+        return found
+
+    def validate(self) -> None:
+        if not self.runs:
+            raise UserError("give a recipe, such as recipes/glyphs.yaml, or the names of runs to compare")
+        recipes = [name for name in self.runs if name.lower().endswith((".yaml", ".yml"))]
+        if recipes and len(self.runs) > 1:
+            raise UserError(f"{' '.join(self.runs)}: one recipe at a time, and no runs beside it")
+        if self.set and "=" not in self.set[0]:
+            raise UserError(f"--set {self.set[0]}: expected option=value, such as device=cuda")
+        if self.page_only and self.dry_run:
+            raise UserError("--page_only and --dry_run contradict each other; give one of them")

@@ -1,0 +1,68 @@
+"""How far a grid of runs is, and about how long it will take yet."""
+
+import time
+from collections.abc import Sequence
+
+from .experiment import Experiment, Run
+from .run_record import read_record
+
+
+class GridProgress:
+    """Made when the work begins; called with the names of the runs at work it gives one line.
+
+    Args:
+        todo: the runs that are not done.
+        total: all runs, those that are done included.
+    """
+
+    def __init__(self, experiment: Experiment, todo: Sequence[Run], total: int, jobs: int):
+        self.experiment, self.todo, self.total, self.jobs = experiment, list(todo), total, jobs
+        self.done: dict[str, float] = {}  # run -> when it was seen to be done
+        self.start = time.monotonic()
+
+    def __call__(self, active: Sequence[str]) -> str:
+        for run in self.todo:
+            if run.name not in self.done and run.name not in active and self.experiment.is_done(run):
+                self.done[run.name] = time.monotonic()
+        steps = [self._steps(name) for name in active]
+        ready = self.total - len(self.todo) + len(self.done)
+        return f"{ready} of {self.total} runs done; {', '.join(steps)}; {self.left()}"
+
+    def left(self) -> str:
+        """Time left in words: of training by the pace of each variant, of what else there is by what it took."""
+        seconds = [self._seconds(run) for run in self.todo if run.name not in self.done]
+        known = [s for s in seconds if s is not None]
+        if not known:
+            return "the time left is not known yet"
+        unknown = (len(seconds) - len(known)) * sum(known) / len(known)
+        return f"about {in_words((sum(known) + unknown) / self.jobs)} left"
+
+    def _seconds(self, run: Run) -> float | None:
+        record = read_record(self.experiment.checkpoints / run.name)
+        if record.get("state") == "finished":
+            return 0.0
+        total = record.get("total_steps") or self.experiment.steps_of(run.variant)
+        pace = record.get("seconds_per_step") or self._pace(run.variant)
+        return max(0, total - (record.get("steps") or 0)) * pace if total and pace else None
+
+    def _pace(self, variant: str) -> float | None:
+        """Seconds per step of another run of the variant, else as they were timed."""
+        for run in self.experiment.runs:
+            record = read_record(self.experiment.checkpoints / run.name)
+            if run.variant == variant and record.get("seconds") and record.get("steps"):
+                return float(record["seconds"]) / float(record["steps"])
+        return self.experiment.timed.get(variant, {}).get("seconds_per_step")
+
+    def _steps(self, name: str) -> str:
+        record = read_record(self.experiment.checkpoints / name)
+        if not record or record.get("state") == "finished":
+            return name
+        return f"{name} at step {record.get('steps')} of {record.get('total_steps')}"
+
+
+def in_words(seconds: float) -> str:
+    """ "40 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
