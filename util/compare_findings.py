@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .compare_table import REAL, Comparison, costs_of, overlap, words
+from .compare_table import REAL, Comparison, costs_of, overlap, span, words
 from .compared_run import ComparedRun, number
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
 NAMED = 8  # values that a sentence names, at most
+TRIVIAL = ("the source, copied", "a white page")  # floors that a model must beat to have learned anything
 FEW = 5  # seeds below which a spread is itself hardly known
 
 
@@ -101,6 +102,8 @@ def _differences(comparison: Comparison) -> list[Finding]:
 def _limits(comparison: Comparison) -> list[Finding]:
     runs = [run for run in comparison.runs if run.state not in ("missing", "failed")]
     found = [
+        _behind(comparison),
+        _floors(comparison),
         _supervision(comparison),
         _budgets(comparison, runs),
         _chosen(comparison, runs),
@@ -119,6 +122,38 @@ def _limits(comparison: Comparison) -> list[Finding]:
         _incomparable(comparison),
     ]
     return [finding for finding in found if finding is not None]
+
+
+def _behind(comparison: Comparison) -> Finding | None:
+    """Variants that images without learning beat; a floor that is perfect by what is measured says nothing."""
+    which, behind = comparison.which[0] if comparison.which else "", []
+    for name, floor in itertools.product(comparison.names, TRIVIAL):
+        ends = comparison.floors.get(floor, {}).get(name)
+        way = comparison.better.get(name)
+        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0):
+            continue
+        cells = comparison.ranked(name, which)
+        worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
+        if worse:
+            who = "all" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.label, worse))
+            behind.append(f"{name} of {floor} ({span(ends, comparison.column(name))}) is better than that of {who}")
+    text = "Images that took no learning do better."
+    return Finding("limit", text, f"{_list(behind, '; ')}.") if behind else None
+
+
+def _floors(comparison: Comparison) -> Finding | None:
+    """Floors of pairs are of the images alone: where they differ, so do the images."""
+    pairs = {floor: ends for floor, ends in comparison.floors.items() if not floor.startswith(REAL)}
+    apart = [
+        f"{name} of {floor} {span(low_high, comparison.column(name))}"
+        for floor, values in pairs.items()
+        for name, low_high in values.items()
+        if low_high[1] - low_high[0] > 1e-3 * max(map(abs, low_high))
+    ]
+    if not apart:
+        return None
+    text = "Runs were judged on different images, so the spread is of the images too."
+    return Finding("limit", text, f"Their floors differ: {_list(apart[:1])}.")
 
 
 def _supervision(comparison: Comparison) -> Finding | None:

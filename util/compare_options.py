@@ -6,12 +6,17 @@ from typing import Any
 
 from dominate import tags
 
+from options import TrainOptions
+from options.fields import flags_of
+
 from .compare_table import Comparison
 from .compared_run import ComparedRun
 from .html import visible
 
 COLOURS = 10  # of variants, in compare.css; more begin again
-SILENT = {"name", "seed", "checkpoints_dir", "results_dir"}  # they differ between runs of one variant, or are places
+# They differ between runs of one variant, are places, or are of an invocation and change nothing that is learned.
+SILENT = {"name", "seed", "checkpoints_dir", "results_dir"}
+SILENT |= {name for name, flag in flags_of(TrainOptions).items() if flag.metadata.get("per_run")}
 
 
 def options_section(comparison: Comparison) -> tags.section:
@@ -65,8 +70,9 @@ def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> 
         head.add(tags.th(swatch(place), tags.span(visible(comparison.label(variant))), scope="col"))
     body = tags.tbody()
     for name, texts in rows.items():
-        usual = max(set(texts), key=list(texts).count)
-        cells = [tags.td(visible(t) or "\u2013", **({} if t == usual else {"cls": "other"})) for t in texts]
+        usual = next((text for text in texts if 2 * list(texts).count(text) > len(texts)), None)
+        bold = {"cls": "other"} if usual else {}  # what is not as in most variants; none where most have no such option
+        cells = [tags.td(visible(t) or "\u2013", **(bold if t and t != usual else {})) for t in texts]
         body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
     return tags.div(tags.table(tags.thead(head), body, cls="which"), cls="scroll")
 

@@ -1,8 +1,9 @@
 """The page of a comparison: one file with everything in it, to be opened anywhere and sent to anybody."""
 
 import base64
+import collections
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def _header(comparison: Comparison, title: str, note: str) -> tags.header:
 def _machine(run: ComparedRun) -> str:
     device, threads, torch = (run.facts.get(key) for key in ("device", "threads", "torch"))
     parts = [str(device)] if device else []
-    parts += [f"{threads} threads"] if threads else []
+    parts += [f"{threads} thread{'' if threads == 1 else 's'}"] if threads else []
     return ", ".join([*parts, f"torch {torch}"]) if torch and parts else ", ".join(parts)
 
 
@@ -124,7 +125,9 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
     for name, which in columns:
         top.add(_head(name, WORDS[which] if several else "", ARROWS.get(comparison.better.get(name, ""), ""), which))
     for number, name in enumerate(costs):
-        top.add(_head(name, units[name][0], cls="cost first" if number == 0 else "cost"))
+        top.add(
+            _head(name.replace("parameters", "params"), units[name][0], cls="cost first" if number == 0 else "cost")
+        )
     body, foot = tags.tbody(), tags.tfoot()
     for place, variant in enumerate(comparison.variants):
         row = body.add(tags.tr(_variant(comparison, variant, place)))
@@ -238,8 +241,8 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
             for run in runs
         ]
         variants.append({"label": visible(comparison.label(variant)), "runs": parts})
-    judged = list(dict.fromkeys(name for run in comparison.runs for name in run.evaluations.values))
-    losses = list(dict.fromkeys(name for run in comparison.runs for name in run.losses.values))
+    judged = _common_first(run.evaluations for run in comparison.runs)
+    losses = _common_first(run.losses for run in comparison.runs)
     return {
         "names": [*(["evaluations", visible(n)] for n in judged), *(["losses", visible(n)] for n in losses)],
         "better": {visible(n): way for run in comparison.runs for n, way in run.better.items()},
@@ -251,6 +254,12 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
         },
         "variants": variants,
     }
+
+
+def _common_first(series: Iterable[Series]) -> list[str]:
+    """Names of values, those that most runs have before others."""
+    counts = collections.Counter(name for one in series for name in one.values)
+    return sorted(counts, key=lambda name: -counts[name])
 
 
 def _points(series: Series) -> dict[str, Any]:
@@ -281,24 +290,29 @@ def _chart() -> tags.section:
 
 
 def _wall(wall: Mapping[str, Any]) -> tags.section:
+    seeds, rows = list(wall["seeds"]), list(wall["seeds"].values())
+    given, truth = any(seed["input"] for seed in rows), any(seed["truth"] for seed in rows)
     controls = tags.div(cls="controls")
-    if len(wall["seeds"]) > 1:
-        controls.add(_switch("seed", "seed", {seed: seed for seed in wall["seeds"]}, wall["seeds"][0]))
+    if len(seeds) > 1:
+        controls.add(_switch("seed", "seed", {seed: seed for seed in seeds}, seeds[0]))
     if len(wall["which"]) > 1:
         controls.add(_switch("which", "checkpoint", {w: WORDS[w] for w in wall["which"]}, wall["which"][0]))
     controls.add(tags.label("size ", tags.input_(type="range", id="size", min="32", max="320", step="16", value="112")))
-    what = "inputs" if wall["input"] else "images"
-    count = f"{len(wall['items'])} of {wall['total']:,} {what}"
-    spread = "" if len(wall["items"]) == wall["total"] else ", evenly spread over their names, not picked by hand"
-    notes = [f"{count}{spread}."]
-    if wall["input"] is None:
+    what = "inputs" if given else "images"
+    counts = dict.fromkeys((len(seed["items"]), seed["total"]) for seed in rows)
+    some = any(shown < total for shown, total in counts)
+    notes = [f"{', '.join(f'{shown} of {total:,}' for shown, total in counts)} {what}"]
+    notes[0] += ", evenly spread over their names, not picked by hand." if some else "."
+    if len({tuple(seed["items"]) for seed in rows}) > 1:
+        notes.append("Each seed has others.")
+    if not given:
         notes.append("Images of one row have the same number and class; the same noise where models take noise alike.")
     if wall["lossy"]:
         lossy = f"{wall['lossy']} of {len(wall['pictures'])} files are embedded as WebP"
         notes.append(f"{lossy}, not pixel by pixel, with {wall['side']} pixels a side at most.")
     if wall["differ"]:
         notes.append("Runs were given different inputs under one name; those of the first run are shown.")
-    hold = " Hold an enlarged one to see the truth." if wall["truth"] else ""
+    hold = " Hold an enlarged one to see the truth." if truth else ""
     notes.append(f"Click to enlarge; arrow keys step through models and {what} at the same place.{hold}")
     return tags.section(
         tags.div(tags.h2("Side by side"), controls, cls="head"),
@@ -323,4 +337,10 @@ def _ends(values: Sequence[float]) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min"
+    return (
+        f"{seconds / 3600:.1f} h"
+        if seconds >= 5400
+        else f"{seconds / 60:.0f} min"
+        if seconds >= 90
+        else f"{seconds:.0f} s"
+    )

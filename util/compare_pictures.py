@@ -5,7 +5,7 @@ import hashlib
 import io
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,38 +81,49 @@ class Album:
 def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]:
     """The images of the page, for its script; empty where no run has any.
 
-    ``pictures`` are the data URIs that everything else names by their place; ``items`` are rows; ``input`` and
-    ``truth`` have a place or None for each, and ``variants[k]["runs"][seed][checkpoint]`` too.
+    ``pictures`` are the data URIs that everything else names by their place. Each of ``seeds`` has its ``items``, which
+    are rows, and for each of them a place or None: ``input``, ``truth`` and ``variants[k][checkpoint]``.
     """
     runs = [run for run in comparison.runs if any(outputs(run, which) for which in WHICH)]
     if not runs:
         return {}
-    items, total = chosen([outputs(run, which) for run in runs for which in WHICH if outputs(run, which)], inputs)
-    count = len(items) * (2 + sum(bool(outputs(run, which)) for run in runs for which in WHICH))
-    album = Album(min(SIDE, max(32, math.isqrt(int(PIXELS / max(1, count))))))
-    given, differ = _common(runs, items, album, inputs_of)
-    truth, _ = _common([run for run in runs if run.options.get("dataset_mode") in PAIRED], items, album, truths_of)
-    variants: list[dict[str, Any]] = []
-    for variant, some in comparison.variants.items():
-        shown: dict[str, dict[str, list[int | None]]] = {}
-        for run, which in itertools.product(some, WHICH):
-            if files := outputs(run, which):
-                shown.setdefault(str(run.seed), {})[which] = [album.add(files.get(item)) for item in items]
-        variants.append({"label": visible(comparison.label(variant)), "runs": shown})
+    made = sum(bool(outputs(run, which)) for run in runs for which in WHICH)
+    seeds = sorted({run.seed for run in runs})
+    count = max(1, inputs * (made + 2 * len(seeds)))
+    album = Album(min(SIDE, max(32, math.isqrt(int(PIXELS / count)))))
+    rows, differ = {}, False
+    for seed in seeds:
+        mine = [run for run in runs if run.seed == seed]
+        items, total = chosen([some for run in mine for which in WHICH if (some := outputs(run, which))], inputs)
+        paired = [run for run in mine if run.options.get("dataset_mode") in PAIRED]
+        given, other = _common(mine, items, album, inputs_of)
+        differ = differ or other
+        rows[str(seed)] = {
+            "items": [visible(item) for item in items],
+            "total": total,
+            "input": given,
+            "truth": _common(paired, items, album, truths_of)[0],
+            "variants": [_places(some, seed, items, album) for some in comparison.variants.values()],
+        }
     return {
         "pictures": album.pictures,
         "sizes": album.sizes,
-        "items": [visible(item) for item in items],
-        "input": given,
-        "truth": truth,
-        "variants": variants,
-        "seeds": [str(seed) for seed in sorted({run.seed for run in runs})],
+        "seeds": rows,
         "which": [w for w in WHICH if any(outputs(run, w) for run in runs)],
-        "total": total,
+        "labels": [visible(comparison.label(variant)) for variant in comparison.variants],
         "lossy": album.lossy,
         "side": album.side,
         "differ": differ,
     }
+
+
+def _places(runs: Sequence[ComparedRun], seed: int, items: Sequence[str], album: Album) -> dict[str, list[int | None]]:
+    """{checkpoint: places of what a variant's run of this seed made}."""
+    found = {}
+    for run, which in itertools.product([run for run in runs if run.seed == seed], WHICH):
+        if files := outputs(run, which):
+            found[which] = [album.add(files.get(item)) for item in items]
+    return found
 
 
 def outputs(run: ComparedRun, which: str) -> dict[str, Path]:
@@ -150,7 +161,12 @@ def chosen(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
     return [common[i * len(common) // limit] for i in range(limit)], len(common)
 
 
-def _common(runs: Sequence[ComparedRun], items: Sequence[str], album: Album, files_of: Any) -> tuple[list | None, bool]:
+def _common(
+    runs: Sequence[ComparedRun],
+    items: Sequence[str],
+    album: Album,
+    files_of: Callable[[ComparedRun, str], Mapping[str, Path]],
+) -> tuple[list[int | None] | None, bool]:
     """Places of what all runs share, of the first that has it, and whether they disagree; None where none has any."""
     places: list[int | None] = [None] * len(items)
     differ = False
@@ -161,6 +177,6 @@ def _common(runs: Sequence[ComparedRun], items: Sequence[str], album: Album, fil
                 continue
             if places[i] is None:
                 places[i] = album.add(files[item])
-            elif run.seed == runs[0].seed and not differ:  # one seed of each variant is enough to notice
-                differ = not album.holds(files[item])
-    return (places if any(p is not None for p in places) else None), differ
+            else:
+                differ = differ or not album.holds(files[item])
+    return (places if any(place is not None for place in places) else None), differ

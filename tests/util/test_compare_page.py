@@ -182,6 +182,16 @@ def test_images_from_noise_stand_beside_each_other(tmp_path):
     assert '"items":["cat/0000","dog/0000"]' in text and "2 of 2 images." in text
 
 
+def test_inputs_that_differ_by_seed_are_each_shown(tmp_path):
+    for seed, items in ((1, "ab"), (2, "cd")):
+        for name, item in ((f"{v}-{seed}", item) for v in ("one", "other") for item in items):
+            save(tmp_path / "results" / name / "test_latest" / "images" / "fake_B" / f"{item}.png", shape(seed))
+    names = [(v, seed) for v in ("one", "other") for seed in (1, 2)]
+    runs = [read_run(tmp_path, f"{v}-{seed}", tmp_path / "results", v, seed) for v, seed in names]
+    text = build_page(runs, tmp_path / "page", "Seeds").read_text()
+    assert '"items":["a","b"]' in text and '"items":["c","d"]' in text and "Each seed has others." in text
+
+
 def test_large_images_are_made_small(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     save(tmp_path / "results" / "one" / "test_latest" / "images" / "fake_B" / "a.png", noise)

@@ -125,6 +125,19 @@ def test_what_was_chosen_on_the_images_it_is_reported_on_is_told():
     assert "The best checkpoints were chosen by FID on the images" in said(runs, "limit")
 
 
+def test_models_that_images_without_learning_beat_are_told():
+    beaten = two([0.5, 0.5], [0.2, 0.2], entry={"of a white page": 0.3, "of the truth, one pixel off": 0.1})
+    assert "FID of a white page (0.3000) is better than that of a." in said(beaten, "limit")
+    perfect = two([0.5], [0.2], entry={"of the source, copied": 0.0})  # of what is compared with the source itself
+    assert "took no learning" not in said(perfect, "limit")
+
+
+def test_floors_that_differ_tell_of_different_images():
+    runs = [run("a", s, {"l1": 0.1}, entry={"of a white page": floor}) for s, floor in ((1, 0.3), (2, 0.4))]
+    assert "judged on different images" in said(runs, "limit")
+    assert "judged on different images" not in said(runs[:1], "limit")
+
+
 def test_floors_of_pairs_and_of_sets_are_rows():
     pairs = run("a", 1, {"l1": 0.1}, entry={"of a white page": 0.4, "pairs": 9})
     sets = run("b", 1, {"FID": 5.0}, entry={"floor": 2.5, "images": 9, "comparable": False})

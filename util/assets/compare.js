@@ -238,11 +238,13 @@
   // Images: a row for each input; every column shows the same place.
   const grid = find("wall");
   if (grid) {
-    const state = {seed: wall.seeds[0], which: wall.which[0], row: 0, column: 0};
+    const seeds = Object.keys(wall.seeds).sort((a, b) => a - b), state = {seed: seeds[0], which: wall.which[0], row: 0, column: 0};
+    const rows_of = () => wall.seeds[state.seed];       // {items, input, truth, variants}
+    const given = seeds.some(s => wall.seeds[s].input), known = seeds.some(s => wall.seeds[s].truth);
     const columns = () => [
-      ...(wall.input ? [{label: "input", places: wall.input}] : []),
-      ...wall.variants.map((variant, i) => ({label: variant.label, i, places: (variant.runs[state.seed] || {})[state.which]})),
-      ...(wall.truth ? [{label: "truth", places: wall.truth, apart: true}] : []),
+      ...(given ? [{label: "input", places: rows_of().input}] : []),
+      ...rows_of().variants.map((places, i) => ({label: wall.labels[i], i, places: places[state.which]})),
+      ...(known ? [{label: "truth", places: rows_of().truth, apart: true}] : []),
     ];
     const small = Math.max(...wall.sizes.map(s => Math.max(...s))) <= 96;  // pixels; enlarged in squares, not smoothed
     const picture = (image, place) => { image.src = wall.pictures[place]; image.className = Math.max(...wall.sizes[place]) <= 128 ? "pixels" : ""; };
@@ -254,7 +256,7 @@
         th.append(c.label);
         head.append(th);
       }
-      const rows = wall.items.map((item, r) => {
+      const rows = rows_of().items.map((item, r) => {
         const row = make("tr", {}, make("th", {scope: "row", textContent: item, title: item}));
         all.forEach((c, k) => {
           const place = c.places ? c.places[r] : null, cell = make("td", {className: c.apart ? "apart" : ""});
@@ -289,10 +291,10 @@
     const place = () => { const c = columns()[state.column]; return c.places ? c.places[state.row] : null; };
     const there = (r, k) => { const c = columns()[k]; return c && c.places && c.places[r] !== null && c.places[r] !== undefined; };
     const show = () => {
-      const all = columns(), c = all[state.column], seed = c.i !== undefined && wall.seeds.length > 1 ? `, seed ${state.seed}` : "";
+      const all = columns(), c = all[state.column], seed = c.i !== undefined && seeds.length > 1 ? `, seed ${state.seed}` : "";
       const which = c.i !== undefined && wall.which.length > 1 ? `, ${data.words[state.which]}` : "";
       picture(large, place());
-      large.alt = caption.textContent = `${wall.items[state.row]}  \u00b7  ${c.label}${seed}${which}`;
+      large.alt = caption.textContent = `${rows_of().items[state.row]}  \u00b7  ${c.label}${seed}${which}`;
       names.replaceChildren(...all.map((o, k) => {
         const b = button(o.label, o.label, () => { state.column = k; show(); });
         b.setAttribute("aria-pressed", String(k === state.column)); b.disabled = !there(state.row, k);
@@ -300,7 +302,7 @@
       }));
     };
     const step = (down, across) => {
-      const rows = wall.items.length, count = columns().length;
+      const rows = rows_of().items.length, count = columns().length;
       let {row, column} = state;
       for (let tries = 0; tries < Math.max(rows, count); tries++) {
         row = (row + down + rows) % rows; column = (column + across + count) % count;
@@ -308,9 +310,9 @@
       }
     };
     const hold = on => {
-      const truth = wall.truth && wall.truth[state.row];
+      const truth = rows_of().truth && rows_of().truth[state.row];
       if (!on) show();
-      else if (truth !== null && truth !== undefined) { picture(large, truth); caption.textContent = `${wall.items[state.row]}  \u00b7  truth`; }
+      else if (truth !== null && truth !== undefined) { picture(large, truth); caption.textContent = `${rows_of().items[state.row]}  \u00b7  truth`; }
     };
     const dialog = make("dialog", {tabIndex: -1}, large, make("footer", {}, names,
       button("\u2190", "model before", () => step(0, -1)), button("\u2191", "row above", () => step(-1, 0)), caption,
