@@ -126,8 +126,8 @@ def _limits(comparison: Comparison) -> list[Finding]:
 
 def _behind(comparison: Comparison) -> Finding | None:
     """Variants that images without learning beat; a floor that is perfect by what is measured says nothing."""
-    which, behind = comparison.which[0] if comparison.which else "", []
-    for name, floor in itertools.product(comparison.names, TRIVIAL):
+    which, behind = comparison.which[0] if comparison.which else "", dict[str, list[str]]()
+    for floor, name in itertools.product(TRIVIAL, comparison.names):
         ends = comparison.floors.get(floor, {}).get(name)
         way = comparison.better.get(name)
         if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0):
@@ -135,10 +135,11 @@ def _behind(comparison: Comparison) -> Finding | None:
         cells = comparison.ranked(name, which)
         worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
         if worse:
-            who = "all" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.label, worse))
-            behind.append(f"{name} of {floor} ({span(ends, comparison.column(name))}) is better than that of {who}")
+            who = "every variant" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.label, worse))
+            behind.setdefault(f"{floor}, than {who}", []).append(f"{name} {span(ends, comparison.column(name))}")
     text = "Images that took no learning do better."
-    return Finding("limit", text, f"{_list(behind, '; ')}.") if behind else None
+    details = "; ".join(f"{what}: {_list(names)}" for what, names in behind.items())
+    return Finding("limit", text, f"{details}.") if behind else None
 
 
 def _floors(comparison: Comparison) -> Finding | None:

@@ -127,7 +127,7 @@ def test_what_was_chosen_on_the_images_it_is_reported_on_is_told():
 
 def test_models_that_images_without_learning_beat_are_told():
     beaten = two([0.5, 0.5], [0.2, 0.2], entry={"of a white page": 0.3, "of the truth, one pixel off": 0.1})
-    assert "FID of a white page (0.3000) is better than that of a." in said(beaten, "limit")
+    assert "a white page, than a: FID 0.3000." in said(beaten, "limit")
     perfect = two([0.5], [0.2], entry={"of the source, copied": 0.0})  # of what is compared with the source itself
     assert "took no learning" not in said(perfect, "limit")
 
