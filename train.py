@@ -12,6 +12,7 @@ from options import TestOptions, TrainOptions, UserError
 from options.parsing import Saved, as_dict, parse, table
 from util import checkpoint, distributed
 from util.cli import STOPPED, run
+from util.collapse import CollapseDetector
 from util.config import read_config, save_options, saved_options
 from util.engine import Engine
 from util.evaluations import Evaluations
@@ -65,7 +66,8 @@ def main(argv=None):
             save_options(told, folder, "train")
             dataset.save_files(folder)
             model.save_files(folder)
-        items = len(loader) * opt.batch_size * engine.world
+        items, steps = len(loader) * opt.batch_size * engine.world, total_steps(opt, len(loader))
+        evaluations = stack.enter_context(Evaluations(folder, evaluator, opt.best_metric, engine))
         visualizer = stack.enter_context(
             Visualizer(
                 opt,
@@ -75,12 +77,11 @@ def main(argv=None):
                 done_items=progress.images,
                 done_step=progress.step,
                 levels=lambda: model.loss_levels,
+                evaluations=evaluations.records,
+                detector=CollapseDetector(opt, steps, lambda: model.loss_levels),
             )
         )
-        evaluations = stack.enter_context(Evaluations(folder, evaluator, opt.best_metric, engine))
-        record = stack.enter_context(
-            RunRecord(folder if engine.is_main else None, model, engine, total_steps(opt, len(loader)), evaluations)
-        )
+        record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
         engine.catch_signals()
 
         stopwatch, counted = Stopwatch(), progress.images

@@ -43,6 +43,11 @@ def visible(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def short(value: float | None) -> float | None:
+    """A number as a page needs it, in five digits."""
+    return None if value is None else float(f"{value:.5g}")
+
+
 def link(path: str) -> str:
     """A relative path as an address: a file called ``a#b?.png`` is found too."""
     return urllib.parse.quote(os.fsencode(path.replace(os.sep, "/")), safe="/")

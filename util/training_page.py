@@ -12,7 +12,8 @@ from typing import Any
 from dominate import tags
 from dominate.util import raw
 
-from .html import asset, embed, new_page, picture, png_size, visible, write_atomically
+from .evaluation_card import evaluation_card
+from .html import asset, embed, new_page, picture, png_size, short, visible, write_atomically
 
 Levels = Mapping[str, Mapping[str, float]]  # loss -> {what the value is: value}, e.g. {"NCE": {"chance": 5.5}}
 
@@ -113,11 +114,20 @@ class TrainingPage:
         self._images[epoch] = dict.fromkeys([*names, *self._images.get(epoch, {})])
         self._rendered.pop(epoch, None)
 
-    def write(self, curves: Curves, status: Status, levels: Levels = MappingProxyType({})) -> None:
+    def write(
+        self,
+        curves: Curves,
+        status: Status,
+        levels: Levels = MappingProxyType({}),
+        evaluations: Sequence[Mapping[str, Any]] = (),
+        warnings: Sequence[str] = (),
+    ) -> None:
         """Write index.html, and once each the archive pages of epochs that it no longer shows.
 
         Args:
             levels: loss -> values to read it by, drawn beside its curve.
+            evaluations: records of evaluations.jsonl.
+            warnings: what has gone wrong, a line each.
 
         Raises:
             OSError: the folder cannot be written.
@@ -128,17 +138,28 @@ class TrainingPage:
         for block in blocks:
             if block not in self._archived:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
-        write_atomically(
-            self.folder / "index.html", self._page(curves, status, [e for e in epochs if e >= oldest], blocks, levels)
-        )
+        part = evaluation_card(evaluations)
+        newest = [e for e in epochs if e >= oldest]
+        write_atomically(self.folder / "index.html", self._page(curves, status, newest, blocks, levels, part, warnings))
 
-    def _page(self, curves: Curves, status: Status, epochs: list[int], blocks: list[int], levels: Levels) -> str:
+    def _page(
+        self,
+        curves: Curves,
+        status: Status,
+        epochs: list[int],
+        blocks: list[int],
+        levels: Levels,
+        evaluation: tuple[tags.section | None, dict[str, Any]],
+        warnings: Sequence[str],
+    ) -> str:
         page = new_page(f"Experiment name = {self.name}")
         if status.state == "running":  # the page's script does this too, and keeps the reader's place
             page.head.add(tags.noscript(tags.meta(http_equiv="refresh", content=str(REFRESH))))
         x, y = curves.points()
         note = f"{len(x):,} points" + (f", each the mean of {curves.stride}" if curves.stride > 1 else "")
         main = page.body.add(tags.main(self._header(status)))
+        for line in warnings:
+            main.add(tags.p(tags.strong("Warning "), visible(line), cls="card alert", role="alert"))
         main.add(
             tags.section(
                 tags.div(tags.h2("Losses"), controls(), cls="head"),
@@ -151,6 +172,8 @@ class TrainingPage:
                 cls="card",
             )
         )
+        if evaluation[0] is not None:
+            main.add(evaluation[0])
         hint = "newest first; click to enlarge, arrow keys step through images and epochs" if epochs else ""
         images = tags.section(tags.div(tags.h2("Images"), tags.span(hint, cls="soft"), cls="head"), cls="card")
         for epoch in epochs:
@@ -166,6 +189,7 @@ class TrainingPage:
             "x": [short(v) for v in x],
             "y": {visible(n): [short(v) for v in values] for n, values in y.items()},
             "levels": {visible(n): {k: short(v) for k, v in values.items()} for n, values in levels.items()},
+            "evaluations": evaluation[1],
             "state": status.state,
             "updated": round(time.time(), 1),
             "refresh": REFRESH,
@@ -232,10 +256,6 @@ def _block_name(block: int) -> str:
 
 def _block_file(block: int) -> str:
     return f"epochs_{block * BLOCK + 1:04d}-{(block + 1) * BLOCK:04d}.html"
-
-
-def short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
 
 
 def controls() -> tags.div:

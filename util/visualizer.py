@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,14 +18,17 @@ from tqdm import tqdm
 from options import TrainOptions, UserError
 from options.fields import flags_of
 
+from .collapse import CollapseDetector
 from .images import save_image, to_uint8
 from .sinks import Sink, TensorBoard, WandB, reason, warn
 from .training_page import Curves, Levels, Status, TrainingPage
-from .visdom_sink import Record, VisdomSink
+from .visdom_sink import VisdomSink
 
 REFRESH_EVERY = 15.0  # seconds between two writes of the page for new losses alone
 SAY_EVERY = 30.0  # seconds between two lines of progress where there is no bar
 WINDOW = 300.0  # seconds of the past from which the speed is measured
+
+Losses = Mapping[str, float | None]
 
 
 class Visualizer:
@@ -43,6 +46,8 @@ class Visualizer:
         done_items, done_step: images and optimizer steps behind the checkpoint that is being continued. Records
             after ``done_step``, left by a run that was killed, are dropped; the curves continue from the rest.
         levels: tells what losses are to be read by, see BaseModel.loss_levels.
+        evaluations: records of evaluations.jsonl so far.
+        detector: is told losses and evaluations, earlier ones first, and warns of what has gone wrong.
 
     Raises:
         UserError: a sink was asked for whose package is not installed.
@@ -57,8 +62,11 @@ class Visualizer:
         done_items: int = 0,
         done_step: int = 0,
         levels: Callable[[], Levels] = dict,
+        evaluations: Sequence[Mapping[str, Any]] = (),
+        detector: CollapseDetector | None = None,
     ):
         self.opt, self.run, self._levels = opt, run or Path(), levels
+        self._evaluations, self._detector = list(evaluations), detector
         self._shows, self._finished, self._closed = run is not None, False, False
         self._per_epoch, self._total, self._items = max(1, items_per_epoch), max(1, total_items), done_items
         self._epoch = min(opt.total_epochs, opt.epoch_count + done_items // self._per_epoch)
@@ -72,8 +80,13 @@ class Visualizer:
             return
         with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
             epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
-            for position, losses in _continue_records(run / "metrics.jsonl", done_step, epochs_per_step):
+            for step, position, losses in _continue_records(run / "metrics.jsonl", done_step, epochs_per_step):
                 self._curves.add(position, losses)
+                if detector is not None:
+                    detector.see_losses(step, losses)
+            for record in self._evaluations:
+                if detector is not None:
+                    detector.see_diversity(record["step"], record.get("diversity"))
         self._sinks = self._open_sinks(done_step)
         self._append("loss_log.txt", f"================ Training Loss ({time.strftime('%c')}) ================\n")
         if not opt.no_html:
@@ -115,7 +128,12 @@ class Visualizer:
             print(line, flush=True)
 
     def plot_evaluation(self, record: Mapping[str, Any]) -> None:
-        """Show a record of evaluations.jsonl."""
+        """Show a record of evaluations.jsonl on the page."""
+        if not self._shows:
+            return
+        self._evaluations.append(record)
+        self._alarm(lambda detector: detector.see_diversity(record["step"], record.get("diversity")))
+        self._write_page("running")
 
     def plot_current_losses(self, step: int, epoch: int, fraction: float, losses: Mapping[str, float]) -> None:
         """Record the losses: metrics.jsonl, the page's curves, the sinks.
@@ -133,6 +151,7 @@ class Visualizer:
         self._append("metrics.jsonl", json.dumps(fixed | finite | fixed, allow_nan=False) + "\n")
         self._curves.add(epoch + fraction, finite)
         self._feed(lambda sink: sink.losses(step, epoch + fraction, values))
+        self._alarm(lambda detector: detector.see_losses(step, finite))
         if time.monotonic() - self._written >= REFRESH_EVERY:
             self._write_page("running")
 
@@ -225,6 +244,12 @@ class Visualizer:
             with self._only_warn(f"log to {sink.label}"):
                 give(sink)
 
+    def _alarm(self, see: Callable[[CollapseDetector], list[str]]) -> None:
+        if self._detector is not None:
+            with self._only_warn("look for signs of collapse"):
+                for line in see(self._detector):
+                    warn(line)
+
     def _append(self, name: str, text: str) -> None:
         """Append to a file of the run. After a write that failed half-way, the next begins on a line of its own."""
         with self._only_warn(f"write {self.run / name}"):
@@ -243,7 +268,8 @@ class Visualizer:
         left = _duration(self._seconds_left()) if self._speed.per_second else ""
         with self._only_warn(f"write {self.run / 'web'}"):
             status = Status(state, self._epoch, self.opt.total_epochs, done, left)
-            self._page.write(self._curves, status, self._levels())
+            warnings = [] if self._detector is None else list(self._detector.warnings.values())
+            self._page.write(self._curves, status, self._levels(), self._evaluations, warnings)
 
     def _seconds_left(self) -> float:
         return max(0, self._total - self._items) / self._speed.per_second
@@ -276,11 +302,11 @@ class _Speed:
             self._samples.append((now, items))
 
 
-def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> list[Record]:
-    """The records up to ``done_step`` as (position, losses); the file is replaced if it holds anything else."""
+def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> list[tuple[int, float, Losses]]:
+    """The records up to ``done_step`` as (step, position, losses); the file is replaced if it holds anything else."""
     if not path.is_file():
         return []
-    records: list[Record] = []
+    records: list[tuple[int, float, Losses]] = []
     clean, temporary = True, path.with_name(path.name + ".tmp")
     with path.open(encoding="utf-8", errors="replace") as old, temporary.open("w", encoding="utf-8") as new:
         for line in old:
@@ -290,7 +316,7 @@ def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> lis
                 continue
             new.write(line)
             step, epoch, losses = record  # the last step of an epoch is at its end, not at its beginning
-            records.append((epoch + (step * epochs_per_step - 1e-6) % 1, losses))
+            records.append((step, epoch + (step * epochs_per_step - 1e-6) % 1, losses))
     if clean:
         temporary.unlink()
     else:
@@ -298,7 +324,7 @@ def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> lis
     return records
 
 
-def _record(line: str) -> tuple[int, int, dict[str, float | None]] | None:
+def _record(line: str) -> tuple[int, int, Losses] | None:
     """(step, epoch, losses); None for a line that a killed run left unfinished."""
     try:
         values = json.loads(line)

@@ -277,3 +277,57 @@ def test_phone_needs_no_sideways_scrolling(browser, tmp_path, dark):
     browser.size(390, 800, dark=dark, mobile=True)
     browser.open(tmp_path / "index.html")
     assert browser.run("document.documentElement.scrollWidth") <= 390
+
+
+def evaluated(step, best=False, **values):
+    better = {name: {"FID": "lower", "SSIM": "higher", "density": "one"}.get(name, "lower") for name in values}
+    record = {"step": step, "epoch": 1, "values": values, "better": better, "remarks": [], "best": best}
+    return record | {"remarks": ["few images"] if step == 3 else []}
+
+
+def test_evaluations_as_numbers_and_for_charts(tmp_path):
+    records = [
+        evaluated(1, True, FID=9.0),
+        evaluated(2, True, FID=4.123456, SSIM=None),
+        evaluated(3, FID=5.0, SSIM=0.5),
+    ]
+    make(tmp_path).write(curves(), Status(), evaluations=records)
+    text = (tmp_path / "index.html").read_text()
+    Strict(text)
+    assert re.findall(r"<td>([^<]*)</td>", text)[:4] == ["5", "4.123", "0.5", "not defined"]
+    assert "FID ↓" in text and "SSIM ↑" in text and "few images" in text
+    found = data_of(tmp_path)["evaluations"]
+    assert found == {"x": [1, 2, 3], "y": {"FID": [9.0, 4.1235, 5.0], "SSIM": [None, None, 0.5]}, "best": 1}
+
+
+def test_many_evaluations_keep_the_best_and_the_last(tmp_path):
+    records = [evaluated(i, i == 1234, FID=1.0) for i in range(2000)]
+    make(tmp_path).write(curves(), Status(), evaluations=records)
+    found = data_of(tmp_path)["evaluations"]
+    assert len(found["x"]) <= 402 and found["x"][found["best"]] == 1234 and found["x"][-1] == 1999
+
+
+def test_warnings_stand_on_top_and_nothing_of_evaluations_without_any(tmp_path):
+    make(tmp_path).write(curves(), Status(), warnings=["D has won. Try --sn_D", EVIL])
+    text = (tmp_path / "index.html").read_text()
+    Strict(text)
+    assert text.index("D has won. Try --sn_D") < text.index("Losses") and EVIL not in text
+    assert "Evaluation" not in text and data_of(tmp_path)["evaluations"] == {}
+
+
+def test_evaluations_in_a_browser(browser, tmp_path):
+    values = [{"FID": 9.0 - i, "SSIM": 0.1 * i, "odd": None} for i in range(6)]
+    records = [evaluated(100 * i, i == 3, **v) for i, v in enumerate(values)]
+    make(tmp_path).write(curves(30, ("G", "D")), Status(), evaluations=records)
+    browser.size(390, 800)
+    browser.open(tmp_path / "index.html")
+    assert browser.run("document.documentElement.dataset.page") == "ready" and browser.errors == []
+    assert browser.run("document.querySelectorAll('#evaluations canvas').length") == 3
+    assert browser.run("document.documentElement.dataset.evaluated") == "2"  # one has no value to draw
+    assert browser.run("document.documentElement.dataset.curves") == "2"
+    assert browser.run("document.documentElement.scrollWidth") <= 390
+    browser.run(
+        "const c = document.querySelector('#evaluations canvas'), b = c.getBoundingClientRect();"
+        "c.dispatchEvent(new PointerEvent('pointermove', {clientX: b.right - 9, clientY: b.top + 9}))"
+    )
+    assert browser.run("document.getElementById('evaluation_tip').textContent") == "step 500FID4"

@@ -15,7 +15,7 @@ from util import visualizer as module
 from util.visualizer import Visualizer, _duration
 
 
-def make(folder, done_items=0, done_step=0, **options):
+def make(folder, done_items=0, done_step=0, evaluations=(), detector=None, **options):
     return Visualizer(
         TrainOptions(name="run", n_epochs=2, n_epochs_decay=2, **options),
         folder,
@@ -23,6 +23,8 @@ def make(folder, done_items=0, done_step=0, **options):
         total_items=400,
         done_items=done_items,
         done_step=done_step,
+        evaluations=evaluations,
+        detector=detector,
     )
 
 
@@ -254,3 +256,52 @@ def test_close_never_raises(tmp_path, monkeypatch):
 
 def test_durations():
     assert [_duration(s) for s in (5, 100, 3 * 3600, 200000)] == ["5 s", "2 min", "3 h 00 min", "2 d 7 h"]
+
+
+class Detector:
+    def __init__(self):
+        self.seen, self.warnings = [], {}
+
+    def see_losses(self, step, losses):
+        self.seen.append((step, dict(losses)))
+        self.warnings["won"] = "D has won"
+        return ["D has won"] if len(self.seen) == 2 else []
+
+    def see_diversity(self, step, ratio):
+        self.seen.append((step, ratio))
+        return []
+
+
+def test_the_detector_is_told_everything_and_heard(tmp_path, capsys):
+    found = Detector()
+    with make(tmp_path, detector=found) as shown:
+        for step in (1, 2, 3):
+            shown.plot_current_losses(step, 1, step / 10, {"D": 0.5, "G": float("nan")})
+        shown.plot_evaluation({"step": 3, "values": {"L1": 0.5}, "better": {}, "remarks": [], "diversity": 0.25})
+    assert found.seen == [(i, {"D": 0.5, "G": None}) for i in (1, 2, 3)] + [(3, 0.25)]
+    assert capsys.readouterr().err == "warning: D has won\n"
+    page = (tmp_path / "web/index.html").read_text()
+    assert "D has won" in page and ">0.5</td>" in page
+
+
+def test_a_continued_run_shows_old_evaluations_and_warnings_without_a_new_line(tmp_path, capsys):
+    with make(tmp_path) as shown:
+        for step in (1, 2, 3):
+            shown.plot_current_losses(step, 1, step / 10, {"D": 0.5})
+    capsys.readouterr()
+    record = {"step": 2, "values": {"L1": 0.125}, "better": {}, "remarks": [], "diversity": 0.25}
+    found = Detector()
+    make(tmp_path, done_items=50, done_step=2, evaluations=[record], detector=found).close(False)
+    assert found.seen == [(1, {"D": 0.5}), (2, {"D": 0.5}), (2, 0.25)]
+    assert capsys.readouterr().err == ""
+    page = (tmp_path / "web/index.html").read_text()
+    assert "D has won" in page and ">0.125</td>" in page
+
+
+def test_a_detector_that_fails_costs_one_warning(tmp_path, capsys):
+    found = Detector()
+    found.see_losses = lambda step, losses: 1 / 0
+    with make(tmp_path, detector=found) as shown:
+        for step in (1, 2):
+            shown.plot_current_losses(step, 1, 0.1, {"D": 0.5})
+    assert capsys.readouterr().err.count("cannot look for signs of collapse") == 1

@@ -45,14 +45,17 @@
     return out.length > 1 ? out : ticks(low, high, 4);
   };
 
-  const draw = (canvas, lines, at = null) => {
+  // What charts of one kind share: where they are, the values of x, what a value of x is called.
+  const losses = {box: charts, tip, x: data.x, unit: "epoch ", log: () => view.log, panes: [], drawn: "curves"};
+  const draw = (plot, canvas, lines, at = null) => {
+    const xs = plot.x, log = plot.log();
     const W = canvas.clientWidth, H = canvas.clientHeight, dpr = window.devicePixelRatio || 1;
     if (!W) return;
     canvas.width = W * dpr; canvas.height = H * dpr;
     const g = canvas.getContext("2d"), style = getComputedStyle(root), ink = n => style.getPropertyValue(n).trim();
     g.scale(dpr, dpr);
     g.font = "12px " + getComputedStyle(document.body).fontFamily;
-    const scale = v => v === null ? null : !view.log ? v : v > 0 ? Math.log10(v) : null;
+    const scale = v => v === null ? null : !log ? v : v > 0 ? Math.log10(v) : null;
     let low = Infinity, high = -Infinity;
     for (const line of lines) {                         // one spike must not flatten everything else
       const sorted = line.raw.map(scale).filter(v => v !== null).sort((a, b) => a - b), n = sorted.length;
@@ -66,10 +69,10 @@
     if (low > high) { g.fillStyle = ink("--soft"); g.fillText(lines.length ? "no finite values" : "nothing selected", 12, 24); return; }
     if (high - low < 1e-12) { low -= 0.5; high += 0.5; }
     const room = (high - low) * 0.04; low -= room; high += room;
-    const ys = view.log ? decades(low, high) : ticks(low, high, Math.max(2, H / 55));
-    const text = v => words(view.log ? +(10 ** v).toPrecision(3) : v);
+    const ys = log ? decades(low, high) : ticks(low, high, Math.max(2, H / 55));
+    const text = v => words(log ? +(10 ** v).toPrecision(3) : v);
     const left = Math.max(...ys.map(v => g.measureText(text(v)).width)) + 12, right = W - 8, top = 8, foot = H - 24;
-    const first = data.x[0], span = (data.x[data.x.length - 1] - first) || 1;
+    const first = xs[0], span = (xs[xs.length - 1] - first) || 1;
     const X = v => left + (v - first) / span * (right - left), Y = v => foot - (v - low) / (high - low) * (foot - top);
     canvas.geometry = {left, right, first, span};
     g.lineWidth = 1; g.textBaseline = "middle"; g.textAlign = "right";
@@ -82,14 +85,16 @@
       g.textAlign = X(v) > right - 14 ? "right" : "center";
       g.fillText(words(v), X(v), H - 7);
     }
-    g.save(); g.beginPath(); g.rect(left, top - 2, right - left, foot - top + 4); g.clip();
+    g.save(); g.beginPath(); 
+    const rim = plot.points ? 8 : 0;                    // a mark may stand on the edge
+    g.rect(left - rim, top - 2 - rim, right - left + 2 * rim, foot - top + 4 + 2 * rim); g.clip();
     const path = (values, alpha, width, tint) => {
       g.globalAlpha = alpha; g.lineWidth = width; g.strokeStyle = tint; g.lineJoin = "round"; g.beginPath();
       let pen = false;
       values.forEach((v, i) => {
         v = scale(v);
         if (v === null) { pen = false; return; }
-        if (pen) g.lineTo(X(data.x[i]), Y(v)); else { g.moveTo(X(data.x[i]), Y(v)); g.lineTo(X(data.x[i]) + 0.1, Y(v)); }
+        if (pen) g.lineTo(X(xs[i]), Y(v)); else { g.moveTo(X(xs[i]), Y(v)); g.lineTo(X(xs[i]) + 0.1, Y(v)); }
         pen = true;
       });
       g.stroke(); g.globalAlpha = 1;
@@ -103,36 +108,43 @@
       g.textAlign = "right"; g.fillText(name, right - 4, Y(v) - 4);
     }
     g.setLineDash([]);
-    if (view.smooth > 0) for (const line of lines) path(line.raw, 0.2, 1, colour(line.i));
+    for (const line of lines) if (line.raw !== line.soft) path(line.raw, 0.2, 1, colour(line.i));
     for (const line of lines) path(line.soft, 1, 1.7, colour(line.i));
+    if (plot.points && xs.length <= 40) for (const line of lines) line.soft.forEach((v, i) => {
+      if (scale(v) === null) return;                    // few values are points, joined to be followed
+      g.fillStyle = colour(line.i); g.beginPath(); g.arc(X(xs[i]), Y(scale(v)), 2.2, 0, 7); g.fill();
+    });
+    for (const line of lines) if (line.best !== undefined && line.best !== null && scale(line.soft[line.best]) !== null) {
+      g.strokeStyle = ink("--good"); g.lineWidth = 2; g.beginPath();
+      g.arc(X(xs[line.best]), Y(scale(line.soft[line.best])), 6, 0, 7); g.stroke();
+    }
     if (at !== null) {
-      g.strokeStyle = ink("--soft"); g.lineWidth = 1; g.beginPath(); g.moveTo(X(data.x[at]), top); g.lineTo(X(data.x[at]), foot); g.stroke();
+      g.strokeStyle = ink("--soft"); g.lineWidth = 1; g.beginPath(); g.moveTo(X(xs[at]), top); g.lineTo(X(xs[at]), foot); g.stroke();
       for (const line of lines) {
         const v = scale(line.soft[at]);
         if (v === null) continue;
-        g.fillStyle = colour(line.i); g.beginPath(); g.arc(X(data.x[at]), Y(v), 3.5, 0, 7); g.fill();
+        g.fillStyle = colour(line.i); g.beginPath(); g.arc(X(xs[at]), Y(v), 3.5, 0, 7); g.fill();
       }
     }
     g.restore();
-    root.dataset.curves = Number(root.dataset.curves || 0) + lines.length;
+    root.dataset[plot.drawn] = Number(root.dataset[plot.drawn] || 0) + lines.length;
   };
 
-  let panes = [];
-  const redraw = at => {
-    root.dataset.curves = 0;
-    for (const pane of panes) draw(pane.canvas, pane.lines(), at);
+  const redraw = (plot, at) => {
+    root.dataset[plot.drawn] = 0;
+    for (const pane of plot.panes) draw(plot, pane.canvas, pane.lines(), at);
   };
-  const nearest = x => {
-    let low = 0, high = data.x.length - 1;
-    while (high - low > 1) { const mid = (low + high) >> 1; if (data.x[mid] < x) low = mid; else high = mid; }
-    return Math.abs(data.x[low] - x) <= Math.abs(data.x[high] - x) ? low : high;
+  const nearest = (xs, x) => {
+    let low = 0, high = xs.length - 1;
+    while (high - low > 1) { const mid = (low + high) >> 1; if (xs[mid] < x) low = mid; else high = mid; }
+    return Math.abs(xs[low] - x) <= Math.abs(xs[high] - x) ? low : high;
   };
-  const hover = (pane, event) => {
-    const box = pane.canvas.getBoundingClientRect(), g = pane.canvas.geometry;
+  const hover = (plot, pane, event) => {
+    const box = pane.canvas.getBoundingClientRect(), g = pane.canvas.geometry, tip = plot.tip;
     if (!g) return;
-    const at = nearest(g.first + (event.clientX - box.left - g.left) / (g.right - g.left) * g.span);
-    redraw(at);
-    tip.replaceChildren(Object.assign(document.createElement("strong"), {textContent: "epoch " + words(data.x[at])}));
+    const at = nearest(plot.x, g.first + (event.clientX - box.left - g.left) / (g.right - g.left) * g.span);
+    redraw(plot, at);
+    tip.replaceChildren(Object.assign(document.createElement("strong"), {textContent: plot.unit + words(plot.x[at])}));
     for (const line of pane.lines()) {
       const entry = document.createElement("div"), mark = document.createElement("i");
       mark.style.background = colour(line.i);
@@ -141,30 +153,33 @@
       tip.append(entry);
     }
     tip.hidden = false;
-    const outer = charts.getBoundingClientRect(), x = event.clientX - outer.left;
+    const outer = plot.box.getBoundingClientRect(), x = event.clientX - outer.left;
     tip.style.left = Math.max(0, x + tip.offsetWidth + 22 < outer.width ? x + 16 : x - tip.offsetWidth - 16) + "px";
     tip.style.top = box.top - outer.top + 12 + "px";
   };
-  const leave = () => { tip.hidden = true; redraw(null); };
-
-  const build = () => {
-    for (const s of series) s.soft = smooth(s.raw, view.smooth);
-    charts.querySelectorAll("div.pane").forEach(p => p.remove());
-    charts.classList.toggle("apart", view.apart);
-    panes = (view.apart ? shown().map(s => [s]) : [null]).map(fixed => {
-      const pane = {canvas: document.createElement("canvas"), lines: () => fixed || shown()};
+  const leave = plot => { plot.tip.hidden = true; redraw(plot, null); };
+  const show = (plot, groups, about) => {               // a pane for each group of lines; those of a function may change
+    plot.box.querySelectorAll("div.pane").forEach(p => p.remove());
+    plot.panes = groups.map(lines => {
+      const pane = {canvas: document.createElement("canvas"), lines: typeof lines === "function" ? lines : () => lines};
       const box = Object.assign(document.createElement("div"), {className: "pane"});
       pane.canvas.setAttribute("role", "img");
-      pane.canvas.setAttribute("aria-label", "losses over epochs: " + pane.lines().map(s => s.name).join(", "));
-      if (fixed) box.append(Object.assign(document.createElement("h3"), {textContent: fixed[0].name}));
+      pane.canvas.setAttribute("aria-label", about + ": " + pane.lines().map(s => s.name).join(", "));
+      if (typeof lines !== "function") box.append(Object.assign(document.createElement("h3"), {textContent: lines[0].name}));
       box.append(pane.canvas);
-      charts.append(box);
-      pane.canvas.addEventListener("pointermove", event => hover(pane, event));
-      pane.canvas.addEventListener("pointerdown", event => hover(pane, event));
-      pane.canvas.addEventListener("pointerleave", leave);
+      plot.box.append(box);
+      pane.canvas.addEventListener("pointermove", event => hover(plot, pane, event));
+      pane.canvas.addEventListener("pointerdown", event => hover(plot, pane, event));
+      pane.canvas.addEventListener("pointerleave", () => leave(plot));
       return pane;
     });
-    redraw(null);
+    redraw(plot, null);
+  };
+
+  const build = () => {
+    for (const s of series) s.soft = view.smooth > 0 ? smooth(s.raw, view.smooth) : s.raw;
+    charts.classList.toggle("apart", view.apart);
+    show(losses, view.apart ? shown().map(s => [s]) : [shown], "losses over epochs");
     keep();
   };
   const relabel = () => {
@@ -195,8 +210,18 @@
     slider.addEventListener("input", () => { view.smooth = Number(slider.value); build(); });
     bind("log", "log"); bind("apart", "apart");
     relabel(); build();
-    new ResizeObserver(() => redraw(null)).observe(charts);
-    dark.addEventListener("change", () => { relabel(); redraw(null); });
+    new ResizeObserver(() => redraw(losses, null)).observe(charts);
+    dark.addEventListener("change", () => { relabel(); redraw(losses, null); });
+  }
+
+  const judged = data.evaluations;
+  if (judged && judged.x) {
+    const plot = {box: find("evaluations"), tip: find("evaluation_tip"), x: judged.x, unit: "step ", log: () => false,
+      panes: [], drawn: "evaluated", points: true};
+    const lines = Object.entries(judged.y).map(([name, raw]) => ({name, i: 0, raw, soft: raw, levels: {}, best: judged.best}));
+    show(plot, lines.map(line => [line]), "evaluations over steps");
+    new ResizeObserver(() => redraw(plot, null)).observe(plot.box);
+    dark.addEventListener("change", () => redraw(plot, null));
   }
 
   const options = find("options"), pill = find("state"), age = find("age");
