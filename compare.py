@@ -35,7 +35,7 @@ def main(argv=None):
         print(f"{len(runs)} runs: {page}")
         return 0
 
-    whole = read_recipe(Path(opt.recipe), opt.settings)
+    whole = read_recipe(Path(opt.recipe), opt.settings, opt.test_settings)
     budget = None if opt.budget is None else read_budget(opt.budget)
     folder = Path(opt.experiments_dir, whole.name)
     parts = (SCRIPTS, parse_train, check_test)

@@ -19,6 +19,7 @@ class CompareOptions:
     seeds: tuple[int, ...] = option((), "recipe: these seeds in place of its own", least=0)
     budget: str | None = option(None, "recipe: what each run may take in place of its own: 300steps or 2min")
     set: tuple[str, ...] = option((), "recipe: option=value for every run that is compared, e.g. device=cuda ngf=8")
+    evaluate: tuple[str, ...] = option((), "recipe: option=value for every test.py, e.g. metrics=fid,kid num_test=all")
     jobs: int = option(1, "recipe: runs side by side, which share the processor's cores", least=1)
     dry_run: bool = option(False, "recipe: print what would be run, with the exact commands, and run nothing")
     page_only: bool = option(False, "recipe: build the page of what there is, and run nothing")
@@ -36,15 +37,13 @@ class CompareOptions:
 
     @property
     def settings(self) -> dict[str, str]:
-        """--set as {option: value}; the parts of a list, which commas divide as they do flags, belong together."""
-        found: dict[str, str] = {}
-        for word in self.set:
-            name, sign, value = word.partition("=")
-            if sign:
-                found[name] = value
-            elif found:
-                found[next(reversed(found))] += f",{word}"
-        return found
+        """--set as {option: value}."""
+        return _settings(self.set)
+
+    @property
+    def test_settings(self) -> dict[str, str]:
+        """--evaluate, likewise."""
+        return _settings(self.evaluate)
 
     def validate(self) -> None:
         if not self.runs:
@@ -52,7 +51,20 @@ class CompareOptions:
         recipes = [name for name in self.runs if name.lower().endswith((".yaml", ".yml"))]
         if recipes and len(self.runs) > 1:
             raise UserError(f"{' '.join(self.runs)}: one recipe at a time, and no runs beside it")
-        if self.set and "=" not in self.set[0]:
-            raise UserError(f"--set {self.set[0]}: expected option=value, such as device=cuda")
+        for flag, words in {"set": self.set, "evaluate": self.evaluate}.items():
+            if words and "=" not in words[0]:
+                raise UserError(f"--{flag} {words[0]}: expected option=value, such as device=cuda")
         if self.page_only and self.dry_run:
             raise UserError("--page_only and --dry_run contradict each other; give one of them")
+
+
+def _settings(words: tuple[str, ...]) -> dict[str, str]:
+    """The parts of a list, which commas divide as they do in any flag, belong together."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if sign:
+            found[name] = value
+        elif found:
+            found[next(reversed(found))] += f",{word}"
+    return found

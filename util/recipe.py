@@ -84,19 +84,19 @@ class Recipe:
         return replace(self, models=models, seeds=tuple(seeds) or self.seeds, budget=budget or self.budget)
 
 
-def read_recipe(path: Path, extra: Mapping[str, Any] | None = None) -> Recipe:
+def read_recipe(path: Path, extra: Options | None = None, evaluate: Options | None = None) -> Recipe:
     """Read a recipe, or a flat file of ``--config``.
 
     Args:
-        extra: options of the runs that are compared which win over all that the file says.
+        extra, evaluate: options of the runs that are compared, and of their tests, which win over what the file says.
 
     Raises:
         UserError: it cannot be read, a key is unknown, or a value is not what the key wants.
     """
     said = read_yaml(path)
-    extra = dict(extra or {})
+    extra, evaluate = _options(path, "--set", extra or {}), _options(path, "--evaluate", evaluate or {})
     if isinstance(said.get("model"), str) and "models" not in said:
-        return _flat(path, said, extra)
+        return _flat(path, said | extra, evaluate)
     for key in said:
         if key not in KEYS:
             raise UserError(f"{path}: no key {key!r}{nearest(key, KEYS)}; a recipe has {', '.join(KEYS)}")
@@ -112,7 +112,7 @@ def read_recipe(path: Path, extra: Mapping[str, Any] | None = None) -> Recipe:
         seeds=_seeds(path, said.get("seeds", [0])),
         budget=None if budget is None else read_budget(str(budget), f"{path}: budget"),
         prepare=_prepared(path, parts),
-        evaluate=_options(path, "evaluate", parts["evaluate"]),
+        evaluate=_options(path, "evaluate", parts["evaluate"]) | evaluate,
         during=_options(path, "during", parts["during"]),
     )
 
@@ -129,12 +129,11 @@ def read_budget(text: str, what: str = "--budget") -> Budget:
     return Budget(steps=int(found[1]))
 
 
-def _flat(path: Path, said: Options, extra: Options) -> Recipe:
-    options = said | extra
+def _flat(path: Path, options: Options, evaluate: Options) -> Recipe:
     seed = options.pop("seed", 0)
     check_name(path, "models", path.stem)
     options = _options(path, "", options)
-    return Recipe(path, path.stem, "", {path.stem: options}, _seeds(path, [seed]), evaluate={"num_test": "all"})
+    return Recipe(path, path.stem, "", {path.stem: options}, _seeds(path, [seed]), evaluate=evaluate)
 
 
 def _variants(path: Path, parts: Mapping[str, Options], extra: Options) -> dict[str, Options]:
