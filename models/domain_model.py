@@ -39,7 +39,7 @@ class DomainModel(BaseModel):
         section = "domain network"
         features: int = option(64, "numbers that describe an image; FID wants several times as many images", least=2)
         njf: int = option(16, "channels of the first layer", least=1)
-        tau: float = option(0.2, "temperature of the cosines by which views find one another", above=0)
+        tau: float = option(0.1, "temperature of the cosines by which views find one another", above=0)
         augment: float = option(1.0, "strength of random changes from view to view; 0 turns them off", least=0)
         batch_size: int = default(64)
         optimizer: str = default("adamw")
@@ -150,7 +150,7 @@ def view(images: torch.Tensor, strength: float = 1.0, mirrors: bool = False) -> 
     """Each image (B, C, H, W) in [-1, 1] as it might be seen another time; numbers from torch's global generator.
 
     At strength 1: turned by up to 10 degrees, sheared by up to a tenth, scaled by up to a fifth, moved by up to a tenth
-    of the canvas and bent by about a hundredth of it; a third of DiffAugment's change of colours; noise of up to 0.05
+    of the canvas and bent by about a hundredth of it; a third of DiffAugment's change of colours; noise of up to 0.02
     of the range. A warp blurs, so half of them are not warped: else a sharp image would be a strange one.
     """
     if strength == 0:
@@ -166,7 +166,7 @@ def view(images: torch.Tensor, strength: float = 1.0, mirrors: bool = False) -> 
     if mirrors:
         seen = torch.where(draw() < 0.5, seen.flip(3), seen)
     seen = seen.lerp(DiffAugment("color")(seen), min(1.0, s / 3))
-    return (seen + draw() * 0.1 * s * torch.randn_like(seen)).clamp(-1, 1)
+    return (seen + draw() * 0.04 * s * torch.randn_like(seen)).clamp(-1, 1)
 
 
 def found(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,7 +53,7 @@ class Inception(nn.Module):
         *stages, answer = network.children()  # in the order of its forward(), which takes nothing but bytes
         self.stages = nn.Sequential(*stages)
         self.answer: torch.Tensor
-        self.register_buffer("answer", answer.weight)  # (1008, 2048)
+        self.register_buffer("answer", answer.weight.data)  # (1008, 2048)
 
     def forward(self, levels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         images = antialiased(levels, SIZE).to(self.answer.device).expand(-1, 3, -1, -1)
@@ -60,7 +61,7 @@ class Inception(nn.Module):
         return features, features @ self.answer.T
 
 
-def network_of(state: object, flag: str) -> nn.Module:
+def network_of(state: object, flag: str) -> Any:
     """torch-fidelity's network with these weights, in eval mode."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # takes a second
 

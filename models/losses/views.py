@@ -9,7 +9,7 @@ from .precision import in_float32
 
 
 @in_float32
-def between_views(one: torch.Tensor, other: torch.Tensor, tau: float = 0.2) -> torch.Tensor:
+def between_views(one: torch.Tensor, other: torch.Tensor, tau: float = 0.1) -> torch.Tensor:
     r"""NT-Xent: recognise the other view of an image among the views of all the others.
 
     .. math:: \ell = -\frac{1}{2N} \sum_{i} \log
