@@ -12,6 +12,8 @@ domain:checkpoints/eyes; their values are of this run, and cannot be set beside 
 """
 
 import json
+import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +28,12 @@ from networks.diff_augment import DiffAugment
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
 from options import UserError, default, option
-from util import checkpoint
+from util import checkpoint, distributed
 from util.html import write_atomically
 from util.seeding import derive
 
 KEYS = ("A", "B", "image")  # of an item that are images
+ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330 that were held out
 
 
 class DomainModel(BaseModel):
@@ -82,6 +85,10 @@ class DomainModel(BaseModel):
         channels = known if isinstance(known, int) else max(opt.input_nc, opt.output_nc)
         self.netC = DomainEncoder(channels, opt.crop_size, opt.njf, opt.features)
         self.add_optimizer("C", self.netC)
+        steps = len(dataset) // (opt.batch_size * distributed.world_size()) * opt.total_epochs
+        if steps < ENOUGH and distributed.rank() == 0:
+            more = math.ceil(opt.total_epochs * ENOUGH / steps) if steps else "more"
+            print(f"{steps} steps teach little; --n_epochs {more} makes {ENOUGH} of them", file=sys.stderr)
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A, B and image are (B, C, H, W) in [-1, 1]; whichever there are, a row each."""

@@ -20,6 +20,13 @@ from util.engine import Engine
 TINY = ("--njf", "4", "--features", "8", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")
 
 
+class Data(SimpleNamespace):
+    """What a model asks of a dataset, of 64 items."""
+
+    def __len__(self):
+        return 64
+
+
 def model_of(dataset, *argv):
     model = MODELS.find("domain")(train_options("--model", "domain", *TINY, *argv))
     model.meet(dataset)
@@ -41,7 +48,7 @@ def squares(count, seed):
 def test_views_of_new_images_find_one_another():
     opt = train_options("--model", "domain", *TINY, "--lr", "0.005")
     engine, model = Engine(opt), MODELS.find("domain")(opt)
-    model.meet(SimpleNamespace(channels=1))
+    model.meet(Data(channels=1))
     engine.prepare(model)
     for step in range(50):
         with engine.step(model):
@@ -58,7 +65,7 @@ def test_views_of_new_images_find_one_another():
 
 
 def test_every_image_of_a_batch_is_learnt_from():
-    model = model_of(SimpleNamespace(), "--input_nc", "1", "--output_nc", "3")
+    model = model_of(Data(), "--input_nc", "1", "--output_nc", "3")
     A, B = torch.zeros(2, 1, 32, 32), torch.ones(3, 3, 48, 32)
     model.set_input({"A": A, "B": B, "A_paths": ["a", "b"], "B_paths": ["c", "d", "e"], "label": torch.zeros(2)})
     assert model.netC.channels == 3 and model.real.shape == (5, 3, 32, 32)
@@ -74,7 +81,7 @@ def test_views_are_mirrored_only_where_that_is_harmless():
     ]
     assert left[0].all() and 0 < left[1].sum() < 32
     assert view(half, 0) is half and view(half).abs().max() <= 1
-    assert model_of(SimpleNamespace(mirrors=True, channels=3)).mirrors and not model_of(SimpleNamespace()).mirrors
+    assert model_of(Data(mirrors=True, channels=3)).mirrors and not model_of(Data()).mirrors
 
 
 def test_a_weight_file_says_what_it_is():
@@ -95,10 +102,17 @@ def test_effective_dimensions_count_what_varies():
     assert effective_dimensions(torch.ones(5, 3)) == 0
 
 
+def test_runs_of_few_steps_are_told_so(capsys):
+    model_of(Data(channels=1), "--n_epochs", "3", "--batch_size", "32")
+    assert "6 steps teach little; --n_epochs 100 makes 200 of them" in capsys.readouterr().err
+    model_of(Data(channels=1), "--n_epochs", "100", "--batch_size", "32")
+    assert not capsys.readouterr().err
+
+
 def test_data_that_teach_nothing_are_refused():
     for argv, word in (("--crop_size", "16"), "--crop_size 16"), (("--batch_size", "1"), "--batch_size 1"):
         with pytest.raises(UserError, match=word):
-            model_of(SimpleNamespace(channels=1), *argv)
+            model_of(Data(channels=1), *argv)
 
 
 @pytest.mark.parametrize("kind", ["folders", "font", "digits"])
