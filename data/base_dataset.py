@@ -47,6 +47,11 @@ class BaseDataset(Dataset):
         self.opt = opt
         self.epoch = 1  # 1-based number of the epoch being read; the loader sets it
 
+    @property
+    def paired_in_tests(self) -> bool:
+        """Whether B of an item is what A should become outside training, where it may be known though unused."""
+        return self.paired
+
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} must write __len__()")
 

@@ -117,6 +117,10 @@ class FontDataset(BaseDataset):
             report_alike(named, self._shared_by(named))
 
     @property
+    def paired_in_tests(self) -> bool:
+        return True
+
+    @property
     def styles(self) -> list[str]:
         """Names of the styles of this run, in the order of its items."""
         return [style.name for style in self.style_list]

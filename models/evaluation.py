@@ -90,12 +90,12 @@ class Evaluation:
                 f"--metrics {of_pairs[0]}: compares image with image, and --model {opt.model} makes images from noise; "
                 "metrics of sets such as fid are for it"
             )
-        if translates and not dataset.paired:
+        if translates and not dataset.paired_in_tests:
             self.refuse_targets(found)
         judges = load_judges(opt, dataset, device) if translates else {}
         self.set_metrics = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
         self.sets_first = bool(found) and issubclass(next(iter(found.values())), SetMetric)
-        floors = dataset.floors if dataset.paired else (COPIED,)
+        floors = dataset.floors if dataset.paired_in_tests else (COPIED,)
         self.pairs = Scores(make_metrics(opt, judges), floors)
         self.asked = bool(found) or bool(judges)
         self.extractor: Extractor | None = load_extractor(opt, names_of(dataset), device) if self.set_metrics else None
@@ -127,8 +127,8 @@ class Evaluation:
         if "fake_B" in visuals and "real_A" in visuals:
             several = len(getattr(self.dataset, "styles", ())) > 1
             styles = batch["group"] if several else [""] * len(visuals["fake_B"])
-            real = visuals.get("real_B") if self.dataset.paired else None
-            if real is not None or not self.dataset.paired:
+            real = visuals.get("real_B") if self.dataset.paired_in_tests else None
+            if real is not None or not self.dataset.paired_in_tests:
                 self.pairs.update(styles, real, visuals["fake_B"], visuals["real_A"], facts)
         if self.extractor is not None:
             for side, (made, true) in SIDES.items():
