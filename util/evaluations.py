@@ -56,7 +56,7 @@ class Evaluations:
     @property
     def seconds(self) -> float:
         """What all of them took."""
-        return sum(float(record.get("seconds") or 0) for record in self.records)
+        return sum((float(record.get("seconds") or 0) for record in self.records), 0.0)
 
     def make(self, model: Any, epoch: int, record: RunRecord, visualizer: Visualizer) -> None:
         """Evaluate the model as it is, unless that was done; every process calls it.
