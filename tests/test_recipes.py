@@ -1,0 +1,66 @@
+"""Recipes that are shipped: what their first lines promise, and that all they ask for fits together."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+import compare
+from tests.conftest import train_options
+from util.experiment import words_of
+from util.recipe import read_recipe
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+GRIDS = ["digits", "glyphs"]
+
+
+def header(path):
+    """The lines of a recipe before anything else, as one text."""
+    lines = path.read_text().splitlines()
+    end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return " ".join(line[1:].strip() for line in lines[:end])
+
+
+def command(path, script):
+    line = next(line for line in path.read_text().splitlines() if f"#     python {script}" in line)
+    return shlex.split(line)[3:]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_begins_with_its_command_and_what_to_expect(path):
+    assert "Expected:" in header(path) and "Hours:" in header(path)
+    if path.stem in GRIDS:
+        assert command(path, "compare.py") == [f"recipes/{path.name}"]
+        assert "What may be concluded:" in header(path) and "What may not:" in header(path)
+        return
+    words = command(path, "train.py")
+    assert words[:2] == ["--config", f"recipes/{path.name}"] and "--name" in words
+    opt = train_options("--config", path, *words[2:])
+    assert opt.dataset_mode == "font" or opt.dataroot.startswith("datasets/")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_can_be_compared(path, tmp_path, capsys):
+    """Options of every run and of its tests are read; nothing is written."""
+    assert compare.main([str(path), "--dry_run", "--experiments_dir", str(tmp_path / "experiments")]) == 0
+    recipe = read_recipe(path)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python ")]
+    runs = len(recipe.models) * len(recipe.seeds)
+    assert len(lines) == 2 * runs + len(recipe.prepare) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "models"), [
+    ("glyphs", {"cut", "fastcut", "cycle_gan", "dcl", "simdcl", "zi2zi"}),
+    ("digits", {"contragan", "reacgan", "infomaxgan", "dualcontrast", "sngan", "biggan", "acgan"}),
+])  # fmt: skip
+def test_grids_compare_these_methods_within_an_hour(name, models):
+    recipe = read_recipe(RECIPES[0].parent / f"{name}.yaml")
+    assert set(recipe.models) == models and recipe.seeds == (0, 1)
+    assert len(models) * len(recipe.seeds) * recipe.budget.minutes < 60 and recipe.note
+
+
+def test_only_zi2zi_sees_pairs_of_glyphs(tmp_path):
+    recipe = read_recipe(RECIPES[0].parent / "glyphs.yaml")
+    paired = {name: compare.parse_train(words_of(options)).paired for name, options in recipe.models.items()}
+    assert [name for name, sees in paired.items() if sees] == ["zi2zi"]
+    assert "zi2zi alone sees pairs" in recipe.note
