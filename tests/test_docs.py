@@ -25,6 +25,8 @@ from models import MODELS
 from models.losses import gan_loss, patch_nce
 from networks import registry
 from options import TestOptions, TrainOptions
+from options.compare_options import CompareOptions
+from options.evaluate_options import EvaluateOptions
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, compose, option_classes, parse_script
 from options.translate_options import TranslateOptions
@@ -110,6 +112,12 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
         case ["python", "translate.py", *argv]:
             opt = parse_script(TranslateOptions, argv)
             assert opt.checkpoint and opt.input and opt.output
+        case ["python", "evaluate.py", *argv]:
+            opt = parse_script(EvaluateOptions, argv)
+            assert opt.real and opt.fake
+        case ["python", "compare.py", *argv]:
+            opt = parse_script(CompareOptions, ["--runs", *argv])
+            assert opt.recipe is None or Path(opt.recipe).is_file()
         case ["python", "-m", "util.visdom_server", *argv]:
             monkeypatch.setattr(sys, "argv", ["visdom_server", *argv])
             monkeypatch.setattr(visdom_server, "serve", lambda *_: None)
@@ -149,7 +157,8 @@ def test_flags_and_files_that_are_named_exist(page, workshop):
         for plugin in plugins
         for flag in flags_of(compose(cls, option_classes(plugin, cls)))
     }
-    known |= {*flags_of(TranslateOptions)} | ELSEWHERE | {"port", "env_path", "offline"} | HANDWRITING
+    known |= {flag for cls in (TranslateOptions, EvaluateOptions, CompareOptions) for flag in flags_of(cls)}
+    known |= ELSEWHERE | {"port", "env_path", "offline"} | HANDWRITING
     assert set(re.findall(r"(?<![\w-])--([a-z]\w*(?:-\w+)*)", TEXT[page])) <= known
     paths = re.findall(r"`((?:models|data|docs|util|networks|options|tests)/[\w/]+\.\w+)`", TEXT[page])
     assert all((ROOT / path).is_file() for path in paths)
