@@ -234,6 +234,20 @@ def test_evaluation_while_training_judges_as_the_tests_do(tmp_path, pretending, 
     assert "num_test" not in command
 
 
+def test_evaluations_are_spread_over_the_steps_of_each_run(tmp_path, pretending, capsys):
+    text = (
+        "models: {cut: {batch_size: 4}}\nevaluate: {metrics: [self_similarity]}\nduring: {evaluations: 5}\n"
+        "budget: 100 steps"
+    )
+    assert pretending(text, "--dry_run") == 0
+    command = next(line for line in capsys.readouterr().out.splitlines() if "train.py" in line)
+    assert "--eval_freq 80" in command and "--eval_metrics self_similarity" in command  # 400 images by 5
+    with pytest.raises(UserError, match="during: evaluations: needs a budget"):
+        pretending(text.replace("budget: 100 steps", ""))
+    with pytest.raises(UserError, match="during: evaluations: expected a whole number"):
+        pretending(text.replace("evaluations: 5", "evaluations: often"))
+
+
 def test_runs_side_by_side_share_the_cores(tmp_path, pretending, monkeypatch):
     monkeypatch.setattr("util.grid_runs.cores", lambda: 6)
     assert pretending(TWO, "--jobs", 3) == 0

@@ -96,7 +96,7 @@ class Experiment:
         if run.seed is not None:
             steps = self.steps_of(run.variant)
             options |= {} if steps is None else {"max_steps": steps}
-            options |= self.during()
+            options |= self.during(run, options, steps)
         words = words_of(options)
         return [*words, *{"continue": ["--continue_train"], "overwrite": ["--overwrite"]}.get(state, [])]
 
@@ -109,14 +109,31 @@ class Experiment:
                 options[plugin] = run.options[plugin]
         return words_of(options | self.filled("evaluate", self.recipe.evaluate))
 
-    def during(self) -> Options:
-        """Options of evaluation while training: the recipe's ``during``, and what ``evaluate`` judges with."""
+    def during(self, run: Run, options: Options, steps: int | None) -> Options:
+        """Options of evaluation while training: the recipe's ``during``, and what ``evaluate`` judges with.
+
+        ``evaluations: 4`` becomes the --eval_freq that gives a run of so many steps as many.
+        """
         if not self.recipe.during:
             return {}
+        told = dict(self.recipe.during)
+        if "evaluations" in told:
+            told["eval_freq"] = self._eval_freq(run, options, steps, told.pop("evaluations"))
         shared = {k: v for k, v in self.recipe.evaluate.items() if k in EVALUATION}
         if "metrics" in self.recipe.evaluate:
             shared["eval_metrics"] = self.recipe.evaluate["metrics"]
-        return self.filled("during", shared | self.recipe.during)
+        return self.filled("during", shared | told)
+
+    def _eval_freq(self, run: Run, options: Options, steps: int | None, count: Any) -> int:
+        where = f"{self.recipe.path}: during: evaluations"
+        if not isinstance(count, int) or count < 1:
+            raise UserError(f"{where}: expected a whole number of evaluations of each run, not {count!r}")
+        if steps is None and not self.must_time(run.variant):
+            raise UserError(
+                f"{where}: needs a budget, for it is spread over a run's steps; or give eval_freq in images"
+            )
+        opt = self.parse_train(words_of(options))
+        return max(1, (steps or count) * opt.batch_size * opt.accumulate // count)
 
     def filled(self, key: str, options: Options) -> Options:
         """The options with ``{name}`` replaced by the folder of the run that was prepared under this name."""

@@ -10,7 +10,7 @@
     budget: 800 steps                                         # or 3 minutes, timed once on the machine
     prepare: {eyes: {model: domain, n_epochs: 5}}             # runs that come first, once
     evaluate: {metrics: [l1, fid], extractor: "domain:{eyes}"}   # options of test.py; {eyes} is that run's folder
-    during: {eval_freq: 4000}                                 # evaluation while training, by the same metrics
+    during: {evaluations: 4}                                  # of each run while it trains, by the same metrics
 
 A flat file of ``--config`` that names its model is a recipe of one variant.
 """
