@@ -226,12 +226,13 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path, pretending, te
 
 def test_evaluation_while_training_judges_as_the_tests_do(tmp_path, pretending, capsys):
     text = (
-        "models: {cut: {}}\nevaluate: {metrics: [fid, l1], extractor: inception, num_test: 3}\nduring: {eval_freq: 40}"
+        "models: {cut: {}}\nevaluate: {metrics: [fid, l1], extractor: inception, num_test: 3, batch_size: 9}\n"
+        "during: {eval_freq: 40}"
     )
     assert pretending(text, "--dry_run") == 0
     command = next(line for line in capsys.readouterr().out.splitlines() if "train.py" in line)
     assert "--eval_metrics fid,l1" in command and "--eval_freq 40" in command and "--extractor inception" in command
-    assert "num_test" not in command
+    assert "num_test" not in command and "batch_size" not in command
 
 
 def test_evaluations_are_spread_over_the_steps_of_each_run(tmp_path, pretending, capsys):

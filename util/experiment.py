@@ -11,7 +11,6 @@
 Everything is derived from these files, so that a comparison that was cut off goes on from them.
 """
 
-import dataclasses
 import hashlib
 import json
 import shutil
@@ -35,7 +34,7 @@ from .run_record import read_record
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them
 TIMED_STEPS = 30  # of a run that finds out how long a step takes: the median of as many, the first ones are slow
 MACHINE = ("device", "gpu_ids", "precision", "num_threads", "plugin_dir", "compile")  # of training, for its test too
-EVALUATION = {f.name for f in dataclasses.fields(EvaluationOptions)} - {"metrics"}
+EVALUATION = {name for name, flag in flags_of(EvaluationOptions).items() if flag.owner is EvaluationOptions}
 # Options of train.py itself that change what is shown and kept of a run, not what it learns.
 APART = {name for name, flag in flags_of(TrainOptions).items() if flag.metadata["per_run"]} | NOT_CONTINUED
 APART = (APART | {"display_winsize"}) - {"batch_size", "precision", "phase"}
