@@ -101,7 +101,7 @@ def run_grid(experiment, opt):
         elif not experiment.is_done(one):
             todo[one.name] = one
     total = len(experiment.prepared) + len(experiment.runs)
-    progress = GridProgress(experiment, list(todo.values()), total, opt.jobs)
+    progress = GridProgress(experiment, list(todo.values()), total, runner)
     place = {name: f"[{total - len(todo) + number}/{total}]" for number, name in enumerate(todo, 1)}
 
     def work(runs):

@@ -30,7 +30,7 @@ def command(path, script):
 def test_a_recipe_begins_with_its_command_and_what_to_expect(path):
     assert "Expected:" in header(path) and "Hours:" in header(path)
     if path.stem in GRIDS:
-        assert command(path, "compare.py") == [f"recipes/{path.name}"]
+        assert command(path, "compare.py") == [f"recipes/{path.name}", "--jobs", "2"]
         assert "What may be concluded:" in header(path) and "What may not:" in header(path)
         return
     words = command(path, "train.py")
@@ -55,8 +55,8 @@ def test_every_recipe_can_be_compared(path, tmp_path, capsys):
 ])  # fmt: skip
 def test_grids_compare_these_methods_within_an_hour(name, models):
     recipe = read_recipe(RECIPES[0].parent / f"{name}.yaml")
-    assert set(recipe.models) == models and recipe.seeds == (0, 1)
-    assert len(models) * len(recipe.seeds) * recipe.budget.minutes < 60 and recipe.note
+    assert set(recipe.models) == models and recipe.seeds == (0, 1) and recipe.note
+    assert len(models) * len(recipe.seeds) * recipe.budget.minutes / 2 < 45  # of training, two runs side by side
 
 
 def test_only_zi2zi_sees_pairs_of_glyphs(tmp_path):

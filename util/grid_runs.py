@@ -40,6 +40,7 @@ class Active:
     task: Task
     command: Command
     process: "subprocess.Popen[bytes]"
+    start: float  # of the command, on the monotonic clock
     told: bool = False  # that it should stop
 
 
@@ -51,10 +52,12 @@ class Runner:
 
     Attributes:
         signals: how many have come.
+        spent: file name of a script -> seconds of each that ended well.
     """
 
     def __init__(self, jobs: int = 1):
         self.jobs, self.signals = jobs, 0
+        self.spent: dict[str, list[float]] = {}
         self.active: list[Active] = []
 
     def run(self, tasks: Mapping[str, Task], progress: Callable[[list[str]], str]) -> dict[str, int]:
@@ -103,9 +106,11 @@ class Runner:
                 env=environment(self.jobs),
                 start_new_session=True,  # a terminal's Ctrl-C comes here alone, and is passed on once
             )
-        self.active.append(Active(name, task, command, process))
+        self.active.append(Active(name, task, command, process, time.monotonic()))
 
     def _ended(self, one: Active, code: int, codes: dict[str, int]) -> None:
+        if code == 0:
+            self.spent.setdefault(one.command.script.name, []).append(time.monotonic() - one.start)
         if self.signals:
             if code == 0:  # it may note what is done, and starts nothing more
                 try:
