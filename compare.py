@@ -129,7 +129,7 @@ def run_grid(experiment, opt):
 def page_of(experiment):
     """The page of all runs of the recipe that are there; None where there is none."""
     recipe = experiment.recipe
-    there = [one for one in experiment.runs if (experiment.checkpoints / one.name / "train_opt.yaml").is_file()]
+    there = [one for one in experiment.runs if experiment.state(one) != "new" or experiment.failure(one)]
     if not there:
         return None
     runs = [read_run(experiment.checkpoints, o.name, experiment.results, o.variant, o.seed, None) for o in there]

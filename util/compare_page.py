@@ -17,8 +17,7 @@ from .compare_options import commands_section, options_section, swatch
 from .compare_pictures import INPUTS, side_by_side
 from .compare_table import ARROWS, COSTS, WORDS, Cell, Comparison, as_csv, as_latex, decimals, protocol, span
 from .compared_run import ComparedRun, Series
-from .html import asset, embed, new_page, visible, write_atomically
-from .training_page import short
+from .html import asset, embed, new_page, short, visible, write_atomically
 
 COLOURS = 10  # of variants, in compare.css; more begin again
 SILENT = {

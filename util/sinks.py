@@ -23,6 +23,9 @@ class Sink(Protocol):
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         """``step`` counts optimizer steps; ``position`` is the epoch plus the part of it that is done."""
 
+    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
+        """Values of an evaluation; those that are not defined are left out."""
+
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Images by name, bytes (H, W) or (H, W, 3), in display order."""
 
@@ -44,6 +47,10 @@ class TensorBoard:
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         for name, value in losses.items():
             self._writer.add_scalar(f"loss/{name}", value, step)
+
+    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(f"evaluation/{name}", value, step)
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         for name, image in images.items():
@@ -87,6 +94,9 @@ class WandB:
 
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         self._run.log({"epoch": position, **losses}, step=step)
+
+    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
+        self._run.log({f"evaluation/{name}": value for name, value in values.items()}, step=step)
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         self._run.log({name: self._image(image) for name, image in images.items()}, step=step)

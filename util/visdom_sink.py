@@ -70,6 +70,9 @@ class VisdomSink:
             self._points.append((position, dict(losses)))
             self._wake.notify()
 
+    def evaluation(self, step: int, values: Mapping[str, float]) -> None:
+        """Not shown: the run's own page has curves of evaluations."""
+
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         with self._wake:
             self._images = dict(images)

@@ -128,9 +128,11 @@ class Visualizer:
             print(line, flush=True)
 
     def plot_evaluation(self, record: Mapping[str, Any]) -> None:
-        """Show a record of evaluations.jsonl on the page."""
+        """Show a record of evaluations.jsonl on the page and in the sinks."""
         if not self._shows:
             return
+        known = {name: value for name, value in record["values"].items() if value is not None and math.isfinite(value)}
+        self._feed(lambda sink: sink.evaluation(record["step"], known))
         self._evaluations.append(record)
         self._alarm(lambda detector: detector.see_diversity(record["step"], record.get("diversity")))
         self._write_page("running")
