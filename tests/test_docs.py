@@ -1,6 +1,7 @@
 """What the pages show works: commands parse, links lead somewhere, the example trains, the tables are true."""
 
 import contextlib
+import json
 import math
 import random
 import re
@@ -201,6 +202,9 @@ def test_the_example_trains_and_is_tested(workshop):
     assert (results / "index.html").is_file() and (results / "metrics.json").is_file()
     assert [len(list((results / "images" / v).iterdir())) for v in ("real_A", "fake_B", "real_B")] == [2, 2, 2]
     assert "noise: 0.3" in (results / "test_opt.yaml").read_text()
+    measured = [*arguments("test.py", "denoise"), "--num_test", "2", "--gpu_ids", "-1", "--metrics", "l1,contrast"]
+    assert test_script.main(measured) == 0
+    assert json.loads((results / "metrics.json").read_text())["contrast"]["value"] > 0
 
     first = [w for w in small if w not in ("--netG", "resnet_4blocks")]
     assert train_script.main([*arguments("train.py", "shallow"), *first, "--n_epochs", "1"]) == 0
