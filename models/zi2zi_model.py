@@ -319,10 +319,10 @@ class Zi2ziModel(AdversarialModel):
 
     @property
     def adversarial(self) -> bool:
-        """Whether the discriminator takes part in this epoch."""
+        """Whether the discriminator takes part now."""
         opt = self.opt
         wanted = opt.lambda_GAN > 0 or opt.lambda_category > 0
-        return wanted and self.engine.progress.epoch >= opt.GAN_from * opt.total_epochs
+        return wanted and self.engine.has_passed(opt.GAN_from)
 
     def optimize_parameters(self):
         opt = self.opt

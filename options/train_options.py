@@ -17,7 +17,7 @@ class TrainOptions(EvaluationOptions):
     n_epochs: int = option(200, "epochs at the initial learning rate", least=0)
     n_epochs_decay: int = option(200, "epochs over which the learning rate falls linearly to zero", least=0)
     max_steps: int = option(
-        0, "end after so many optimizer steps, with the epochs and their decay fitted to it; 0 is no such end", least=0
+        0, "end after so many optimizer steps, with epochs and learning rate fitted to them; 0 is no such end", least=0
     )
     lr: float = option(2e-4, "initial learning rate", least=0)
     beta1: float = option(0.5, "first momentum of Adam", least=0)
@@ -101,6 +101,11 @@ class TrainOptions(EvaluationOptions):
         if self.max_steps and not self.total_epochs:
             raise UserError(
                 f"--max_steps {self.max_steps}: --n_epochs and --n_epochs_decay are both 0; give one of them"
+            )
+        if self.max_steps and self.lr_policy == "plateau":
+            raise UserError(
+                f"--max_steps {self.max_steps} --lr_policy plateau: a plateau is watched over whole epochs; give "
+                "--n_epochs without --max_steps, or another --lr_policy"
             )
         if self.eval_freq and not self.eval_metrics:
             raise UserError(

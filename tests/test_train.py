@@ -405,9 +405,30 @@ def test_a_run_told_in_steps_ends_there_and_continues_to_the_same_bits(dataroot,
     assert (folder / "latest_state.pt").read_bytes() == before
 
 
-def test_steps_of_whole_epochs_are_the_run_of_these_epochs(whole, dataroot, tmp_path):
-    run(dataroot, tmp_path, "--n_epochs", 20, "--n_epochs_decay", 10, "--ema_decay", 0.9, "--max_steps", 21)
-    assert differences(state(whole), state(tmp_path)) == []
+def test_steps_of_whole_epochs_are_the_run_of_these_epochs(dataroot, tmp_path):
+    flat = ("--n_epochs_decay", 0, "--no_html")  # a learning rate that falls falls with every step
+    run(dataroot, tmp_path / "epochs", *flat, "--n_epochs", 2)
+    run(dataroot, tmp_path / "steps", *flat, "--n_epochs", 20, "--max_steps", 14)
+    assert differences(state(tmp_path / "epochs"), state(tmp_path / "steps")) == []
+
+
+@pytest.mark.parametrize("batch", [1, 4])  # 7 steps an epoch, or 1
+def test_a_learning_rate_that_falls_reaches_its_end_with_the_last_step(dataroot, tmp_path, monkeypatch, batch):
+    rates, step = [], Engine.set_learning_rate
+
+    def noting(self, model):
+        step(self, model)
+        rates.append(model.optimizers["G"].param_groups[0]["lr"])
+
+    monkeypatch.setattr(Engine, "set_learning_rate", noting)
+    epochs = ("--n_epochs", 200, "--n_epochs_decay", 200, "--lr", 1, "--no_html")
+    run(dataroot, tmp_path, *epochs, "--batch_size", batch, "--max_steps", 4, "--ngf", 2)
+    assert rates == [1, 1, 1, 0.5]
+
+
+def test_a_plateau_needs_epochs(dataroot, tmp_path):
+    with pytest.raises(UserError, match="--max_steps 9 --lr_policy plateau: a plateau is watched over whole epochs"):
+        run(dataroot, tmp_path, "--max_steps", 9, "--lr_policy", "plateau", "--plateau_metric", "NCE")
 
 
 def test_a_longer_run_goes_on_in_the_middle_of_the_epoch(dataroot, tmp_path):

@@ -18,7 +18,7 @@ from options import UserError
 
 from . import distributed
 from .device import channels_last_pays, choose_device, computes_in_bf16
-from .schedule import Progress, learning_rate
+from .schedule import Progress, has_passed, learning_rate
 from .seeding import seed_everything
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,6 +29,7 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 class Engine:
     def __init__(self, opt: Any):
         self.opt, self.progress = opt, Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
+        self.told = opt  # what the shape of the learning rate is a function of; ``opt`` may get epochs that fit
         self.averages: dict[str, AveragedModel] = {}
         self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
         self.scalers: dict[str, torch.amp.GradScaler] = {}
@@ -173,10 +174,14 @@ class Engine:
         """True in the last of each n steps: ``if self.every(5): self.update("G", ...)``."""
         return (self.progress.step + 1) % n == 0
 
+    def has_passed(self, part: float) -> bool:
+        """Whether this part of the run, in [0, 1], is done."""
+        return has_passed(self.opt, self.progress, part)
+
     def set_learning_rate(self, model: Any) -> None:
         for optimizer in model.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.opt, self.progress, group["initial_lr"])
+                group["lr"] = learning_rate(self.told, self.progress, group["initial_lr"])
 
     # -- between steps ---------------------------------------------------------------------------
 

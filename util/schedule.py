@@ -55,7 +55,14 @@ def learning_rate(opt: Any, progress: Progress, initial: float) -> float:
 
 
 def lr_factor(opt: Any, progress: Progress) -> float:
-    """The shape of the learning rate: what the next step takes of its initial value, before the floor."""
+    """The shape of the learning rate: what the next step takes of its initial value, before the floor.
+
+    Args:
+        opt: as told. A function of finished epochs; under --max_steps one of step / max_steps, which stands for all
+            these epochs, so that the shape ends where the run does.
+    """
+    if opt.max_steps and opt.lr_policy != "plateau":
+        return _factor_of_steps(opt, progress.step)
     epoch = progress.epoch + 1
     if opt.lr_policy == "linear":
         return 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1)
@@ -64,6 +71,24 @@ def lr_factor(opt: Any, progress: Progress) -> float:
     if opt.lr_policy == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / opt.total_epochs))
     return progress.plateau
+
+
+def _factor_of_steps(opt: Any, step: int) -> float:
+    """Linear and cosine reach 0 at ``max_steps``; in integers as far as possible, so that cuts fall on their step."""
+    if opt.lr_policy == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, step / opt.max_steps)))
+    done = step * opt.total_epochs  # epochs, in parts of max_steps
+    if opt.lr_policy == "step":
+        return opt.lr_gamma ** (done // (opt.lr_decay_iters * opt.max_steps))
+    fallen = done - opt.n_epochs * opt.max_steps
+    return 1 - min(1.0, fallen / (opt.n_epochs_decay * opt.max_steps)) if fallen > 0 and opt.n_epochs_decay else 1.0
+
+
+def has_passed(opt: Any, progress: Progress, part: float) -> bool:
+    """Whether this part of the run, in [0, 1], is done: of its epochs or, where they are told, of its steps."""
+    if opt.max_steps:
+        return progress.step >= part * opt.max_steps
+    return progress.epoch >= part * opt.total_epochs
 
 
 # -- the length of a run ----------------------------------------------------------------------------
