@@ -38,7 +38,7 @@ def main(argv=None):
     whole = read_recipe(Path(opt.recipe), opt.settings, opt.test_settings)
     budget = None if opt.budget is None else read_budget(opt.budget)
     folder = Path(opt.experiments_dir, whole.name)
-    parts = (SCRIPTS, parse_train, check_test)
+    parts = (SCRIPTS, parse_train, check_test, opt.jobs)
     experiment = Experiment(whole.chosen(opt.models, opt.seeds, budget), folder, *parts)
     if not opt.page_only:
         if opt.overwrite:
@@ -85,14 +85,25 @@ def plan(experiment):
             trained = experiment.state(one) == "finished"
             commands += [] if trained else [("train.py", experiment.train_words(one, experiment.state(one)))]
             commands += [] if one.seed is None else [("test.py", experiment.test_words(one))]
+    yield from kept(experiment)
     yield from (f"python {script} {shlex.join(words)}" for script, words in commands)
 
 
+def kept(experiment):
+    """A line for each variant whose steps were timed otherwise, and stay because its runs have begun."""
+    for variant in experiment.recipe.models:
+        if experiment.keeps_steps(variant):
+            yield (
+                f"{variant}: timed on another device, with other threads or other defaults; its runs have begun, so "
+                f"all seeds keep {experiment.steps_of(variant)} steps"
+            )
+
+
 def run_grid(experiment, opt):
-    """Run what is missing: 0 all is done, 1 something failed, 75 stopped by a signal, 130 by two."""
+    """Run what is missing: 0 all is done, 1 something failed, 75 a signal stopped it or a run, 130 two did."""
     experiment.begin()
     runner = Runner(opt.jobs)
-    failed = {}
+    failed, stopped = {}, set()
     todo = {}
     for one in [*experiment.prepared, *experiment.runs]:
         failure = experiment.failure(one)
@@ -107,23 +118,28 @@ def run_grid(experiment, opt):
     def work(runs):
         codes = runner.run({one.name: experiment.train(one, place[one.name]) for one in runs}, progress)
         failed.update({one.name: experiment.failure(one) for one in runs if codes[one.name] not in (0, STOPPED)})
+        stopped.update(name for name, code in codes.items() if code == STOPPED)
 
+    for line in kept(experiment):
+        print(line)
     work([one for one in experiment.prepared if one.name in todo])
-    blocked = [one.name for one in experiment.prepared if one.name in failed]
+    blocked = [one.name for one in experiment.prepared if one.name in failed or one.name in stopped]
     if not blocked and not runner.signals:
         timing = [v for v in experiment.recipe.models if experiment.must_time(v)]
         codes = runner.run(
             {v: experiment.time_variant(v) for v in timing}, lambda active: f"timing {', '.join(active)}"
         )
         untimed = [v for v in timing if codes[v]]
+        stopped.update(v for v in untimed if codes[v] == STOPPED)
         failed.update({f"{v}-timing": "could not be timed" for v in untimed if codes[v] != STOPPED})
         if not runner.signals:
             work([one for one in experiment.runs if one.name in todo and one.variant not in untimed])
     for name, why in failed.items():
         print(f"failed: {name}: {why}", file=sys.stderr)
-    if blocked:
-        print(f"nothing is compared without {', '.join(blocked)}; --retry_failed tries again", file=sys.stderr)
-    return KILLED if runner.signals > 1 else STOPPED if runner.signals else int(bool(failed))
+    broken = [name for name in blocked if name in failed]
+    if broken:
+        print(f"nothing is compared without {', '.join(broken)}; --retry_failed tries again", file=sys.stderr)
+    return KILLED if runner.signals > 1 else STOPPED if runner.signals or stopped else int(bool(failed))
 
 
 def page_of(experiment):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from options import UserError
 from options.compare_options import CompareOptions
 from options.parsing import parse_script
 from tests.test_train import differences, state
+from util.grid_runs import Command, Runner
 
 PRETENDING = """
 import json, os, signal, sys, time
@@ -43,10 +45,14 @@ def leave(state, done, code, **more):
     (run / "run.json").write_text(json.dumps(record))
     (run / "train_opt.yaml").write_text(f"ngf: {ngf}\\nmax_steps: {steps}\\nseed: {words.get('--seed', 0)}\\n")
     (run / "latest.manifest.json").write_text(str(os.getpid()))
+    lines = [json.dumps(dict(step=n + 1, time=100 + n / 2)) for n in range(done)]
+    (run / "metrics.jsonl").write_text("\\n".join(lines))
     if ngf == 21:
         (run / "best.manifest.json").write_text("the best")
     sys.exit(code)
 
+if ngf == 75 and "--continue_train" not in sys.argv and "timing" not in name:
+    leave("stopped", 2, 75)
 if ngf == 13:
     print("train.py: NCE is not finite")
     leave("failed", 3, 3, error="NCE is not finite")
@@ -186,6 +192,53 @@ def test_minutes_are_turned_into_steps_once(tmp_path, pretending, capsys):
     assert calls(tmp_path) == ["train.py cut-s1", "test.py cut-s1 latest"]
 
 
+def timed_anew(folder):
+    return [line for line in calls(folder) if "timing" in line]
+
+
+def test_what_was_timed_with_other_options_is_timed_anew(tmp_path, pretending, monkeypatch, capsys):
+    text = "models: {cut: {ngf: 4}, dcl: {}}\nbudget: 2 minutes"
+    assert pretending(text) == 0 and timed_anew(tmp_path) == ["train.py cut-timing", "train.py dcl-timing"]
+    assert pretending(text.replace("4", "6"), "--overwrite") == 0
+    assert timed_anew(tmp_path) == ["train.py cut-timing"]
+    assert pretending(text.replace("4", "6"), "--overwrite", "--budget", "1min") == 0
+    assert timed_anew(tmp_path) == []  # other minutes of the same pace
+
+
+def test_seeds_have_equal_steps_on_whatever_machine_the_later_ones_run(tmp_path, pretending, monkeypatch, capsys):
+    text = "models: {cut: {}}\nbudget: 2 minutes"
+    assert pretending(text) == 0 and timed_anew(tmp_path)
+    monkeypatch.setattr("util.grid_runs.cores", lambda: 64)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    capsys.readouterr()
+    assert pretending(text, "--seeds", 0, 1) == 0 and timed_anew(tmp_path) == []
+    assert "its runs have begun, so all seeds keep 240 steps" in capsys.readouterr().out
+    folder = tmp_path / "experiments/some/checkpoints"
+    assert json.loads((folder / "cut-s1/run.json").read_text())["steps"] == 240
+    with pytest.raises(UserError, match="cut-s0 was trained with --max_steps 240, the recipe now says 120"):
+        pretending(text, "--budget", "1min")
+    for run in folder.iterdir():
+        shutil.rmtree(run)
+    assert pretending(text) == 0 and timed_anew(tmp_path) == ["train.py cut-timing"]
+
+
+def test_a_run_that_a_signal_ended_has_not_failed(tmp_path, pretending, capsys):
+    text = "models: {shy: {model: cut, ngf: 75}, cut: {}}\nbudget: 5 steps"
+    assert pretending(text) == 75
+    assert calls(tmp_path) == ["train.py shy-s0", "train.py cut-s0", "test.py cut-s0 latest"]
+    said = capsys.readouterr()
+    assert "shy-s0: training: stopped" in said.out and "the same command goes on" in said.out and not said.err
+    assert not list((tmp_path / "experiments/some/state").glob("*failed*"))
+    assert pretending(text) == 0 and calls(tmp_path) == ["train.py shy-s0", "test.py shy-s0 latest"]
+
+
+def test_a_prepared_run_that_was_stopped_is_waited_for(tmp_path, pretending, capsys):
+    text = TWO + "prepare: {eyes: {model: cut, ngf: 75}}\n"
+    assert pretending(text) == 75 and calls(tmp_path) == ["train.py eyes"]
+    assert "failed" not in capsys.readouterr().err
+    assert pretending(text) == 0 and len(calls(tmp_path)) == 9
+
+
 def test_a_dry_run_prints_commands_and_writes_nothing(tmp_path, pretending, capsys):
     assert pretending(TWO, "--dry_run", "--set", "lr=0.1", "nce_layers=0,4", "--evaluate", "num_test=all") == 0
     assert calls(tmp_path) == [] and [path.name for path in (tmp_path / "experiments/some").iterdir()] == [
@@ -268,6 +321,30 @@ def signals(log, *numbers):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_signal_that_reached_every_process_is_not_passed_on(tmp_path, monkeypatch):
+    """Those that it ended within the time have nothing to be told; the one that runs yet is told once."""
+    monkeypatch.setattr("util.grid_runs.PASS_ON", 0.5)
+    script, log = tmp_path / "some.py", tmp_path / "log"
+    script.write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('told')))\n"
+        "print('iters iters iters', flush=True)\n"
+        "time.sleep(float(sys.argv[1]))\n"
+    )
+
+    def task(seconds):
+        return (yield Command("waiting", script, [str(seconds)], log))
+
+    with signals(log, signal.SIGTERM):
+        assert Runner().run({"quick": task(1.0)}, str) == {"quick": 0}
+    assert "told" in log.read_text()
+    log.unlink()
+    monkeypatch.setattr("util.grid_runs.PASS_ON", 30)
+    with signals(log, signal.SIGTERM):
+        assert Runner().run({"quick": task(1.0)}, str) == {"quick": 0}
+    assert "told" not in log.read_text()
 
 
 WAITING = "models: {cut: {ngf: 99}, small: {model: cut, ngf: 4}}\nbudget: 5 steps"

@@ -5,7 +5,7 @@
     ├── results/<variant>-s<seed>/        of their tests
     ├── logs/                             what the scripts printed
     ├── state/                            which tests are done, with what; which runs failed, and why
-    ├── budget.json                       seconds per step of each variant, timed once
+    ├── budget.json                       seconds per step of each variant, timed once, with a hash of their options
     └── recipe.yaml                       a copy
 
 Everything is derived from these files, so that a comparison that was cut off goes on from them.
@@ -19,25 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from options import TrainOptions, UserError
+from options import UserError
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
-from options.parsing import NOT_CONTINUED, as_dict
+from options.parsing import as_dict
 
+from .cli import STOPPED
 from .config import read_config
-from .grid_runs import Command, Task, last_line, say
+from .grid_runs import ENDED, Command, Task, last_line, say, threads
 from .html import write_atomically
+from .pace import APART, LEAST, UNTIMED, fingerprint, measured_pace, timed_steps
 from .recipe import Options, Recipe
 from .run_folder import RESULTS_OF_A_RUN
 from .run_record import read_record
 
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them
-TIMED_STEPS = 30  # of a run that finds out how long a step takes: the median of as many, the first ones are slow
 MACHINE = ("device", "gpu_ids", "precision", "num_threads", "plugin_dir", "compile")  # of training, for its test too
 EVALUATION = {name for name, flag in flags_of(EvaluationOptions).items() if flag.owner is EvaluationOptions}
-# Options of train.py itself that change what is shown and kept of a run, not what it learns.
-APART = {name for name, flag in flags_of(TrainOptions).items() if flag.metadata["per_run"]} | NOT_CONTINUED
-APART = (APART | {"display_winsize"}) - {"batch_size", "precision", "phase"}
 
 Parse = Callable[[list[str]], Any]
 Check = Callable[[list[str], Any], None]
@@ -65,9 +63,13 @@ class Experiment:
         scripts: where train.py and test.py are.
         parse_train: the words of train.py -> its options; raises UserError where they do not fit.
         check_test: raises UserError where the words of test.py do not fit these options of training.
+        jobs: runs side by side, which share the processor's cores.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, scripts: Path, parse_train: Parse, check_test: Check):
+    def __init__(
+        self, recipe: Recipe, folder: Path, scripts: Path, parse_train: Parse, check_test: Check, jobs: int = 1
+    ):
+        self.jobs = jobs
         self.recipe, self.folder, self.scripts = recipe, folder, scripts
         self.parse_train, self.check_test = parse_train, check_test
         self.checkpoints, self.results = folder / "checkpoints", folder / "results"
@@ -84,6 +86,8 @@ class Experiment:
             )
         self.timed = self._timed()
         self.overwritten: set[str] = set()
+        self._options: dict[str, Any] = {}  # of a variant, read once
+        self._kept: dict[str, bool] = {}
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -166,17 +170,27 @@ class Experiment:
             self._check_unchanged(run, opt)
 
     def _check_unchanged(self, run: Run, opt: Any) -> None:
-        path = self.checkpoints / run.name / "train_opt.yaml"
-        if not path.is_file() or run.name in self.overwritten or self.state(run) == "new":
+        if run.name in self.overwritten:
             return
-        saved, wanted = read_config(path), as_dict(opt)
         untimed = {"max_steps"} if run.seed is not None and self.must_time(run.variant) else set()
-        for key in [key for key in wanted if key in saved and key not in APART | untimed]:
+        change = self._change(run, opt, untimed)
+        if change:
+            key, saved, wanted = change
+            raise UserError(
+                f"{self.checkpoints / run.name} was trained with --{key} {saved}, the recipe now says {wanted}: "
+                "give the variant another name, or --overwrite to start it anew"
+            )
+
+    def _change(self, run: Run, opt: Any, but: set[str]) -> tuple[str, str, str] | None:
+        """An option of a run that has begun, its value and the one it should have, where they differ."""
+        path = self.checkpoints / run.name / "train_opt.yaml"
+        if not path.is_file() or self.state(run) == "new":
+            return None
+        saved, wanted = read_config(path), as_dict(opt)
+        for key in [key for key in wanted if key in saved and key not in APART | but]:
             if saved[key] != wanted[key]:
-                raise UserError(
-                    f"{path.parent} was trained with --{key} {text_of(saved[key])}, the recipe now says "
-                    f"{text_of(wanted[key])}: give the variant another name, or --overwrite to start it anew"
-                )
+                return key, text_of(saved[key]), text_of(wanted[key])
+        return None
 
     def overwrite_changed(self) -> None:
         """Note the runs whose options have changed: they start anew."""
@@ -185,6 +199,7 @@ class Experiment:
                 self._check_unchanged(run, self.parse_train(self.train_words(run)))
             except UserError:
                 self.overwritten.add(run.name)
+        self._kept.clear()  # what starts anew keeps no timing
 
     # -- how far a run is ------------------------------------------------------------------------
 
@@ -238,11 +253,42 @@ class Experiment:
         budget = self.recipe.budget
         if budget is None or budget.minutes is None:
             return None if budget is None else budget.steps
-        pace = self.timed.get(variant, {}).get("seconds_per_step")
-        return max(1, int(budget.minutes * 60 / pace)) if pace else None
+        valid = variant in self.timed and (not self._is_stale(variant) or self.keeps_steps(variant))
+        return self._in_budget(variant) if valid else None
+
+    def _in_budget(self, variant: str) -> int | None:
+        """Steps in the minutes of the budget, by what was timed, whenever that was."""
+        budget, pace = self.recipe.budget, self.timed.get(variant, {}).get("seconds_per_step")
+        return max(1, int(budget.minutes * 60 / pace)) if budget and budget.minutes and pace else None
 
     def must_time(self, variant: str) -> bool:
         return self.recipe.budget is not None and self.steps_of(variant) is None
+
+    def keeps_steps(self, variant: str) -> bool:
+        """Whether a timing is kept that this machine, or these options, did not make: runs by it have begun.
+
+        Seeds of a variant are compared with one another, so all have the same steps.
+        """
+        if variant not in self.timed or not self._is_stale(variant):
+            return False
+        if variant not in self._kept:
+            opt, seeds = self._parsed(variant), self.checkpoints.glob(f"{variant}-s*")
+            there = [Run(p.name, variant, 0, {}) for p in seeds if p.name.removeprefix(f"{variant}-s").isdecimal()]
+            self._kept[variant] = any(
+                self.state(run) not in ("new", "overwrite") and not self._change(run, opt, UNTIMED) for run in there
+            )
+        return self._kept[variant]
+
+    def _is_stale(self, variant: str) -> bool:
+        return self.timed[variant].get("of") != self._fingerprint(variant)
+
+    def _fingerprint(self, variant: str) -> str:
+        return fingerprint(self._parsed(variant), threads(self.jobs))
+
+    def _parsed(self, variant: str) -> Any:
+        if variant not in self._options:
+            self._options[variant] = self.parse_train(words_of({"name": variant} | self.recipe.models[variant]))
+        return self._options[variant]
 
     def _timed(self) -> dict[str, dict[str, Any]]:
         return {v: facts for v, facts in _json(self.folder / "budget.json").items() if isinstance(facts, dict)}
@@ -251,10 +297,10 @@ class Experiment:
         """What a page says of the experiment: the recipe's note, the budget, and how many runs are not there."""
         recipe, lines = self.recipe, [self.recipe.note]
         if recipe.budget is not None and recipe.budget.minutes is not None:
-            steps = ", ".join(f"{v} {self.steps_of(v)}" for v in recipe.models if not self.must_time(v))
+            steps = ", ".join(f"{v} {self._in_budget(v)}" for v in recipe.models if v in self.timed)
             lines.append(
-                f"Each run had {recipe.budget} of training, turned into optimizer steps by timing {TIMED_STEPS} steps "
-                f"of each variant once on this machine: {steps}."
+                f"Each run had {recipe.budget} of training, turned into optimizer steps by timing at least {LEAST} "
+                f"steps of each variant once: {steps}."
             )
         elif recipe.budget is not None:
             lines.append(f"Each run had {recipe.budget} of the optimizer, whatever a step takes.")
@@ -277,20 +323,19 @@ class Experiment:
     def time_variant(self, variant: str) -> Task:
         """Train a few steps that are thrown away, and keep how long one takes."""
         run = next(run for run in self.runs if run.variant == variant)
-        name = f"{variant}-timing"
-        words = {"name": name, "checkpoints_dir": self.checkpoints, **run.options, "max_steps": TIMED_STEPS}
+        name, steps = f"{variant}-timing", timed_steps(self._parsed(variant))
+        words = {"name": name, "checkpoints_dir": self.checkpoints, **run.options, "max_steps": steps}
         words |= {"print_freq": 1, "no_html": True, "overwrite": True}
         log = self.folder / "logs" / f"{name}.log"
-        code = yield Command(f"{variant}: timing {TIMED_STEPS} steps", self.scripts / "train.py", words_of(words), log)
+        code = yield Command(f"{variant}: timing {steps} steps", self.scripts / "train.py", words_of(words), log)
         if code:
-            return code
-        record = read_record(self.checkpoints / name)
-        pace = record.get("seconds_per_step")
+            return STOPPED if code in ENDED else code
+        record, pace = read_record(self.checkpoints / name), measured_pace(self.checkpoints / name)
         if not pace:
-            say(f"{self.checkpoints / name}: run.json does not say how long a step takes")
+            say(f"{self.checkpoints / name}: metrics.jsonl does not say how long a step takes")
             return 1
         facts = {"seconds_per_step": pace, "device": record.get("device"), "threads": record.get("threads")}
-        self.timed[variant] = facts
+        self.timed[variant] = facts | {"of": self._fingerprint(variant)}
         write_atomically(self.folder / "budget.json", json.dumps(self.timed | self._steps(), indent=1) + "\n")
         shutil.rmtree(self.checkpoints / name)
         say(f"{variant}: {pace:.3g} s a step, so {self.recipe.budget} are {self.steps_of(variant)} steps")
@@ -299,7 +344,7 @@ class Experiment:
     def _steps(self) -> dict[str, dict[str, Any]]:
         """What was timed, with what follows from it."""
         budget = str(self.recipe.budget)
-        return {v: facts | {"budget": budget, "steps": self.steps_of(v)} for v, facts in self.timed.items()}
+        return {v: facts | {"budget": budget, "steps": self._in_budget(v)} for v, facts in self.timed.items()}
 
     def train(self, run: Run, place: str) -> Task:
         """Train a run as far as it is not trained, and test it as far as it is not tested."""
@@ -326,6 +371,8 @@ class Experiment:
         return self.folder / "logs" / f"{run.name}.log"
 
     def _note_failure(self, run: Run, script: str, code: int) -> int:
+        if code in ENDED:  # a signal to that script alone: it goes on the next time
+            return STOPPED
         facts = {"script": script, "exit_code": code, "line": last_line(self.log(run))}
         write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n")
         return code

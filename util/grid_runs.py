@@ -16,7 +16,9 @@ from .cli import STOPPED
 
 POLL = 0.2  # seconds between two looks at the processes
 TELL = {True: 1.0, False: 30.0}  # seconds between two lines of progress, on a terminal and elsewhere
+PASS_ON = 2.0  # seconds before a signal is passed on: whoever sent it to all processes has ended them by then
 KILLED = 130  # exit code after a second signal, as that of an interrupted script
+ENDED = {STOPPED, -signal.SIGTERM, -signal.SIGINT, KILLED}  # exit codes of a script that a signal ended: none failed
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Active:
 class Runner:
     """Runs tasks, ``jobs`` at a time.
 
-    Signals are seen while :meth:`run` goes on: the first ends every process as SIGTERM does, which lets training save
-    its checkpoint; a second one kills them.
+    Signals are seen while :meth:`run` goes on: the first is passed on, after two seconds, to every process that runs
+    yet, as SIGTERM, which lets training save its checkpoint; a second one kills them.
 
     Attributes:
         signals: how many have come.
@@ -57,6 +59,7 @@ class Runner:
 
     def __init__(self, jobs: int = 1):
         self.jobs, self.signals = jobs, 0
+        self.first = 0.0  # when the first signal came, on the monotonic clock
         self.spent: dict[str, list[float]] = {}
         self.active: list[Active] = []
 
@@ -119,7 +122,9 @@ class Runner:
                     codes[one.name] = end.value
             one.task.close()
         else:
-            if code:
+            if code in ENDED:
+                say(f"{one.command.what}: stopped: {last_line(one.command.log)}")
+            elif code:
                 say(f"{one.command.what}: exit code {code}: {last_line(one.command.log)}; all of it: {one.command.log}")
             self._go_on(one.name, one.task, code, codes)
 
@@ -128,7 +133,7 @@ class Runner:
             if self.signals > 1:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(one.process.pid, signal.SIGKILL)  # workers that load data too
-            elif not one.told:
+            elif not one.told and time.monotonic() - self.first >= PASS_ON:
                 one.told = True
                 one.process.terminate()
 
@@ -145,6 +150,7 @@ class Runner:
         def note(number: int, frame: Any) -> None:
             self.signals += 1
             if self.signals == 1:
+                self.first = time.monotonic()
                 say("a signal: what is running saves its checkpoint and ends; a second one ends it at once")
 
         earlier = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -171,9 +177,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(jobs: int) -> dict[str, str]:
+def threads(jobs: int) -> int:
     """Of a child: alone it takes the threads it likes, beside others its share of the cores."""
-    share = {"OMP_NUM_THREADS": str(max(1, cores() // jobs))} if jobs > 1 else {}
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if jobs == 1 and told.isdecimal() and int(told) else max(1, cores() // jobs)
+
+
+def environment(jobs: int) -> dict[str, str]:
+    """Of a child."""
+    share = {"OMP_NUM_THREADS": str(threads(jobs))} if jobs > 1 else {}
     return {**os.environ, "PYTHONUNBUFFERED": "1", **share}
 
 
