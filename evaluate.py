@@ -39,6 +39,7 @@ def main(argv=None):
             raise UserError(f"--metrics {name}: needs more than pictures; test.py computes it")
     sets = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
     pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
+    extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids)) if sets else None  # what is wrong shows
     folders = {flag: pictures(opt, flag) for flag in ("real", "fake", "train") if getattr(opt, flag)}
     both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
     entries, lines = {}, []
@@ -46,7 +47,6 @@ def main(argv=None):
         table = scores_of_pairs(opt, pairs, both).compute()
         entries, lines = table.as_dict(), table.lines()
     if sets:
-        extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids))
         seen = {flag: observed(opt, extractor, files) for flag, files in folders.items()}
         table = compared(sets, extractor, seen)
         entries, lines = entries | table.as_dict(), [*lines, *table.lines()]

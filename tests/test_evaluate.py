@@ -15,7 +15,7 @@ from tests.models.test_evaluation import EYES, published_fid, six_features
 @pytest.fixture
 def folders(tmp_path):
     random = np.random.default_rng(0)
-    for folder, count, low in (("real", 9, 100), ("fake", 9, 0), ("train", 8, 100)):
+    for folder, count, low in (("real", 11, 100), ("fake", 11, 0), ("train", 10, 100)):
         (tmp_path / folder / "deep").mkdir(parents=True)
         for i in range(count):
             pixels = random.integers(low, 200, (16, 16, 3)).astype(np.uint8)
@@ -46,22 +46,24 @@ def names(folders):
 
 def test_a_lost_picture_is_an_error_for_pairs_and_counted_for_sets(folders):
     (folders / "fake/deep/1.png").unlink()
-    with pytest.raises(UserError, match=r"--fake .*: lacks 1 of 9 names: deep/1; metrics of sets"):
+    with pytest.raises(UserError, match=r"--fake .*: lacks 1 of 11 names: deep/1; metrics of sets"):
         values(folders, "--metrics", "l1")
-    assert values(folders, "--metrics", "fid")["FID-module"]["images"] == 8
+    assert values(folders, "--metrics", "fid")["FID-module"]["images"] == 10
 
 
 def test_pictures_of_one_name_are_not_taken_for_one(folders):
     Image.open(folders / "fake/0.png").save(folders / "fake/0.jpg")
     with pytest.raises(UserError, match=r"--fake: 0\.\w+ and 0\.\w+ have one name"):
         values(folders, "--metrics", "l1")
-    assert values(folders, "--metrics", "fid")["FID-module"]["images"] == 10
+    assert values(folders, "--metrics", "fid")["FID-module"]["images"] == 12
 
 
 def test_what_it_cannot_do_is_said(folders):
     for name in ("recognition", "self_similarity", "accuracy", "r_precision"):
         with pytest.raises(UserError, match=rf"--metrics {name}: needs more than pictures"):
             values(folders, "--metrics", name)
+    with pytest.raises(UserError, match=r"no --extractor|--extractor"):  # before a folder is read
+        evaluate.main([str(a) for a in ("--real", folders / "none", "--fake", "x", "--metrics", "fid")])
     shutil.rmtree(folders / "fake")
     with pytest.raises(UserError, match=r"--fake .*: no such folder"):
         values(folders, "--metrics", "fid")

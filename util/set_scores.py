@@ -55,21 +55,22 @@ class SetScores:
         Args:
             real: images that training has not seen.
             floor: other real images, whose values are the floors. No more of them count than there are of ``fake``:
-                most values depend on the number.
+                most values depend on the number. Floors of metrics of one set alone are of ``real``, as many of them:
+                an extractor may have learnt what training images are.
             floor_real: what these are compared with, in place of ``real``.
             floor_of: what they are, after the word "real".
         """
         floor_of = floor_of or ("training images" if floor_real is None else "images, one half against the other")
-        if floor is not None and len(floor) > len(fake):
-            order = torch.randperm(len(floor), generator=torch.Generator().manual_seed(derive("floor of a set")))
-            floor = floor.take(order[: len(fake)])
+        held = some(real, len(fake))
+        floor = None if floor is None else some(floor, len(fake))
         values: dict[str, float] = {}
         floors: dict[str, float] = {}
         deviations: dict[str, float] = {}
         better: dict[str, str] = {}
+        alone: list[str] = []
         remarks: list[str] = []
         for metric in self.metrics:
-            tag = self.extractor.tag if {"features", "logits"} & set(metric.asks) else ""
+            tag = self.extractor.tag if {"features", "logits", "answers"} & set(metric.asks) else ""
             for name, value in metric.compare(real, fake).items():
                 called = tagged(name.removesuffix(DEVIATION), tag)
                 (deviations if name.endswith(DEVIATION) else values)[called] = value
@@ -77,9 +78,10 @@ class SetScores:
                 if direction and not name.endswith(DEVIATION):
                     better[called] = direction
             remarks += metric.doubts(real, fake)
-            for name, value in self.reached(metric, real, floor, floor_real).items():
+            for name, value in self.reached(metric, held, floor, real if floor_real is None else floor_real).items():
                 if math.isfinite(value) and not name.endswith(DEVIATION):
                     floors[tagged(name, tag)] = value
+                    alone += [tagged(name, tag)] * metric.alone
         if floor is not None and len(floor) < len(fake):
             remarks.append(
                 f"floors: of {len(floor):,} images, fewer than were generated; FID and intra-FID are higher of fewer"
@@ -87,17 +89,17 @@ class SetScores:
         return SetTable(
             values, floors, deviations, better, list(dict.fromkeys(remarks)), len(fake), len(real),
             0 if floor is None else len(floor), floor_of, self.extractor.name, self.extractor.resize,
-            self.extractor.comparable, self.extractor.tag,
+            self.extractor.comparable, self.extractor.tag, tuple(alone), len(held),
         )  # fmt: skip
 
     @staticmethod
-    def reached(
-        metric: SetMetric, real: Observed, floor: Observed | None, floor_real: Observed | None
-    ) -> dict[str, float]:
-        """The values of real images; without other ones those that a metric has of the real ones alone."""
-        if not metric.floor or (floor is None and not metric.alone):
+    def reached(metric: SetMetric, held: Observed, floor: Observed | None, floor_real: Observed) -> dict[str, float]:
+        """The values of real images: of held-out ones alone, or of other ones beside these."""
+        if not metric.floor:
             return {}
-        return metric.compare(real if floor_real is None else floor_real, real if floor is None else floor)
+        if metric.alone:
+            return metric.compare(held, held)
+        return {} if floor is None else metric.compare(floor_real, floor)
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class SetTable:
         extractor, resize: what saw the images, and how they were resized for it, in words.
         comparable: whether published values are of the same extractor.
         tag: what names of values that depend on it carry, at the end of their first word.
+        alone: names whose floors are of held-out real images alone, compared with nothing.
+        held_images: how many these are.
     """
 
     values: Mapping[str, float]
@@ -129,6 +133,8 @@ class SetTable:
     resize: str
     comparable: bool
     tag: str = ""
+    alone: Sequence[str] = ()
+    held_images: int = 0
 
     @property
     def facts(self) -> dict[str, str]:
@@ -149,11 +155,17 @@ class SetTable:
         deviation = self.deviations.get(name, math.nan)
         return number(self.values[name]) + (f" \u00b1 {number(deviation)}" if math.isfinite(deviation) else "")
 
+    def floor_words(self, name: str) -> str:
+        """What the floor of a value is of."""
+        if name in self.alone:
+            return f"{several(self.held_images, 'held-out real image')} alone"
+        return self.facts["floor"]
+
     def lines(self) -> list[str]:
         """What test.py prints: a line for each value, which says all that it is of, then the remarks."""
         lines = []
         for name in self.values:
-            what = f"real {self.floor_of}" if self.floor_images else "the real images"
+            what = "held-out real images alone" if name in self.alone else f"real {self.floor_of}"
             floor = f" (floor {number(self.floors[name])}, of {what})" if name in self.floors else ""
             line = f"{name}: {self.shown(name)}{floor}; {several(self.images, 'image')} against {self.reference:,}"
             line += f"; {self.extractor}, resize {self.resize}"
@@ -171,7 +183,7 @@ class SetTable:
                 "value": finite(value),
                 "deviation": finite(self.deviations.get(name, math.nan)),
                 "floor": finite(self.floors.get(name, math.nan)),
-                "floor_of": self.facts.get("floor", "the same real images") if name in self.floors else None,
+                "floor_of": self.floor_words(name) if name in self.floors else None,
                 "images": self.images,
                 "reference": self.reference,
                 "extractor": self.extractor,
@@ -186,6 +198,14 @@ def tagged(name: str, tag: str) -> str:
     """The name of a value with the extractor's tag at its first word: KID x 1000 and -domain are KID-domain x 1000."""
     word, space, rest = name.partition(" ")
     return f"{word}{tag}{space}{rest}"
+
+
+def some(images: Observed, most: int) -> Observed:
+    """At most so many of them, the same each time."""
+    if len(images) <= most:
+        return images
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive("floor of a set")))
+    return images.take(order[:most])
 
 
 def several(count: int, what: str) -> str:

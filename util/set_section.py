@@ -25,8 +25,10 @@ def set_section(table: SetTable, heading: str = "Metrics of sets") -> tags.secti
         cls="card",
     )
     lines = [f"seen by {facts['extractor']}; resize: {facts['resize']}; comparable {facts['comparable']}"]
-    if floors and "floor" in facts:
-        lines.append(f"real images: {facts['floor']}; what a perfect generator would reach")
+    if compared := [name for name in table.floors if name not in table.alone]:
+        lines.append(f"real images: {table.floor_words(compared[0])}; what a perfect generator would reach")
+    if table.alone:
+        lines.append(f"real images of {', '.join(table.alone)}: {table.floor_words(table.alone[0])}")
     for line in [*lines, *table.remarks]:
         section.add(tags.p(visible(line), cls="soft"))
     return section

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -32,7 +33,9 @@ def table(real, fake, floor=None, extractor=DOMAIN, names=NAMES, **more):
 def test_names_carry_the_tag_where_values_depend_on_features():
     found = table(seen(90, 1), seen(60, 2))
     assert list(found.values)[:3] == ["FID-domain", "KID-domain x 1000", "IS-domain"]
-    assert {"intra-FID-domain", "recall-domain", "accuracy", "matched", "variety-domain"} <= set(found.values)
+    assert {"intra-FID-domain", "recall-domain", "accuracy-domain", "matched-domain", "variety-domain"} <= set(
+        found.values
+    )
     assert "FID" in table(seen(90, 1), seen(60, 2), extractor=INCEPTION).values
     assert tagged("KID x 1000", "-module") == "KID-module x 1000"
 
@@ -42,7 +45,7 @@ def test_a_perfect_generator_is_at_its_floor_and_another_is_not():
     perfect, shifted = (table(real, seen(300, 3, shift), training) for shift in (0.0, 1.0))
     for found in (perfect, shifted):
         assert found.floors["FID-domain"] < 0.3 and found.floors["coverage-domain"] > 0.9
-        assert found.floors["IS-domain"] > 2 and found.floors["accuracy"] == 1
+        assert found.floors["IS-domain"] > 2 and found.floors["accuracy-domain"] == 1
     assert perfect.values["FID-domain"] < 0.3 < 3 < shifted.values["FID-domain"]
     assert shifted.values["KID-domain x 1000"] > 5 * shifted.deviations["KID-domain x 1000"]
     assert perfect.better["FID-domain"] == "lower" and perfect.better["coverage-domain"] == "higher"
@@ -70,8 +73,24 @@ def test_a_half_of_the_real_images_can_be_the_floor_of_the_other():
 
 def test_without_other_real_images_the_real_ones_alone_have_values_of_their_own():
     found = table(seen(90, 1), seen(60, 2))
-    assert set(found.floors) == {"IS-domain", "accuracy", "matched"} and found.floors["accuracy"] == 1
-    assert "floor" not in found.facts and found.as_dict()["accuracy"]["floor_of"] == "the same real images"
+    assert set(found.floors) == {"IS-domain", "accuracy-domain", "matched-domain"}
+    assert "floor" not in found.facts and "(floor 1.0000, of held-out real images alone)" in " ".join(found.lines())
+    assert found.as_dict()["accuracy-domain"]["floor_of"] == "60 held-out real images alone"
+
+
+def test_floors_of_metrics_of_one_set_are_of_held_out_images_that_no_classifier_has_learnt():
+    real, training = seen(90, 1), seen(90, 2)
+    half_wrong = (real.labels + (torch.arange(90) < 45)) % 3  # those of training are all right
+    real = replace(real, answers=half_wrong)
+    found = table(real, seen(90, 3), training, names=("fid", "accuracy", "is"))
+    assert found.floors["accuracy-domain"] == 0.5 and found.as_dict()["FID-domain"]["floor_of"].endswith(
+        "training images"
+    )
+    alone = METRICS.find("is")().compare(real, real)["IS"]
+    assert found.floors["IS-domain"] == pytest.approx(alone)
+    assert "real images of accuracy-domain, matched-domain, IS-domain: 90 held-out real images alone" in str(
+        set_section(found)
+    )
 
 
 def test_a_line_says_all_that_a_value_is_of():
@@ -90,11 +109,11 @@ def test_a_line_says_all_that_a_value_is_of():
 
 def test_what_is_not_defined_is_null_and_said():
     found = table(seen(40, 1), seen(1, 2), seen(40, 3))
-    assert "FID: 1 generated image is too few, 2 needed" in found.lines()
+    assert "FID: 1 generated image is too few, 10 needed" in found.lines()
     entries = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert entries["FID-domain"]["value"] is None and entries["FID-domain"]["better"] == "lower"
-    assert entries["accuracy"] == {
-        **{"value": 1.0, "deviation": None, "floor": 1.0, "floor_of": "1 real training images", "images": 1},
+    assert entries["accuracy-domain"] == {
+        **{"value": 1.0, "deviation": None, "floor": 1.0, "floor_of": "1 held-out real image alone", "images": 1},
         **{"reference": 40, "extractor": DOMAIN.name, "resize": "none", "comparable": False, "better": "higher"},
     }
     assert found.lines()[0].startswith("FID-domain: -; 1 image against 40")
@@ -121,5 +140,5 @@ def test_a_section_shows_values_floors_and_remarks():
 
 def test_a_value_that_no_metric_defines_is_no_floor():
     constant = Observed(torch.ones(50, 4), torch.ones(50, 4), torch.arange(50) % 3, torch.arange(50) % 3)
-    found = table(seen(90, 1), seen(60, 2), constant, names=("fid", "is"))
+    found = table(seen(90, 1), seen(60, 2), constant, names=("fid", "kid"))
     assert found.floors == {} and all(map(math.isfinite, found.values.values()))

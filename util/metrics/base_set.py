@@ -10,6 +10,7 @@ from .base_metric import Facts, Metric
 from .observed import Observed
 
 DEVIATION = " +-"  # ends the name of a value that is the standard deviation of another
+FEW = 10  # images of a set below which a distance of distributions says nothing but how few they are
 EQUAL = 1e-5  # of the largest number: one and the same image differs by rounding from batch to batch
 LACKS = {
     "features": "there are no features",

@@ -1,6 +1,6 @@
 """Fréchet distance of two sets of images."""
 
-from .base_set import SetMetric
+from .base_set import FEW, SetMetric
 from .observed import Observed
 from .sets import frechet
 
@@ -14,6 +14,7 @@ class FidMetric(SetMetric):
     """
 
     names = ("FID",)
+    least = FEW
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:
         return {"FID": frechet(fake.features, real.features, singular=True)}

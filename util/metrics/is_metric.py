@@ -13,12 +13,14 @@ class IsMetric(SetMetric):
 
     Salimans et al., "Improved Techniques for Training GANs" (NeurIPS 2016): mean and standard deviation of ten parts of
     the images, by torchmetrics in float64; the parts are the same each time. Its floor is that of real images alone. It
-    does not know what real images look like, and is lower of few images.
+    does not know what real images look like, and is lower of few images; of fewer than two a part it would be 1,
+    whatever they show, and is not defined.
     """
 
     names = ("IS", "IS +-")
     better = "higher"
     asks = ("logits",)
+    least = 2 * SPLITS
     alone = True
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:

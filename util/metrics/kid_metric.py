@@ -1,6 +1,6 @@
 """Kernel distance of two sets of images."""
 
-from .base_set import SetMetric
+from .base_set import FEW, SetMetric
 from .library import ALONE, Given, undisturbed
 from .observed import Observed
 
@@ -12,15 +12,17 @@ class KidMetric(SetMetric):
 
     Binkowski et al., "Demystifying MMD GANs" (ICLR 2018), section 4; torchmetrics computes it in float64. The mean and
     standard deviation of 50 subsets, half as large as the smaller set and at most 1000 images: larger ones would be
-    nearly the same images again and again, and seem certain. The subsets are the same each time.
+    nearly the same images again and again, and seem certain. The subsets are the same each time. Fewer than ten images
+    of either set, which would make subsets of fewer than five, define none.
     """
 
     names = ("KID x 1000", "KID x 1000 +-")
+    least = FEW
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:
         from torchmetrics.image.kid import KernelInceptionDistance  # imports take seconds
 
-        size = min(SUBSET, max(2, min(len(real), len(fake)) // 2))
+        size = min(SUBSET, min(len(real), len(fake)) // 2)
         with undisturbed("KID"):
             metric = KernelInceptionDistance(Given(real.features.shape[1]), SUBSETS, size, **ALONE)
             metric.update(real.features.double(), real=True)
