@@ -7,7 +7,7 @@ from pathlib import Path
 from data import DATASETS
 from data.test_set import TestSet
 from models import MODELS
-from models.evaluation import Evaluation
+from models.evaluation import JUDGED, Evaluation, refuse_ignored
 from models.published import run_options
 from options import TestOptions, UserError
 from options.parsing import parse
@@ -15,6 +15,7 @@ from util import checkpoint
 from util.cli import run
 from util.config import read_config, save_options
 from util.engine import Engine
+from util.result_files import note_checkpoint
 from util.results import Results
 from util.stopwatch import Countdown
 
@@ -34,6 +35,9 @@ def run_test(argv, stack):
     stack.callback(tests.close)
     dataset, model = tests.dataset, MODELS.find(opt.model, opt.plugin_dir)(opt)
     asked = [flag for flag in model.tasks if getattr(opt, flag) not in (None, (), False)]
+    if asked:  # samples from noise have metrics, of sets
+        ignored = JUDGED[1:] if "num_samples" in asked else JUDGED
+        refuse_ignored(opt, ignored, f"--model {opt.model} with --{asked[0]} makes nothing that this could judge")
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.meet(dataset)
     engine.prepare(model)
@@ -66,6 +70,7 @@ def run_test(argv, stack):
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {which}"
             results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several)
             save_options(opt, folder, opt.phase)
+            note_checkpoint(results.files, run_folder, which)
         count = len(next(iter(paths.values())))
         styles = batch["group"] if len(several) > 1 else [""] * count
         evaluation.update(batch, visuals)
@@ -75,7 +80,11 @@ def run_test(argv, stack):
             countdown.step()
     if results is None:
         raise UserError(f"{opt.dataroot}: no image could be read")
-    scored = evaluation.compute(tests.training_items)
+    try:
+        scored = evaluation.compute(tests.training_items)
+    except UserError:
+        results.save(evaluation.pairs.compute())  # what was made is kept
+        raise
     for line in scored.lines():
         print(line)
     results.save(scored.pairs, scored.as_dict(), scored.sections())

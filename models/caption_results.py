@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from models.caption_scoring import CaptionData, add_clip, add_scores, real_pictures
-from models.evaluation import Evaluation, add_sets
+from models.evaluation import Evaluation, add_sets, refuse_ignored
 from models.judges import BATCH, load_caption_judge
 from models.latent_results import ROWS, STEPS, Album, slerp
 from models.latent_scores import add_neighbours, to_bytes
@@ -25,7 +25,7 @@ from util.caption_page import CaptionPage, Heard
 from util.config import save_options
 from util.html import write_atomically
 from util.metrics.clip_score import Clip
-from util.result_files import ResultFiles
+from util.result_files import ResultFiles, note_checkpoint
 from util.samples_page import read_curves
 from util.seeding import derive
 from util.stopwatch import Countdown
@@ -68,9 +68,10 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
             images are not finite (exit code 3), or files cannot be written (5).
     """
     opt = model.opt
-    typed = typed_captions(opt)
+    typed, which = typed_captions(opt), folder.name.removeprefix(f"{opt.phase}_")
     if typed:
-        folder = folder.with_name(f"captions_{folder.name.removeprefix(f'{opt.phase}_')}")
+        refuse_ignored(opt, ("metrics",), "captions that were typed have no real images to compare with")
+        folder = folder.with_name(f"captions_{which}")
     judge: Any = load_caption_judge(opt.caption_judge, dataset.attributes, engine.device) if opt.caption_judge else None
     evaluation = Evaluation(opt, dataset, engine.device, translates=False) if opt.metrics and not typed else None
     clip = Clip(opt.clip, engine.device) if opt.clip else None
@@ -84,6 +85,7 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
         album = CaptionAlbum(model, dataset, notes, data, ResultFiles(folder))
         album.files.clear()
         save_options(replace(opt, caption=typed[0]) if opt.caption else opt, folder, opt.phase)  # it may be no UTF-8
+        note_checkpoint(album.files, Path(opt.checkpoints_dir, opt.name), which)
         album.save_samples()
         results: dict[str, Any] = {
             "samples": len(album.levels),

@@ -1,7 +1,7 @@
 """What metrics make of a complete test, whether test.py makes it or an evaluation in training."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -24,6 +24,8 @@ from util.set_section import set_section
 SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
 FACTS = ("character", "label")  # of a batch, that metrics are told
 COPIED = "the source, copied"
+AT_ONCE = 1024  # images from noise that are floats at a time
+JUDGED = ("metrics", "recogniser", "style_judge")  # flags of a test that have what it made judged
 
 TrainingItems = Callable[[str, int], Iterator[Mapping[str, Any]]]  # see data.test_set.TestSet.training_items
 
@@ -90,6 +92,8 @@ class Evaluation:
                 f"--metrics {of_pairs[0]}: compares image with image, and --model {opt.model} makes images from noise; "
                 "metrics of sets such as fid are for it"
             )
+        if any(issubclass(cls, SetMetric) for cls in found.values()) and translates:
+            self.refuse_one_side()
         if translates and not dataset.paired_in_tests:
             self.refuse_targets(found)
         judges = load_judges(opt, dataset, device) if translates else {}
@@ -103,6 +107,22 @@ class Evaluation:
         self.reals: dict[str, list[Observed]] = {}
         self.others: dict[str, Observed | None] = {}  # real images of training, by side
         self.diversity = Diversity()
+
+    def refuse_one_side(self) -> None:
+        """Raises:
+        UserError: the data are known to lack real images of the side that translations are of.
+        """
+        side = "B" if self.opt.direction == "AtoB" else "A"
+        sides, one = getattr(self.dataset, "sides", None), getattr(self.dataset, "side", None)
+        if (isinstance(sides, Mapping) and not sides.get(side, True)) or one not in (None, side):
+            raise UserError(self.no_real_images)
+
+    @property
+    def no_real_images(self) -> str:
+        return (
+            f"--metrics {','.join(self.opt.metrics)}: there are no real images in {self.opt.dataroot} that the "
+            "translations could be compared with; they are read from the other side of --phase"
+        )
 
     def refuse_targets(self, found: Mapping[str, Any]) -> None:
         """Raises:
@@ -152,16 +172,13 @@ class Evaluation:
         for side, parts in self.fakes.items():
             fake = Observed.join(parts)
             if side not in self.reals:
-                if side:
-                    continue
-                raise UserError(
-                    f"--metrics {','.join(self.opt.metrics)}: there are no real images in {self.opt.dataroot} that the "
-                    "translations could be compared with; they are read from the other side of --phase"
-                )
+                continue
             real = Observed.join(self.reals[side])
             if side not in self.others:
                 self.others[side] = self.training_images(training_items, side, len(fake))
             tables[side] = self.table(real, fake, self.others[side])
+        if self.fakes and ("" if "" in self.fakes else " of A") not in tables:
+            raise UserError(self.no_real_images)
         return Scored(self.pairs.compute(), tables)
 
     def table(self, real: Observed, fake: Observed, other: Observed | None) -> SetTable:
@@ -193,7 +210,8 @@ class Evaluation:
         """Values of generated images, bytes (N, C, S, S), beside held-out ones, with training images as floor."""
         assert self.extractor is not None
         for name, images in (("fake", levels), ("real", data.held[0])):
-            self.diversity.add(name, images.float() / 127.5 - 1)
+            for part in images.split(AT_ONCE):
+                self.diversity.add(name, part.float() / 127.5 - 1)
         if "" not in self.others:
             self.reals[""] = [self.seen(*data.held)]
             order = torch.randperm(len(data.train[0]), generator=torch.Generator().manual_seed(derive("floor")))
@@ -207,6 +225,17 @@ class Evaluation:
         return Observed(
             found.features, found.logits, labels if labels is None or labels.ndim == 1 else None, found.answers
         )
+
+
+def refuse_ignored(opt: Any, flags: Sequence[str], why: str) -> None:
+    """Raises:
+    UserError: one of these flags was given another value than its default, and would do nothing.
+    """
+    defaults = {field.name: field.default for field in fields(opt)}
+    for flag in flags:
+        if (value := getattr(opt, flag)) != defaults[flag]:
+            shown = value if isinstance(value, str) else ",".join(value)
+            raise UserError(f"--{flag} {shown}: {why}; leave it out")
 
 
 def load_judges(opt: Any, dataset: Any, device: torch.device | str) -> dict[str, Any]:

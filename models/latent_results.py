@@ -17,7 +17,7 @@ from options import nearest as spelt_like
 from util.config import save_options
 from util.html import write_atomically
 from util.images import save_levels
-from util.result_files import ResultFiles
+from util.result_files import ResultFiles, note_checkpoint
 from util.results import folder_names
 from util.samples_page import SamplesPage, read_curves
 from util.seeding import derive
@@ -47,6 +47,7 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
         album = Album(model, dataset, chosen, ResultFiles(folder))
         album.files.clear()
         save_options(opt, folder, opt.phase)
+        note_checkpoint(album.files, Path(opt.checkpoints_dir, opt.name), folder.name.removeprefix(f"{opt.phase}_"))
         album.save_samples()
         results: dict[str, Any] = {"samples": len(album.levels), "classes": album.names if model.conditional else []}
         data = real_images(dataset, album.labels)

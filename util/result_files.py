@@ -1,8 +1,11 @@
 """The files of a test: what was written is noted, so that the next test of the checkpoint removes that and no more."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
+
+from .html import write_atomically
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
 
@@ -37,6 +40,18 @@ class ResultFiles:
         with (self.folder / LIST).open("a", encoding="utf-8") as file:
             file.write(json.dumps(path) + "\n")
         return self.folder / path
+
+
+def note_checkpoint(files: ResultFiles, run: Path, which: str) -> None:
+    """checkpoint.json: which state of a run the results are of; null for what a run without manifest does not tell."""
+    try:
+        text = (run / f"{which}.manifest.json").read_text(encoding="utf-8")
+        manifest = json.loads(text)
+        known = {"step": manifest["step"], "epoch": manifest["epoch"]}
+        known["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError):
+        known = dict.fromkeys(("step", "epoch", "sha256"))
+    write_atomically(files.note("checkpoint.json"), json.dumps({"checkpoint": which, **known}, indent=1))
 
 
 def _path(line: str) -> str:
