@@ -126,6 +126,8 @@ def parse(
     read = {key: flags[key].read(text) for key, text in namespace.items()}
     for source, values in layers:
         for key, value in values.items():
+            if key not in read and of_run is not None and source == of_run.source and _names_code(key, value):
+                raise UserError(f"{source}: {key} is {value!r}, a module of its own; give --{key} to allow it")
             try:
                 found = flags[key].read(value)
             except UserError as error:
@@ -268,6 +270,13 @@ def _kept(flag: Flag, cls: type) -> bool:
     A continued run keeps all it can. A test keeps what the run is, not how it was carried out.
     """
     return flag.name not in NOT_CONTINUED if cls.is_train else not flag.metadata["per_run"]  # type: ignore[attr-defined]
+
+
+def _names_code(key: str, value: Any) -> bool:
+    """Whether a value that a run's file gives makes a plugin of code outside the tree run; models: see parse()."""
+    if key == "extractor":
+        return str(value).startswith("module:")
+    return key == "eval_metrics" and any("." in str(name) for name in (value if isinstance(value, list) else [value]))
 
 
 def _belongs(key: str, plugins: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:

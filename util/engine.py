@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from .schedule import Progress, has_passed, learning_rate
 from .seeding import seed_everything
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+SAME_SIGNAL = 5.0  # seconds
 Losses = dict[str, torch.Tensor]
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
@@ -94,11 +96,21 @@ class Engine:
         )
 
     def catch_signals(self) -> None:
-        """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once."""
+        """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once.
+
+        A SIGTERM within 5 seconds of the first signal is the same one: a terminal or scheduler may send it, and the program
+        that started this one too.
+        """
+        first = [0.0]  # when the first came
 
         def note(number: int, frame: object) -> None:
-            self.signal = number
-            signal.signal(number, signal.SIG_DFL)
+            if not self.signal:
+                self.signal, first[0] = number, time.monotonic()
+            elif number == signal.SIGTERM and time.monotonic() - first[0] > SAME_SIGNAL:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            if number == signal.SIGINT:
+                signal.signal(number, signal.SIG_DFL)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, note)

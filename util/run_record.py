@@ -1,9 +1,7 @@
 """``run.json``: how far a run has come, how it ended, and what it took."""
 
-import collections
 import contextlib
 import json
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,6 @@ from .stopwatch import peak_memory
 
 FILE = "run.json"
 WRITE_EVERY = 15.0  # seconds between two writes
-SAMPLES = 1000  # stretches between two lines of losses that the median is over, the last ones
 
 
 def read_record(run: Path) -> dict[str, Any]:
@@ -41,7 +38,8 @@ class RunRecord:
     seconds             of training, over all parts of the run, without evaluations and without what was lost with a
                         part that was killed
     evaluation_seconds  of evaluations
-    seconds_per_step    the median over stretches between two lines of losses, in this part of the run
+    seconds_per_step    the mean over the steps of this part of the run, from its first line of losses to its last;
+                        over all of its steps where it has no two
     peak_memory         bytes, without what evaluations took; of the device on CUDA, else of the process
     parameters          {network: how many numbers it learns}
     error               why it failed, in a line
@@ -66,8 +64,8 @@ class RunRecord:
         self._state = "running"
         self._error: str | None = None
         self._start, self._first = time.monotonic(), done
-        self._told = (self._training(), done)
-        self._samples: collections.deque[float] = collections.deque(maxlen=SAMPLES)
+        self._warm: tuple[float, int] | None = None  # seconds and step at the first line of losses, and at the last
+        self._told: tuple[float, int] | None = None
         self._written = float("-inf")
         self._fixed = {
             "parameters": {n: sum(p.numel() for p in net.parameters()) for n, net in model.networks.items()},
@@ -80,10 +78,8 @@ class RunRecord:
 
     def tell(self) -> None:
         """A line of losses was printed, for which the device was waited for: take the time."""
-        seconds, step = self._training(), self._engine.progress.step
-        if step > self._told[1]:
-            self._samples.append((seconds - self._told[0]) / (step - self._told[1]))
-            self._told = (seconds, step)
+        self._told = (self._training(), self._engine.progress.step)
+        self._warm = self._warm or self._told
         self._measure()
         if time.monotonic() - self._written >= WRITE_EVERY:
             self.write()
@@ -114,15 +110,13 @@ class RunRecord:
             return
         self._written = time.monotonic()
         progress, training = self._engine.progress, self._training()
-        steps = progress.step - self._first
-        whole = (time.monotonic() - self._start) / steps if steps else None
         values = {
             "state": self._state,
             "steps": progress.step,
             "images": progress.images,
             "seconds": round(training, 3),
             "evaluation_seconds": round(self._evaluation_seconds, 3),
-            "seconds_per_step": statistics.median(self._samples) if self._samples else whole,
+            "seconds_per_step": self._seconds_per_step(),
             "peak_memory": self._peak,
             **self._fixed,
             "error": self._error,
@@ -150,6 +144,12 @@ class RunRecord:
 
     def _training(self) -> float:
         return self._seconds + time.monotonic() - self._start
+
+    def _seconds_per_step(self) -> float | None:
+        if self._warm and self._told and self._told[1] > self._warm[1]:
+            return (self._told[0] - self._warm[0]) / (self._told[1] - self._warm[1])
+        steps = self._engine.progress.step - self._first
+        return (time.monotonic() - self._start) / steps if steps else None
 
     def _measure(self) -> None:
         peak = peak_memory(self._engine.device)

@@ -358,3 +358,21 @@ def test_the_files_of_a_run_never_name_code_to_run(tmp_path):
     with pytest.raises(UserError, match="give --model to allow it"):
         test_options("--name", "x", "--checkpoints_dir", tmp_path)
     assert test_options("--name", "x", "--checkpoints_dir", tmp_path, "--model", "cut").plugin_dir is None
+
+
+@pytest.mark.parametrize("flag,value", [("extractor", "module:eyes.py:Eyes"), ("eval_metrics", ["l1", "lab.mine"])])
+def test_a_runs_file_names_no_code_for_evaluations(tmp_path, flag, value):
+    words = ["--checkpoints_dir", str(tmp_path), "--name", "run", "--continue_train"]
+    (tmp_path / "run").mkdir()
+    saved = {"eval_freq": 5, "eval_metrics": ["fid"], flag: value}
+    (tmp_path / "run/train_opt.yaml").write_text("".join(f"{k}: {v}\n" for k, v in saved.items()))
+
+    def continued(*more):
+        return parse(TrainOptions, PLUGINS, [*words, *more], read_config, saved_options)
+
+    with pytest.raises(UserError, match=rf"{flag} is .*, a module of its own; give --{flag} to allow it"):
+        continued()
+    told = ",".join(value) if isinstance(value, list) else value
+    assert as_dict(continued(f"--{flag}", told))[flag] == value
+    (tmp_path / "run/train_opt.yaml").write_text("eval_freq: 5\neval_metrics: [fid]\nextractor: domain:eyes\n")
+    assert continued().extractor == "domain:eyes"
