@@ -22,7 +22,7 @@ def chosen_runs(names: Sequence[str], checkpoints: Path, results: Path) -> tuple
     folder ``results`` beside that of its checkpoints, where there is one.
 
     Raises:
-        UserError: a name is no run, or is given twice.
+        UserError: a name is no run, or is given twice; two runs have the same options and the same seed.
     """
     found: list[tuple[Path, Path, dict[str, Any]]] = []  # folder, results, options
     for name in names:
@@ -39,6 +39,17 @@ def chosen_runs(names: Sequence[str], checkpoints: Path, results: Path) -> tuple
     for number, (*_, options) in enumerate(found):
         same = {key: value for key, value in options.items() if key not in APART | {"seed"}}
         groups.setdefault(repr(sorted(same.items())), []).append(number)
+    for numbers in groups.values():
+        seeds: dict[int, Path] = {}
+        for number in numbers:
+            folder, _, options = found[number]
+            seed = _seed(options, number)
+            if seed in seeds:
+                raise UserError(
+                    f"{seeds[seed]} and {folder} have the same options and --seed {seed}: one run twice is no spread; "
+                    "name one of them, or train one with another --seed"
+                )
+            seeds[seed] = folder
     variants: dict[int, str] = {}
     for numbers in groups.values():
         first = found[numbers[0]][0].name

@@ -1,12 +1,14 @@
 """What may be concluded from a comparison and what may not, in sentences that its numbers dictate."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from .compare_table import REAL, Comparison, costs_of, overlap, span, words
-from .compared_run import ComparedRun, number
+from .compare_measured import counts_of, data_of, extractor_of
+from .compare_options import command
+from .compare_table import REAL, WORDS, Comparison, costs_of, overlap, span, words
+from .compared_run import GONE, ComparedRun, number
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
 NAMED = 8  # values that a sentence names, at most
@@ -57,6 +59,7 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             seeds = ("seed " if len(some) == 1 else "seeds ") + ", ".join(str(run.seed) for run in some)
             details = " ".join([*(f"{error}." for error in errors), so]).strip()
             found.append(Finding("wrong", f"{comparison.label(variant)}, {seeds} {said}.", details))
+    found += [_stale(run, which) for run in comparison.runs for which in run.stale]
     lacking: dict[str, None] = {}
     for name, which in itertools.product(comparison.names, comparison.which):
         for variant, runs in comparison.variants.items():
@@ -69,21 +72,34 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
     return found
 
 
+def _stale(run: ComparedRun, which: str) -> Finding:
+    text = f"{run.label}, seed {run.seed}: the test of its {WORDS[which]} checkpoint was of {run.stale[which]}."
+    if run.stale[which] == GONE:
+        return Finding("wrong", text, "That test is left out.")
+    options = {"name": run.name, **run.tested, "epoch": which}
+    anew = command("test.py", options, {**run.test_changed, "name": "", "epoch": ""})
+    return Finding("wrong", text, f"That test is left out; anew: {anew}")
+
+
 def _differences(comparison: Comparison) -> list[Finding]:
     """The two best variants of each value: whether they differ by more than they spread."""
     which = comparison.which[0] if comparison.which else ""
-    clear, within, unknown = list[str](), list[str](), list[str]()
+    clear, within, unknown, unlike = list[str](), list[str](), list[str](), dict[str, list[str]]()
+    least = FEW
     for name in comparison.names if which else ():
+        if reasons := comparison.apart(name, which):
+            unlike.setdefault(", ".join(reasons), []).append(name)
         if not comparison.leaders(name, which):
             continue
         (first, one), (second, other) = comparison.ranked(name, which)[:2]
         places = comparison.column(name)
         pair = f"{comparison.label(first)} {words(one, places)}, then {comparison.label(second)} {words(other, places)}"
         meets = overlap(one, other)
+        least = min(least, len(one.values), len(other.values)) if meets is False else least
         (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
     found = []
     if clear:
-        few = " With so few seeds that is a hint, no proof." if _least_seeds(comparison) < FEW else ""
+        few = " With so few seeds that is a hint, no proof." if least < FEW else ""
         text = f"The best is ahead of the second by more than the two spread over seeds.{few}"
         found.append(Finding("yes", text, f"{_list(clear, '; ')}."))
     if within:
@@ -92,6 +108,10 @@ def _differences(comparison: Comparison) -> list[Finding]:
     if unknown:
         text = "No ranking: one of the best two has one seed alone, so no spread, and their order may be chance."
         found.append(Finding("limit", text, f"{_list(unknown, '; ')}."))
+    if unlike:
+        text = "No ranking: variants were not judged alike."
+        how = "; ".join(f"{_list(names)}: {reasons}" for reasons, names in unlike.items())
+        found.append(Finding("limit", text, f"{how}."))
     if which and not found and len(comparison.variants) > 1:
         found.append(Finding("limit", "Nothing is ranked: no value that has a direction is known of two variants."))
     if not comparison.names:
@@ -107,17 +127,10 @@ def _limits(comparison: Comparison) -> list[Finding]:
         _supervision(comparison),
         _budgets(comparison, runs),
         _chosen(comparison, runs),
-        _same(
-            "Values are of different numbers of images, which some depend on.",
-            runs,
-            lambda run: _entries(run, "images", "pairs"),
-        ),
-        _same(
-            "Values were measured with different extractors and cannot be compared.",
-            runs,
-            lambda run: _entries(run, "extractor"),
-        ),
-        _same("Runs were trained on different data.", runs, lambda run: run.options.get("dataroot")),
+        _measured(comparison, "Values are of different numbers of images, which some depend on.", counts_of),
+        _measured(comparison, "Values were measured with different extractors and cannot be compared.", extractor_of),
+        *(_sources(comparison, which) for which in comparison.which),
+        _data(runs),
         _same("Seconds and memory cannot be compared: machines or threads differ.", runs, _machine),
         _incomparable(comparison),
     ]
@@ -130,7 +143,7 @@ def _behind(comparison: Comparison) -> Finding | None:
     for floor, name in itertools.product(TRIVIAL, comparison.names):
         ends = comparison.floors.get(floor, {}).get(name)
         way = comparison.better.get(name)
-        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0):
+        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0) or comparison.apart(name, which):
             continue
         cells = comparison.ranked(name, which)
         worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
@@ -195,7 +208,7 @@ def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | No
 
 
 def _incomparable(comparison: Comparison) -> Finding | None:
-    scores = [entries for run in comparison.runs for entries in run.scores.values() if entries]
+    scores = [run.entries(which) for run in comparison.runs for which in comparison.which]
     names = {name for entries in scores for name, entry in entries.items() if entry.get("comparable") is False}
     if not names:
         return None
@@ -211,18 +224,52 @@ def _same(text: str, runs: Sequence[ComparedRun], fact: Callable[[ComparedRun], 
     return Finding("limit", text, f"{_list(known, '; ')}.") if len(known) > 1 else None
 
 
+def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, Any]], str]) -> Finding | None:
+    """The sentence, where the entries of one value disagree about a fact, and which variants have which."""
+    told: dict[str, dict[str, None]] = {}
+    for which, name in itertools.product(comparison.which, comparison.names):
+        known: dict[str, dict[str, None]] = {}
+        for run in comparison.runs:
+            entry = run.entries(which).get(name, {}) if run.state != "failed" else {}
+            if number(entry.get("value")) is not None and (said := fact(entry)):
+                known.setdefault(said, {})[run.label] = None
+        if len(known) > 1:
+            told.setdefault("; ".join(f"{said} ({_list(who)})" for said, who in known.items()), {})[name] = None
+    details = " ".join(f"{_list(names)}: {how}." for how, names in told.items())
+    return Finding("limit", text, details) if told else None
+
+
+def _sources(comparison: Comparison, which: str) -> Finding | None:
+    tested, evaluated = (
+        dict.fromkeys(run.label for run in comparison.runs if run.state != "failed" and run.source(which) == source)
+        for source in ("test", "evaluation")
+    )
+    if not tested or not evaluated:
+        return None
+    text = f"Values of the {WORDS[which]} are of tests for some runs, of evaluations in training for others."
+    return Finding("limit", text, f"test.py: {_list(tested)}; while training: {_list(evaluated)}.")
+
+
+def _data(runs: Sequence[ComparedRun]) -> Finding | None:
+    """Options of the data that differ, where it is not by seed alone."""
+    told = []
+    known = [(run, data_of(run)) for run in runs if run.options]
+    for key in dict.fromkeys(key for _, data in known for key in data):
+        seeds: dict[int, set[str]] = {}
+        for run, data in known:
+            if key in data:
+                seeds.setdefault(run.seed if key == "split_seed" else 0, set()).add(data[key])
+        if any(len(values) > 1 for values in seeds.values()):
+            who: dict[str, dict[str, None]] = {}
+            for run, data in known:
+                if key in data:
+                    who.setdefault(data[key], {})[run.label] = None
+            told.append(f"{key} " + ", ".join(f"{value} ({_list(labels)})" for value, labels in who.items()))
+    return Finding("limit", "Runs were trained on different data.", f"{'; '.join(told)}.") if told else None
+
+
 def _machine(run: ComparedRun) -> str:
     return ", ".join(f"{key} {run.facts[key]}" for key in ("device", "threads") if run.facts.get(key))
-
-
-def _entries(run: ComparedRun, *keys: str) -> str:
-    """What the entries of a run's values say under these keys, without repetition."""
-    entries = itertools.chain.from_iterable((found or {}).values() for found in run.scores.values())
-    return ", ".join(dict.fromkeys(str(e[key]) for e in entries for key in keys if e.get(key) is not None))
-
-
-def _least_seeds(comparison: Comparison) -> int:
-    return min((len(runs) for runs in comparison.variants.values()), default=0)
 
 
 def _equal(values: Sequence[float], tolerance: float = TOLERANCE) -> bool:

@@ -19,13 +19,6 @@ from .compare_table import ARROWS, COSTS, WORDS, Cell, Comparison, as_csv, as_la
 from .compared_run import ComparedRun, Series
 from .html import asset, embed, new_page, short, visible, write_atomically
 
-COLOURS = 10  # of variants, in compare.css; more begin again
-SILENT = {
-    "name",
-    "seed",
-    "checkpoints_dir",
-    "results_dir",
-}  # options that differ between runs of one variant, or places
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
 SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
@@ -72,7 +65,7 @@ def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str 
 def _header(comparison: Comparison, title: str, note: str) -> tags.header:
     runs, variants = comparison.runs, comparison.variants
     steps = sorted({n for run in runs if (n := run.fact("total_steps") or run.fact("steps"))})
-    counts = sorted({len(some) for some in variants.values()})
+    counts = comparison.seeds
     facts = {"variants": str(len(variants))}
     if counts:
         facts["seeds"] = _ends(counts)
@@ -177,7 +170,8 @@ def _head(name: str, below: str, arrow: str = "", which: str = "", cls: str = ""
     if below:
         button.add(tags.small(below))
     classes = f"w-{which}" if which else cls
-    return tags.th(button, scope="col", aria_sort="none", **({"cls": classes} if classes else {}))
+    extra = ({"cls": classes} if classes else {}) | ({"data_arrow": arrow} if arrow else {})
+    return tags.th(button, scope="col", aria_sort="none", **extra)
 
 
 def _variant(comparison: Comparison, variant: str, place: int) -> tags.th:

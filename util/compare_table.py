@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from .compare_measured import apart
 from .compared_run import WHICH, ComparedRun, group, number
 
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
@@ -60,9 +61,15 @@ class Cell:
 
 
 def cell_of(runs: Sequence[ComparedRun], value: Callable[[ComparedRun], float | None]) -> Cell:
-    """A run that failed counts among the runs and gives no value: what it reached is not what was asked for."""
-    found = [value(run) for run in runs if run.state != "failed"]
-    return Cell(tuple(v for v in found if v is not None and math.isfinite(v)), len(runs))
+    """A run that failed counts among the runs and gives no value: what it reached is not what was asked for.
+
+    Runs of one seed are one: the same numbers twice are no spread.
+    """
+    seeds: dict[int, ComparedRun] = {}
+    for run in runs:
+        seeds.setdefault(run.seed, run)
+    found = [value(run) for run in seeds.values() if run.state != "failed"]
+    return Cell(tuple(v for v in found if v is not None and math.isfinite(v)), len(seeds))
 
 
 class Comparison:
@@ -82,6 +89,18 @@ class Comparison:
         self.better: dict[str, str] = {}
         for run in runs:
             self.better |= {name: way for name, way in run.better.items() if name in self.names}
+        self._apart: dict[tuple[str, str], list[str]] = {}
+
+    @property
+    def seeds(self) -> list[int]:
+        """How many seeds variants have, each number once, ascending."""
+        return sorted({len({run.seed for run in some}) for some in self.variants.values()})
+
+    def apart(self, name: str, which: str) -> list[str]:
+        """Why a value cannot be compared between the variants; empty where it can."""
+        if (name, which) not in self._apart:
+            self._apart[name, which] = apart(self.variants, name, which)
+        return self._apart[name, which]
 
     def label(self, variant: str) -> str:
         return self.variants[variant][0].label
@@ -102,9 +121,12 @@ class Comparison:
         return sorted(known, key=lambda entry: keys[way](entry[1].mean)) if way in keys else []
 
     def leaders(self, name: str, which: str) -> set[str]:
-        """Variants with the best mean: one, or several where means are equal; none below two variants."""
+        """Variants with the best mean: one, or several where means are equal.
+
+        None below two variants, nor where what they were judged by or on differs.
+        """
         ranked = self.ranked(name, which)
-        if len(ranked) < 2 or ranked[0][1].mean == ranked[-1][1].mean:
+        if len(ranked) < 2 or self.apart(name, which) or ranked[0][1].mean == ranked[-1][1].mean:
             return set()
         return {variant for variant, cell in ranked if cell.mean == ranked[0][1].mean}
 
@@ -119,7 +141,7 @@ class Comparison:
         found: dict[str, dict[str, list[float]]] = {}
         for run in self.runs:
             for which in WHICH:
-                for name, entry in (run.scores.get(which) or {}).items():
+                for name, entry in run.entries(which).items():
                     told = entry.get("floor_of")
                     real = f"{REAL}: {told}" if isinstance(told, str) and told else REAL
                     for key, value in entry.items():
@@ -245,7 +267,7 @@ def span(ends: tuple[float, float], places: int, dots: str = "\u2026") -> str:
 
 def _caption(comparison: Comparison, title: str) -> str:
     """The title, and what the numbers depend on: seeds, images, extractors."""
-    counts = sorted({len(runs) for runs in comparison.variants.values()})
+    counts = comparison.seeds
     seeds = (
         f"{counts[0]} seed{'s' if counts[0] > 1 else ''}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     )
@@ -256,11 +278,11 @@ def _caption(comparison: Comparison, title: str) -> str:
 
 
 def protocol(comparison: Comparison) -> list[str]:
-    """How values were measured, a line for each way: images, extractor, resize; from the entries of metrics.json."""
+    """How values were measured, a line for each way: images, extractor, resize; from what is known of the values."""
     ways: dict[str, list[str]] = {}
     for run in comparison.runs:
         for which in WHICH:
-            for name, entry in (run.scores.get(which) or {}).items():
+            for name, entry in run.entries(which).items():
                 ways.setdefault(_way(entry), [])
                 if name not in ways[_way(entry)]:
                     ways[_way(entry)].append(name)

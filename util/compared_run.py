@@ -1,5 +1,6 @@
 """What a comparison knows of one training run, read from the files that training and test.py left."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from options import UserError
 
@@ -17,6 +18,7 @@ from .training_page import Curves
 
 WHICH = ("latest", "best")  # checkpoints that are reported
 POINTS = 400  # of a curve, at most
+GONE = "one that is no longer there"  # a checkpoint
 STATES = ("finished", "running", "stopped", "failed")
 CHANGED = re.compile(r"\s*(\w+): .*\t\[default: (.*)\]")  # a line of train_opt.txt
 
@@ -41,7 +43,9 @@ class ComparedRun:
         tested: options of the newest test, likewise ``test_changed``.
         facts: run.json.
         better: value -> "lower", "higher" or "one".
-        scores: checkpoint -> the entries of metrics.json; None where it was not tested.
+        scores: checkpoint -> the entries of metrics.json; None where it was not tested as it is now.
+        stale: checkpoint -> of which other one its test was, in words; such tests count as missing.
+        evaluated: checkpoint -> entries of its evaluation while training.
         images: checkpoint -> visual -> item -> file; an item of a style is ``style/item``.
         best_step: of the best evaluation.
     """
@@ -61,23 +65,23 @@ class ComparedRun:
     better: Mapping[str, str] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     scores: Mapping[str, Mapping[str, Mapping[str, Any]] | None] = field(default_factory=dict)
+    stale: Mapping[str, str] = field(default_factory=dict)
+    evaluated: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     images: Mapping[str, Mapping[str, Mapping[str, Path]]] = field(default_factory=dict)
     best_step: float | None = None
 
-    def values(self, which: str) -> dict[str, float]:
-        """{value: number} of a checkpoint: of its test, or where there was none of its evaluation while training.
+    def source(self, which: str) -> Literal["test", "evaluation", ""]:
+        """Where the values of a checkpoint come from."""
+        return "test" if self.scores.get(which) else "evaluation" if self.evaluated.get(which) else ""
 
-        Values that are not defined are NaN.
-        """
-        entries = self.scores.get(which)
-        if entries:
-            return {name: math.nan if (v := number(e.get("value"))) is None else v for name, e in entries.items()}
-        steps, values = self.evaluations.steps, self.evaluations.values
-        step = (steps[-1] if steps else None) if which == "latest" else self.best_step
-        if step is None or step not in steps:
-            return {}
-        at = list(steps).index(step)
-        return {name: math.nan if (v := found[at]) is None else v for name, found in values.items()}
+    def entries(self, which: str) -> Mapping[str, Mapping[str, Any]]:
+        """{value: what is known of it}, of the test, or where there was none of the evaluation while training."""
+        return self.scores.get(which) or self.evaluated.get(which) or {}
+
+    def values(self, which: str) -> dict[str, float]:
+        """{value: number} of a checkpoint, as ``entries``; values that are not defined are NaN."""
+        found = {name: number(entry.get("value")) for name, entry in self.entries(which).items()}
+        return {name: math.nan if v is None else v for name, v in found.items()}
 
     def fact(self, name: str) -> float | None:
         """A number of run.json."""
@@ -118,7 +122,8 @@ def read_run(
     if state not in STATES:
         state = "unknown" if options or records or (folder / "metrics.jsonl").is_file() else "missing"
     tests = {which: Path(results, name, f"{phase}_{which}") for which in WHICH}
-    scores = {which: _scores(test / "metrics.json") for which, test in tests.items()}
+    stale = {which: words for which, test in tests.items() if (words := _stale(folder, test, which))}
+    scores = {w: None if w in stale else _scores(test / "metrics.json") for w, test in tests.items()}
     better: dict[str, str] = {}
     for record in records:
         better |= _directions(record.get("better"))
@@ -127,6 +132,7 @@ def read_run(
     newest = next((test for test in tests.values() if (test / "test_opt.yaml").is_file()), folder / "none")
     remarks = records[-1].get("remarks") if records else None
     evaluations, best_step = _evaluations(records)
+    ends = {"latest": evaluations.steps[-1] if evaluations.steps else None, "best": best_step}
     return ComparedRun(
         name=name,
         variant=variant,
@@ -143,7 +149,9 @@ def read_run(
         better=better,
         remarks=[str(line) for line in remarks] if isinstance(remarks, list) else [],
         scores=scores,
-        images={which: _images(test) for which, test in tests.items()},
+        stale=stale,
+        evaluated={which: _evaluated(records, step) for which, step in ends.items() if step is not None},
+        images={which: {} if which in stale else _images(test) for which, test in tests.items()},
         best_step=best_step,
     )
 
@@ -220,6 +228,49 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
             others = {f"of {floor}": row[name] for floor, row in floors.items() if number(row.get(name)) is not None}
             found[name] = {"value": generated[name], "better": VALUES.get(name), **others}
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
+
+
+def _stale(run: Path, test: Path, which: str) -> str:
+    """Of which checkpoint a test was, in words, where that is not the one of this name now; empty where it may be.
+
+    A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
+    """
+    tested, manifest = _json(test / "checkpoint.json"), run / f"{which}.manifest.json"
+    if not tested:
+        return ""
+    if not manifest.is_file():
+        return GONE if any(run.glob("*.manifest.json")) else ""
+    now, then = number(_json(manifest).get("step")), number(tested.get("step"))
+    digest = tested.get("sha256")
+    if isinstance(digest, str):
+        try:
+            differs = hashlib.sha256(manifest.read_bytes()).hexdigest() != digest
+        except OSError:
+            return ""
+    else:
+        differs = None not in (now, then) and now != then
+    if not differs:
+        return ""
+    return (
+        f"another one (step {then:,.0f}, now {now:,.0f})"
+        if now is not None and then not in (None, now)
+        else "another one"
+    )
+
+
+def _evaluated(records: Sequence[dict[str, Any]], step: float) -> dict[str, dict[str, Any]]:
+    """Entries of the last evaluation at a step; of records that have none, the values alone."""
+    record = next(r for r in reversed(records) if number(r.get("step")) == step and isinstance(r.get("values"), dict))
+    entries = found if isinstance(found := record.get("entries"), dict) else {}
+    better = _directions(record.get("better"))
+    return {
+        str(name): {
+            **({"better": better[name]} if name in better else {}),
+            **(entry if isinstance(entry := entries.get(name), dict) else {}),
+            "value": value,
+        }
+        for name, value in record["values"].items()
+    }
 
 
 def _losses(path: Path) -> Series:

@@ -233,3 +233,20 @@ def test_the_page_lives_in_a_browser(page, tmp_path):
         tab.run("document.querySelector('dialog img').dispatchEvent(new Event('pointerup'))")
         assert tab.run(large) != truth and "zi2zi" in tab.run(caption)
         assert tab.errors == []
+
+
+def test_a_column_whose_ideal_is_one_sorts_by_the_distance_from_it(tmp_path):
+    for name, value in (("far", 3.0), ("near", 0.9), ("low", 0.2)):
+        result = tmp_path / name / "test_latest"
+        result.mkdir(parents=True)
+        (result / "metrics.json").write_text(json.dumps({"density": {"value": value, "better": "one"}}))
+    runs = [read_run(tmp_path, name, tmp_path, name, 1) for name in ("far", "near", "low")]
+    page = build_page(runs, tmp_path / "page", "Density")
+    with chromium() as tab:
+        tab.open(page)
+        tab.wait_for("document.documentElement.dataset.page === 'ready'")
+        names = "[...document.querySelectorAll('#table tbody th > span')].map(s => s.textContent)"
+        head = "document.querySelectorAll('#table thead button')[1]"
+        assert tab.run(f"{head}.click(), {names}") == ["near", "low", "far"]
+        assert tab.run(f"{head}.click(), {names}") == ["far", "low", "near"]
+        assert tab.errors == []

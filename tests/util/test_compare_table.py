@@ -1,6 +1,7 @@
 """Numbers of a comparison, what they allow to say, and the two files that papers and spreadsheets take."""
 
 import csv
+import dataclasses
 import io
 import math
 
@@ -177,3 +178,91 @@ def test_every_character_that_latex_reads_as_a_command_is_escaped():
 )
 def test_columns_show_four_figures_of_their_greatest(values, places):
     assert decimals(values) == places
+
+
+def ahead(runs):
+    return bool(Comparison(runs).leaders("FID", "latest")) or "ahead" in said(runs, "yes")
+
+
+def pair(one, other, key="entry", **more):
+    """Two variants of two seeds, a far ahead, that differ in their entries or options."""
+    return [
+        run(v, s, {"FID": x + s / 10}, **{key: facts}, **more)
+        for v, x, facts in (("a", 1.0, one), ("b", 5.0, other))
+        for s in (1, 2)
+    ]
+
+
+def test_nothing_is_ahead_across_extractors():
+    assert ahead(pair({"extractor": "one"}, {"extractor": "one"}))
+    runs = pair({"extractor": "judge 1"}, {"extractor": "judge 2"})
+    assert not ahead(runs)
+    assert "different extractors and cannot be compared. FID: judge 1 (a); judge 2 (b)." in said(runs, "limit")
+    assert "No ranking: variants were not judged alike. FID: different extractors." in said(runs, "limit")
+    assert "mathbf" not in as_latex(Comparison(runs), "x")
+
+
+def test_nothing_is_ahead_across_numbers_of_images():
+    runs = pair({"images": 400}, {"images": 390})
+    assert not ahead(runs)
+    assert "different numbers of images, which some depend on. FID: 400 images (a); 390 images (b)." in said(
+        runs, "limit"
+    )
+
+
+def test_seeds_may_have_test_sets_of_their_own():
+    runs = [
+        run(v, s, {"FID": x + s / 10}, entry={"images": 390 + s}, options={"split_seed": None, "seed": s})
+        for v, x in (("a", 1.0), ("b", 5.0))
+        for s in (1, 2)
+    ]
+    assert ahead(runs) and "different data" not in said(runs, "limit")
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("dataroot", "horses", "cats"),
+        ("dataset_mode", "font", "unaligned"),
+        ("target_font", ["a.ttf"], ["b.ttf"]),
+        ("direction", "AtoB", "BtoA"),
+        ("split_seed", 0, 3),
+    ],
+)
+def test_nothing_is_ahead_across_data(key, one, other):
+    runs = pair({key: one}, {key: other}, "options")
+    assert not ahead(runs)
+    assert "Runs were trained on different data. " + key in said(runs, "limit")
+    assert "FID: different data" in said(runs, "limit")
+
+
+def test_one_folder_under_two_spellings_is_the_same_data():
+    assert ahead(pair({"dataroot": "data/x"}, {"dataroot": "./data/x/"}, "options"))
+
+
+def test_a_test_on_other_data_than_those_of_training_is_seen():
+    assert not ahead(pair({"dataroot": "x"}, {"dataroot": "y"}, "tested", options={"dataroot": "x"}))
+
+
+def test_values_of_tests_and_of_evaluations_in_one_column_are_told():
+    one, other = run("a", 1, {"FID": 1.0}), run("b", 1, {})
+    other = dataclasses.replace(other, evaluated={"latest": {"FID": {"value": 2.0, "extractor": "judge"}}})
+    assert "for others. test.py: a; while training: b." in said([one, other], "limit")
+    assert "for others" not in said([one, run("b", 1, {"FID": 2.0})], "limit")
+
+
+def test_a_stale_test_is_told_with_the_command_that_makes_it_anew():
+    some = run("a", 1, {}, tested={"name": "a-1", "metrics": ["fid"]}, test_changed={"metrics": "()"})
+    text = said([dataclasses.replace(some, stale={"best": "another one (step 1, now 2)"})], "wrong")
+    assert "a, seed 1: the test of its best checkpoint was of another one (step 1, now 2)." in text
+    assert "python test.py --name a-1 --epoch best --metrics fid" in text
+
+
+def test_one_seed_twice_is_one_seed():
+    cell = Comparison([run("a", 1, {"FID": 1.0}), run("a", 1, {"FID": 1.0})]).cell("a", "FID", "latest")
+    assert (cell.values, cell.runs) == ((1.0,), 1)
+
+
+def test_the_pace_of_the_table_is_that_of_run_json():
+    facts = {"seconds_per_step": 0.5, "seconds": 30.0, "steps": 10}
+    assert Comparison([run("a", 1, {}, facts=facts)]).cost("a", "s/step").mean == 0.5

@@ -1,5 +1,6 @@
 """Everything a comparison knows of a run comes from files, whatever state they are in."""
 
+import hashlib
 import json
 import math
 
@@ -76,6 +77,57 @@ def test_values_are_those_of_the_test_and_without_one_of_the_evaluation(folders)
     values = read(root).values("latest")
     assert values["FID"] == 5.5 and math.isnan(values["l1"]) and set(values) == {"FID", "l1"}
     assert read(root).values("best") == {"FID": 4.0}
+
+
+def test_values_of_evaluations_carry_how_they_were_measured(folders):
+    root, run, _ = folders
+    told = {"value": 6.0, "better": "lower", "images": 90, "extractor": "judge 1a2b", "floor": 2.0}
+    first = {"step": 1, "values": {"FID": 4.0}, "better": {"FID": "lower"}, "best": True}
+    lines(run / "evaluations.jsonl", [first, {"step": 2, "values": {"FID": 6.0}, "entries": {"FID": told}}])
+    found = read(root)
+    assert found.source("latest") == "evaluation" and found.entries("latest") == {"FID": told}
+    assert found.entries("best") == {"FID": {"better": "lower", "value": 4.0}}  # of before entries were written
+
+
+def after_a_test(run, result, step=10, sha=True):
+    """A checkpoint at a step and a test of it."""
+    manifest = run / f"{result.name.removeprefix('test_')}.manifest.json"
+    manifest.write_text(json.dumps({"step": step, "files": {}}))
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if sha else None
+    result.mkdir(exist_ok=True)
+    (result / "checkpoint.json").write_text(json.dumps({"step": step, "sha256": digest}))
+    (result / "metrics.json").write_text('{"FID": {"value": 5.5}}')
+    (result / "images/fake_B").mkdir(parents=True)
+    (result / "images/fake_B/a.png").write_bytes(b"")
+    return manifest
+
+
+@pytest.mark.parametrize("sha", [True, False])
+def test_a_test_of_another_checkpoint_counts_as_missing(folders, sha):
+    root, run, result = folders
+    manifest = after_a_test(run, result, sha=sha)
+    assert read(root).values("latest") == {"FID": 5.5} and not read(root).stale
+    manifest.write_text('{"step": 20, "files": {}}')
+    found = read(root)
+    assert found.scores["latest"] is None and not found.images["latest"]
+    assert found.stale == {"latest": "another one (step 10, now 20)"}
+    lines(run / "evaluations.jsonl", [{"step": 20, "values": {"FID": 4.0}}])
+    assert read(root).values("latest") == {"FID": 4.0}
+
+
+def test_a_checkpoint_trained_anew_for_as_many_steps_is_another(folders):
+    root, run, result = folders
+    after_a_test(run, result).write_text('{"step": 10, "files": {"other": 1}}')
+    assert read(root).stale == {"latest": "another one"}
+
+
+def test_a_test_of_a_best_checkpoint_that_is_gone_counts_as_missing(folders):
+    root, run, result = folders
+    manifest = after_a_test(run, result.with_name("test_best"))
+    manifest.unlink()
+    assert not read(root).stale  # all checkpoints were deleted: it may have been that one
+    (run / "latest.manifest.json").write_text("{}")
+    assert list(read(root).stale) == ["best"] and read(root).values("best") == {}
 
 
 def test_scores_of_images_from_noise_are_entries_with_floors(folders):

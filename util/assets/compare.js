@@ -12,11 +12,15 @@
   // The table: a click sorts, best first where a direction is known by the arrow; what has no value stays last.
   const table = find("table"), body = table.tBodies[0];
   [...table.tHead.rows[0].cells].forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
-    const first = column === 0 || !head.textContent.includes("\u2191") ? "ascending" : "descending";
+    const first = column === 0 || head.dataset.arrow !== "\u2191" ? "ascending" : "descending";
     const other = first === "ascending" ? "descending" : "ascending", was = head.getAttribute("aria-sort");
     const now = was === first ? other : first, sign = now === "ascending" ? 1 : -1;
     for (const h of table.tHead.rows[0].cells) h.setAttribute("aria-sort", h === head ? now : "none");
-    const key = row => { const v = row.cells[column].dataset.v; return v === undefined ? NaN : Number(v); };
+    const ideal = head.dataset.arrow === "\u2192 1";     // the nearest to 1 is the best
+    const key = row => {
+      const v = row.cells[column].dataset.v;
+      return v === undefined ? NaN : ideal ? Math.abs(v - 1) : Number(v);
+    };
     body.append(...[...body.rows].sort((a, b) => {
       const x = key(a), y = key(b);
       return isNaN(x) || isNaN(y) ? isNaN(x) - isNaN(y) : sign * (x - y);
