@@ -22,12 +22,13 @@ def header(path):
 
 
 def command(path, script):
-    line = next(line for line in path.read_text().splitlines() if f"#     python {script}" in line)
-    return shlex.split(line)[3:]
+    """The words of the command in its first lines, of which one may go on in the next."""
+    text = path.read_text().replace("\\\n#", "")
+    return shlex.split(next(line for line in text.splitlines() if f"#     python {script}" in line))[3:]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_begins_with_its_command_and_what_to_expect(path):
+def test_a_recipe_begins_with_its_commands_and_what_to_expect(path, tmp_path):
     assert "Expected:" in header(path) and "Hours:" in header(path)
     if path.stem in GRIDS:
         assert command(path, "compare.py") == [f"recipes/{path.name}", "--jobs", "2"]
@@ -37,6 +38,10 @@ def test_a_recipe_begins_with_its_command_and_what_to_expect(path):
     assert words[:2] == ["--config", f"recipes/{path.name}"] and "--name" in words
     opt = train_options("--config", path, *words[2:])
     assert opt.dataset_mode == "font" or opt.dataroot.startswith("datasets/")
+    assert train_options("--config", path).dataroot == opt.dataroot  # compare.py, which reads the file alone, finds it
+    tested = command(path, "test.py")
+    assert tested[:2] == ["--name", words[words.index("--name") + 1]]
+    compare.check_test([*tested, "--checkpoints_dir", str(tmp_path)], opt)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
