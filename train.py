@@ -83,6 +83,8 @@ def main(argv=None):
         )
         record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
         engine.catch_signals()
+        if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
+            evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
 
         stopwatch, counted = Stopwatch(), progress.images
         while progress.epoch < opt.total_epochs and not engine.reached_end():

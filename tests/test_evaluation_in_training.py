@@ -12,8 +12,11 @@ import torch
 import test as test_script
 import train as train_script
 import translate as translate_script
+from models import MODELS
+from models.evaluator import words_of_test
 from options import UserError
-from tests.conftest import small_argv
+from tests.conftest import small_argv, train_options
+from tests.models.test_evaluation import EYES
 from tests.test_fonts import SMALL as FONTS
 from tests.test_latent import TINY
 from tests.test_train import ROOT, differences, run, state
@@ -32,6 +35,7 @@ class Wild:
 
     def prepare(self):
         seed_everything(7, "wild")
+        return {"L1": 0.0, "odd": 0.0}, {"L1": "lower"}
 
     def __call__(self, model, engine):
         self.steps.append(engine.progress.step)
@@ -47,6 +51,7 @@ class Wild:
             remarks=[],
             diversity=1.0,
             lines=[],
+            entries={},
         )
 
     def close(self):
@@ -66,6 +71,7 @@ CUT = ("--ema_decay", 0.9, "--normG", "batch")
 ZI2ZI = (*FONTS[: FONTS.index("--n_epochs")], "--gpu_ids", -1, "--num_threads", 0, "--max_dataset_size", 64)
 ZI2ZI += ("--GAN_from", 0, "--n_epochs", 2)
 CONTRAGAN = ("--model", "contragan", "--dataroot", "digits", *TINY, "--max_dataset_size", 80, "--n_epochs", 2)
+SETS = ("--eval_metrics", "fid,kid", "--eval_samples", 40)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +79,14 @@ CONTRAGAN = ("--model", "contragan", "--dataroot", "digits", *TINY, "--max_datas
     [
         pytest.param(CUT, EVALUATED[2:], id="cut"),
         pytest.param(ZI2ZI, ("--eval_metrics", "l1,ssim"), id="zi2zi"),
-        pytest.param(CONTRAGAN, None, id="contragan"),
+        pytest.param(CONTRAGAN, SETS, id="contragan"),
     ],
 )
-def test_a_run_is_the_same_bits_with_evaluation_and_without(dataroot, tmp_path, argv, evaluation, monkeypatch):
+def test_a_run_is_the_same_bits_with_evaluation_and_without(dataroot, tmp_path, argv, evaluation):
     """Averages, statistics of batch norm, vectors of spectral norm, moments of optimizers: all of a checkpoint."""
-    if evaluation is None:  # a set metric wants an extractor; its place is taken by something worse
-        monkeypatch.setattr(train_script, "make_evaluator", Wild)
-        evaluation = ("--eval_metrics", "fid")
+    if evaluation is SETS:
+        (tmp_path / "eyes.py").write_text(EYES)
+        evaluation = (*SETS, "--extractor", f"module:{tmp_path / 'eyes.py'}:Eyes")
     for name, more in (("with", ("--eval_freq", 16, *evaluation)), ("without", ())):
         where = ("--checkpoints_dir", tmp_path / name / "checkpoints", "--name", "run", "--no_html")
         words = (
@@ -179,6 +185,26 @@ def test_what_cannot_be_evaluated_is_an_error_before_anything_is_written(dataroo
     with pytest.raises(UserError, match=message):
         run(dataroot, tmp_path, *argv)
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_judges_are_not_evaluated_and_a_test_is_told_what_it_must_be():
+    judge = train_options(
+        "--model", "glyph_judge", "--dataset_mode", "font", "--eval_freq", "5", "--eval_metrics", "l1"
+    )
+    with pytest.raises(UserError, match="--model glyph_judge makes no images that could be evaluated"):
+        words_of_test(judge, MODELS.find("glyph_judge"))
+    words = ["--eval_freq", "5", "--eval_metrics", "l1", "--batch_size", "4", "--on_bad_image", "skip"]
+    told = words_of_test(train_options(*words), MODELS.find("cut"))
+    assert told[told.index("--on_bad_image") + 1] == "skip" and "--batch_size" not in told
+    noise = ("--model", "contragan", "--eval_freq", "5", "--eval_metrics", "fid", "--eval_samples", "7")
+    told = words_of_test(train_options(*noise), MODELS.find("contragan"))
+    assert told[told.index("--num_samples") + 1] == "7"
+
+
+def test_a_value_that_does_not_exist_is_named_before_the_first_step(dataroot, tmp_path):
+    with pytest.raises(UserError, match=r"--best_metric FID: there is no such value.*; the values are "):
+        run(dataroot, tmp_path, *SHORT, *EVALUATED, "--best_metric", "FID")
+    assert not (tmp_path / "checkpoints/run/metrics.jsonl").exists()
 
 
 def test_of_two_processes_one_evaluates(dataroot, tmp_path):

@@ -98,8 +98,8 @@ class Engine:
     def catch_signals(self) -> None:
         """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once.
 
-        A SIGTERM within 5 seconds of the first signal is the same one: a terminal or scheduler may send it, and the program
-        that started this one too.
+        A SIGTERM within 5 seconds of the first signal is the same one: a terminal or scheduler may send it, and
+        the program that started this one too.
         """
         first = [0.0]  # when the first came
 

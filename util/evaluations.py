@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,14 +39,20 @@ class Evaluations:
         self.run, self.evaluator, self.metric, self.engine = run, evaluator, metric, engine
         done = engine.progress.step
         self.records = _continue_records(run / FILE, done) if engine.is_main and (run / FILE).is_file() else []
-        self.best = next((r for r in reversed(self.records) if r.get("best")), None)
+        self.best = self._kept_best() if engine.is_main else None
         self._remarked: set[str] = set()
+        self._explained = False
 
     def __enter__(self) -> Self:
-        """Read the data, so that what is wrong with them shows before the first step."""
+        """Try an evaluation of a few images, so that what is wrong shows before the first step.
+
+        Raises:
+            UserError: as ``make``.
+        """
         if self.evaluator is not None:
             with isolated():
-                self.evaluator.prepare()
+                values, better = self.evaluator.prepare()
+            self._direction({"values": values, "better": better})
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,6 +67,8 @@ class Evaluations:
     def make(self, model: Any, epoch: int, record: RunRecord, visualizer: Visualizer) -> None:
         """Evaluate the model as it is, unless that was done; every process calls it.
 
+        Where that fails the checkpoint ``latest`` is saved first, so that no step is lost.
+
         Raises:
             UserError: the losses are not finite; --best_metric names no value of these; or as the evaluator.
         """
@@ -68,11 +76,21 @@ class Evaluations:
         step = self.engine.progress.step
         if self.evaluator is not None and not (self.records and self.records[-1]["step"] == step):
             with record.evaluating(), isolated():
-                found = self._evaluate(model, epoch)
+                try:
+                    found, lines = self._evaluate(model, epoch)
+                except Exception:
+                    with contextlib.suppress(UserError):  # what went wrong first is what is said
+                        checkpoint.save(self.run, "latest", model, self.engine)
+                    raise
             record.best = self.summary
             record.write()
             visualizer.plot_evaluation(found)
             visualizer.say(self._line(found))
+            if not self._explained:  # of how many images, seen by what: the same in every evaluation
+                self._explained = True
+                for line in lines:
+                    if line not in found["remarks"]:
+                        visualizer.say(line)
             for remark in found["remarks"]:
                 if remark not in self._remarked:
                     self._remarked.add(remark)
@@ -94,10 +112,11 @@ class Evaluations:
         last = self.records[-1]
         lines = [f"last, step {last['step']}: {_values(last)}"]
         if self.best is None:
-            return [*lines, f"best: {self._deciding(last)} was never defined"]
+            return [*lines, f"best: {self.metric or next(iter(last['values']))} was never defined"]
         return [*lines, f"best, step {self.best['step']}: {_values(self.best)} (--epoch {BEST})"]
 
-    def _evaluate(self, model: Any, epoch: int) -> dict[str, Any]:
+    def _evaluate(self, model: Any, epoch: int) -> tuple[dict[str, Any], list[str]]:
+        """The record of an evaluation, and the lines that test.py would print of it."""
         start, progress = time.monotonic(), self.engine.progress
         evaluated = self.evaluator(model, self.engine)
         found: dict[str, Any] = {
@@ -107,6 +126,7 @@ class Evaluations:
             "seconds": 0.0,
             "values": {name: float(v) if math.isfinite(v) else None for name, v in evaluated.values.items()},
             "better": dict(evaluated.better),
+            "entries": dict(evaluated.entries),
             "remarks": list(evaluated.remarks),
             "diversity": evaluated.diversity,
         }
@@ -121,36 +141,67 @@ class Evaluations:
                 file.write(json.dumps(found, allow_nan=False) + "\n")
         except OSError as error:
             raise UserError(f"{self.run / FILE}: cannot be written ({error.strerror})", code=5) from None
-        return found
+        return found, list(evaluated.lines)
+
+    def _kept_best(self) -> dict[str, Any] | None:
+        """The record of the checkpoint ``best``; one whose record was dropped, or is of another step, is removed."""
+        best = next((r for r in reversed(self.records) if r.get("best")), None)
+        manifest, step = self.run / f"{BEST}.manifest.json", None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            step = json.loads(manifest.read_text(encoding="utf-8"))["step"]
+        if best is not None and best["step"] == step:
+            if self.metric is None or self._match(best["values"]) is not None:
+                return best
+            print(f"--best_metric {self.metric}: the best so far, of step {step}, has no such value", file=sys.stderr)
+            return None
+        if manifest.exists():
+            print(
+                f"{self.run}: checkpoint {BEST}, of step {step}, is removed: this run goes on from step "
+                f"{self.engine.progress.step}, and no evaluation up to there is of it",
+                file=sys.stderr,
+            )
+            for path in [manifest, *self.run.glob(f"{BEST}_net_*.pth"), self.run / f"{BEST}_state.pt"]:
+                path.unlink(missing_ok=True)
+        elif best is not None:
+            print(f"{self.run}: there is no checkpoint {BEST} of step {best['step']} any more", file=sys.stderr)
+        return None
 
     def _improves(self, found: Mapping[str, Any]) -> bool:
         """Whether a record beats the best so far; a value that is not defined never does."""
+        name, better = self._direction(found)
+        value = found["values"][name]
+        if value is None:
+            return False
+        before = None if self.best is None else self.best["values"].get(name)
+        return before is None or _cost(value, better) < _cost(before, better)
+
+    def _direction(self, found: Mapping[str, Any]) -> tuple[str, str]:
+        """The name of the value that decides, and where it improves."""
         name = self._deciding(found)
-        value, better = found["values"].get(name), found["better"].get(name)
+        better = found["better"].get(name)
         if better not in ("lower", "higher", "one"):
             raise UserError(
                 f"--eval_metrics: {name} has no direction in which it improves, so it cannot say what is best; give "
                 f"--best_metric, one of {', '.join(found['better'])}"
             )
-        if value is None:
-            return False
-        before = None if self.best is None else self.best["values"].get(name)
-        return before is None or _cost(value, better) < _cost(before, better)
+        return name, better
 
     def _deciding(self, found: Mapping[str, Any]) -> str:
         """The name of the value that decides."""
         names = list(found["values"])
         if not names:
             raise UserError("--eval_metrics: no value came out of the evaluation, so nothing can be the best")
-        if self.metric is None:
-            return names[0]
-        match = [name for name in names if name.lower() == self.metric.lower()]
-        if not match:
+        name = names[0] if self.metric is None else self._match(names)
+        if name is None:
             raise UserError(
-                f"--best_metric {self.metric}: there is no such value{nearest(self.metric, names)}; the values are "
-                f"{', '.join(names)}"
+                f"--best_metric {self.metric}: there is no such value{nearest(str(self.metric), names)}; the values "
+                f"are {', '.join(names)}"
             )
-        return match[0]
+        return name
+
+    def _match(self, names: Iterable[str]) -> str | None:
+        """The name that --best_metric means."""
+        return next((name for name in names if name.lower() == str(self.metric).lower()), None)
 
     def _line(self, found: Mapping[str, Any]) -> str:
         line = f"evaluation at step {found['step']} ({found['seconds']:.1f} s): {_values(found)}"

@@ -22,17 +22,26 @@ class Run:
         monkeypatch.setattr(
             module.checkpoint,
             "save",
-            lambda run, which, model, engine: self.saved.append((which, engine.progress.step)),
+            self.save,
         )
         self.record = SimpleNamespace(evaluating=contextlib.nullcontext, best=None, write=lambda: None)
         self.visualizer = SimpleNamespace(say=self.said.append, plot_evaluation=self.plotted.append)
         self.better = better or {"FID": "lower", "SSIM": "higher", "density": "one"}
         self.values, self.calls = {}, 0
+        self.entries, self.folder = {"FID": {"images": 7}}, folder
         self.evaluations = Evaluations(folder, self.evaluate, metric, self.engine)
+
+    def save(self, run, which, model, engine):
+        self.saved.append((which, engine.progress.step))
+        (run / f"{which}.manifest.json").write_text(json.dumps({"step": engine.progress.step}))
 
     def evaluate(self, model, engine):
         self.calls += 1
-        return SimpleNamespace(values=self.values, better=self.better, remarks=["few images"], diversity=0.5, lines=[])
+        lines = ["FID: of 7 images", "few images"]
+        return SimpleNamespace(
+            values=self.values, better=self.better, remarks=["few images"], diversity=0.5, lines=lines,
+            entries=self.entries,
+        )  # fmt: skip
 
     def at(self, step, **values):
         self.engine.progress.step, self.values = step, values
@@ -53,7 +62,9 @@ def test_the_best_is_kept_as_a_checkpoint(tmp_path, monkeypatch, capsys):
     records = lines(tmp_path)
     assert [r["step"] for r in records] == [10, 20, 30, 40, 50, 60] and records[2]["values"]["FID"] is None
     assert records == run.plotted and records[0].keys() >= {"epoch", "time", "seconds", "better", "remarks", "best"}
-    assert "FID not defined, SSIM 0.5; best so far: FID 7 at step 20" in run.said[2]
+    assert "FID not defined, SSIM 0.5; best so far: FID 7 at step 20" in run.said[3]
+    assert run.said.count("FID: of 7 images") == 1 and "few images" not in run.said
+    assert records[0]["entries"] == {"FID": {"images": 7}}
     assert run.evaluations.lines() == [
         "last, step 60: FID 8, SSIM 0.5",
         "best, step 50: FID 6, SSIM 0.5 (--epoch best)",
@@ -103,7 +114,7 @@ def test_a_continued_run_drops_what_is_after_its_step_and_decides_again(tmp_path
         file.write('{"step": 12, "val')  # killed while it wrote
     run = Run(tmp_path, monkeypatch, step=25)
     assert [r["step"] for r in lines(tmp_path)] == [10, 20] == [r["step"] for r in run.evaluations.records]
-    assert run.evaluations.summary == {"metric": "FID", "value": 5.0, "step": 10}
+    assert run.evaluations.summary is None and not (tmp_path / "best.manifest.json").exists()  # that was of step 30
     assert run.evaluations.seconds == sum(r["seconds"] for r in whole[:2])
     run.at(30, FID=4.0)
     timeless = [{k: v for k, v in r.items() if k not in ("time", "seconds")} for r in lines(tmp_path)]
@@ -117,6 +128,41 @@ def test_another_metric_is_compared_with_the_checkpoint_that_is_there(tmp_path, 
     run = Run(tmp_path, monkeypatch, metric="SSIM", step=20)
     assert run.evaluations.summary == {"metric": "SSIM", "value": 0.5, "step": 10}
     assert run.at(30, FID=7.0, SSIM=0.7)
+
+
+def test_the_best_is_that_of_its_files(tmp_path, monkeypatch, capsys):
+    run = Run(tmp_path, monkeypatch)
+    run.at(10, FID=5.0)
+    assert Run(tmp_path, monkeypatch, step=15).evaluations.summary["step"] == 10
+    run.save(tmp_path, "best", None, SimpleNamespace(progress=Progress(step=20)))  # and killed before its record
+    (tmp_path / "best_state.pt").touch()
+    run = Run(tmp_path, monkeypatch, step=20)
+    assert run.evaluations.best is None and not list(tmp_path.glob("best*"))
+    assert "checkpoint best, of step 20, is removed" in capsys.readouterr().err
+    assert Run(tmp_path, monkeypatch, step=20).at(30, FID=9.0)  # worse than one that is no more
+
+
+def test_a_best_without_the_value_that_now_decides_is_none(tmp_path, monkeypatch):
+    Run(tmp_path, monkeypatch).at(10, FID=5.0)
+    run = Run(tmp_path, monkeypatch, metric="SSIM", step=10)
+    assert run.evaluations.summary is None and run.evaluations.lines()[1] == "best: SSIM was never defined"
+    assert run.at(20, FID=9.0, SSIM=0.1)
+
+
+def test_before_the_first_step_the_value_that_decides_is_known(tmp_path, monkeypatch):
+    tried = SimpleNamespace(prepare=lambda: ({"FID": math.nan}, {"FID": "lower"}), close=lambda: None)
+    engine = SimpleNamespace(is_main=True, progress=Progress())
+    with pytest.raises(UserError, match="--best_metric SSIM: there is no such value; the values are FID"):
+        Evaluations(tmp_path, tried, "SSIM", engine).__enter__()
+    with Evaluations(tmp_path, tried, "fid", engine):
+        pass
+
+
+def test_an_evaluation_that_fails_costs_no_step(tmp_path, monkeypatch):
+    run = Run(tmp_path, monkeypatch)
+    with pytest.raises(UserError, match="no value came out"):
+        run.at(10)
+    assert run.saved == [("latest", 10)]
 
 
 def test_the_other_processes_only_wait(tmp_path, monkeypatch):
