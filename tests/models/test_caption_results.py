@@ -210,6 +210,14 @@ def test_what_is_wrong_with_captions_is_said_in_a_line(tmp_path):
         UserError, match="--caption_judge j: scores are of the captions of --phase; leave out --caption"
     ):
         Model(tmp_path, "--caption", "a", "--caption_judge", "j")
+    with pytest.raises(UserError, match="--metrics fid: captions that were typed have no real images"):
+        results(Model(tmp_path, "--caption", "a", "--metrics", "fid"), tmp_path / "latest")
+
+
+def test_results_say_which_checkpoint_they_are_of(tmp_path):
+    save_samples(Model(tmp_path, "--caption", "a"), Data(), ENGINE, tmp_path / "test_latest")
+    told = json.loads((tmp_path / "captions_latest/checkpoint.json").read_text())
+    assert told == {"checkpoint": "latest", "step": None, "epoch": None, "sha256": None}
 
 
 def test_a_later_test_removes_what_an_earlier_one_wrote(tmp_path, judge):
