@@ -24,7 +24,8 @@ def set_section(table: SetTable, heading: str = "Metrics of sets") -> tags.secti
         tags.div(tags.table(head, body, cls="scores"), cls="scroll"),
         cls="card",
     )
-    lines = [f"seen by {facts['extractor']}; resize: {facts['resize']}; comparable {facts['comparable']}"]
+    comparable = f"{'' if table.comparable else 'not '}comparable {facts['comparable'].removeprefix('not ')}"
+    lines = [f"seen by {facts['extractor']}; resize: {facts['resize']}; {comparable}"]
     if compared := [name for name in table.floors if name not in table.alone]:
         lines.append(f"real images: {table.floor_words(compared[0])}; what a perfect generator would reach")
     if table.alone:

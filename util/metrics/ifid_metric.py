@@ -2,7 +2,7 @@
 
 import math
 
-from .base_set import SetMetric
+from .base_set import FEW, SetMetric
 from .observed import Observed
 from .sets import frechet
 
@@ -11,7 +11,7 @@ class IfidMetric(SetMetric):
     """Intra-class FID: the mean over the classes of FID between the generated and the real images of a class.
 
     It sees classes that are confused, and variety that a class lost, where FID does not. Of few images it is high;
-    classes with fewer than two images of either set, or with images that are all alike, are left out and named.
+    classes with fewer than 10 images of either set, or with images that are all alike, are left out and named.
     """
 
     names = ("intra-FID",)
@@ -27,14 +27,14 @@ class IfidMetric(SetMetric):
         values = {}
         for label in fake.labels.unique().tolist():
             sets = (fake.features[fake.labels == label], real.features[real.labels == label])
-            values[label] = frechet(*sets, singular=True)
+            values[label] = frechet(*sets, singular=True) if min(map(len, sets)) >= FEW else math.nan
         return values
 
     def caveats(self, real: Observed, fake: Observed) -> list[str]:
         assert real.labels is not None and fake.labels is not None
         values, lines = self.of_classes(real, fake), []
         if left := [self.called(label) for label, value in values.items() if math.isnan(value)]:
-            lines.append(f"intra-FID: fewer than two different images, generated and real, of {', '.join(left)}")
+            lines.append(f"intra-FID: fewer than {FEW} images, or all alike, generated or real, of {', '.join(left)}")
         used = [label for label, value in values.items() if math.isfinite(value)]
         fewest = min(
             (labels.tolist().count(k) for labels in (real.labels, fake.labels) for k in used), default=math.inf

@@ -184,7 +184,9 @@ def test_intra_fid_leaves_out_classes_without_images_and_names_them():
     assert any(line.endswith("of cat, class 3") for line in metric.doubts(some, fake))
     none = real.take(torch.tensor([0, 1, 2, 3]))
     assert math.isnan(metric.compare(none, fake)["intra-FID"])
-    assert any("8 features" in line for line in metric.doubts(real, classes(20, 1)))
+    few = [Observed(torch.cat([o.features, o.features**2], 1), labels=o.labels) for o in (real, classes(48, 1))]
+    assert any("12 images of a class are few for 16 features" in line for line in metric.doubts(*few))
+    assert math.isnan(metric.compare(real, classes(36, 1))["intra-FID"])  # nine of a class
 
 
 def test_accuracy_and_its_floor_of_real_images():
