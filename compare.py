@@ -103,7 +103,8 @@ def run_grid(experiment, opt):
     """Run what is missing: 0 all is done, 1 something failed, 75 a signal stopped it or a run, 130 two did."""
     experiment.begin()
     runner = Runner(opt.jobs)
-    failed, stopped = {}, set()
+    failed: dict[str, str] = {}
+    stopped: set[str] = set()
     todo = {}
     for one in [*experiment.prepared, *experiment.runs]:
         failure = experiment.failure(one)

@@ -11,22 +11,29 @@ from networks.glyph_judge import GlyphJudge
 from options import UserError, default, option
 
 
+@dataclass(frozen=True, kw_only=True)
+class ObserverOptions(BaseModel.Options):
+    """How networks learn that look at pictures and make none."""
+
+    section = "observer"
+    augment: float = option(1.0, "strength of random changes of what it learns from; 0 turns them off", least=0)
+    batch_size: int = default(64)
+    optimizer: str = default("adamw")
+    lr: float = default(2e-3)
+    beta1: float = default(0.9)
+    weight_decay: float = default(0.05)
+    lr_policy: str = default("cosine")
+    n_epochs: int = default(20)
+    n_epochs_decay: int = default(0)
+
+
 class JudgeModel(BaseModel):
     """A subclass builds netC in meet(), and in forward() sets self.logits (B, classes) and self.target (B,)."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseModel.Options):
+    class Options(ObserverOptions):
         section = "judge"
         label_smoothing: float = option(0.05, "part of the target that is spread over all classes", least=0)
-        augment: float = option(1.0, "strength of random changes of what it learns from; 0 turns them off", least=0)
-        batch_size: int = default(64)
-        optimizer: str = default("adamw")
-        lr: float = default(2e-3)
-        beta1: float = default(0.9)
-        weight_decay: float = default(0.05)
-        lr_policy: str = default("cosine")
-        n_epochs: int = default(20)
-        n_epochs_decay: int = default(0)
 
         def validate(self) -> None:
             if self.label_smoothing >= 1:

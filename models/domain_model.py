@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import torch
 
+from models.base_judge import ObserverOptions
 from models.base_model import BaseModel
 from models.judges import BATCH, weights_of
 from models.losses.views import between_views, views_levels
@@ -38,20 +39,11 @@ ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330
 
 class DomainModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseModel.Options):
+    class Options(ObserverOptions):
         section = "domain network"
         features: int = option(64, "numbers that describe an image; FID wants several times as many images", least=2)
         njf: int = option(16, "channels of the first layer", least=1)
         tau: float = option(0.1, "temperature of the cosines by which views find one another", above=0)
-        augment: float = option(1.0, "strength of random changes from view to view; 0 turns them off", least=0)
-        batch_size: int = default(64)
-        optimizer: str = default("adamw")
-        lr: float = default(2e-3)
-        beta1: float = default(0.9)
-        weight_decay: float = default(0.05)
-        lr_policy: str = default("cosine")
-        n_epochs: int = default(20)
-        n_epochs_decay: int = default(0)
         crop_size: int = default(64)
         load_size: int = default(72)
         num_test: int | Literal["all"] = default(500)
@@ -86,7 +78,7 @@ class DomainModel(BaseModel):
         self.netC = DomainEncoder(channels, opt.crop_size, opt.njf, opt.features)
         self.add_optimizer("C", self.netC)
         steps = len(dataset) // (opt.batch_size * distributed.world_size()) * opt.total_epochs
-        if steps < ENOUGH and distributed.rank() == 0:
+        if not opt.max_steps and steps < ENOUGH and distributed.rank() == 0:
             more = math.ceil(opt.total_epochs * ENOUGH / steps) if steps else "more"
             print(f"{steps} steps teach little; --n_epochs {more} makes {ENOUGH} of them", file=sys.stderr)
 
