@@ -14,6 +14,7 @@ from .compared_run import WHICH, ComparedRun, group, number
 
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
 WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
+ABREAST = 8  # values that fit side by side on a printed page
 REAL = "real against real"  # the floor of metrics of sets
 COSTS = {  # name -> its head in the CSV, with the unit
     "s/step": "seconds per step",
@@ -223,40 +224,51 @@ def _safe(text: str) -> str:
 
 
 def as_latex(comparison: Comparison, title: str) -> str:
-    """A table for booktabs: a row for each variant, mean and spread, the best of each column bold, floors below."""
-    columns = [(name, which) for name in comparison.names for which in comparison.which]
-    several = len(comparison.which) > 1
-    head = []
-    for name, which in columns:
-        arrow = f" {ARROWS[comparison.better[name]]}" if name in comparison.better else ""
-        head.append(tex(f"{name}{arrow}" + (f" ({WORDS[which]})" if several else "")))
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}",
-        "  \\centering",
-        f"  \\caption{{{tex(_caption(comparison, title))}}}",
-        f"  \\begin{{tabular}}{{l{'r' * len(columns)}}}",
-        "    \\toprule",
-        f"    {' & '.join(['', *head])} \\\\",
-        "    \\midrule",
-    ]
+    """Tables for booktabs, one for each kind of checkpoint: mean and spread, the best of each value bold, floors last.
+
+    A row is a variant; where there are more values than fit side by side a row is a value.
+    """
+    tables = [_latex(comparison, title, which) for which in comparison.which]
+    return "\n".join(["% needs \\usepackage{booktabs}", *tables]) + "\n"
+
+
+def _latex(comparison: Comparison, title: str, which: str) -> str:
+    head = [tex(f"{n} {ARROWS[comparison.better[n]]}" if n in comparison.better else n) for n in comparison.names]
     places = {name: comparison.column(name) for name in comparison.names}
+    grid = {"": head}
     for variant in comparison.variants:
-        cells = []
-        for name, which in columns:
+        grid[tex(comparison.label(variant))] = []
+        for name in comparison.names:
             cell = comparison.cell(variant, name, which)
             text = words(cell, places[name], " \\pm ")
-            shown = f"${text}$" if cell.values else "--"
             best = variant in comparison.leaders(name, which)
-            cells.append(f"$\\mathbf{{{text}}}$" if best else shown)
-        lines.append(f"    {' & '.join([tex(comparison.label(variant)), *cells])} \\\\")
-    if comparison.floors:
-        lines.append("    \\midrule")
-    for floor, values in comparison.floors.items():
-        cells = [f"${span(values[name], places[name], '..')}$" if name in values else "--" for name, _ in columns]
-        lines.append(f"    {' & '.join([tex(floor), *cells])} \\\\")
-    lines += ["    \\bottomrule", "  \\end{tabular}", "\\end{table}"]
-    return "\n".join(lines) + "\n"
+            grid[tex(comparison.label(variant))].append(
+                f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
+            )
+    long = len(comparison.names) > ABREAST
+    notes = []
+    for place, (floor, values) in enumerate(comparison.floors.items()):
+        cells = [f"${span(values[n], places[n], '..')}$" if n in values else "--" for n in comparison.names]
+        name = tex(floor)
+        if long:  # a column has no room for so long a name
+            name = f"({chr(ord('a') + place)})"
+            notes.append(f"{name} {tex(floor)}")
+        grid[name] = cells
+    rows = [[name, *cells] for name, cells in grid.items()]
+    ruled = len(comparison.variants)
+    if long:
+        rows, ruled = [list(row) for row in zip(*rows, strict=True)], 0
+    told = f" ({WORDS[which]} checkpoint)" if len(comparison.which) > 1 else ""
+    caption = tex(_caption(comparison, title + told)) + (f" {'; '.join(notes)}." if notes else "")
+    lines = [f"    {' & '.join(row)} \\\\" for row in rows]
+    lines.insert(1, "    \\midrule")
+    if ruled and comparison.floors:
+        lines.insert(ruled + 2, "    \\midrule")
+    return "\n".join([
+        "\\begin{table}", "  \\centering", f"  \\caption{{{caption}}}",
+        f"  \\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}", "    \\toprule", *lines,
+        "    \\bottomrule", "  \\end{tabular}", "\\end{table}",
+    ])  # fmt: skip
 
 
 def span(ends: tuple[float, float], places: int, dots: str = "\u2026") -> str:

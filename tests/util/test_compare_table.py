@@ -168,6 +168,16 @@ def test_latex_is_a_table_whose_names_are_text():
     assert r"FID $\downarrow$" in text and text.count("{") == text.count("}")
 
 
+def test_many_values_are_rows_of_a_latex_table_and_each_checkpoint_has_its_own():
+    names = [f"v{i}" for i in range(9)]
+    entries = {name: {"value": 1.0, "better": "lower", "of a white page": 2.0} for name in names}
+    runs = [run(v, s, entries, best=entries) for v in "ab" for s in (1, 2)]
+    text = as_latex(Comparison(runs), "x")
+    assert text.count(r"\begin{table}") == 2 and "x (last checkpoint)" in text and "x (best checkpoint)" in text
+    assert text.count(r"\begin{tabular}{lrrr}") == 2 and r" & a & b & (a) \\" in text and "(a) a white page." in text
+    assert all(text.count(f"    {name} ") == 2 for name in names)
+
+
 def test_every_character_that_latex_reads_as_a_command_is_escaped():
     assert tex("a\\b~c^d{e}\n#") == r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\{e\} \#"
 
