@@ -65,11 +65,28 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
         for variant, runs in comparison.variants.items():
             there = [run for run in runs if run.state not in ("failed", "missing") and run.values(which)]
             count = len(comparison.cell(variant, name, which).values)
-            if count < len(there):
+            if count < len(there) and any(name in run.entries(which) for run in there):
                 lacking[f"{name} of {comparison.label(variant)}, {count} of {len(runs)} seeds"] = None
     if lacking:
         found.append(Finding("wrong", "Values that not every run has:", f"{_list(lacking)}."))
     return found
+
+
+def _unmeasured(comparison: Comparison) -> list[Finding]:
+    """Values that no run of a variant was measured by, as those of side A where a method makes none."""
+    lacking: dict[str, dict[str, None]] = {}
+    for name, which in itertools.product(comparison.names, comparison.which):
+        there = {
+            variant: [run.entries(which) for run in runs if run.entries(which)]
+            for variant, runs in comparison.variants.items()
+        }
+        without = [v for v, entries in there.items() if entries and not any(name in some for some in entries)]
+        if without:
+            lacking.setdefault(", ".join(map(comparison.label, without)), {})[name] = None
+    if not lacking:
+        return []
+    details = "; ".join(f"{variants}: {_list(names)}" for variants, names in lacking.items())
+    return [Finding("limit", "Values that some variants do not have.", f"{details}.")]
 
 
 def _stale(run: ComparedRun, which: str) -> Finding:
@@ -130,6 +147,7 @@ def _limits(comparison: Comparison) -> list[Finding]:
         _measured(comparison, "Values are of different numbers of images, which some depend on.", counts_of),
         _measured(comparison, "Values were measured with different extractors and cannot be compared.", extractor_of),
         *(_sources(comparison, which) for which in comparison.which),
+        *_unmeasured(comparison),
         _data(runs),
         _same("Seconds and memory cannot be compared: machines or threads differ.", runs, _machine),
         _incomparable(comparison),

@@ -203,6 +203,15 @@ def pair(one, other, key="entry", **more):
     ]
 
 
+def test_values_of_one_side_that_a_method_has_not_are_no_failure():
+    runs = [run("one", s, {"FID": 1.0 + s}) for s in (1, 2)] + [
+        run("two", s, {"FID": 5.0, "FID of A": 1.0}) for s in (1, 2)
+    ]
+    assert "one: FID of A." in said(runs, "limit") and "not every run has" not in said(runs, "wrong")
+    runs[3] = run("two", 2, {"FID": 5.0, "FID of A": None})
+    assert "Values that not every run has: FID of A of two, 1 of 2 seeds." in said(runs, "wrong")
+
+
 def test_nothing_is_ahead_across_extractors():
     assert ahead(pair({"extractor": "one"}, {"extractor": "one"}))
     runs = pair({"extractor": "judge 1"}, {"extractor": "judge 2"})
