@@ -189,6 +189,7 @@ class Zi2ziModel(AdversarialModel):
         except ValueError as error:
             raise UserError(f"--crop_size {opt.crop_size}: {error}") from None
         networks.init_weights(self.netG, opt.init_type, opt.init_gain)
+        self.netG.start_grey()
         if not opt.is_train:
             self.visual_names += ("difference",)
             return

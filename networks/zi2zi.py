@@ -182,6 +182,15 @@ class StyleUnet(nn.Module):
                 )
             )
 
+    def start_grey(self, std: float = 0.02) -> None:
+        """Draw the output layer's weights small, as Isola et al. (2017) do, whatever the others are drawn like.
+
+        Large ones saturate the tanh. No gradient comes back from there, and since a white background gives every
+        place of one phase of the strides the same value, black pixels stay in it, in a grid.
+        """
+        *_, output = (m for m in self.up.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d))
+        nn.init.normal_(output.weight, 0.0, std)
+
     def forward(self, x: torch.Tensor, style: torch.Tensor | None = None):
         features = []
         for down in self.down:
