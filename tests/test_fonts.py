@@ -18,14 +18,14 @@ from util.fonts import Face, Geometry, character_name
 SMALL = (
     *("--model", "zi2zi", "--source_font", "DejaVuSans", "--target_font", "DejaVuSerif", "DejaVuSansMono"),
     *("--charset", "ascii", "--crop_size", "32", "--ngf", "8", "--widest", "16", "--ndf", "4", "--embedding_dim", "8"),
-    *("--embedding_num", "4", "--batch_size", "16", "--ema_decay", "0.9", "--n_epochs", "3"),
+    *("--embedding_num", "4", "--batch_size", "16", "--ema_decay", "0.9", "--n_epochs", "10"),
     *("--gpu_ids", "-1", "--num_threads", "0", "--no_html"),
 )
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with a run called ``fonts``, of three epochs: its glyphs are blots, but they are glyphs."""
+    """A folder with a run called ``fonts``, of ten epochs: its glyphs are blots, but they are glyphs."""
     folder = tmp_path_factory.mktemp("fonts")
     assert train_script.main([*SMALL, "--name", "fonts", "--checkpoints_dir", str(folder / "checkpoints")]) == 0
     return folder
