@@ -428,7 +428,7 @@ evaluate: {num_test: all, metrics: [self_similarity]}
 
 def test_an_interrupted_grid_ends_as_the_uninterrupted_one(dataroot, tmp_path, capsys, monkeypatch):
     """It is stopped in the middle of its second run; the final weights are those of a run in one piece."""
-    monkeypatch.setattr("util.grid_runs.cores", lambda: 1)  # as many threads as this process: sums have one order
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of every script here: sums have one order
     (tmp_path / "real.yaml").write_text(f"data: {{dataroot: {dataroot}}}{REAL}")
     argv = [str(tmp_path / "real.yaml"), "--experiments_dir", str(tmp_path)]
     folder = tmp_path / "real"
@@ -449,7 +449,8 @@ def test_an_interrupted_grid_ends_as_the_uninterrupted_one(dataroot, tmp_path, c
 
     words = next(line for line in log.splitlines() if line.startswith("$ "))
     there, alone = str(folder / "checkpoints"), tmp_path / "alone/checkpoints"
-    assert train_script.main([str(alone) if word == there else word for word in shlex.split(words)[3:]]) == 0
+    argv = [str(alone) if word == there else word for word in shlex.split(words)[3:]]
+    assert subprocess.run([sys.executable, train_script.__file__, *argv]).returncode == 0
     (alone / "cut-s1").rename(alone / "run")
     (folder / "checkpoints/cut-s1").rename(folder / "checkpoints/run")
     assert not differences(state(folder), state(tmp_path / "alone"))
