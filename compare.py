@@ -5,20 +5,20 @@ import sys
 from pathlib import Path
 
 from data import DATASETS
+from evaluation.metrics import METRICS
 from models import MODELS
 from options import TestOptions, TrainOptions
 from options.compare_options import CompareOptions
 from options.parsing import Saved, as_dict, parse, parse_script
-from util.chosen_runs import chosen_runs
 from util.cli import STOPPED, run
-from util.compare_page import build_page
-from util.compared_run import read_run
+from util.compare.chosen import chosen_runs
+from util.compare.experiment import Experiment
+from util.compare.page import build_page
+from util.compare.progress import GridProgress
+from util.compare.recipe import read_budget, read_recipe
+from util.compare.run import read_run
+from util.compare.runner import KILLED, Runner
 from util.config import read_config
-from util.experiment import Experiment
-from util.grid_progress import GridProgress
-from util.grid_runs import KILLED, Runner
-from util.metrics import METRICS
-from util.recipe import read_budget, read_recipe
 
 SCRIPTS = Path(__file__).resolve().parent
 PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import torch
 
-from models.extractors import load_extractor
+from evaluation.extractors import load_extractor
+from evaluation.metrics import METRICS
+from evaluation.metrics.base_captioned import CaptionedMetric
+from evaluation.metrics.base_set import SetMetric
+from evaluation.metrics.shared.observed import Observed
+from evaluation.sets import SetScores
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
@@ -14,14 +19,9 @@ from util.cli import run
 from util.device import choose_device
 from util.html import write_atomically
 from util.images import list_images, read_pixels
-from util.metrics import METRICS
-from util.metrics.base_captioned import CaptionedMetric
-from util.metrics.base_set import SetMetric
-from util.metrics.observed import Observed
-from util.scores import Scores
 from util.seeding import derive
-from util.set_scores import SetScores
 from util.stopwatch import Countdown
+from util.table import Scores
 
 SHOWN = 5  # names in a message
 

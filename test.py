@@ -5,19 +5,19 @@ import sys
 from pathlib import Path
 
 from data import DATASETS
-from data.test_set import TestSet
+from data.loading.rows import TestSet
+from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
-from models.evaluation import JUDGED, Evaluation, refuse_ignored
-from models.published import run_options
+from models.inference.published import run_options
 from options import TestOptions, UserError
 from options.parsing import parse
-from util import checkpoint
 from util.cli import run
 from util.config import read_config, save_options
-from util.engine import Engine
-from util.result_files import note_checkpoint
-from util.results import Results
+from util.pages.files import note_checkpoint
+from util.pages.results import Results
 from util.stopwatch import Countdown
+from util.training import checkpoint
+from util.training.engine import Engine
 
 
 def main(argv=None):

@@ -5,23 +5,24 @@ import sys
 from pathlib import Path
 
 from data import DATASETS, Loader
-from data.test_set import TestSet
+from data.loading.rows import TestSet
+from evaluation.records import Evaluations
+from evaluation.training import Evaluator, words_of_test
 from models import MODELS
-from models.evaluator import Evaluator, words_of_test
 from options import TestOptions, TrainOptions, UserError
 from options.parsing import Saved, as_dict, parse, table
-from util import checkpoint, distributed
+from util import distributed
 from util.cli import STOPPED, run
-from util.collapse import CollapseDetector
 from util.config import read_config, save_options, saved_options
-from util.engine import Engine
-from util.evaluations import Evaluations
-from util.isolation import isolated
-from util.run_folder import RunFolder
-from util.run_record import RunRecord
-from util.schedule import fitted, total_images, total_steps
-from util.sinks import require_packages
 from util.stopwatch import Stopwatch
+from util.training import checkpoint
+from util.training.collapse import CollapseDetector
+from util.training.engine import Engine
+from util.training.isolation import isolated
+from util.training.run_folder import RunFolder
+from util.training.run_record import RunRecord
+from util.training.schedule import fitted, total_images, total_steps
+from util.training.sinks import require_packages
 from util.visualizer import Visualizer
 
 PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}

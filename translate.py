@@ -2,7 +2,7 @@
 
 import sys
 
-from models.translator import Translator
+from models.inference.translator import Translator
 from options import UserError
 from options.parsing import parse_script
 from options.translate_options import TranslateOptions

@@ -29,7 +29,7 @@ from models import MODELS
 from options import TrainOptions
 from options.parsing import parse
 from util.cli import run
-from util.engine import Engine
+from util.training.engine import Engine
 
 VARIANTS = {"published": "--cache_mb 0", "loader": "--cache_mb 0", "cached": ""}
 COLUMNS = {"variant": 10, "px": 4, "workers": 7, "images/s": 8, "ratio": 6, "ms/batch": 8, "s/step": 7, "waits": 6}

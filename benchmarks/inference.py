@@ -22,7 +22,7 @@ from options import TestOptions, UserError
 from options.parsing import parse
 from util.cli import run
 from util.device import choose_device
-from util.engine import Engine
+from util.training.engine import Engine
 
 VARIANTS = {
     "published": "--precision fp32",

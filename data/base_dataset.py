@@ -41,7 +41,9 @@ class BaseDataset(Dataset):
 
     none_left = "the dataset has no items"  # what is said of an empty one
     paired = False  # whether B of an item is what A should become
-    floors: tuple[str, ...] = ("the source, copied",)  # of util.metrics.floors: what values are read against
+    floors: tuple[str, ...] = (
+        "the source, copied",
+    )  # of evaluation.metrics.shared.floors: what values are read against
 
     def __init__(self, opt: Any):
         self.opt = opt

@@ -10,14 +10,14 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import torch
 
+from data.loading.cache import PixelCache
+from data.pictures.choice import held_out, in_turn
+from data.pictures.sources import Files, Missing, Stored, fit, look, window
 from options import UserError, default, option
 from util import distributed
 from util.images import to_tensor
 
 from .base_dataset import BaseDataset, SkipItem
-from .cache import PixelCache
-from .labeled_choice import held_out, in_turn
-from .labeled_sources import Files, Missing, Stored, fit, look, window
 
 
 class PictureDataset(BaseDataset):

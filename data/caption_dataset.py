@@ -13,6 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from data.captions.digits import digits
+from data.captions.files import files, normalised, number
+from data.captions.glyphs import CaptionGlyphOptions, glyphs
+from data.captions.sources import UNSAID, Captioned, CaptionSource
+from data.captions.words import parse
+from data.pictures.choice import share
+from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed
 from util.html import write_atomically
@@ -20,13 +27,6 @@ from util.seeding import derive
 from util.vocabulary import Vocabulary
 
 from .base_pictures import PictureDataset
-from .caption_digits import digits
-from .caption_files import files, normalised, number
-from .caption_glyphs import CaptionGlyphOptions, glyphs
-from .caption_sources import UNSAID, Captioned, CaptionSource
-from .caption_words import parse
-from .labeled_choice import share
-from .labeled_sources import Missing
 
 FILE = "captions.json"
 SHIPPED = ("glyphs", "digits")  # data that need no files

@@ -11,13 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from options import UserError, default, option
-from util.fonts import CHARSETS, Geometry, character_name, charset, split
-from util.html import write_atomically
-from util.images import to_tensor
-
-from .base_dataset import BaseDataset
-from .font_styles import (
+from data.fonts.styles import (
     Glyphs,
     Style,
     choose,
@@ -28,6 +22,12 @@ from .font_styles import (
     styles_of_pairs,
     write_rows,
 )
+from options import UserError, default, option
+from util.fonts.faces import CHARSETS, Geometry, character_name, charset, split
+from util.html import write_atomically
+from util.images import to_tensor
+
+from .base_dataset import BaseDataset
 
 CACHE = 64 * 2**20  # bytes of drawn glyphs that a process keeps
 

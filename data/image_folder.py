@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal, NoReturn
 import numpy as np
 import torch
 
+from data.loading.cache import PixelCache
+from data.loading.transforms import SCALING, parse_steps, scale, transform
 from options import UserError, option
 from util.images import list_images, read_pixels, to_tensor
 
 from .base_dataset import BaseDataset, SkipItem
-from .cache import PixelCache
-from .transforms import SCALING, parse_steps, scale, transform
 
 
 class FolderDataset(BaseDataset):

@@ -12,16 +12,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from data.fonts.drawn import GlyphOptions, glyphs
+from data.pictures.archives import LAYOUTS, archive, locate
+from data.pictures.choice import share
+from data.pictures.sources import Missing, Pictures, Source, digits, folder
 from options import UserError, nearest, option
 from util import distributed
 from util.html import write_atomically
 from util.seeding import derive
 
 from .base_pictures import PictureDataset
-from .labeled_archives import LAYOUTS, archive, locate
-from .labeled_choice import share
-from .labeled_glyphs import GlyphOptions, glyphs
-from .labeled_sources import Missing, Pictures, Source, digits, folder
 
 FILE = "classes.json"
 SOURCES: Mapping[str, Callable[[Any, int], Source]] = {

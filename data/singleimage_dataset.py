@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data.loading.transforms import resize, transform
 from options import UserError, default
 from util.images import list_images, read_pixels, to_tensor
 from util.seeding import derive
 
 from .image_folder import FolderDataset
-from .transforms import resize, transform
 
 CROPS = 100_000  # items of an epoch, the published number
 SCALING = ("resize", "scale_width", "scale_shortside", "scale_longside")

@@ -13,7 +13,7 @@ from torch import nn
 
 from models.base_conditional import ConditionalModel
 from models.base_latent import Answers, Losses
-from models.latent_presets import BIGGAN
+from models.noise.presets import BIGGAN
 from networks.discriminator import ClassHead, LogitHead
 from options import option
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 import networks
+from evaluation.samples import real_images, to_bytes
 from models.base_noise import COLUMNS, Answers, Asked, Losses, NoiseModel
-from models.latent_results import balanced, chosen_classes, save_samples
-from models.latent_scores import real_images, to_bytes
-from models.sampler import BATCH
-from models.stabilizers import Stabilizers
+from models.noise.results import balanced, chosen_classes, save_samples
+from models.noise.sampler import BATCH
+from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
 from util.images import mosaic

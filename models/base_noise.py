@@ -10,11 +10,12 @@ import torch
 
 from models.base_adversarial import AdversarialModel
 from models.losses import gan_loss
-from models.sampler import Sampler, truncate
-from models.stabilizers import StabilizerOptions, Stabilizers
+from models.noise.sampler import Sampler, truncate
+from models.noise.stabilizers import StabilizerOptions, Stabilizers
 from options import UserError, default, option
-from util import checkpoint, distributed
+from util import distributed
 from util.seeding import derive
+from util.training import checkpoint
 
 COLUMNS = 10  # noise vectors of the fixed grid; each of its classes or captions is drawn from every one
 NOISE_FILE = "fixed_noise.pt"
@@ -31,7 +32,7 @@ class Asked:
         conditions: classes (N,) or N captions, a row each; None for a method without.
         labels: (N,) int64, where images have a class each.
         count: N.
-        real: models.latent_scores.RealImages; None where there are no data.
+        real: evaluation.samples.RealImages; None where there are no data.
     """
 
     conditions: Any

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from models.base_conditional import ConditionalModel
-from models.latent_presets import BIGGAN
+from models.noise.presets import BIGGAN
 from networks.discriminator import ProjectionHead
 from options import option
 

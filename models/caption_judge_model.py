@@ -19,16 +19,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from evaluation.judges import CaptionJudge, read_caption_judge
+from evaluation.metrics.shared.captions import attribute_accuracy, holds, r_precision
+from evaluation.metrics.shared.labels import accuracy
 from models.base_judge import JudgeModel
 from models.base_model import BaseModel
-from models.judges import CaptionJudge, read_caption_judge
 from models.label_judge_model import augment
 from models.losses.text import cosine_scores, matching_loss
 from networks.caption_judge import CaptionMatcher
 from options import UserError, default, option
 from util.html import write_atomically
-from util.metrics.captions import attribute_accuracy, holds, r_precision
-from util.metrics.labels import accuracy
 from util.seeding import derive
 from util.vocabulary import Vocabulary
 

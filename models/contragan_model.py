@@ -12,8 +12,8 @@ import torch
 
 from models.base_latent import Answers, Losses
 from models.base_proxy import ProxyModel
-from models.latent_presets import CONTRAGAN, TUTORIAL
 from models.losses import supcon_in, supcon_levels, tutorial_contrast, tutorial_levels, two_c, two_c_levels
+from models.noise.presets import CONTRAGAN, TUTORIAL
 from options import UserError, option
 
 

@@ -21,17 +21,18 @@ from typing import Any, Literal
 
 import torch
 
+from evaluation.judges import BATCH, weights_of
 from models.base_judge import ObserverOptions
 from models.base_model import BaseModel
-from models.judges import BATCH, weights_of
 from models.losses.views import between_views, views_levels
 from networks.diff_augment import DiffAugment
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
 from options import UserError, default, option
-from util import checkpoint, distributed
+from util import distributed
 from util.html import write_atomically
 from util.seeding import derive
+from util.training import checkpoint
 
 KEYS = ("A", "B", "image")  # of an item that are images
 ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330 that were held out

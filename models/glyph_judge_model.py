@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 
+from evaluation.judges import read_judge
 from models.base_judge import JudgeModel
-from models.judges import read_judge
 from networks.warp import random_warp
 from options import UserError, default, option
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from models.base_latent import Answers, LatentModel, Losses
-from models.latent_presets import SNGAN
 from models.losses import infomax_levels, infomax_nce
+from models.noise.presets import SNGAN
 from networks.discriminator import LogitHead
 from networks.infomax_heads import GlobalHead, LocalHead
 from options import option

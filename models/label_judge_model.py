@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
+from evaluation.judges import BATCH, LabelJudge, read_judge
+from evaluation.metrics.shared.labels import accuracy
 from models.base_judge import JudgeModel
-from models.judges import BATCH, LabelJudge, read_judge
 from networks.warp import random_warp
 from options import UserError, default, option
 from util.html import write_atomically
-from util.metrics.labels import accuracy
 
 
 class LabelJudgeModel(JudgeModel):

@@ -11,8 +11,8 @@ import torch
 
 from models.base_latent import Answers
 from models.base_proxy import ProxyModel
-from models.latent_presets import REACGAN
 from models.losses import d2d_ce, d2d_ce_levels
+from models.noise.presets import REACGAN
 from options import default, option
 
 

@@ -6,7 +6,7 @@ Miyato, Kataoka, Koyama, Yoshida. Spectral Normalization for Generative Adversar
 from dataclasses import dataclass
 
 from models.base_latent import LatentModel
-from models.latent_presets import SNGAN
+from models.noise.presets import SNGAN
 from options import option
 
 

@@ -11,16 +11,11 @@ from typing import Any, Literal
 
 import torch
 
+from evaluation.captions import real_pictures
+from evaluation.metrics.shared.captions import UNSAID, holds
+from evaluation.samples import to_bytes
 from models.base_noise import COLUMNS, Answers, Asked, Losses, NoiseModel
-from models.caption_results import CaptionTestOptions, evenly, save_samples, spread
-from models.caption_scoring import real_pictures
-from models.frozen_network import FrozenNetwork
-from models.latent_presets import XMCGAN
-from models.latent_scores import to_bytes
-from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
-from models.sampler import BATCH
-from models.stabilizers import Stabilizers
-from models.text_encoders import (
+from models.captions.encoders import (
     OwnEncoder,
     TextOptions,
     check_pretrained,
@@ -28,6 +23,12 @@ from models.text_encoders import (
     note_pretrained,
     read_vocabulary,
 )
+from models.captions.frozen_network import FrozenNetwork
+from models.captions.results import CaptionTestOptions, evenly, save_samples, spread
+from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
+from models.noise.presets import XMCGAN
+from models.noise.sampler import BATCH
+from models.noise.stabilizers import Stabilizers
 from networks.text import Text
 from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
@@ -35,7 +36,6 @@ from options import UserError, default, option
 from util import distributed
 from util.html import write_atomically
 from util.images import mosaic
-from util.metrics.captions import UNSAID, holds
 from util.seeding import derive
 
 ROWS = 10  # captions of the fixed grid

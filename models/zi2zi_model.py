@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 
 import networks
-from models import font_results
 from models.base_adversarial import AdversarialModel
-from models.font_results import Pen
+from models.fonts import results as font_results
+from models.fonts.presets import FORK, ZI2ZI
+from models.fonts.results import Pen
 from models.losses import contrast, dice_loss, gan_loss, related, total_variation
-from models.zi2zi_presets import FORK, ZI2ZI
 from networks.warp import affine_maps, random_warp, splice, warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
 from options import UserError, default, option
-from util.fonts import SYNTHETIC
+from util.fonts.faces import SYNTHETIC
 
 AFFINE = dict(scale=0.12, rotate=4.0, shear=0.06, shift=0.04)  # deformations of --augment 1, see networks/warp.py
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import test as test_script
 import train as train_script
-from models.text_encoders import TextOptions
+from models.captions.encoders import TextOptions
 from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
 from options import UserError

@@ -18,7 +18,7 @@ from options import UserError
 from options.compare_options import CompareOptions
 from options.parsing import parse_script
 from tests.test_train import differences, state
-from util.grid_runs import Command, Runner
+from util.compare.runner import Command, Runner
 
 PRETENDING = """
 import json, os, signal, sys, time
@@ -208,7 +208,7 @@ def test_what_was_timed_with_other_options_is_timed_anew(tmp_path, pretending, m
 def test_seeds_have_equal_steps_on_whatever_machine_the_later_ones_run(tmp_path, pretending, monkeypatch, capsys):
     text = "models: {cut: {}}\nbudget: 2 minutes"
     assert pretending(text) == 0 and timed_anew(tmp_path)
-    monkeypatch.setattr("util.grid_runs.cores", lambda: 64)
+    monkeypatch.setattr("util.compare.runner.cores", lambda: 64)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     capsys.readouterr()
     assert pretending(text, "--seeds", 0, 1) == 0 and timed_anew(tmp_path) == []
@@ -303,7 +303,7 @@ def test_evaluations_are_spread_over_the_steps_of_each_run(tmp_path, pretending,
 
 
 def test_runs_side_by_side_share_the_cores(tmp_path, pretending, monkeypatch):
-    monkeypatch.setattr("util.grid_runs.cores", lambda: 6)
+    monkeypatch.setattr("util.compare.runner.cores", lambda: 6)
     assert pretending(TWO, "--jobs", 3) == 0
     lines = (tmp_path / "experiments/some/calls.txt").read_text().splitlines()
     assert len(lines) == 8 and all(line.endswith(" 2") for line in lines)
@@ -325,7 +325,7 @@ def signals(log, *numbers):
 
 def test_a_signal_that_reached_every_process_is_not_passed_on(tmp_path, monkeypatch):
     """Those that it ended within the time have nothing to be told; the one that runs yet is told once."""
-    monkeypatch.setattr("util.grid_runs.PASS_ON", 0.5)
+    monkeypatch.setattr("util.compare.runner.PASS_ON", 0.5)
     script, log = tmp_path / "some.py", tmp_path / "log"
     script.write_text(
         "import signal, sys, time\n"
@@ -341,7 +341,7 @@ def test_a_signal_that_reached_every_process_is_not_passed_on(tmp_path, monkeypa
         assert Runner().run({"quick": task(1.0)}, str) == {"quick": 0}
     assert "told" in log.read_text()
     log.unlink()
-    monkeypatch.setattr("util.grid_runs.PASS_ON", 30)
+    monkeypatch.setattr("util.compare.runner.PASS_ON", 30)
     with signals(log, signal.SIGTERM):
         assert Runner().run({"quick": task(1.0)}, str) == {"quick": 0}
     assert "told" not in log.read_text()
@@ -395,7 +395,7 @@ def test_a_page_of_chosen_runs(tmp_path, pretending, capsys):
 
 
 def test_seeds_of_one_variant_are_found_by_their_options(tmp_path, pretending):
-    from util.chosen_runs import chosen_runs
+    from util.compare.chosen import chosen_runs
 
     assert pretending(TWO) == 0
     there = tmp_path / "experiments/some/checkpoints"

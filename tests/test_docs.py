@@ -21,7 +21,7 @@ import networks
 import test as test_script
 import train as train_script
 from data import DATASETS
-from data.transforms import parse_steps, transform
+from data.loading.transforms import parse_steps, transform
 from models import MODELS
 from models.losses import gan_loss, patch_nce
 from networks import registry
@@ -33,10 +33,10 @@ from options.parsing import NOT_CONTINUED, compose, option_classes, parse_script
 from options.translate_options import TranslateOptions
 from tests.conftest import SMALL, test_options, train_options
 from util import cli, visdom_server
-from util.fonts import CHARSETS, charset
+from util.fonts.faces import CHARSETS, charset
 from util.handwriting.__main__ import _parser as handwriting_parser
 from util.naming import ResultNames
-from util.schedule import Progress, lr_factor
+from util.training.schedule import Progress, lr_factor
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,7 +9,7 @@ from PIL import Image
 
 import evaluate
 from options import UserError
-from tests.models.test_evaluation import EYES, published_fid, six_features
+from tests.evaluation.test_testing import EYES, published_fid, six_features
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ import torch
 import test as test_script
 import train as train_script
 import translate as translate_script
+from evaluation.training import words_of_test
 from models import MODELS
-from models.evaluator import words_of_test
 from options import UserError
 from tests.conftest import small_argv, train_options
-from tests.models.test_evaluation import EYES
+from tests.evaluation.test_testing import EYES
 from tests.test_fonts import SMALL as FONTS
 from tests.test_latent import TINY
 from tests.test_train import ROOT, differences, run, state
-from util.engine import Engine
 from util.seeding import seed_everything
+from util.training.engine import Engine
 
 SHORT = ("--n_epochs", 2, "--n_epochs_decay", 1, "--no_html", "--print_freq", 4)
 EVALUATED = ("--eval_freq", 3, "--eval_metrics", "self_similarity")

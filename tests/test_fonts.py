@@ -13,7 +13,7 @@ from PIL import Image, ImageFont
 import test as test_script
 import train as train_script
 from options import UserError
-from util.fonts import Face, Geometry, character_name
+from util.fonts.faces import Face, Geometry, character_name
 
 SMALL = (
     *("--model", "zi2zi", "--source_font", "DejaVuSans", "--target_font", "DejaVuSerif", "DejaVuSansMono"),

@@ -15,7 +15,7 @@ from options import UserError
 from tests.conftest import train_options
 from tests.data.test_labeled_dataset import cifar10_binary
 from tests.util.test_distributed import in_processes
-from util.engine import Engine
+from util.training.engine import Engine
 
 RECIPES = sorted(
     path

@@ -7,8 +7,8 @@ import pytest
 
 import compare
 from tests.conftest import train_options
-from util.experiment import words_of
-from util.recipe import read_recipe
+from util.compare.experiment import words_of
+from util.compare.recipe import read_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 GRIDS = ["digits", "glyphs"]

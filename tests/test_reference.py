@@ -17,7 +17,7 @@ from networks.stylegan2 import Noise
 from options import TrainOptions
 from options.parsing import parse
 from tests import safetensors
-from util.engine import Engine
+from util.training.engine import Engine
 
 FOLDER = Path(os.environ.get("DIPTYCH_GOLDEN") or Path(__file__).parent / "golden")
 INDEX = json.loads((FOLDER / "index.json").read_text())

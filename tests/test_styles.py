@@ -7,7 +7,7 @@ import torch
 
 import test as test_script
 import train as train_script
-from models import evaluation
+from evaluation import testing as evaluation
 from options import UserError
 from tests.conftest import test_options, train_options
 

@@ -17,7 +17,7 @@ import train as train_script
 from models import MODELS
 from options import UserError
 from tests.conftest import EPOCHS, EVERY_STEP, records, small_argv, train_options
-from util.engine import Engine
+from util.training.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,7 +90,7 @@ def test_a_run_that_was_cut_off_anywhere_continues_to_the_same_bits(whole, datar
     class Killed(Exception):
         pass
 
-    from util.engine import Engine
+    from util.training.engine import Engine
 
     step = Engine.update
 
@@ -112,7 +112,7 @@ def test_a_run_that_was_cut_off_anywhere_continues_to_the_same_bits(whole, datar
 
 
 def test_a_run_that_was_cut_off_between_a_save_and_the_end_of_its_epoch(whole, dataroot, tmp_path, monkeypatch):
-    from util.engine import Engine
+    from util.training.engine import Engine
 
     def dying(self, model):
         raise KeyboardInterrupt
@@ -317,7 +317,7 @@ def test_a_continued_run_takes_what_it_is_told_anew(dataroot, tmp_path):
 
 
 def test_another_batch_size_in_the_middle_of_an_epoch_goes_on_with_the_next_item(dataroot, tmp_path, monkeypatch):
-    from util.engine import Engine
+    from util.training.engine import Engine
 
     steps = []
 
@@ -333,7 +333,7 @@ def test_another_batch_size_in_the_middle_of_an_epoch_goes_on_with_the_next_item
 
 
 def test_stopped_before_its_first_checkpoint_a_run_starts_from_the_beginning(whole, dataroot, tmp_path, monkeypatch):
-    from util.engine import Engine
+    from util.training.engine import Engine
 
     def dying(self, model, name, compute):
         raise KeyboardInterrupt

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from .metrics.attributes_metric import AttributesMetric
-from .metrics.base_captioned import Judged, Seen
-from .metrics.captions import POOL, UNSAID, first_of_each, others, variety
-from .metrics.r_precision_metric import DEVIATION, RPrecisionMetric
-from .metrics.sets import kid
+from evaluation.metrics.attributes_metric import AttributesMetric
+from evaluation.metrics.base_captioned import Judged, Seen
+from evaluation.metrics.r_precision_metric import DEVIATION, RPrecisionMetric
+from evaluation.metrics.shared.captions import POOL, UNSAID, first_of_each, others, variety
+from evaluation.metrics.shared.distances import kid
 
 __all__ = ["DEVIATION", "ROWS", "CaptionScores", "Judged", "Seen", "score_captions"]
 
@@ -29,7 +29,7 @@ class CaptionScores:
     """``values[row][name]``, NaN where a value is not defined; rows are those of ``ROWS``.
 
     Attributes:
-        better: name -> where its values improve; see util.score_section.ARROWS.
+        better: name -> where its values improve; see util.pages.sections.ARROWS.
         counts: pictures of each row.
         ids: of each row (N, P) int64, whose captions were each picture's pool, its own first: places among those of
             the row, and for shuffled ones among those of the generated.
@@ -62,7 +62,7 @@ def score_captions(
     """Generated pictures, real ones as what is reachable, and shuffled captions as what means nothing.
 
     - each attribute, and all of them: part of the pictures in which the judge sees what the caption says.
-    - R-precision: see util.metrics.captions; +- is the deviation of ten folds. All rows have pools of one size.
+    - R-precision: see evaluation.metrics.shared.captions; +- is the deviation of ten folds. All rows have pools of one size.
     - KID, 1000 times, to the held-out pictures; that of the held-out ones is of one half to the other.
     - variety: distance of two pictures of a caption as a part of that of held-out ones.
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from options import UserError
-
-from .sinks import missing, reason
+from util.training.sinks import missing, reason
 
 
 def require_transformers(flag: str) -> Any:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from .metrics.accuracy_metric import AccuracyMetric
-from .metrics.kid_metric import SUBSET, SUBSETS
-from .metrics.observed import Observed
-from .metrics.sets import frechet, kid, kid_of_subsets
-from .metrics.variety_metric import WORST, VarietyMetric
+from evaluation.metrics.accuracy_metric import AccuracyMetric
+from evaluation.metrics.kid_metric import SUBSET, SUBSETS
+from evaluation.metrics.shared.distances import frechet, kid, kid_of_subsets
+from evaluation.metrics.shared.observed import Observed
+from evaluation.metrics.variety_metric import WORST, VarietyMetric
 
-# name of a value -> where values improve; see util.score_section.ARROWS
+# name of a value -> where values improve; see util.pages.sections.ARROWS
 VALUES = {
     "accuracy": "higher",
     "matched": "higher",

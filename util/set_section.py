@@ -2,10 +2,11 @@
 
 from dominate import tags
 
+from evaluation.sets import SetTable
+from util.pages.sections import ARROWS
+from util.table import number
+
 from .html import visible
-from .score_section import ARROWS
-from .scores import number
-from .set_scores import SetTable
 
 
 def set_section(table: SetTable, heading: str = "Metrics of sets") -> tags.section:

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from options import TrainOptions, UserError
 from options.fields import flags_of
+from util.pages.training import Curves, Levels, Status, TrainingPage
+from util.training.collapse import CollapseDetector
+from util.training.sinks import Sink, TensorBoard, WandB, reason, warn
+from util.training.visdom import VisdomSink
 
-from .collapse import CollapseDetector
 from .images import save_image, to_uint8
-from .sinks import Sink, TensorBoard, WandB, reason, warn
-from .training_page import Curves, Levels, Status, TrainingPage
-from .visdom_sink import VisdomSink
 
 REFRESH_EVERY = 15.0  # seconds between two writes of the page for new losses alone
 SAY_EVERY = 30.0  # seconds between two lines of progress where there is no bar

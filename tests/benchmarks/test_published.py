@@ -12,7 +12,7 @@ from models import MODELS
 from networks.heads import PatchSampler
 from options import UserError
 from tests.conftest import train_options
-from util.engine import Engine
+from util.training.engine import Engine
 
 
 def locations(count, limit):

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from data import Loader
-from data.caption_files import normalised
+from data.captions.files import normalised
 from options import UserError
 
 from .helpers import dataset, images

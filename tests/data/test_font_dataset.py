@@ -7,7 +7,7 @@ from PIL import Image
 
 from data import Loader
 from options import UserError
-from util.fonts import Face, Geometry
+from util.fonts.faces import Face, Geometry
 
 from .helpers import dataset, images
 from .test_image_folder import same, stream

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from data import Loader
-from data.labeled_choice import share
-from data.labeled_sources import LOOKED_AT, look
+from data.pictures.choice import share
+from data.pictures.sources import LOOKED_AT, look
 from options import UserError
 
 from .helpers import dataset, images
@@ -452,7 +452,7 @@ def test_svhn_calls_zero_ten(tmp_path):
 
 def test_nothing_is_fetched_unasked(tmp_path, monkeypatch):
     fetched = []
-    monkeypatch.setattr("data.labeled_archives.fetch", lambda kind, root: fetched.append(cifar10_binary(root)))
+    monkeypatch.setattr("data.pictures.archives.fetch", lambda kind, root: fetched.append(cifar10_binary(root)))
     words = ("--source", "cifar10", "--dataroot", tmp_path / "d")
     with pytest.raises(UserError, match=r"there is no \S+cifar-10-batches-py/data_batch_1; --download fetches the"):
         dataset("labeled", *words)
@@ -520,7 +520,7 @@ def test_drawings_are_turned_and_shrunk_about_the_middle():
 
 
 def test_folders_of_fonts(tmp_path):
-    from util.fonts import Face
+    from util.fonts.faces import Face
 
     (tmp_path / "fonts").mkdir()
     for name in ("DejaVuSans", "cmr10"):

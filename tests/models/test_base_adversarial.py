@@ -9,7 +9,7 @@ from models import MODELS
 from models.base_adversarial import AdversarialModel
 from options import UserError
 from tests.conftest import SMALL, small_argv, train_options
-from util.engine import Engine, only_trainable
+from util.training.engine import Engine, only_trainable
 
 CRITIC = ("--gan_mode", "wgangp")
 

@@ -8,7 +8,7 @@ import torch
 from models import MODELS
 from options import UserError
 from tests.conftest import train_options, weights
-from util.engine import Engine
+from util.training.engine import Engine
 
 METHODS = ("sngan", "infomaxgan", "dualcontrast", "biggan", "acgan", "contragan", "reacgan")
 WITH_CLASSES = METHODS[3:]

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 
 import test as test_script
 import train as train_script
+from evaluation.judges import load_caption_judge, load_label_judge
 from models import MODELS
 from models.caption_judge_model import known_entropy
-from models.judges import load_caption_judge, load_label_judge
 from networks.caption_judge import CaptionMatcher, matcher_of
 from options import UserError
 from tests.conftest import train_options
-from util import checkpoint
-from util.engine import Engine
+from util.training import checkpoint
+from util.training.engine import Engine
 
 ATTRIBUTES = {"way": ("across", "down"), "tone": ("dark", "light")}
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")

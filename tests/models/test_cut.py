@@ -6,7 +6,7 @@ import torch
 from models import MODELS
 from options import UserError
 from tests.conftest import train_options
-from util.engine import Engine
+from util.training.engine import Engine
 
 TINY = (
     "--netG resnet_4blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 --netF_nc 8 --num_patches 16 "

@@ -8,14 +8,14 @@ import torch
 
 import test as test_script
 import train as train_script
+from evaluation.extractors import load_extractor
 from models import MODELS
 from models.domain_model import effective_dimensions, found, view
-from models.extractors import load_extractor
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.glyph_judge import GlyphJudge
 from options import UserError
 from tests.conftest import train_options
-from util.engine import Engine
+from util.training.engine import Engine
 
 TINY = ("--njf", "4", "--features", "8", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")
 

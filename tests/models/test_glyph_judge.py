@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 import train as train_script
+from evaluation.judges import Judge, load_judge
 from models import MODELS
 from models.glyph_judge_model import augment
-from models.judges import Judge, load_judge
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import UserError
 from tests.conftest import records, test_options, train_options
-from util import checkpoint
-from util.engine import Engine
-from util.fonts import Face, Geometry
+from util.fonts.faces import Face, Geometry
+from util.training import checkpoint
+from util.training.engine import Engine
 
 CODES, FONTS = [65, 0x63, 0x6C38], ("thin", "bold")
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0", "--batch_size", "12")

@@ -9,14 +9,14 @@ import torch
 
 import test as test_script
 import train as train_script
+from evaluation.judges import LabelJudge, load_judge, load_label_judge
 from models import MODELS
-from models.judges import LabelJudge, load_judge, load_label_judge
 from models.label_judge_model import augment
 from networks.glyph_judge import GlyphJudge
 from options import UserError
 from tests.conftest import train_options
-from util import checkpoint
-from util.engine import Engine
+from util.training import checkpoint
+from util.training.engine import Engine
 
 CLASSES = ("across", "down", "both")
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")

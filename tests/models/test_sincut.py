@@ -16,7 +16,7 @@ from tests.conftest import test_options, train_options
 from tests.data.helpers import images
 from tests.models.test_cut import batch as batch_of
 from tests.models.test_cut import step
-from util.engine import Engine
+from util.training.engine import Engine
 
 TINY = ["--ngf", "1", "--ndf", "1", "--crop_size", "16", "--netF_nc", "8", "--batch_size", "4"]
 FLAGS = {

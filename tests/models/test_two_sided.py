@@ -7,7 +7,7 @@ from models import MODELS
 from options import UserError
 from tests.conftest import test_options, train_options
 from tests.models.test_cut import TINY, batch, step
-from util.engine import Engine
+from util.training.engine import Engine
 
 SMALL = [w for w in TINY.split() if w not in ("--netF_nc", "8", "--num_patches", "16")]
 HEADS = ["--netF_nc", "8", "--num_patches", "16"]

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 import train as train_script
+from evaluation.metrics.shared.captions import holds
 from models.losses import cosine_scores, matching_loss, word_scores
 from models.xmcgan_model import XMCGANModel, agree
 from networks.text import Text
 from options import UserError
 from tests.conftest import train_options, weights
-from tests.models.test_text_encoders import minilm  # noqa: F401
+from tests.models.captions.test_encoders import minilm  # noqa: F401
 from tests.test_latent import run, same, state
 from tests.util.test_distributed import in_processes
 from util import distributed
-from util.engine import Engine
-from util.metrics.captions import holds
+from util.training.engine import Engine
 
 TINY = (
     *("--ngf", 8, "--ndf", 8, "--z_dim", 8, "--batch_size", 8, "--gpu_ids", -1),

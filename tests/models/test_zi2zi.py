@@ -13,7 +13,7 @@ from models.losses import total_variation
 from models.zi2zi_model import balance
 from options import UserError
 from tests.conftest import train_options
-from util.engine import Engine
+from util.training.engine import Engine
 
 FONTS = ("DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
 SMALL = (

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 from skimage.transform import ProjectiveTransform, warp
 
-from util.fonts import Geometry
-from util.glyph_pictures import place
+from util.fonts.faces import Geometry
+from util.fonts.pictures import place
 from util.handwriting.layout import Layout
 
 BLACK_PEN, BLUE_PEN, PENCIL = (25, 22, 28), (30, 50, 140), (105, 105, 110)

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from options import UserError
-from util.fonts import CHARSETS, Face, Geometry
-from util.glyph_images import GlyphImages
+from util.fonts.faces import CHARSETS, Face, Geometry
+from util.fonts.picture_folder import GlyphImages
 from util.handwriting import Header, Layout, draw_pages, read_page, register
 from util.handwriting.__main__ import main
 from util.handwriting.layout import label_bits, read_label

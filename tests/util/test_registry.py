@@ -3,9 +3,9 @@
 import pytest
 
 from data import DATASETS
+from evaluation.metrics import METRICS
 from models import MODELS
 from options import UserError
-from util.metrics import METRICS
 from util.registry import Plugins
 
 MINE = """

@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from util.metrics.observed import Observed
+from evaluation.metrics.shared.observed import Observed
+from util.pages.samples import decimals, read_curves
 from util.sample_scores import score_samples
-from util.samples_page import decimals, read_curves
 
 CLASSES = ("a", "b", "c")
 

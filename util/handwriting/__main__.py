@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from options import UserError
-from util.fonts import Face, Geometry, character_name, charset
-from util.glyph_pictures import to_levels
+from util.fonts.faces import Face, Geometry, character_name, charset
+from util.fonts.pictures import to_levels
 from util.images import read_pixels
 
 from .ink import Written, read_page

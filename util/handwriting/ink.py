@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from util.fonts import Geometry
-from util.glyph_pictures import place
+from util.fonts.faces import Geometry
+from util.fonts.pictures import place
 
 from .layout import Layout
 from .scan import Page

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from util.fonts import SYNTHETIC
+from util.fonts.faces import SYNTHETIC
 
 WIDTH, HEIGHT = 210.0, 297.0  # A4
 MARK = 1.4  # module of a mark: rings of 7, 5 and 3 modules, black, white and black, as in a QR code
@@ -29,7 +29,7 @@ class Layout:
 
     Attributes:
         columns: cells in a row, 4 to 14.
-        scale: part of a cell that the em box takes, as in :class:`util.fonts.Geometry`.
+        scale: part of a cell that the em box takes, as in :class:`util.fonts.faces.Geometry`.
         shift: height of the baseline above the bottom of the em box, in ems.
     """
 

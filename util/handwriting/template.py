@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from util.fonts import Face, Geometry
+from util.fonts.faces import Face, Geometry
 
 from .layout import (
     HEADER_MODULE,

@@ -1,0 +1,254 @@
+"""Captioned pictures in files: which pictures and captions there are, wherever they are written down."""
+
+import codecs
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.captions.sources import Captioned, CaptionSource
+from data.captions.tables import Notes, Row, beside, table
+from data.pictures.sources import PHASES, Files, Missing
+from options import UserError
+from util.images import EXTENSIONS, list_images
+from util.seeding import derive
+from util.vocabulary import cleaned
+
+TABLE = re.compile(r"(?:captions?|metadata)(?:[_-]?(train|test|val))?.*\.(?:jsonl?|csv|tsv)", re.IGNORECASE)
+MOST_CHARACTERS = 100_000  # of a caption; what is longer is no caption but a file that was read in the wrong way
+
+
+@dataclass(frozen=True)
+class CaptionedFiles(Files, Captioned):
+    """Pictures in files, with captions; they show the number of their first one."""
+
+
+def normalised(text: str) -> str:
+    """What captions that count as equal have in common: case, white space and a final full stop are not told apart."""
+    return _key(cleaned(text))
+
+
+def _key(text: str) -> str:
+    return text.casefold().rstrip(". ")
+
+
+def number(key: str) -> int:
+    """A number for a normalised caption, the same in every file and process; 63 bits."""
+    return derive("caption", key)
+
+
+# -- what lies in a folder ---------------------------------------------------------------------------------------------
+
+
+def files(opt: Any, seed: int) -> CaptionSource:
+    """``--caption_file``, or what lies in ``--dataroot``.
+
+    ``annotations/captions_train2014.json`` with ``train2014/``, ``captions.csv``, ``captions_test.jsonl``,
+    ``train/metadata.jsonl``, or a .txt beside each picture.
+
+    Raises:
+        Missing: no such folder or file.
+        UserError: there are no captions where they are expected, or several files could be meant.
+    """
+    try:
+        codecs.lookup(opt.caption_encoding)
+    except LookupError:
+        raise UserError(
+            f"--caption_encoding {opt.caption_encoding}: no such encoding; give utf-8, cp1252, gb18030 or the like"
+        ) from None
+    root = Path(opt.dataroot)
+    given = Path(opt.caption_file) if opt.caption_file else None
+    if given is not None:
+        if not given.is_file():
+            raise Missing(f"--caption_file {given}: no such file")
+        root = given.parent if opt.dataroot == "placeholder" else root
+    if not root.is_dir():
+        hint = "give a folder of pictures with captions, or glyphs or digits"
+        hint = hint if opt.dataroot == "placeholder" else "is a file" if root.exists() else "no such folder"
+        raise Missing(f"--dataroot {opt.dataroot}: {hint}")
+    found = {"every": given} if given is not None else _found(root)
+    read = {path: cache(partial(_read, opt, root, path, given is not None)) for path in found.values()}
+    return CaptionSource("files", {}, {phase: read[path] for phase, path in found.items()}, channels=0)
+
+
+def _found(root: Path) -> dict[str, Path]:
+    """{phase: a file of captions, or a folder of pictures with text beside them}; what is not divided is "every"."""
+    tables = _tables(root, None) + _tables(root / "annotations", None)
+    if not tables:
+        tables = [found for phase in PHASES for found in _tables(root / phase, phase)]
+    found = dict(tables)
+    if len(found) < len(tables) or ("every" in found and len(found) > 1):
+        names = " and ".join(str(path.relative_to(root)) for _, path in tables[:4])
+        raise UserError(f"--dataroot {root}: captions are in {names}; say which with --caption_file")
+    if not found:
+        found = {phase: root / phase for phase in PHASES if _has_texts(root / phase)}
+    if "val" in found:
+        found.setdefault("test", found["val"])
+    if "train" in found and "test" in found:
+        return found
+    if not found and not _has_texts(root):
+        raise UserError(
+            f"--dataroot {root}: no captions; expected captions.csv, captions.jsonl, "
+            "annotations/captions_train*.json, or a .txt beside each picture; or give --caption_file"
+        )
+    return {"every": next(iter(found.values()), root)}
+
+
+def _tables(place: Path, phase: str | None) -> list[tuple[str, Path]]:
+    """The tables in a folder with their phases: that in their name, else the one given, else "every"."""
+    paths = sorted(place.iterdir()) if place.is_dir() else []
+    matches = [(TABLE.fullmatch(path.name), path) for path in paths if path.is_file()]
+    return [((match[1] or phase or "every").lower(), path) for match, path in matches if match]
+
+
+def _has_texts(place: Path) -> bool:
+    return place.is_dir() and any(path.with_suffix(".txt").is_file() for path in list_images(place))
+
+
+def _read(opt: Any, root: Path, path: Path, absolute: bool) -> CaptionedFiles:
+    notes = Notes(path, opt.on_bad_caption == "skip")
+    pictures = _Pictures(root, _places(root, path), absolute)
+    if path.is_dir():
+        listed = list_images(path)
+        rows = beside(listed, opt.caption_encoding, notes)
+        return gather(rows, pictures, notes, {pictures(picture) for picture in listed})
+    return gather(table(path, opt.caption_encoding, notes), pictures, notes)
+
+
+def _places(root: Path, path: Path) -> tuple[Path, ...]:
+    """Folders that the names of pictures in a table may be relative to, the likeliest first."""
+    phase = re.search(r"[_-]?((?:train|test|val)\w*)", path.stem)
+    names = [phase[1], phase[1].rstrip("0123456789")] if phase else []
+    inside = [root / above / name for name in names for above in ("", "images")]
+    parent, base = path.parent.resolve(), root.resolve()
+    own = [root / parent.relative_to(base)] if parent.is_relative_to(base) else []
+    return tuple(dict.fromkeys(place for place in (*inside, *own, root / "images", root) if place.is_dir()))
+
+
+# -- from rows to pictures ---------------------------------------------------------------------------------------------
+
+
+class _Pictures:
+    """Names of pictures: paths below ``root``, or absolute ones.
+
+    Args:
+        root: the folder in which relative paths stay.
+        places: folders below it that they may start from; the first that has the picture counts.
+        absolute: whether rows may name pictures by absolute paths.
+    """
+
+    def __init__(self, root: Path, places: tuple[Path, ...], absolute: bool):
+        self.root, self.absolute = root, absolute
+        self.starts = [place.relative_to(root) for place in places]
+        self.locate = cache(self._locate)  # several rows name one picture
+
+    def __call__(self, given: Any) -> str:
+        """The name of a picture by what a row has for it.
+
+        Raises:
+            ValueError: it is missing, or where it may not lie.
+        """
+        if isinstance(given, Path):  # it was found and not named
+            return given.relative_to(self.root).as_posix()
+        if not isinstance(given, str) or not given.strip() or "\0" in given:
+            raise ValueError("the name of the picture is missing")
+        try:
+            name, problem = self.locate(given)
+        except OSError as error:  # of looking alone: no permission, a name too long
+            name, problem = "", error.strerror or str(error)
+        if problem:
+            raise ValueError(f"picture {given[:200]}: {problem}")
+        return name
+
+    def _locate(self, given: str) -> tuple[str, str]:
+        if Path(given).is_absolute():
+            if not self.absolute:
+                return "", "an absolute path; only a file given by --caption_file may have them"
+            path, base = Path(os.path.normpath(given)), self.root.resolve()
+            name = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+            return name, "" if path.is_file() else "no such file"
+        inside = False
+        for start in self.starts:
+            name = Path(os.path.normpath(f"{start}/{given}")).as_posix()
+            if not name.startswith("../"):
+                inside = True
+                if (self.root / name).is_file():
+                    return name, ""
+        places = " or ".join(str(self.root / start) for start in self.starts)
+        return "", f"no such file in {places}" if inside else f"outside {self.root}"
+
+
+def gather(rows: Iterable[Row], pictures: _Pictures, notes: Notes, listed: set[str] | None = None) -> CaptionedFiles:
+    """The pictures of these rows by name, each with its captions in the order of the rows.
+
+    Args:
+        listed: files that should have captions; None is all that lie beside the ones that do.
+
+    Raises:
+        UserError: a row cannot be used and is not to be skipped, or none is left.
+    """
+    captions: dict[str, dict[str, str]] = {}  # picture -> normalised caption -> caption
+    for row in rows:
+        text = row.caption
+        if not isinstance(text, str):
+            notes.fault(
+                row.where, "the caption is missing" if text is None else f"the caption is no text: {text!r:.40}"
+            )
+            continue
+        if len(text) > MOST_CHARACTERS:
+            notes.fault(row.where, f"a caption of {len(text):,} characters; at most {MOST_CHARACTERS:,}")
+            continue
+        try:
+            name = pictures(row.picture)
+        except ValueError as error:
+            notes.fault(row.where, str(error))
+            continue
+        of_picture = captions.setdefault(name, {})
+        text = cleaned(text)
+        key = _key(text)
+        if not key:
+            notes.add("empty captions left out", row.where)
+        elif key in of_picture:
+            notes.add("captions left out that equal another one of their picture", row.where)
+        else:
+            of_picture[key] = text
+    for name in sorted((_beside(captions, pictures.root) if listed is None else listed) - captions.keys()):
+        notes.add("pictures left out that have no caption", name)
+    for name in [name for name, of_picture in captions.items() if not of_picture]:
+        notes.add("pictures left out whose captions are all empty", name)
+        del captions[name]
+    notes.tell()
+    if not captions:
+        raise UserError(f"{notes.path}: no picture with a caption")
+    return _columns(captions, pictures.root)
+
+
+def _beside(names: Iterable[str], root: Path) -> set[str]:
+    """All pictures in the folders of these."""
+    return {
+        (folder / path.name).as_posix()
+        for folder in {Path(name).parent for name in names}
+        for path in (root / folder).iterdir()
+        if not path.name.startswith(".") and path.suffix.lower() in EXTENSIONS
+    }
+
+
+def _columns(found: dict[str, dict[str, str]], root: Path) -> CaptionedFiles:
+    names = sorted(found)
+    paths, captions, said = (np.empty(len(names), dtype=object) for _ in range(3))
+    for i, name in enumerate(names):
+        paths[i], captions[i] = root / name, tuple(found[name].values())
+        said[i] = np.array([[number(key)] for key in found[name]], dtype=np.int64)
+    return CaptionedFiles(
+        labels=np.zeros(len(names), dtype=np.int64),
+        names=np.array(names, dtype=object),
+        captions=captions,
+        said=said,
+        shown=np.stack([numbers[0] for numbers in said]),
+        paths=paths,
+    )

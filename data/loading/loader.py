@@ -1,0 +1,195 @@
+"""Batches on the device, in an order that is a function of (seed, epoch)."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from data.base_dataset import BaseDataset, SkipItem
+from data.loading.ahead import SideStream, move, one_ahead
+from options import UserError
+from util.seeding import derive
+
+
+class Loader:
+    """Batches of one epoch after another; order and augmentation are functions of (seed, epoch, index).
+
+    Training drops a last partial batch. Outside training every item comes once, in order, and a batch holds
+    neighbours of the same keys and shapes, so images of any size can be batched.
+
+    Where ``place`` leads to a GPU, the next batch is copied there while this one is computed with.
+
+    Args:
+        place: puts a tensor where the networks want it, such as ``engine.place``; on a GPU it is called in another
+            stream than the one that computes.
+        rank, world: this process and their number; each reads its share of every step's items.
+
+    Raises:
+        UserError: no items, or fewer than one step takes.
+    """
+
+    def __init__(
+        self,
+        dataset: BaseDataset,
+        opt: Any,
+        place: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        self.dataset, self.opt, self.place, self.rank, self.world = dataset, opt, place, rank, world
+        if len(dataset) == 0:
+            raise UserError(dataset.none_left)
+        self._items = len(self._order(1)) if opt.is_train else len(dataset)  # of an epoch
+        if opt.is_train and len(self) == 0:
+            raise UserError(
+                f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
+                f"{world} process(es); use a smaller batch or more data"
+            )
+        device = place(torch.empty(0)).device
+        self._side = SideStream(place, device) if device.type == "cuda" else None
+        self._keys: list[Any] = []
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = min(opt.num_threads, len(dataset), cores)  # more than there are cores only get in each other's way
+        self._loader = DataLoader(
+            _Keyed(dataset),
+            opt.batch_size if opt.is_train else None,
+            sampler=_Keys(self._keys),
+            num_workers=workers,
+            pin_memory=self._side is not None,
+            persistent_workers=workers > 0,
+            worker_init_fn=_start_worker,
+            generator=torch.Generator(),
+            collate_fn=_collate if opt.is_train else None,
+            prefetch_factor=4 if workers > 0 else None,
+        )
+
+    def close(self) -> None:
+        """End the workers. Left alive by an error, they would keep the process from ending."""
+        iterator = getattr(self._loader, "_iterator", None)
+        if iterator is not None:
+            iterator._shutdown_workers()
+
+    def __len__(self) -> int:
+        """Batches of an epoch, for each process."""
+        items = self.opt.batch_size * self.world
+        return self._items // items if self.opt.is_train else -(-self._items // self.opt.batch_size)
+
+    def _order(self, number: int) -> list[int]:
+        """Every item of a training epoch, in its order."""
+        if self.opt.serial_batches:
+            return list(range(len(self.dataset)))
+        return self.dataset.order(torch.Generator().manual_seed(derive(self.opt.seed, "order", number)))
+
+    def epoch(self, number: int = 1, start: int = 0, items: int | None = None) -> Iterator[dict[str, Any]]:
+        """Batches of this epoch (1-based) from item ``start`` on, of the first ``items`` items if that is given."""
+        order = self._order(number) if self.opt.is_train else list(range(len(self.dataset)))[:items]
+        if self.opt.is_train:
+            size = self.opt.batch_size
+            items = size * self.world
+            order = order[start:]
+            order = [
+                i
+                for b in range(len(order) // items)
+                for i in order[b * items + self.rank * size : b * items + (self.rank + 1) * size]
+            ]
+        self._keys[:] = [(number, i) for i in order]
+        if self._side is not None:
+            yield from one_ahead(self._batches(), self._side.start, self._side.finish)
+        else:
+            yield from (move(batch, self.place) for batch in self._batches())
+
+    def _batches(self) -> Iterator[dict[str, Any]]:
+        """Batches in the memory of this process; --direction BtoA swaps the two sides here and nowhere else."""
+        other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
+        for batch in self._loader if self.opt.is_train else self._neighbours():
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch if self.opt.direction == "AtoB" else {other.get(k, k): v for k, v in batch.items()}
+
+    def _neighbours(self) -> Iterator[dict[str, Any]]:
+        group: list[dict[str, Any]] = []
+        for item in self._loader:
+            if isinstance(item, UserError):
+                raise item
+            if item is None:
+                continue
+            if group and (len(group) == self.opt.batch_size or _shape(item) != _shape(group[0])):
+                yield default_collate(group)
+                group = []
+            group.append(item)
+        if group:
+            yield default_collate(group)
+
+
+class _Keys:
+    """A sampler over a list that the loader refills for each epoch, so that workers live as long as it does."""
+
+    def __init__(self, keys: list[Any]):
+        self.keys = keys
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self.keys))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class _Keyed(Dataset):
+    """Reads (epoch, index), so that the epoch reaches workers that were started in an earlier one."""
+
+    def __init__(self, dataset: BaseDataset):
+        self.dataset = dataset
+
+    def __getitem__(self, key: tuple[int, int]) -> Any:
+        try:
+            return self.read(*key)
+        except UserError as error:  # a worker would wrap it in a traceback
+            return error
+
+    def read(self, epoch: int, index: int) -> Any:
+        self.dataset.epoch = epoch
+        if not self.dataset.opt.is_train:
+            try:
+                return self.dataset[index]
+            except SkipItem:
+                return None
+        for step in range(len(self.dataset)):  # an unreadable item is replaced by the next one
+            try:
+                return self.dataset[(index + step) % len(self.dataset)]
+            except SkipItem:
+                continue
+        raise UserError("no item of the dataset can be read")
+
+
+def _shape(item: dict[str, Any]) -> dict[str, Any]:
+    return {k: getattr(v, "shape", None) for k, v in item.items()}
+
+
+def _collate(items: list[Any]) -> Any:
+    failed = next((item for item in items if isinstance(item, UserError)), None)
+    if failed is not None:
+        return failed
+    try:
+        return default_collate(items)
+    except RuntimeError:
+        sizes = sorted(
+            {tuple(v.shape[1:]) for item in items for v in item.values() if isinstance(v, torch.Tensor) and v.ndim == 3}
+        )
+        return UserError(
+            "a batch holds images of several sizes ("
+            + ", ".join(f"{w}x{h}" for h, w in sizes[:4])
+            + "); crop them with --preprocess resize_and_crop, or use --batch_size 1"
+        )
+
+
+def _start_worker(worker: int) -> None:
+    """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
+    # Signals reach a whole process group; the main process answers them, and ends its workers when it has saved.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)

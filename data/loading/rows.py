@@ -1,0 +1,68 @@
+"""What a test reads: the rows of a dataset, and its training images to compare with."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from data import DATASETS
+from data.base_dataset import BaseDataset, SkipItem
+from data.first_rows import FirstRows
+from data.loading.loader import Loader
+from options import UserError
+from util.seeding import derive
+
+
+class TestSet:
+    """Rows of the dataset of test options, in batches on the device.
+
+    Args:
+        place: see Loader.
+
+    Raises:
+        UserError: there are no such data.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    def __init__(self, opt: Any, place: Callable[[torch.Tensor], torch.Tensor]):
+        self.opt, self.place = opt, place
+        self.dataset: BaseDataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
+        self._loader: Loader | None = None
+
+    @property
+    def rows(self) -> FirstRows:
+        """Those of ``--num_test``."""
+        return FirstRows(self.dataset, self.opt.num_test)
+
+    def batches(self) -> Iterator[dict[str, Any]]:
+        self._loader = self._loader or Loader(self.rows, self.opt, self.place)
+        return self._loader.epoch()
+
+    def close(self) -> None:
+        if self._loader is not None:
+            self._loader.close()
+
+    def training_items(self, side: str, count: int) -> Iterator[dict[str, Any]]:
+        """At most ``count`` items of the training half that have this side; none where there is no such half.
+
+        As tests read them, so that nothing is random about them but which they are. Sides are those of the data,
+        whatever --direction says.
+        """
+        if self.opt.phase == "train":
+            return
+        try:
+            train = type(self.dataset)(dataclasses.replace(self.opt, phase="train"))
+        except UserError:
+            return
+        given = 0
+        for index in sorted(range(len(train)), key=lambda index: derive("training items", index)):
+            if given == count:
+                return
+            with contextlib.suppress(SkipItem):
+                item = train[index]
+                if side in item:
+                    given += 1
+                    yield dict(item)

@@ -1,0 +1,45 @@
+"""Which of some labelled pictures: held out for a test, one of every class in turn, a share of each."""
+
+import numpy as np
+
+from data.pictures.sources import Pictures
+from util.seeding import derive
+
+
+def held_out(pictures: Pictures, seed: int, fraction: float) -> np.ndarray:
+    """Which pictures are for the test: (N,) bool, a function of the names and the seed.
+
+    Of every class that share, and at least one picture where it has two. Groups stay together, unless a class is a
+    single one.
+    """
+    chosen = np.zeros(len(pictures), dtype=bool)
+    if fraction == 0:
+        return chosen
+    for label in np.unique(pictures.labels):
+        rows = np.flatnonzero(pictures.labels == label)
+        keys = pictures.groups[rows]
+        keys = pictures.names[rows] if len(set(keys)) == 1 else keys
+        drawn = sorted(set(keys), key=lambda key: derive(seed, "held out", key))
+        test = set(drawn[: min(max(round(len(drawn) * fraction), 1), len(drawn) - 1)])
+        chosen[rows] = [key in test for key in keys]
+    return chosen
+
+
+def in_turn(labels: np.ndarray, most: int) -> np.ndarray:
+    """Rows of the first ``most`` pictures, taking one of every class in turn."""
+    return np.sort(np.lexsort((labels, _turns(labels)))[:most])
+
+
+def share(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Rows of ``most`` pictures drawn by a seed, of every class in proportion."""
+    drawn = np.random.default_rng(seed).permutation(len(labels))
+    _, place, counts = np.unique(labels[drawn], return_inverse=True, return_counts=True)
+    height = (_turns(place) + 0.5) / counts[place]  # in a pile of its class from 0 to 1; the lower part is taken
+    return np.sort(drawn[np.argsort(height, kind="stable")[:most]])
+
+
+def _turns(labels: np.ndarray) -> np.ndarray:
+    """How many of its class precede each."""
+    turns = np.empty(len(labels), dtype=np.int64)
+    turns[np.argsort(labels, kind="stable")] = np.concatenate([np.arange(n) for n in np.bincount(labels)])
+    return turns

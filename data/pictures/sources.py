@@ -1,0 +1,266 @@
+"""Where labelled pictures come from: one function for each ``--source``, and what all of them give."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data.loading.transforms import resize
+from options import UserError
+from util.images import EXTENSIONS, FORMATS, LUMA, list_images, read_pixels
+
+PHASES = ("train", "test", "val")
+LOOKED_AT = 1000  # files whose headers are read before training: a second or less
+GREY = frozenset({"1", "L", "LA", "I", "F"})  # Pillow's modes, beside those that begin with I;16
+
+
+class Missing(UserError):
+    """The data are not there; a test that only generates does without them."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Some pictures with a label each. Fields that are arrays have a row for each picture.
+
+    Attributes:
+        labels: (N,) int64, places in the classes of the source.
+        names: (N,) strings, each once; they decide what is held out for a test.
+    """
+
+    labels: np.ndarray
+    names: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,) strings; pictures of one group are never divided between training and test."""
+        return self.names
+
+    def path(self, row: int) -> str:
+        """What the picture is called in results."""
+        return str(self.names[row])
+
+    def pixels(self, row: int, channels: int) -> np.ndarray:
+        """One picture as (H, W, channels), bytes or floats in [-1, 1]."""
+        raise NotImplementedError
+
+    def take(self, rows: np.ndarray) -> "Pictures":
+        return dataclasses.replace(self, **{name: column[rows] for name, column in self._columns().items()})
+
+    def join(self, other: "Pictures") -> "Pictures":
+        theirs = other._columns()
+        return dataclasses.replace(
+            self, **{name: np.concatenate([column, theirs[name]]) for name, column in self._columns().items()}
+        )
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+
+@dataclass(frozen=True)
+class Stored(Pictures):
+    """Pictures in memory: ``array`` is (N, H, W, C) bytes."""
+
+    array: np.ndarray
+
+    def pixels(self, row: int, channels: int) -> np.ndarray:
+        return with_channels(self.array[row], channels)
+
+    def prepared(self, size: int, channels: int, most: int) -> "Stored":
+        """The same at this size, scaled once for the whole run, if that takes at most so many bytes."""
+        count, *shape = self.array.shape
+        if shape == [size, size, channels] or count * size * size * channels > most:
+            return self
+        scaled = [fit(self.pixels(row, channels), size) for row in range(count)]
+        return dataclasses.replace(self, array=np.stack(scaled)) if scaled else self
+
+
+@dataclass(frozen=True)
+class Files(Pictures):
+    """Pictures in files: ``paths`` are their Paths."""
+
+    paths: np.ndarray
+
+    def path(self, row: int) -> str:
+        return str(self.paths[row])
+
+    def pixels(self, row: int, channels: int) -> np.ndarray:
+        return read_pixels(self.paths[row], channels)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a kind of data has.
+
+    Attributes:
+        kind: one of --source.
+        classes: names, in the order of the labels.
+        phases: reads the pictures of train, test, val; or of "every", to be divided.
+        channels: of the data; 0 is for the files to tell.
+        mirrors: whether a mirrored picture is of the same class.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    phases: Mapping[str, Callable[[], Pictures]]
+    channels: int
+    mirrors: bool
+
+
+def named(labels: np.ndarray, classes: tuple[str, ...], before: str = "") -> np.ndarray:
+    """Names such as cat_00012 for pictures that have none."""
+    names = [f"{before}{classes[label]}_{row:05d}" for row, label in enumerate(labels)]
+    return np.array(names, dtype=object)
+
+
+def with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Bytes (H, W, C) with 1 channel (luma) or 3.
+
+    Raises:
+        UserError: another number, which the data do not have.
+    """
+    found = pixels.shape[2]
+    if found == channels:
+        return pixels
+    if (found, channels) == (1, 3):
+        return pixels.repeat(3, axis=2)
+    if (found, channels) == (3, 1):
+        return (pixels @ LUMA[:, None]).round().astype(np.uint8)
+    raise UserError(f"--output_nc {channels}: the data have {found}; give 1 or 3, or 0 for what they have")
+
+
+def fit(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Scale the shorter side to ``size``, bicubically with antialiasing; the aspect ratio is kept."""
+    height, width = pixels.shape[:2]
+    scale = size / min(height, width)
+    return resize(pixels, max(size, round(height * scale)), max(size, round(width * scale)))
+
+
+def window(pixels: np.ndarray, size: int, down: float = 0.5, right: float = 0.5) -> np.ndarray:
+    """A square of a picture, at a part of the way from the top and from the left."""
+    top, left = int(down * (pixels.shape[0] - size + 1)), int(right * (pixels.shape[1] - size + 1))
+    return pixels[top : top + size, left : left + size]
+
+
+# -- the kinds of data that are small ----------------------------------------------------------------------------------
+
+
+def digits(opt: Any, seed: int) -> Source:
+    """scikit-learn's 1797 handwritten digits, 8 x 8 pixels of 17 levels: bright strokes on black."""
+    classes = tuple("0123456789")
+    return Source("digits", classes, {"every": partial(_read_digits, classes)}, channels=1, mirrors=False)
+
+
+def _read_digits(classes: tuple[str, ...]) -> Pictures:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    array = (data.images * (255 / 16)).round().astype(np.uint8)[..., None]
+    labels = data.target.astype(np.int64)
+    return Stored(labels, named(labels, classes), array)
+
+
+def folder(opt: Any, seed: int) -> Source:
+    """``<root>/<phase>/<class>/...`` or ``<root>/<class>/...``; pictures without such folders are one class.
+
+    Raises:
+        Missing: no such folder.
+        UserError: no pictures where they are expected, or data of another --dataset_mode.
+    """
+    root = Path(opt.dataroot)
+    if not root.is_dir():
+        hint = "give a folder with a folder of pictures for each class, or digits"
+        hint = hint if opt.dataroot == "placeholder" else "is a file" if root.exists() else "no such folder"
+        raise Missing(f"--dataroot {opt.dataroot}: {hint}")
+    inside = {path.name for path in _folders(root)}
+    if {"trainA", "trainB"} & inside:
+        raise UserError(f"--dataroot {root}: trainA and trainB hold no classes; they are for --dataset_mode unaligned")
+    given = [phase for phase in PHASES if phase in inside]
+    if given and (inside <= set(PHASES) or any(_folders(root / phase) for phase in given)):
+        where = {phase: root / phase for phase in given}
+        ignored = sorted(inside - set(PHASES))
+        if ignored:
+            _say(f"{root}: read are {', '.join(given)}; left out is {', '.join(ignored)}")
+    else:
+        where = {"train": root}
+    classes = _classes(where.get("train") or where[given[0]])
+    if "test" not in where and "val" in where:
+        where["test"] = where["val"]
+    readers = {phase: partial(_read_folder, root, place, classes) for phase, place in where.items()}
+    if "test" not in readers:
+        readers = {"every": readers["train"]}
+    return Source("folder", classes, readers, channels=0, mirrors=True)
+
+
+def _folders(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _classes(place: Path) -> tuple[str, ...]:
+    """Names of the folders below that hold pictures; of the folder itself where it holds them without such folders."""
+    inside = _folders(place)
+    filled = [path.name for path in inside if list_images(path)]
+    empty = [path.name for path in inside if path.name not in filled]
+    if not filled:
+        if list_images(place):
+            return (place.name or "all",)
+        found = f"folders without pictures ({', '.join(empty[:4])})" if empty else "no pictures"
+        raise UserError(f"{place}: expected a folder of pictures for each class, found {found}")
+    if empty:
+        _say(f"{place}: no pictures of {', '.join(empty[:8])}{' ...' * (len(empty) > 8)}; left out as classes")
+    return tuple(filled)
+
+
+def _read_folder(root: Path, place: Path, classes: tuple[str, ...]) -> Pictures:
+    inside = [path.name for path in _folders(place)]
+    flat = len(classes) == 1 and classes[0] not in inside
+    of_class = [list_images(place)] if flat else [_listed(place / name) for name in classes]
+    paths = [path for files in of_class for path in files]
+    if not flat:
+        loose = sum(path.suffix.lower() in EXTENSIONS for path in place.iterdir() if path.is_file())
+        unknown = [name for name in inside if name not in classes and list_images(place / name)]
+        if loose:
+            _say(f"{place}: {loose} pictures beside the folders of classes are left out")
+        if unknown:
+            _say(f"{place}: {', '.join(unknown[:8])} {'is' if len(unknown) == 1 else 'are'} no class of the training")
+    labels = np.repeat(np.arange(len(classes)), [len(files) for files in of_class]).astype(np.int64)
+    names = np.array([path.relative_to(root).as_posix() for path in paths], dtype=object)
+    column = np.empty(len(paths), dtype=object)
+    column[:] = paths
+    return Files(labels, names, column)
+
+
+def _listed(place: Path) -> list[Path]:
+    return list_images(place) if place.is_dir() else []
+
+
+def look(pictures: Files) -> tuple[bool, int, int]:
+    """Whether all are grey, how many are not square, and of how many; at most LOOKED_AT are looked at."""
+    grey, oblong = True, 0
+    some = pictures.paths[:: max(1, -(-len(pictures) // LOOKED_AT))]
+    for path in some:
+        try:
+            if path.suffix.lower() == ".npy":
+                height, width, *channels = np.load(path, mmap_mode="r", allow_pickle=False).shape
+                grey &= channels in ([], [1])
+            else:
+                with Image.open(path, formats=FORMATS) as image:
+                    width, height = image.size
+                    grey &= image.mode in GREY or image.mode.startswith("I;16")
+            oblong += width != height
+        except Exception:  # whoever reads it says what is wrong with it
+            continue
+    return grey, oblong, len(some)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,87 @@
+"""The Inception network that published FID, KID and Inception scores are of, from a file that is already there."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from options import UserError
+from util.pretrained import sha256
+from util.resize import antialiased
+from util.training import checkpoint
+
+SIZE = 299  # pixels a side, what the network of 2015 takes
+STANDARD = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's file; pytorch-fid's is the same, pt_...
+KNOWN = {"6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2": STANDARD}
+SCRIPT = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"  # inception-2015-12-05.pt of clean-fid
+
+
+class Inception(nn.Module):
+    """Bytes (B, 1 or 3, H, W) to features (B, 2048) and logits (B, 1008).
+
+    The network is torch-fidelity's definition of the TensorFlow graph of 2015-12-05; the images are resized as
+    clean-fid does. The logits have no bias, as in Inception scores of torch-fidelity.
+
+    Attributes:
+        digest: sha256 of the file, in hexadecimal.
+        known: whether that is the file of published scores; another one only has its shape.
+
+    Args:
+        path: ``--inception_weights``.
+
+    Raises:
+        UserError: no such file, or one that does not hold these weights as tensors.
+    """
+
+    features = 2048
+
+    def __init__(self, path: Path):
+        super().__init__()
+        flag = f"--inception_weights {path}"
+        if not path.is_file():
+            raise UserError(f"{flag}: no such file; give {STANDARD} of torch-fidelity, which nothing here downloads")
+        self.digest = sha256(path)
+        self.known = self.digest in KNOWN
+        if self.digest == SCRIPT or is_script(path):
+            which = "clean-fid's TorchScript file" if self.digest == SCRIPT else "a TorchScript file"
+            raise UserError(f"{flag}: {which} is a program, which is not run; {STANDARD} has the weights as tensors")
+        network = network_of(checkpoint.read(path), flag)
+        *stages, answer = network.children()  # in the order of its forward(), which takes nothing but bytes
+        self.stages = nn.Sequential(*stages)
+        self.answer: torch.Tensor
+        self.register_buffer("answer", answer.weight.data)  # (1008, 2048)
+
+    def forward(self, levels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images = antialiased(levels, SIZE).to(self.answer.device).expand(-1, 3, -1, -1)
+        features = self.stages((images - 128) / 128).flatten(1)
+        return features, features @ self.answer.T
+
+
+def network_of(state: object, flag: str) -> Any:
+    """torch-fidelity's network with these weights, in eval mode."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # takes a second
+
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{flag}: holds no state dict of a network; give {STANDARD} of torch-fidelity", code=4)
+    # Its constructor reads a file with pickle, or else downloads one: it gets the tensors that were read safely.
+    file = io.BytesIO()
+    torch.save(dict(state), file)
+    file.seek(0)
+    try:
+        return FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], file)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:160]
+        raise UserError(f"{flag}: not the weights of FID's Inception ({why}); give {STANDARD}", code=4) from None
+
+
+def is_script(path: Path) -> bool:
+    """Whether a file is TorchScript: an archive that has code besides tensors."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False

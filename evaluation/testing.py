@@ -1,0 +1,262 @@
+"""What metrics make of a complete test, whether test.py makes it or an evaluation in training."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from evaluation.diversity import Diversity
+from evaluation.extractors import Extractor, load_extractor
+from evaluation.judges import load_judge
+from evaluation.metrics import METRICS
+from evaluation.metrics.base_captioned import CaptionedMetric
+from evaluation.metrics.base_set import SetMetric
+from evaluation.metrics.shared.observed import Observed
+from evaluation.samples import RealImages, to_bytes
+from evaluation.sets import SetScores, SetTable
+from options import UserError
+from util.seeding import derive
+from util.set_section import set_section
+from util.table import Scores, ScoreTable, make_metrics
+
+# what is added to the names of values -> the images that are compared, and with which
+SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
+FACTS = ("character", "label")  # of a batch, that metrics are told
+COPIED = "the source, copied"
+AT_ONCE = 1024  # images from noise that are floats at a time
+JUDGED = ("metrics", "recogniser", "style_judge")  # flags of a test that have what it made judged
+
+TrainingItems = Callable[[str, int], Iterator[Mapping[str, Any]]]  # see data.loading.rows.TestSet.training_items
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Values of pairs, and of sets of images by side, see SIDES."""
+
+    pairs: ScoreTable
+    sets: Mapping[str, SetTable]
+
+    def lines(self) -> list[str]:
+        """What test.py prints."""
+        lines = self.pairs.lines()
+        for side, table in self.sets.items():
+            lines += [f"{line}{side and f'  [{side.strip()}]'}" for line in table.lines()]
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """What metrics.json holds."""
+        entries = self.pairs.as_dict()
+        for name, better in self.pairs.better.items():
+            if name in entries:
+                entries[name]["better"] = better
+        for side, table in self.sets.items():
+            entries |= {f"{name}{side}": entry for name, entry in table.as_dict().items()}
+        return entries
+
+    def sections(self) -> list[Any]:
+        """Cards of a page with the values of sets."""
+        return [set_section(table) for table in self.sets.values()]
+
+    def values(self, sets_first: bool) -> tuple[dict[str, float], dict[str, str]]:
+        """{name: value} and where each improves; of sets first if so wanted."""
+        sets = {f"{name}{side}": v for side, table in self.sets.items() for name, v in table.values.items()}
+        better = {f"{name}{side}": b for side, table in self.sets.items() for name, b in table.better.items()}
+        pairs = self.pairs.mean()
+        return (sets | pairs if sets_first else pairs | sets), better | dict(self.pairs.better)
+
+
+class Evaluation:
+    """Takes in what a model makes of a test, batch by batch, for every metric that was asked for.
+
+    Args:
+        opt: options of a test: metrics, extractor, judges.
+        dataset: of the test.
+        translates: whether images are made of others, so that they have a source, and perhaps a target.
+
+    Raises:
+        UserError: a metric does not exist, lacks its judge or extractor, or has nothing to compare in these data.
+    """
+
+    def __init__(self, opt: Any, dataset: Any, device: torch.device | str, translates: bool = True):
+        self.opt, self.dataset = opt, dataset
+        found = {name: METRICS.find(name, opt.plugin_dir) for name in dict.fromkeys(opt.metrics)}
+        of_captions = [name for name, cls in found.items() if issubclass(cls, CaptionedMetric)]
+        if of_captions:
+            raise UserError(
+                f"--metrics {of_captions[0]}: is computed for images from captions with --caption_judge; leave it out"
+            )
+        of_pairs = [name for name, cls in found.items() if not issubclass(cls, SetMetric)]
+        if of_pairs and not translates:
+            raise UserError(
+                f"--metrics {of_pairs[0]}: compares image with image, and --model {opt.model} makes images from noise; "
+                "metrics of sets such as fid are for it"
+            )
+        if any(issubclass(cls, SetMetric) for cls in found.values()) and translates:
+            self.refuse_one_side()
+        if translates and not dataset.paired_in_tests:
+            self.refuse_targets(found)
+        judges = load_judges(opt, dataset, device) if translates else {}
+        self.set_metrics = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
+        self.sets_first = bool(found) and issubclass(next(iter(found.values())), SetMetric)
+        floors = dataset.floors if dataset.paired_in_tests else (COPIED,)
+        self.pairs = Scores(make_metrics(opt, judges), floors)
+        self.asked = bool(found) or bool(judges)
+        self.extractor: Extractor | None = load_extractor(opt, names_of(dataset), device) if self.set_metrics else None
+        self.fakes: dict[str, list[Observed]] = {}
+        self.reals: dict[str, list[Observed]] = {}
+        self.others: dict[str, Observed | None] = {}  # real images of training, by side
+        self.diversity = Diversity()
+
+    def refuse_one_side(self) -> None:
+        """Raises:
+        UserError: the data are known to lack real images of the side that translations are of.
+        """
+        side = "B" if self.opt.direction == "AtoB" else "A"
+        sides, one = getattr(self.dataset, "sides", None), getattr(self.dataset, "side", None)
+        if (isinstance(sides, Mapping) and not sides.get(side, True)) or one not in (None, side):
+            raise UserError(self.no_real_images)
+
+    @property
+    def no_real_images(self) -> str:
+        return (
+            f"--metrics {','.join(self.opt.metrics)}: there are no real images in {self.opt.dataroot} that the "
+            "translations could be compared with; they are read from the other side of --phase"
+        )
+
+    def refuse_targets(self, found: Mapping[str, Any]) -> None:
+        """Raises:
+        UserError: a metric compares with true targets, which the data do not have.
+        """
+        asked = [name for name, cls in found.items() if not issubclass(cls, SetMetric) and cls.against == "target"]
+        flags = {"metrics": ",".join(asked), "recogniser": self.opt.recogniser, "style_judge": self.opt.style_judge}
+        words = " ".join(f"--{flag} {value}" for flag, value in flags.items() if value)
+        if words:
+            raise UserError(f"{words}: --dataset_mode {self.opt.dataset_mode} has no true targets to compare with")
+
+    # -- translations ----------------------------------------------------------------------------
+
+    def update(self, batch: Mapping[str, Any], visuals: Mapping[str, torch.Tensor]) -> None:
+        """One batch of a test: its facts, and the images (B, C, H, W) in [-1, 1] that the model shows of it."""
+        for kind, names in (("fake", ("fake_B", "fake_A")), ("real", ("real_B", "real_A"))):
+            if images := [visuals[name] for name in names if name in visuals]:
+                self.diversity.add(kind, images[0])
+        if not self.asked:
+            return
+        facts = {name: value.cpu() for name, value in batch.items() if name in FACTS}
+        if "fake_B" in visuals and "real_A" in visuals:
+            several = len(getattr(self.dataset, "styles", ())) > 1
+            styles = batch["group"] if several else [""] * len(visuals["fake_B"])
+            real = visuals.get("real_B") if self.dataset.paired_in_tests else None
+            if real is not None or not self.dataset.paired_in_tests:
+                self.pairs.update(styles, real, visuals["fake_B"], visuals["real_A"], facts)
+        if self.extractor is not None:
+            for side, (made, true) in SIDES.items():
+                if made in visuals:
+                    self.observe(self.fakes.setdefault(side, []), visuals[made], facts.get("label"))
+                if true in visuals and side not in self.others:
+                    self.observe(self.reals.setdefault(side, []), visuals[true], facts.get("label"))
+
+    def observe(self, into: list[Observed], images: torch.Tensor, labels: torch.Tensor | None) -> None:
+        assert self.extractor is not None
+        seen = self.extractor(to_bytes(images).cpu())
+        into.append(Observed(seen.features, seen.logits, labels, seen.answers))
+
+    def compute(self, training_items: TrainingItems) -> Scored:
+        """The values; real images of training are read for the floors.
+
+        Raises:
+            UserError: a side has no real images to compare with.
+        """
+        tables = {}
+        for side, parts in self.fakes.items():
+            fake = Observed.join(parts)
+            if side not in self.reals:
+                continue
+            real = Observed.join(self.reals[side])
+            if side not in self.others:
+                self.others[side] = self.training_images(training_items, side, len(fake))
+            tables[side] = self.table(real, fake, self.others[side])
+        if self.fakes and ("" if "" in self.fakes else " of A") not in tables:
+            raise UserError(self.no_real_images)
+        return Scored(self.pairs.compute(), tables)
+
+    def table(self, real: Observed, fake: Observed, other: Observed | None) -> SetTable:
+        """Values of sets, with those of training images against the real ones as floors, or of two halves of these."""
+        assert self.extractor is not None
+        scores = SetScores(self.set_metrics, self.extractor, names_of(self.dataset))
+        if other is not None:
+            return scores.compute(real, fake, other)
+        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(derive("halves")))
+        return scores.compute(real, fake, real.take(order[::2]), real.take(order[1::2]))
+
+    def training_images(self, training_items: TrainingItems, side: str, count: int) -> Observed | None:
+        """What the extractor sees in as many training images of this side."""
+        key = SIDES[side][1][-1] if self.opt.direction == "AtoB" else {"A": "B", "B": "A"}[SIDES[side][1][-1]]
+        parts: list[Observed] = []
+        for item in training_items(key, count):
+            label = torch.tensor([item["label"]]) if "label" in item else None
+            self.observe(parts, item[key][None], label)
+        return Observed.join(parts) if len(parts) > 1 else None
+
+    def start_again(self) -> None:
+        """Forget what was made; what is real stays as it was seen."""
+        self.pairs = Scores(self.pairs.make, list(self.pairs.floors))
+        self.fakes, self.diversity = {}, Diversity()
+
+    # -- images from noise -----------------------------------------------------------------------
+
+    def of_samples(self, levels: torch.Tensor, labels: torch.Tensor | None, data: RealImages) -> SetTable:
+        """Values of generated images, bytes (N, C, S, S), beside held-out ones, with training images as floor."""
+        assert self.extractor is not None
+        for name, images in (("fake", levels), ("real", data.held[0])):
+            for part in images.split(AT_ONCE):
+                self.diversity.add(name, part.float() / 127.5 - 1)
+        if "" not in self.others:
+            self.reals[""] = [self.seen(*data.held)]
+            order = torch.randperm(len(data.train[0]), generator=torch.Generator().manual_seed(derive("floor")))
+            some = order[: len(levels)]
+            self.others[""] = self.seen(data.train[0][some], data.train[1][some])
+        return self.table(self.reals[""][0], self.seen(levels, labels), self.others[""])
+
+    def seen(self, levels: torch.Tensor, labels: torch.Tensor | None) -> Observed:
+        assert self.extractor is not None
+        found = self.extractor(levels)
+        return Observed(
+            found.features, found.logits, labels if labels is None or labels.ndim == 1 else None, found.answers
+        )
+
+
+def refuse_ignored(opt: Any, flags: Sequence[str], why: str) -> None:
+    """Raises:
+    UserError: one of these flags was given another value than its default, and would do nothing.
+    """
+    defaults = {field.name: field.default for field in fields(opt)}
+    for flag in flags:
+        if (value := getattr(opt, flag)) != defaults[flag]:
+            shown = value if isinstance(value, str) else ",".join(value)
+            raise UserError(f"--{flag} {shown}: {why}; leave it out")
+
+
+def load_judges(opt: Any, dataset: Any, device: torch.device | str) -> dict[str, Any]:
+    """{what they tell apart: judge} of the command line."""
+    styles = {style.name: style.label for style in getattr(dataset, "style_list", ())}
+    folders = {"character": opt.recogniser, "style": opt.style_judge}
+    return {kind: load_judge(folder, kind, device, styles) for kind, folder in folders.items() if folder}
+
+
+def names_of(dataset: Any) -> list[str]:
+    """What the labels of these data are called, in their order: classes or styles; nothing without labels."""
+    styles = {style.label: style.name for style in getattr(dataset, "style_list", ())}
+    return [styles.get(k, "") for k in range(max(styles, default=-1) + 1)] or list(getattr(dataset, "classes", ()))
+
+
+def add_sets(evaluation: Evaluation, album: Any, data: RealImages | None, results: dict[str, Any]) -> None:
+    """Values of the images of an album beside real ones, on its page, in ``results`` and printed."""
+    if data is None:
+        return
+    table = evaluation.of_samples(album.levels, album.labels, data)
+    album.page.add_section(set_section(table))
+    results |= table.as_dict()
+    for line in table.lines():
+        print(line)

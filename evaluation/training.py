@@ -1,0 +1,154 @@
+"""Evaluation of a model while it trains: the test that test.py would make of it now."""
+
+import contextlib
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evaluation.testing import Evaluation, Scored
+from models.base_judge import JudgeModel
+from models.base_model import BaseModel
+from models.base_noise import Asked, NoiseModel
+from options import UserError
+from util.seeding import seed_everything
+from util.table import ScoreTable
+from util.training.engine import Engine
+
+FEW = 4  # images that an evaluation is tried with before the first step
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation of a model that is being trained.
+
+    Attributes:
+        values: by name, NaN where it is not defined; the first is of the first metric that was asked for.
+        better: where each improves: lower, higher, one; those without are not judged.
+        entries: what metrics.json would hold, by name.
+        diversity: mean distance between two outputs, in parts of that between two real images; None if not known.
+        lines: what test.py would print.
+    """
+
+    values: dict[str, float]
+    better: dict[str, str]
+    remarks: list[str]
+    diversity: float | None
+    lines: list[str]
+    entries: dict[str, Any] = field(default_factory=dict)
+
+
+def words_of_test(opt: Any, model: type[BaseModel]) -> list[str]:
+    """The flags of test.py for an evaluation of a run with these options; the rest it takes from the run.
+
+    What else is per run is a test's: --preprocess and --load_size read whole images, --batch_size is 1, on which values
+    depend where batch norm is not in eval mode.
+
+    Raises:
+        UserError: the model makes no images.
+    """
+    if "phase" in model.tasks or issubclass(model, JudgeModel):
+        raise UserError(f"--eval_freq {opt.eval_freq}: --model {opt.model} makes no images that could be evaluated")
+    told = ["name", "checkpoints_dir", "model", "dataset_mode", "plugin_dir", "num_threads", "gpu_ids", "device"]
+    told += ["precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
+    told += ["on_bad_image"] if hasattr(opt, "on_bad_image") else []
+    words = [word for flag in told if (value := getattr(opt, flag)) is not None for word in (f"--{flag}", str(value))]
+    many = ["--num_samples", str(opt.eval_samples)] if "num_samples" in model.tasks else ["--num_test", "all"]
+    return [*words, *many, "--metrics", *opt.eval_metrics]
+
+
+class Evaluator:
+    """Evaluates a model while it trains, as test.py would: by a copy of it in test mode, which gets its weights.
+
+    Nothing of the model in training is touched, nor the numbers that its steps draw: call it in ``isolated()``.
+    The copy, the extractor and what it saw of the real images stay in memory from ``prepare`` on.
+
+    Args:
+        opt: options of a test of this run, with its metrics.
+        dataset: of the training, to find out at once what cannot be evaluated.
+        test_set: makes a data.loading.rows.TestSet of test options and the engine's ``place``.
+
+    Raises:
+        UserError: as Evaluation.
+    """
+
+    def __init__(self, opt: Any, dataset: Any, model: type[BaseModel], test_set: Callable[..., Any], device: Any):
+        self.opt, self.test_set = opt, test_set
+        self.model_class: Any = model
+        self.translates = not issubclass(model, NoiseModel)
+        Evaluation(opt, dataset, device, self.translates)
+        self.asked: Any = None  # of a model that makes images from noise: models.base_noise.Asked
+        self._ready = False
+
+    def __call__(self, model: Any, engine: Any) -> Evaluated:
+        """Evaluate the model with its averaged weights, where it has them."""
+        if not self._ready:
+            self.prepare()
+        seed_everything(self.opt.seed, "evaluation")
+        for name, network in self.copy.networks.items():
+            average = engine.averages.get(name) if self.opt.use_ema else None
+            network.load_state_dict((model.networks[name] if average is None else average.module).state_dict())
+        self.copy.train(not self.opt.eval)
+        self.evaluation.start_again()
+        scored = self.of_batches(self.evaluation) if self.translates else self.of_noise(self.evaluation, self.asked)
+        values, better = scored.values(self.evaluation.sets_first)
+        remarks = [*scored.pairs.remarks(), *(line for table in scored.sets.values() for line in table.remarks)]
+        return Evaluated(values, better, remarks, self.evaluation.diversity.ratio(), scored.lines(), scored.as_dict())
+
+    def prepare(self) -> tuple[dict[str, float], dict[str, str]]:
+        """Make the copy, read the data, and try it with a few images; the files of the run must be there.
+
+        Returns:
+            the values and where each improves, as an evaluation has them; they mean nothing but their names.
+
+        Raises:
+            UserError: there are no real images to compare with, or a metric cannot compute with images such as these.
+        """
+        self.engine = Engine(self.opt)
+        self.tests = self.test_set(self.opt, self.engine.place)
+        self.evaluation = Evaluation(self.opt, self.tests.dataset, self.engine.device, self.translates)
+        self.copy = self.model_class(self.opt)
+        self.copy.meet(self.tests.dataset)
+        self.engine.prepare(self.copy)
+        self.copy.train(not self.opt.eval)
+        if not self.translates:
+            self.asked = self.copy.asked_of(self.tests.dataset)
+            if self.asked.real is None:
+                raise UserError(f"--eval_metrics: there are no images in {self.opt.dataroot} to compare with")
+        trial = copy(self.evaluation)
+        trial.fakes, trial.reals, trial.others = {}, {}, {}
+        trial.start_again()
+        scored = self.of_batches(trial, FEW) if self.translates else self.of_noise(trial, few(self.asked))
+        self._ready = True
+        return scored.values(self.evaluation.sets_first)
+
+    def of_batches(self, evaluation: Evaluation, images: int | None = None) -> Scored:
+        """The test set, or its first few images, without a floor of training images."""
+        done = 0
+        with contextlib.closing(self.tests.batches()) as batches:
+            for batch in batches:
+                self.copy.set_input(batch)
+                with self.engine.inference():
+                    self.copy.test()
+                visuals = self.copy.get_current_visuals()
+                evaluation.update(batch, visuals)
+                done += len(next(iter(visuals.values())))
+                if images is not None and done >= images:
+                    return evaluation.compute(lambda side, count: iter(()))
+        return evaluation.compute(self.tests.training_items)
+
+    def of_noise(self, evaluation: Evaluation, asked: Asked) -> Scored:
+        levels = self.copy.generated(asked)
+        return Scored(ScoreTable(), {"": evaluation.of_samples(levels, asked.labels, asked.real)})
+
+    def close(self) -> None:
+        if self._ready:
+            self.tests.close()
+
+
+def few(asked: Asked) -> Asked:
+    """The first of these images, and of the real ones."""
+    halves = {half: tuple(part[:FEW] for part in getattr(asked.real, half)) for half in ("train", "held")}
+    labels = None if asked.labels is None else asked.labels[:FEW]
+    conditions = None if asked.conditions is None else asked.conditions[:FEW]
+    return Asked(conditions, labels, min(FEW, asked.count), replace(asked.real, **halves))

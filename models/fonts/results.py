@@ -1,0 +1,228 @@
+"""What a font maker takes home from a model of styles: text, blends of styles, a font file."""
+
+import itertools
+import statistics
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from options import UserError
+from util.fonts.check import check_font
+from util.fonts.completion import complete_font
+from util.fonts.export import build_font, may_write
+from util.fonts.faces import Face, character_name, charset
+from util.images import save_levels, to_uint8
+from util.results_page import ResultsPage
+from util.stopwatch import Countdown
+
+BATCH = 64  # glyphs that are drawn at once
+
+
+class Pen:
+    """Draws any character of the source fonts in any style, or mixture of styles, of a trained model.
+
+    Args:
+        dataset: a FontDataset; its source fonts, geometry and styles are used, not its split of characters.
+    """
+
+    def __init__(self, model: Any, dataset: Any, engine: Any):
+        self.model, self.dataset, self.engine = model, dataset, engine
+        self.geometry, self.count = dataset.geometry, model.opt.embedding_num
+
+    def sources(self, codes: Iterable[int]) -> dict[int, Any]:
+        """{character: the source font that has it}, in the order of the characters, without those that none has."""
+        wanted = list(dict.fromkeys(codes))
+        found: dict[int, Any] = {}
+        for glyphs in reversed(self.dataset.sources):
+            found |= dict.fromkeys(glyphs.real(wanted), glyphs)
+        return {code: found[code] for code in wanted if code in found}
+
+    def weights(self, mixture: dict[int, float]) -> torch.Tensor:
+        """{label: part} as a row of weights of styles."""
+        row = torch.zeros(self.count)
+        for label, part in mixture.items():
+            row[label] += part
+        return row
+
+    def source(self, code: int, glyphs: Any) -> np.ndarray:
+        return to_uint8(self.dataset.glyph(glyphs, code, 1))
+
+    def draw(self, sources: dict[int, Any], mixture: dict[int, float], progress: Any = None) -> dict[int, np.ndarray]:
+        """{character: grey levels (H, H), ink 0}."""
+        codes, row = list(sources), self.weights(mixture)
+        channels = self.model.opt.input_nc
+        drawn: dict[int, np.ndarray] = {}
+        for start in range(0, len(codes), BATCH):
+            some = codes[start : start + BATCH]
+            A = torch.stack([self.dataset.glyph(sources[code], code, channels) for code in some])
+            with self.engine.inference():
+                images = self.model.draw(self.engine.place(A), self.engine.place(row.expand(len(some), -1)))
+            drawn |= {code: to_uint8(image) for code, image in zip(some, images.mean(1, keepdim=True), strict=True)}
+            if progress is not None:
+                progress.step(len(some))
+        return drawn
+
+
+def write_text(pen: Pen, text: str, folder: Path) -> None:
+    """``--text``: a page with a line in the source font and in each style, and each line as a picture."""
+    sources = readable(pen, text)
+    page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(pen, text))
+    rows = {"source": {code: pen.source(code, glyphs) for code, glyphs in sources.items()}}
+    for style in pen.dataset.style_list:
+        rows[style.name] = pen.draw(sources, {style.label: 1.0})
+    for number, (name, glyphs) in enumerate(rows.items()):
+        file = f"images/{number:02d}_{safe(name)}.png"
+        save_levels(typeset(text, glyphs, pen), folder / file)
+        page.add_row(name, {"line": file})
+    page.save()
+    print(f"{len(rows) - 1} styles: {folder / 'index.html'}")
+
+
+def write_blend(pen: Pen, styles: Sequence[Any], steps: int, text: str, folder: Path) -> None:
+    """``--interpolate a b``: the way from style to style, each in ``steps`` steps, as lines and a moving picture."""
+    sources = readable(pen, text)
+    page = ResultsPage(
+        folder, f"{pen.model.opt.name}: {' to '.join(s.name for s in styles)}", ["line"], width_of(pen, text)
+    )
+    frames, countdown = [], Countdown((len(styles) - 1) * (steps + 1), "line")
+    for one, other in itertools.pairwise(styles):
+        for k in range(steps + 1):
+            part = k / steps
+            mixture = {one.label: 1.0} if one.label == other.label else {one.label: 1 - part, other.label: part}
+            glyphs = pen.draw(sources, mixture)
+            frames.append(typeset(text, glyphs, pen))
+            file = f"images/{len(frames):03d}.png"
+            save_levels(frames[-1], folder / file)
+            page.add_row(f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", {"line": file})
+            countdown.step()
+    pictures = [Image.fromarray(frame) for frame in frames]
+    pictures[0].save(folder / "blend.gif", save_all=True, append_images=pictures[1:], duration=120, loop=0)
+    page.save()
+    print(f"{len(frames)} lines: {folder / 'index.html'}, {folder / 'blend.gif'}")
+
+
+def write_font(pen: Pen, folder: Path) -> None:
+    """``--export_ttf``: a font of one style; with ``--complete`` the user's own, with what it lacked.
+
+    It is read back, drawn, and compared with what the network drew.
+    """
+    opt, styles = pen.model.opt, pen.dataset.style_list
+    if len(styles) != 1:
+        names = ", ".join(style.name for style in styles)
+        raise UserError(f"--export_ttf: a font has one style, these are {len(styles)}; pick one of {names} by --styles")
+    style = styles[0]
+    path = may_write(opt.export_ttf or folder / f"{safe(style.name)}-completed.ttf", overwrite=False)
+    wanted = charset(opt.export_charset or opt.charset, pen.dataset.sources)
+    if not wanted:
+        raise UserError("--export_ttf: these glyphs have no code points; name characters with --export_charset")
+    if opt.complete:
+        there = Face(opt.complete).real(wanted)
+        wanted = [code for code in wanted if code not in there]
+        print(f"--complete {opt.complete}: {len(there)} characters are there and stay, {len(wanted)} are missing")
+    sources = pen.sources(wanted)
+    if len(sources) < len(wanted):
+        first = [character_name(code) for code in wanted if code not in sources][:8]
+        print(
+            f"{len(wanted) - len(sources)} characters are in no --source_font and are left out: {' '.join(first)}",
+            file=sys.stderr,
+        )
+    if not sources:
+        raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
+    glyphs = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
+    advances = {code: glyphs_of.advance(code) for code, glyphs_of in sources.items()}
+    if opt.complete:
+        exported = complete_font(opt.complete, path, glyphs, pen.geometry, advances=advances, family=opt.family)
+    else:
+        family = opt.family or f"{opt.name} {style.name}"
+        exported = build_font(path, glyphs, pen.geometry, family, advances=advances)
+    overlaps = check_font(path, {code: glyphs[code] for code in exported.added}, pen.geometry)
+    worst = min(overlaps, key=lambda code: overlaps[code])
+    print(
+        f"{path}: {len(exported.added)} glyphs; drawn from the font they share "
+        f"{statistics.mean(overlaps.values()):.3f} of their ink with the network's (IoU, mean), "
+        f"{overlaps[worst]:.3f} at least ({character_name(worst)})"
+    )
+    sample = opt.text or "".join(map(chr, list(exported.added)[:48]))
+    save_levels(specimen(path, sample), folder / "specimen.png")
+    print(f"specimen: {folder / 'specimen.png'}")
+
+
+def specimen(font: Path, text: str, width: int = 1200, sizes: Sequence[int] = (96, 48, 32, 20, 14)) -> np.ndarray:
+    """The text in a font at several sizes in pixels, each on lines of its own: bytes (H, W), ink 0."""
+    parts, margin = [], 24
+    for size in sizes:
+        face = ImageFont.truetype(str(font), size, layout_engine=ImageFont.Layout.BASIC)
+        repeated = text * (1 if size > 40 else 2)
+        lines = [""]
+        for character in repeated:
+            if face.getlength(lines[-1] + character) > width - 2 * margin:
+                lines.append("")
+            lines[-1] += character
+        part = Image.new("L", (width, round(size * 1.35) * len(lines) + size // 2), 255)
+        for row, words in enumerate(lines):
+            ImageDraw.Draw(part).text((margin, round(size * 1.35 * row + size * 1.1)), words, 0, face, anchor="ls")
+        parts.append(np.array(part))
+    return np.concatenate(parts)
+
+
+def readable(pen: Pen, text: str) -> dict[int, Any]:
+    """The sources of a text's characters.
+
+    Raises:
+        UserError: a character is in no source font.
+    """
+    wanted = [ord(c) for c in text if not blank(c)]
+    sources = pen.sources(wanted)
+    missing = [character_name(code) for code in dict.fromkeys(wanted) if code not in sources]
+    if missing or not wanted:
+        fonts = ",".join(glyphs.name for glyphs in pen.dataset.sources)
+        if not missing:
+            raise UserError(f"--text {text!r}: holds no characters; give the text to write")
+        raise UserError(
+            f"--text {text}: {' '.join(missing[:8])} not in --source_font {fonts}; leave them out, or add a font that "
+            "has them to --source_font"
+        )
+    return sources
+
+
+def blank(character: str) -> bool:
+    return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc")
+
+
+def advance_of(pen: Pen, character: str) -> float:
+    """Width of a character's box in ems; the source font's, since images tell none."""
+    if blank(character):
+        return 1.0 if character == "\u3000" else 0.3
+    return next((g.advance(ord(character)) for g in pen.dataset.sources if g.real([ord(character)])), 1.0)
+
+
+def typeset(text: str, glyphs: dict[int, np.ndarray], pen: Pen) -> np.ndarray:
+    """A line of generated glyphs side by side, each advance box beside the last: bytes (H, W), ink 0."""
+    H, em = pen.geometry.canvas, pen.geometry.em
+    widths = [advance_of(pen, character) * em for character in text]
+    margin = (H - em) / 2
+    line = np.full((H, int(np.ceil(sum(widths) + 2 * margin + H))), 255, np.uint8)
+    x = margin
+    for character, width in zip(text, widths, strict=True):
+        if not blank(character):
+            left = round(x - (H - width) / 2) + round(margin)  # the box is centred on the glyph's canvas
+            levels = glyphs[ord(character)]
+            window = line[:, max(left, 0) : left + H]
+            np.minimum(window, levels[:, max(-left, 0) :][:, : window.shape[1]], out=window)
+        x += width
+    return line[:, : int(np.ceil(x + 2 * margin))]
+
+
+def width_of(pen: Pen, text: str) -> int:
+    """Of a line on a page, in CSS pixels."""
+    return min(1600, max(200, len(text) * 64))
+
+
+def safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]

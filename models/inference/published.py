@@ -1,0 +1,65 @@
+"""What a folder of weights says of itself: published folders have no train_opt.yaml beside them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from networks import list_networks
+from networks.published import identify
+from options import UserError
+from options.parsing import Saved
+from util.config import saved_options
+from util.training import checkpoint
+
+# An argument of a generator -> the option that gives it, where the names differ.
+OPTION = {"norm": "normG", "num_downsampling": "stylegan2_G_num_downsampling", "size": "crop_size"}
+
+
+def run_options(run: Mapping[str, Any]) -> Saved | None:
+    """The options kept with a run, or what its generator's weights show: model and architecture."""
+    folder, which = Path(run["checkpoints_dir"], run["name"]), run["epoch"]
+    one, there, back = (folder / f"{which}_net_{name}.pth" for name in ("G", "G_A", "G_B"))
+    kept = saved_options(run)
+    if kept is not None or not any(path.is_file() for path in (one, there, back)):
+        return kept
+    if run.get("netG") not in (None, *list_networks("G")):  # a plugin's, which the flags describe
+        return None
+    if one.is_file() and run.get("model") not in ("dcl", "simdcl", "cycle_gan"):
+        return Saved(str(one), {"model": "cut"} | architecture(one), facts=True)
+    missing = next((path for path in (there, back) if not path.is_file()), None)
+    if missing is not None:
+        raise UserError(f"no checkpoint {missing}; test.py runs both sides, translate.py either", code=4)
+    ways = architecture(there), architecture(back)
+    for key in ways[0]:
+        other = {"input_nc": "output_nc", "output_nc": "input_nc"}.get(key, key)
+        if ways[0][key] != ways[1].get(other):
+            raise UserError(
+                f"{there.name} has --{key} {ways[0][key]}, but {back.name} --{other} {ways[1].get(other)}: "
+                "no model has both; translate.py runs each",
+                code=4,
+            )
+    return Saved(str(there), {"model": "dcl"} | ways[0], facts=True)
+
+
+def architecture(path: Path) -> dict[str, Any]:
+    """The options that build the generator of a file of weights.
+
+    Raises:
+        UserError: it is no generator's, or of one that is not known here (exit code 4).
+    """
+    name, arguments = identify_file(path)
+    options = {OPTION.get(key, key): value for key, value in arguments.items() if key != "use_dropout"}
+    if "use_dropout" in arguments:
+        options["no_dropout"] = not arguments["use_dropout"]
+    return {"netG": name} | options
+
+
+def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of the generator of a file of weights; see :func:`networks.published.identify`."""
+    state = checkpoint.read(path)
+    try:
+        if not isinstance(state, Mapping):
+            raise ValueError(f"it holds a {type(state).__name__}")
+        return identify(state)
+    except ValueError as error:
+        raise UserError(f"{path} is no generator of this toolkit: {error}", code=4) from None

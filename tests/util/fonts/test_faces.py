@@ -1,0 +1,226 @@
+import pickle
+import unicodedata
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.t2CharStringPen import T2CharStringPen
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTCollection, TTFont
+
+from options import UserError
+from util.fonts.faces import CHARSETS, SYNTHETIC, Face, Geometry, character_name, charset, split
+
+DEBIAN = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+BOX, BAR = (100, 0, 900, 800), (300, -200, 500, 900)  # x0, y0, x1, y1 in units; 1000 to the em
+
+
+def rectangle(pen, x0, y0, x1, y1):
+    pen.moveTo((x0, y0))
+    for point in ((x0, y1), (x1, y1), (x1, y0)):
+        pen.lineTo(point)
+    pen.closePath()
+
+
+def build(path: Path, cff: bool = False, width: int = 1000) -> Path:
+    """A font where A is a bar, B nothing, C the same box as .notdef, D is .notdef itself, and (in TrueType) E a
+    composite of A, F a composite of .notdef, G a composite of nothing."""
+    shapes = {".notdef": BOX, "bar": BAR, "empty": None, "tofu": BOX}
+    builder = FontBuilder(1000, isTTF=not cff)
+    names = [*shapes, *([] if cff else ["ofbar", "ofbox", "ofempty"])]
+    builder.setupGlyphOrder(names)
+    mapped = {"A": "bar", "B": "empty", "C": "tofu", "D": ".notdef"}
+    mapped |= {} if cff else {"E": "ofbar", "F": "ofbox", "G": "ofempty"}
+    builder.setupCharacterMap({ord(character): glyph for character, glyph in mapped.items()})
+    glyphs = {}
+    for name in names:
+        pen = T2CharStringPen(width, None) if cff else TTGlyphPen(glyphs)
+        if name.startswith("of"):
+            pen.addComponent({"ofbar": "bar", "ofbox": ".notdef", "ofempty": "empty"}[name], (1, 0, 0, 1, 0, 0))
+        elif shapes[name] is not None:
+            rectangle(pen, *shapes[name])
+        glyphs[name] = pen.getCharString() if cff else pen.glyph()
+    builder.setupCFF("Test", {}, glyphs, {}) if cff else builder.setupGlyf(glyphs)
+    left = {".notdef": BOX[0], "tofu": BOX[0], "ofbox": BOX[0], "bar": BAR[0], "ofbar": BAR[0]}
+    builder.setupHorizontalMetrics({name: (width, left.get(name, 0)) for name in names})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Test", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+    return path
+
+
+def characters(codes):
+    return "".join(map(chr, sorted(codes)))
+
+
+@pytest.mark.parametrize("cff", (False, True))
+def test_a_character_is_real_when_its_outline_is(tmp_path, cff):
+    face = Face(str(build(tmp_path / "x.ttf", cff)))
+    assert set("ABC" if cff else "ABCEFG") <= set(characters(face.cmap))
+    assert characters(face.real(map(ord, "ABCDEFGH"))) == ("A" if cff else "AE")
+
+
+def test_collections_have_numbered_faces(tmp_path):
+    collection = TTCollection()
+    collection.fonts = [TTFont(build(tmp_path / "a.ttf", width=1000)), TTFont(build(tmp_path / "b.ttf", width=600))]
+    collection.save(tmp_path / "x.ttc")
+    assert [Face(f"{tmp_path}/x.ttc#{i}").advance(ord("A")) for i in (0, 1)] == [1.0, 0.6]
+    assert characters(Face(f"{tmp_path}/x.ttc#1").real(map(ord, "ABC"))) == "A"
+    with pytest.raises(UserError, match=r"x\.ttc#2: cannot be read"):
+        Face(f"{tmp_path}/x.ttc#2")
+
+
+def test_a_broken_font_is_named(tmp_path):
+    data = build(tmp_path / "x.ttf").read_bytes()
+    for name, content in {"html.ttf": b"<html>", "empty.ttf": b"", "cut.ttf": data[:200]}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=f"font .*{name}: "):
+            Face(str(tmp_path / name))
+    font = TTFont(tmp_path / "x.ttf")
+    start = font.reader.tables["glyf"].offset
+    (tmp_path / "glyf.ttf").write_bytes(data[: start + 4])
+    with pytest.raises(UserError, match=r"glyf\.ttf: "):
+        Face(str(tmp_path / "glyf.ttf")).real(map(ord, "AE"))
+    with pytest.raises(UserError, match="did you mean DejaVuSans"):
+        Face("DejaVuSanz")
+    with pytest.raises(UserError, match=r"nowhere\.ttf: no such file"):
+        Face("nowhere.ttf")
+
+
+def test_the_affine_is_invertible_and_is_what_is_drawn(tmp_path):
+    face, geometry = Face(str(build(tmp_path / "x.ttf"))), Geometry(64, 0.8, 0.12)
+    drawn = 255 - face.draw(ord("A"), geometry).astype(float)
+    rows, columns = np.nonzero(drawn > 127)
+    x0, y1 = geometry.forward(BAR[0], BAR[1], 1.0, 1000)
+    x1, y0 = geometry.forward(BAR[2], BAR[3], 1.0, 1000)
+    assert (columns.min(), columns.max() + 1) == pytest.approx((x0, x1), abs=0.75)
+    assert (rows.min(), rows.max() + 1) == pytest.approx((y0, y1), abs=0.75)
+    assert drawn.sum() / 255 == pytest.approx((x1 - x0) * (y1 - y0), rel=0.03)  # grey levels keep the area
+    for point in ((0, 0), (123, -45), (1000, 880)):
+        for advance in (1.0, 0.37):
+            assert geometry.inverse(*geometry.forward(*point, advance, 1000), advance, 1000) == pytest.approx(point)
+
+
+def test_geometry_is_that_of_the_formula():
+    geometry = Geometry(100, 0.8, 0.1)
+    assert geometry.origin(1.0) == pytest.approx((100 / 2 * (1 - 0.8), 100 / 2 * (1 + 0.8) - 0.1 * 100 * 0.8))
+    assert geometry.origin(0.5) == pytest.approx(((100 - 80 * 0.5) / 2, 82))  # the advance box is in the middle
+
+
+def test_one_geometry_for_every_glyph_of_a_font():
+    face, geometry = Face("DejaVuSans"), Geometry(64)
+    ink = {c: np.nonzero((face.draw(ord(c), geometry) < 128).any(axis=1))[0] for c in "Hxp.l_"}
+    assert ink["H"].max() == ink["x"].max() == ink["."].max() == ink["l"].max()  # one baseline
+    assert ink["p"].max() > ink["H"].max() and ink["x"].min() > ink["H"].min()  # nothing is fitted to the canvas
+    assert len(ink["."]) < 8
+
+
+def test_glyphs_are_grey_and_centred():
+    face = Face("DejaVuSans")
+    drawn = face.draw(ord("O"), Geometry(64))
+    assert drawn.dtype == np.uint8 and drawn.shape == (64, 64) and drawn.max() == 255 and drawn.min() == 0
+    assert len(np.unique(drawn)) > 8
+    assert np.abs(drawn.astype(int) - drawn[:, ::-1]).mean() < 4
+
+
+def test_ink_outside_the_canvas_is_noticed(tmp_path):
+    face = Face(str(build(tmp_path / "x.ttf")))
+    assert not face.leaves_canvas(ord("A"), Geometry(64, 0.8, 0.12))
+    assert face.leaves_canvas(ord("A"), Geometry(64, 0.8, 0.4))
+    assert face.leaves_canvas(ord("A"), Geometry(64, 1.0, 0.12))
+    for scale in (0.8, 1.0, 1.2):  # agrees with what is drawn
+        geometry = Geometry(64, scale, 0.12)
+        drawn = face.draw(ord("A"), geometry)
+        assert face.leaves_canvas(ord("A"), geometry) == bool((drawn[[0, -1]] < 128).any())
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    (
+        ("ascii", 94),
+        ("kana", 169),
+        ("gb2312-1", 3755),
+        ("gb2312", 6763),
+        ("big5-1", 5401),
+        ("jisx0208-1", 2965),
+        ("jisx0208", 6355),
+        ("hangul", 2350),
+    ),
+)
+def test_charsets_have_the_size_of_their_standard(name, count):
+    codes = charset(name)
+    assert len(codes) == count and codes == sorted(set(codes))
+
+
+def test_charsets_hold_one_script():
+    scripts = {"greek": "GREEK", "cyrillic": "CYRILLIC", "latin": "LATIN", "hangul": "HANGUL SYLLABLE", "big5-1": "CJK"}
+    for name, script in scripts.items():
+        assert all(unicodedata.name(chr(code)).startswith(script) for code in charset(name)), name
+    assert {ord("é"), ord("ß"), ord("A")} <= set(charset("latin")) and len(set(CHARSETS)) > 10
+    shared = set(charset("jisx0208-1")) & set(charset("gb2312-1")) & set(charset("big5-1"))
+    assert len(shared) == 1583
+
+
+def test_a_charset_can_be_a_file(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_bytes("\ufeffb a\r\nab\tÄ字字😀\n\u200b".encode())
+    assert characters(charset(str(path))) == "abÄ字😀"
+    path.write_bytes("Ä".encode("latin-1"))
+    with pytest.raises(UserError, match="cannot be read as UTF-8"):
+        charset(str(path))
+    path.write_text(" \n")
+    with pytest.raises(UserError, match="holds no characters"):
+        charset(str(path))
+    with pytest.raises(UserError, match="did you mean hangul"):
+        charset("hangull")
+
+
+def test_glyphs_without_a_code_point_are_in_no_charset():
+    glyphs = SimpleNamespace(characters={SYNTHETIC: "a", 66: "b", SYNTHETIC + 12: "c"})
+    assert charset("auto", [glyphs]) == [66]
+
+
+@pytest.mark.parametrize("name", ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr10"))
+def test_fonts_of_matplotlib(name):
+    face = Face(name)
+    found = face.real(charset("auto", [face]))
+    assert set(map(ord, "AZaz09")) <= found and 0x20 not in found and 0xA0 not in face.real([0x20, 0xA0])
+    for code in map(ord, "Aqz8"):
+        assert (face.draw(code, Geometry(32)) < 128).mean() > 0.005
+
+
+@pytest.mark.skipif(not DEBIAN.is_file(), reason="no Debian fonts here")
+def test_fonts_of_the_system():
+    assert len(Face(str(DEBIAN)).real(charset("greek"))) == len(charset("greek"))
+
+
+def test_a_face_travels_to_a_worker():
+    face = pickle.loads(pickle.dumps(Face("cmr10")))
+    assert (face.draw(65, Geometry(32)) == Face("cmr10").draw(65, Geometry(32))).all()
+
+
+def test_the_split_is_disjoint_and_stable():
+    codes = charset("ascii")
+    train, test = split(codes, 0, 0.1)
+    assert len(test) == 9 and not set(train) & set(test) and sorted(train + test) == codes
+    assert split(reversed(codes), 0, 0.1) == split(codes + codes, 0, 0.1) == (train, test)
+    assert split(codes, 1, 0.1) != (train, test)
+    assert split(codes, 0, 0.0) == (codes, [])
+    assert [len(half) for half in split([1, 2], 0, 0.01)] == [1, 1]
+    assert set(split(codes, 0, 0.3)[1]) > set(test)  # a larger test half holds the smaller one
+
+
+def test_names_are_fit_for_files():
+    assert [character_name(ord(c)) for c in "A字/.\u0301 \U00020000"] == [
+        "U+0041_A",
+        "U+5B57_字",
+        "U+002F",
+        "U+002E",
+        "U+0301",
+        "U+0020",
+        "U+20000_\U00020000",
+    ]

@@ -1,0 +1,400 @@
+"""The runs of a recipe in the folder of an experiment: their commands, how far each is, and what is left to do.
+
+    <experiments_dir>/<recipe>/
+    ├── checkpoints/<variant>-s<seed>/    runs; those that are prepared under their own name
+    ├── results/<variant>-s<seed>/        of their tests
+    ├── logs/                             what the scripts printed
+    ├── state/                            which tests are done, with what; which runs failed, and why
+    ├── budget.json                       seconds per step of each variant, timed once, with a hash of their options
+    └── recipe.yaml                       a copy
+
+Everything is derived from these files, so that a comparison that was cut off goes on from them.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from options import UserError
+from options.evaluation_options import EvaluationOptions
+from options.fields import flags_of
+from options.parsing import as_dict
+from util.cli import STOPPED
+from util.compare.budget import APART, LEAST, UNTIMED, fingerprint, measured_pace, timed_steps
+from util.compare.recipe import Options, Recipe
+from util.compare.runner import ENDED, Command, Task, last_line, say, threads
+from util.config import read_config
+from util.html import write_atomically
+from util.training.run_folder import RESULTS_OF_A_RUN
+from util.training.run_record import read_record
+
+CHECKPOINTS = ("latest", "best")  # that are tested where a run has them
+MACHINE = ("device", "gpu_ids", "precision", "num_threads", "plugin_dir", "compile")  # of training, for its test too
+EVALUATION = {name for name, flag in flags_of(EvaluationOptions).items() if flag.owner is EvaluationOptions}
+
+Parse = Callable[[list[str]], Any]
+Check = Callable[[list[str], Any], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an experiment; ``seed`` is None where it is prepared for the others."""
+
+    name: str
+    variant: str
+    seed: int | None
+    options: Options
+
+    @property
+    def title(self) -> str:
+        return f"prepare {self.name}" if self.seed is None else f"{self.variant}, seed {self.seed}"
+
+
+class Experiment:
+    """A recipe and its folder.
+
+    Args:
+        folder: <experiments_dir>/<name of the recipe>; nothing is written before :meth:`begin`.
+        scripts: where train.py and test.py are.
+        parse_train: the words of train.py -> its options; raises UserError where they do not fit.
+        check_test: raises UserError where the words of test.py do not fit these options of training.
+        jobs: runs side by side, which share the processor's cores.
+    """
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, scripts: Path, parse_train: Parse, check_test: Check, jobs: int = 1
+    ):
+        self.jobs = jobs
+        self.recipe, self.folder, self.scripts = recipe, folder, scripts
+        self.parse_train, self.check_test = parse_train, check_test
+        self.checkpoints, self.results = folder / "checkpoints", folder / "results"
+        self.prepared = [Run(name, name, None, options) for name, options in recipe.prepare.items()]
+        self.runs = [
+            Run(f"{variant}-s{seed}", variant, seed, options)
+            for seed in recipe.seeds
+            for variant, options in recipe.models.items()
+        ]  # one seed of all before the next of any: what is cut off has compared something
+        clash = {run.name for run in self.runs} & set(recipe.prepare)
+        if clash:
+            raise UserError(
+                f"{recipe.path}: prepare: {clash.pop()} is the name of a run that is compared; take another"
+            )
+        self.timed = self._timed()
+        self.overwritten: set[str] = set()
+        self._options: dict[str, Any] = {}  # of a variant, read once
+        self._kept: dict[str, bool] = {}
+
+    # -- commands --------------------------------------------------------------------------------
+
+    def train_words(self, run: Run, state: str = "new") -> list[str]:
+        """The words of train.py for this run."""
+        options: Options = {"name": run.name, "checkpoints_dir": self.checkpoints}
+        options |= {} if run.seed is None else {"seed": run.seed}
+        options |= run.options
+        if run.seed is not None:
+            steps = self.steps_of(run.variant)
+            options |= {} if steps is None else {"max_steps": steps}
+            options |= self.during(run, options, steps)
+        words = words_of(options)
+        return [*words, *{"continue": ["--continue_train"], "overwrite": ["--overwrite"]}.get(state, [])]
+
+    def test_words(self, run: Run, which: str = "latest") -> list[str]:
+        """The words of test.py for a checkpoint of this run."""
+        options: Options = {"name": run.name, "checkpoints_dir": self.checkpoints, "results_dir": self.results}
+        options |= {"epoch": which} | {k: v for k, v in run.options.items() if k in MACHINE}
+        for plugin in ("model", "dataset_mode"):  # a module that a run's own files may not name
+            if "." in str(run.options.get(plugin, "")):
+                options[plugin] = run.options[plugin]
+        return words_of(options | self.filled("evaluate", self.recipe.evaluate))
+
+    def during(self, run: Run, options: Options, steps: int | None) -> Options:
+        """Options of evaluation while training: the recipe's ``during``, and what ``evaluate`` judges with.
+
+        ``evaluations: 4`` becomes the --eval_freq that gives a run of so many steps as many.
+        """
+        if not self.recipe.during:
+            return {}
+        told = dict(self.recipe.during)
+        if "evaluations" in told:
+            told["eval_freq"] = self._eval_freq(run, options, steps, told.pop("evaluations"))
+        shared = {k: v for k, v in self.recipe.evaluate.items() if k in EVALUATION}
+        if "metrics" in self.recipe.evaluate:
+            shared["eval_metrics"] = self.recipe.evaluate["metrics"]
+        return self.filled("during", shared | told)
+
+    def _eval_freq(self, run: Run, options: Options, steps: int | None, count: Any) -> int:
+        where = f"{self.recipe.path}: during: evaluations"
+        if not isinstance(count, int) or count < 1:
+            raise UserError(f"{where}: expected a whole number of evaluations of each run, not {count!r}")
+        if steps is None and not self.must_time(run.variant):
+            raise UserError(
+                f"{where}: needs a budget, for it is spread over a run's steps; or give eval_freq in images"
+            )
+        opt = self.parse_train(words_of(options))
+        return max(1, (steps or count) * opt.batch_size * opt.accumulate // count)
+
+    def filled(self, key: str, options: Options) -> Options:
+        """The options with ``{name}`` replaced by the folder of the run that was prepared under this name."""
+
+        def fill(value: Any) -> Any:
+            if isinstance(value, list):
+                return [fill(item) for item in value]
+            if not isinstance(value, str) or "{" not in value:
+                return value
+            for run in self.prepared:
+                value = value.replace(f"{{{run.name}}}", str(self.checkpoints / run.name))
+            if "{" in value:
+                known = ", ".join(self.recipe.prepare) or "nothing"
+                raise UserError(f"{self.recipe.path}: {key}: {value}: prepared is {known}; add it under 'prepare'")
+            return value
+
+        return {name: fill(value) for name, value in options.items()}
+
+    def check(self) -> None:
+        """Raises:
+        UserError: options do not fit a run, or a run that is there has others and is not overwritten.
+        """
+        for run in [*self.prepared, *self.runs]:
+            key = "prepare" if run.seed is None else "models"
+            try:
+                opt = self.parse_train(self.train_words(run))
+                if run.seed is not None:
+                    self.check_test(self.test_words(run), opt)
+            except UserError as error:
+                raise UserError(f"{self.recipe.path}: {key}: {run.variant}: {error}", error.code) from None
+            self._check_unchanged(run, opt)
+
+    def _check_unchanged(self, run: Run, opt: Any) -> None:
+        if run.name in self.overwritten:
+            return
+        untimed = {"max_steps"} if run.seed is not None and self.must_time(run.variant) else set()
+        change = self._change(run, opt, untimed)
+        if change:
+            key, saved, wanted = change
+            raise UserError(
+                f"{self.checkpoints / run.name} was trained with --{key} {saved}, the recipe now says {wanted}: "
+                "give the variant another name, or --overwrite to start it anew"
+            )
+
+    def _change(self, run: Run, opt: Any, but: set[str]) -> tuple[str, str, str] | None:
+        """An option of a run that has begun, its value and the one it should have, where they differ."""
+        path = self.checkpoints / run.name / "train_opt.yaml"
+        if not path.is_file() or self.state(run) == "new":
+            return None
+        saved, wanted = read_config(path), as_dict(opt)
+        for key in [key for key in wanted if key in saved and key not in APART | but]:
+            if saved[key] != wanted[key]:
+                return key, text_of(saved[key]), text_of(wanted[key])
+        return None
+
+    def overwrite_changed(self) -> None:
+        """Note the runs whose options have changed: they start anew."""
+        for run in [*self.prepared, *self.runs]:
+            try:
+                self._check_unchanged(run, self.parse_train(self.train_words(run)))
+            except UserError:
+                self.overwritten.add(run.name)
+        self._kept.clear()  # what starts anew keeps no timing
+
+    # -- how far a run is ------------------------------------------------------------------------
+
+    def state(self, run: Run) -> str:
+        """``new``, ``overwrite``, ``continue`` or ``finished``: how train.py finds it."""
+        folder = self.checkpoints / run.name
+        if run.name in self.overwritten:
+            return "overwrite"
+        if read_record(folder).get("state") == "finished":
+            return "finished"
+        # The files by which train.py knows a run that has begun.
+        begun = folder.is_dir() and any(p for pattern in RESULTS_OF_A_RUN[:5] for p in folder.glob(pattern))
+        return "continue" if begun else "new"
+
+    def failure(self, run: Run) -> str:
+        """Why a run or its test failed, in words; empty where it did not, or starts anew."""
+        record, noted = read_record(self.checkpoints / run.name), _json(self._failed(run))
+        if run.name in self.overwritten or (record.get("state") == "finished" and noted.get("script") != "test.py"):
+            return ""
+        if noted:
+            return f"{noted.get('script')} ended with code {noted.get('exit_code')}: {noted.get('line')}"
+        return str(record.get("error") or "failed") if record.get("state") == "failed" else ""
+
+    def is_done(self, run: Run) -> bool:
+        return self.state(run) == "finished" and (run.seed is None or not self.untested(run))
+
+    def _failed(self, run: Run) -> Path:
+        return self.folder / "state" / f"{run.name}.failed.json"
+
+    def untested(self, run: Run) -> list[str]:
+        """The checkpoints of a finished run that were not tested as they are now, with these words and judges."""
+        there = [which for which in CHECKPOINTS if self._manifest(run.name, which)]
+        return [which for which in there if _json(self._tested(run, which)) != self._protocol(run, which)]
+
+    def _protocol(self, run: Run, which: str) -> dict[str, Any]:
+        judges = {judge.name: self._manifest(judge.name, "latest") for judge in self.prepared}
+        return {"words": self.test_words(run, which), "checkpoint": self._manifest(run.name, which), "judges": judges}
+
+    def _tested(self, run: Run, which: str) -> Path:
+        return self.folder / "state" / f"{run.name}.test_{which}.json"
+
+    def _manifest(self, name: str, which: str) -> str:
+        """Hash of the list of a checkpoint's files and their hashes; empty where there is none."""
+        path = self.checkpoints / name / f"{which}.manifest.json"
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+    # -- budget ----------------------------------------------------------------------------------
+
+    def steps_of(self, variant: str) -> int | None:
+        """Optimizer steps of a variant; None where it has no budget, or minutes that are not timed yet."""
+        budget = self.recipe.budget
+        if budget is None or budget.minutes is None:
+            return None if budget is None else budget.steps
+        valid = variant in self.timed and (not self._is_stale(variant) or self.keeps_steps(variant))
+        return self._in_budget(variant) if valid else None
+
+    def _in_budget(self, variant: str) -> int | None:
+        """Steps in the minutes of the budget, by what was timed, whenever that was."""
+        budget, pace = self.recipe.budget, self.timed.get(variant, {}).get("seconds_per_step")
+        return max(1, int(budget.minutes * 60 / pace)) if budget and budget.minutes and pace else None
+
+    def must_time(self, variant: str) -> bool:
+        return self.recipe.budget is not None and self.steps_of(variant) is None
+
+    def keeps_steps(self, variant: str) -> bool:
+        """Whether a timing is kept that this machine, or these options, did not make: runs by it have begun.
+
+        Seeds of a variant are compared with one another, so all have the same steps.
+        """
+        if variant not in self.timed or not self._is_stale(variant):
+            return False
+        if variant not in self._kept:
+            opt, seeds = self._parsed(variant), self.checkpoints.glob(f"{variant}-s*")
+            there = [Run(p.name, variant, 0, {}) for p in seeds if p.name.removeprefix(f"{variant}-s").isdecimal()]
+            self._kept[variant] = any(
+                self.state(run) not in ("new", "overwrite") and not self._change(run, opt, UNTIMED) for run in there
+            )
+        return self._kept[variant]
+
+    def _is_stale(self, variant: str) -> bool:
+        return self.timed[variant].get("of") != self._fingerprint(variant)
+
+    def _fingerprint(self, variant: str) -> str:
+        return fingerprint(self._parsed(variant), threads(self.jobs))
+
+    def _parsed(self, variant: str) -> Any:
+        if variant not in self._options:
+            self._options[variant] = self.parse_train(words_of({"name": variant} | self.recipe.models[variant]))
+        return self._options[variant]
+
+    def _timed(self) -> dict[str, dict[str, Any]]:
+        return {v: facts for v, facts in _json(self.folder / "budget.json").items() if isinstance(facts, dict)}
+
+    def notes(self, there: int) -> list[str]:
+        """What a page says of the experiment: the recipe's note, the budget, and how many runs are not there."""
+        recipe, lines = self.recipe, [self.recipe.note]
+        if recipe.budget is not None and recipe.budget.minutes is not None:
+            steps = ", ".join(f"{v} {self._in_budget(v)}" for v in recipe.models if v in self.timed)
+            lines.append(
+                f"Each run had {recipe.budget} of training, turned into optimizer steps by timing at least {LEAST} "
+                f"steps of each variant once: {steps}."
+            )
+        elif recipe.budget is not None:
+            lines.append(f"Each run had {recipe.budget} of the optimizer, whatever a step takes.")
+        if there < len(self.runs):
+            lines.append(f"{len(self.runs) - there} of {len(self.runs)} runs have not begun.")
+        return [line for line in lines if line]
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Make the folder, with a copy of the recipe."""
+        try:
+            (self.folder / "state").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.recipe.path, self.folder / "recipe.yaml")
+        except shutil.SameFileError:
+            pass
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror})", code=5) from None
+
+    def time_variant(self, variant: str) -> Task:
+        """Train a few steps that are thrown away, and keep how long one takes."""
+        run = next(run for run in self.runs if run.variant == variant)
+        name, steps = f"{variant}-timing", timed_steps(self._parsed(variant))
+        words = {"name": name, "checkpoints_dir": self.checkpoints, **run.options, "max_steps": steps}
+        words |= {"print_freq": 1, "no_html": True, "overwrite": True}
+        log = self.folder / "logs" / f"{name}.log"
+        code = yield Command(f"{variant}: timing {steps} steps", self.scripts / "train.py", words_of(words), log)
+        if code:
+            return STOPPED if code in ENDED else code
+        record, pace = read_record(self.checkpoints / name), measured_pace(self.checkpoints / name)
+        if not pace:
+            say(f"{self.checkpoints / name}: metrics.jsonl does not say how long a step takes")
+            return 1
+        facts = {"seconds_per_step": pace, "device": record.get("device"), "threads": record.get("threads")}
+        self.timed[variant] = facts | {"of": self._fingerprint(variant)}
+        write_atomically(self.folder / "budget.json", json.dumps(self.timed | self._steps(), indent=1) + "\n")
+        shutil.rmtree(self.checkpoints / name)
+        say(f"{variant}: {pace:.3g} s a step, so {self.recipe.budget} are {self.steps_of(variant)} steps")
+        return 0
+
+    def _steps(self) -> dict[str, dict[str, Any]]:
+        """What was timed, with what follows from it."""
+        budget = str(self.recipe.budget)
+        return {v: facts | {"budget": budget, "steps": self._in_budget(v)} for v, facts in self.timed.items()}
+
+    def train(self, run: Run, place: str) -> Task:
+        """Train a run as far as it is not trained, and test it as far as it is not tested."""
+        state, log = self.state(run), self.log(run)
+        self._failed(run).unlink(missing_ok=True)
+        if state != "finished":
+            if state == "overwrite":
+                shutil.rmtree(self.results / run.name, ignore_errors=True)
+            doing = "training goes on" if state == "continue" else "training"
+            words = self.train_words(run, state)
+            code = yield Command(f"{place} {run.name}: {doing}", self.scripts / "train.py", words, log)
+            self.overwritten.discard(run.name)
+            if code:
+                return self._note_failure(run, "train.py", code)
+        for which in [] if run.seed is None else self.untested(run):
+            words = self.test_words(run, which)
+            code = yield Command(f"{place} {run.name}: test of {which}", self.scripts / "test.py", words, log)
+            if code:
+                return self._note_failure(run, "test.py", code)
+            write_atomically(self._tested(run, which), json.dumps(self._protocol(run, which), indent=1) + "\n")
+        return 0
+
+    def log(self, run: Run) -> Path:
+        return self.folder / "logs" / f"{run.name}.log"
+
+    def _note_failure(self, run: Run, script: str, code: int) -> int:
+        if code in ENDED:  # a signal to that script alone: it goes on the next time
+            return STOPPED
+        facts = {"script": script, "exit_code": code, "line": last_line(self.log(run))}
+        write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n")
+        return code
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command line, which read as the same values."""
+    words: list[str] = []
+    for name, value in options.items():
+        text = text_of(value)
+        words += [f"--{name}={text}"] if text.startswith("-") or not text else [f"--{name}", text]
+    return words
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(text_of, value))
+    return str(value).lower() if isinstance(value, bool | None) else str(value)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,308 @@
+"""What may be concluded from a comparison and what may not, in sentences that its numbers dictate."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from util.compare.measured import counts_of, data_of, extractor_of
+from util.compare.options import command
+from util.compare.run import GONE, ComparedRun, number
+from util.compare.table import REAL, WORDS, Comparison, costs_of, overlap, span, words
+
+TOLERANCE = 0.01  # budgets that differ by less count as equal
+NAMED = 8  # values that a sentence names, at most
+TRIVIAL = ("the source, copied", "a white page")  # floors that a model must beat to have learned anything
+FEW = 5  # seeds below which a spread is itself hardly known
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence: something that may be said, a limit of what may be said, or something that went wrong."""
+
+    kind: Literal["yes", "limit", "wrong"]
+    text: str
+    details: str = ""  # of which values, runs or numbers it is said
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """What went wrong comes first, then what may be said, then its limits."""
+    return [*_gone_wrong(comparison), *_differences(comparison), *_limits(comparison)]
+
+
+def supervision(run: ComparedRun) -> str:
+    """What a run was told besides images of both sides, as far as its options say; empty where nothing."""
+    told = []
+    if number(run.options.get("lambda_L1")):
+        told.append("true targets")
+    if "fake_labels" in run.options:  # an option of class-conditional models alone
+        told.append("class labels")
+    if run.options.get("dataset_mode") == "caption":
+        told.append("captions")
+    return " and ".join(told)
+
+
+def _gone_wrong(comparison: Comparison) -> list[Finding]:
+    found = []
+    for variant, runs in comparison.variants.items():
+        for state, said, so in (
+            ("failed", "failed", "Its values are left out of means."),
+            ("missing", "was not run", ""),
+            ("unknown", "does not say whether it finished", ""),
+            ("running", "has not ended, or was killed", "Its values are not final."),
+            ("stopped", "was stopped before its end", "Its values are those reached until then."),
+        ):
+            some = [run for run in runs if run.state == state]
+            if not some:
+                continue
+            errors = dict.fromkeys(str(run.facts["error"]).rstrip(".") for run in some if run.facts.get("error"))
+            seeds = ("seed " if len(some) == 1 else "seeds ") + ", ".join(str(run.seed) for run in some)
+            details = " ".join([*(f"{error}." for error in errors), so]).strip()
+            found.append(Finding("wrong", f"{comparison.label(variant)}, {seeds} {said}.", details))
+    found += [_stale(run, which) for run in comparison.runs for which in run.stale]
+    lacking: dict[str, None] = {}
+    for name, which in itertools.product(comparison.names, comparison.which):
+        for variant, runs in comparison.variants.items():
+            there = [run for run in runs if run.state not in ("failed", "missing") and run.values(which)]
+            count = len(comparison.cell(variant, name, which).values)
+            if count < len(there) and any(name in run.entries(which) for run in there):
+                lacking[f"{name} of {comparison.label(variant)}, {count} of {len(runs)} seeds"] = None
+    if lacking:
+        found.append(Finding("wrong", "Values that not every run has:", f"{_list(lacking)}."))
+    return found
+
+
+def _unmeasured(comparison: Comparison) -> list[Finding]:
+    """Values that no run of a variant was measured by, as those of side A where a method makes none."""
+    lacking: dict[str, dict[str, None]] = {}
+    for name, which in itertools.product(comparison.names, comparison.which):
+        there = {
+            variant: [run.entries(which) for run in runs if run.entries(which)]
+            for variant, runs in comparison.variants.items()
+        }
+        without = [v for v, entries in there.items() if entries and not any(name in some for some in entries)]
+        if without:
+            lacking.setdefault(", ".join(map(comparison.label, without)), {})[name] = None
+    if not lacking:
+        return []
+    details = "; ".join(f"{variants}: {_list(names)}" for variants, names in lacking.items())
+    return [Finding("limit", "Values that some variants do not have.", f"{details}.")]
+
+
+def _stale(run: ComparedRun, which: str) -> Finding:
+    text = f"{run.label}, seed {run.seed}: the test of its {WORDS[which]} checkpoint was of {run.stale[which]}."
+    if run.stale[which] == GONE:
+        return Finding("wrong", text, "That test is left out.")
+    options = {"name": run.name, **run.tested, "epoch": which}
+    anew = command("test.py", options, {**run.test_changed, "name": "", "epoch": ""})
+    return Finding("wrong", text, f"That test is left out; anew: {anew}")
+
+
+def _differences(comparison: Comparison) -> list[Finding]:
+    """The two best variants of each value: whether they differ by more than they spread."""
+    which = comparison.which[0] if comparison.which else ""
+    clear, within, unknown, unlike = list[str](), list[str](), list[str](), dict[str, list[str]]()
+    least = FEW
+    for name in comparison.names if which else ():
+        if reasons := comparison.apart(name, which):
+            unlike.setdefault(", ".join(reasons), []).append(name)
+        if not comparison.leaders(name, which):
+            continue
+        (first, one), (second, other) = comparison.ranked(name, which)[:2]
+        places = comparison.column(name)
+        pair = f"{comparison.label(first)} {words(one, places)}, then {comparison.label(second)} {words(other, places)}"
+        meets = overlap(one, other)
+        least = min(least, len(one.values), len(other.values)) if meets is False else least
+        (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
+    found = []
+    if clear:
+        few = " With so few seeds that is a hint, no proof." if least < FEW else ""
+        text = f"The best is ahead of the second by more than the two spread over seeds.{few}"
+        found.append(Finding("yes", text, f"{_list(clear, '; ')}."))
+    if within:
+        text = "No winner: mean \u00b1 spread of the best two overlap."
+        found.append(Finding("limit", text, f"{_list(within, '; ')}."))
+    if unknown:
+        text = "No ranking: one of the best two has one seed alone, so no spread, and their order may be chance."
+        found.append(Finding("limit", text, f"{_list(unknown, '; ')}."))
+    if unlike:
+        text = "No ranking: variants were not judged alike."
+        how = "; ".join(f"{_list(names)}: {reasons}" for reasons, names in unlike.items())
+        found.append(Finding("limit", text, f"{how}."))
+    if which and not found and len(comparison.variants) > 1:
+        found.append(Finding("limit", "Nothing is ranked: no value that has a direction is known of two variants."))
+    if not comparison.names:
+        found.append(Finding("limit", "No run has been judged: there are curves, costs and images, no values."))
+    return found
+
+
+def _limits(comparison: Comparison) -> list[Finding]:
+    runs = [run for run in comparison.runs if run.state not in ("missing", "failed")]
+    found = [
+        _behind(comparison),
+        _floors(comparison),
+        _supervision(comparison),
+        _budgets(comparison, runs),
+        _chosen(comparison, runs),
+        _measured(comparison, "Values are of different numbers of images, which some depend on.", counts_of),
+        _measured(comparison, "Values were measured with different extractors and cannot be compared.", extractor_of),
+        *(_sources(comparison, which) for which in comparison.which),
+        *_unmeasured(comparison),
+        _data(runs),
+        _same("Seconds and memory cannot be compared: machines or threads differ.", runs, _machine),
+        _incomparable(comparison),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def _behind(comparison: Comparison) -> Finding | None:
+    """Variants that images without learning beat; a floor that is perfect by what is measured says nothing."""
+    which, behind = comparison.which[0] if comparison.which else "", dict[str, list[str]]()
+    for floor, name in itertools.product(TRIVIAL, comparison.names):
+        ends = comparison.floors.get(floor, {}).get(name)
+        way = comparison.better.get(name)
+        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0) or comparison.apart(name, which):
+            continue
+        cells = comparison.ranked(name, which)
+        worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
+        if worse:
+            who = "every variant" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.label, worse))
+            behind.setdefault(f"{floor}, than {who}", []).append(f"{name} {span(ends, comparison.column(name))}")
+    text = "Images that took no learning do better."
+    details = "; ".join(f"{what}: {_list(names)}" for what, names in behind.items())
+    return Finding("limit", text, f"{details}.") if behind else None
+
+
+def _floors(comparison: Comparison) -> Finding | None:
+    """Floors of pairs are of the images alone: where they differ, so do the images."""
+    pairs = {floor: ends for floor, ends in comparison.floors.items() if not floor.startswith(REAL)}
+    apart = [
+        f"{name} of {floor} {span(low_high, comparison.column(name))}"
+        for floor, values in pairs.items()
+        for name, low_high in values.items()
+        if low_high[1] - low_high[0] > 1e-3 * max(map(abs, low_high))
+    ]
+    if not apart:
+        return None
+    text = "Runs were judged on different images, so the spread is of the images too."
+    return Finding("limit", text, f"Their floors differ: {_list(apart[:1])}.")
+
+
+def _supervision(comparison: Comparison) -> Finding | None:
+    groups: dict[str, list[str]] = {}
+    for variant, runs in comparison.variants.items():
+        options = [run for run in runs if run.options]
+        if options:
+            groups.setdefault(supervision(options[0]) or "images alone", []).append(comparison.label(variant))
+    if len(groups) < 2:
+        return None
+    text = "Models were told different things in training, so a better value may be what more knowledge is worth."
+    return Finding("limit", text, "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items()) + ".")
+
+
+def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
+    costs = [(run, costs_of(run)) for run in runs]
+    steps = [cost["steps"] for _, cost in costs if cost["steps"]]
+    hours = [cost["training"] for _, cost in costs if cost["training"]]
+    images = [n for run in runs if (n := run.fact("images"))]
+    if not steps or _equal(steps):
+        return None
+    ranges = {v: _range(cost["steps"] for run, cost in costs if run.variant == v) for v in comparison.variants}
+    details = ", ".join(f"{comparison.label(variant)} {ends}" for variant, ends in ranges.items() if ends) + " steps."
+    if len(images) == len(steps) and _equal(images):
+        return Finding("limit", "Steps differ; the images that were seen do not.", details)
+    if len(hours) == len(steps) and _equal(hours, 0.1):
+        return Finding("limit", "The budget was time: hours are equal, steps are not.", details)
+    return Finding("limit", "Budgets differ: a better value may be what more training is worth.", details)
+
+
+def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
+    if "best" not in comparison.which:
+        return None
+    best = [found for run in runs if isinstance(found := run.facts.get("best"), dict) and found.get("metric")]
+    judged = f" by {_list(sorted({str(found['metric']) for found in best}))}" if best else ""
+    text = f"The best checkpoints were chosen{judged} on the images that they are reported on."
+    return Finding("limit", text, "Their values are too good to be expected of new images; those of the last are not.")
+
+
+def _incomparable(comparison: Comparison) -> Finding | None:
+    scores = [run.entries(which) for run in comparison.runs for which in comparison.which]
+    names = {name for entries in scores for name, entry in entries.items() if entry.get("comparable") is False}
+    if not names:
+        return None
+    text = f"{_list(sorted(names))}: of another extractor than published values, not comparable with those."
+    return Finding(
+        "limit", text, "Read them beside their floor." if any(f.startswith(REAL) for f in comparison.floors) else ""
+    )
+
+
+def _same(text: str, runs: Sequence[ComparedRun], fact: Callable[[ComparedRun], object]) -> Finding | None:
+    """The sentence, where runs that know a fact disagree about it."""
+    known = dict.fromkeys(str(value) for run in runs if (value := fact(run)) not in (None, ""))
+    return Finding("limit", text, f"{_list(known, '; ')}.") if len(known) > 1 else None
+
+
+def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, Any]], str]) -> Finding | None:
+    """The sentence, where the entries of one value disagree about a fact, and which variants have which."""
+    told: dict[str, dict[str, None]] = {}
+    for which, name in itertools.product(comparison.which, comparison.names):
+        known: dict[str, dict[str, None]] = {}
+        for run in comparison.runs:
+            entry = run.entries(which).get(name, {}) if run.state != "failed" else {}
+            if number(entry.get("value")) is not None and (said := fact(entry)):
+                known.setdefault(said, {})[run.label] = None
+        if len(known) > 1:
+            told.setdefault("; ".join(f"{said} ({_list(who)})" for said, who in known.items()), {})[name] = None
+    details = " ".join(f"{_list(names)}: {how}." for how, names in told.items())
+    return Finding("limit", text, details) if told else None
+
+
+def _sources(comparison: Comparison, which: str) -> Finding | None:
+    tested, evaluated = (
+        dict.fromkeys(run.label for run in comparison.runs if run.state != "failed" and run.source(which) == source)
+        for source in ("test", "evaluation")
+    )
+    if not tested or not evaluated:
+        return None
+    text = f"Values of the {WORDS[which]} are of tests for some runs, of evaluations in training for others."
+    return Finding("limit", text, f"test.py: {_list(tested)}; while training: {_list(evaluated)}.")
+
+
+def _data(runs: Sequence[ComparedRun]) -> Finding | None:
+    """Options of the data that differ, where it is not by seed alone."""
+    told = []
+    known = [(run, data_of(run)) for run in runs if run.options]
+    for key in dict.fromkeys(key for _, data in known for key in data):
+        seeds: dict[int, set[str]] = {}
+        for run, data in known:
+            if key in data:
+                seeds.setdefault(run.seed if key == "split_seed" else 0, set()).add(data[key])
+        if any(len(values) > 1 for values in seeds.values()):
+            who: dict[str, dict[str, None]] = {}
+            for run, data in known:
+                if key in data:
+                    who.setdefault(data[key], {})[run.label] = None
+            told.append(f"{key} " + ", ".join(f"{value} ({_list(labels)})" for value, labels in who.items()))
+    return Finding("limit", "Runs were trained on different data.", f"{'; '.join(told)}.") if told else None
+
+
+def _machine(run: ComparedRun) -> str:
+    return ", ".join(f"{key} {run.facts[key]}" for key in ("device", "threads") if run.facts.get(key))
+
+
+def _equal(values: Sequence[float], tolerance: float = TOLERANCE) -> bool:
+    return max(values) - min(values) <= tolerance * max(values)
+
+
+def _range(values: Iterable[float | None]) -> str:
+    known = [v for v in values if v is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+
+
+def _list(texts: Iterable[str], join: str = ", ") -> str:
+    some = list(texts)
+    more = f" and {len(some) - NAMED} more" if len(some) > NAMED else ""
+    return join.join(some[:NAMED]) + more

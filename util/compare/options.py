@@ -1,0 +1,113 @@
+"""Options of a comparison: where runs differ, and the commands that make each again."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dominate import tags
+
+from options import TrainOptions
+from options.fields import flags_of
+from util.compare.run import ComparedRun
+from util.compare.table import Comparison
+from util.html import visible
+
+COLOURS = 10  # of variants, in compare.css; more begin again
+# They differ between runs of one variant, are places, or are of an invocation and change nothing that is learned.
+SILENT = {"name", "seed", "checkpoints_dir", "results_dir"}
+SILENT |= {name for name, flag in flags_of(TrainOptions).items() if flag.metadata.get("per_run")}
+
+
+def options_section(comparison: Comparison) -> tags.section:
+    """Options that differ between variants; folded, what is the same everywhere but not the default."""
+    known = [run for run in comparison.runs if run.options]
+    names = sorted({name for run in known for name in run.options} - SILENT)
+    asked: dict[str, list[str]] = {}
+    partly: dict[str, list[str]] = {}
+    common: dict[str, str] = {}
+    for name in names:
+        texts = [_of_variant(runs, name) for runs in comparison.variants.values()]
+        there = {text for text in texts if text is not None}
+        changed = any(name in run.changed for run in known)
+        if len(there) > 1 or (None in _known(texts, comparison) and changed):
+            asked[name] = [("" if text is None else text) for text in texts]
+        elif None in _known(texts, comparison):
+            partly[name] = [("" if text is None else text) for text in texts]
+        elif changed:
+            common[name] = there.pop()
+    section = tags.section(tags.div(tags.h2("Options that differ"), cls="head"), cls="card")
+    if asked:
+        section.add(_option_table(comparison, asked))
+    else:
+        section.add(tags.p("None." if known else "No run left its options.", cls="soft"))
+    if common:
+        items = tags.ul(cls="options")
+        for name, text in common.items():
+            items.add(tags.li(tags.span(visible(name), cls="soft"), " ", tags.b(visible(text))))
+        section.add(tags.details(tags.summary(f"The same everywhere, and not the default ({len(common)})"), items))
+    if partly:
+        folded = tags.details(tags.summary(f"Options that only some models have, at their defaults ({len(partly)})"))
+        folded.add(_option_table(comparison, partly))
+        section.add(folded)
+    return section
+
+
+def _known(texts: Sequence[str | None], comparison: Comparison) -> list[str | None]:
+    """Without those of variants that left no options at all."""
+    left = [any(run.options for run in runs) for runs in comparison.variants.values()]
+    return [text for text, is_there in zip(texts, left, strict=True) if is_there]
+
+
+def _of_variant(runs: Sequence[ComparedRun], name: str) -> str | None:
+    texts = dict.fromkeys(_flag(run.options[name]) for run in runs if name in run.options)
+    return " | ".join(texts) if texts else None
+
+
+def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> tags.div:
+    head = tags.tr(tags.th("option", scope="col"))
+    for place, variant in enumerate(comparison.variants):
+        head.add(tags.th(swatch(place), tags.span(visible(comparison.label(variant))), scope="col"))
+    body = tags.tbody()
+    for name, texts in rows.items():
+        usual = next((text for text in texts if 2 * list(texts).count(text) > len(texts)), None)
+        bold = {"cls": "other"} if usual else {}  # what is not as in most variants; none where most have no such option
+        cells = [tags.td(visible(t) or "\u2013", **(bold if t and t != usual else {})) for t in texts]
+        body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
+    return tags.div(tags.table(tags.thead(head), body, cls="which"), cls="scroll")
+
+
+def commands_section(comparison: Comparison) -> tags.details:
+    details = tags.details(tags.summary("How it was made"), cls="card")
+    details.add(
+        tags.p("The commands with every option that is not the default, to train and to test each run.", cls="soft")
+    )
+    for run in comparison.runs:
+        lines = []
+        if run.options:
+            lines.append(command("train.py", run.options, run.changed))
+        if run.tested:
+            lines.append(command("test.py", run.tested, run.test_changed))
+        text = "\n".join(lines) if lines else "# its options are not known"
+        details.add(tags.pre(visible(f"# {run.label}, seed {run.seed}: {run.state}\n{text}".replace("\r", " "))))
+    return details
+
+
+def command(script: str, options: Mapping[str, Any], changed: Mapping[str, str]) -> str:
+    """A command line with the options that differ from their defaults."""
+    first = [name for name in ("model", "name", "seed") if name in options]
+    names = [*first, *sorted(name for name in changed if name in options and name not in first)]
+    return " ".join(["python", script, *(f"--{name} {shlex.quote(_flag(options[name]))}" for name in names)])
+
+
+def _flag(value: Any) -> str:
+    """A value as a flag takes it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_flag, value))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def swatch(place: int) -> tags.i:
+    """The colour of a variant."""
+    swatch = tags.i(cls="swatch", aria_hidden="true")
+    swatch["style"] = f"background: var(--v{place % COLOURS})"
+    return swatch

@@ -1,0 +1,349 @@
+"""The page of a comparison: one file with everything in it, to be opened anywhere and sent to anybody."""
+
+import base64
+import collections
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dominate import tags
+from dominate.util import raw
+
+from options import UserError
+from util.compare.findings import findings
+from util.compare.options import commands_section, options_section, swatch
+from util.compare.pictures import INPUTS, side_by_side
+from util.compare.run import ComparedRun, Series
+from util.compare.table import (
+    ARROWS,
+    COSTS,
+    WORDS,
+    Cell,
+    Comparison,
+    as_csv,
+    as_latex,
+    decimals,
+    protocol,
+    span,
+)
+from util.html import asset, embed, new_page, short, visible, write_atomically
+
+ROOM = 3  # values of which last and best are side by side from the beginning
+MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
+SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
+
+
+def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str = "", inputs: int = INPUTS) -> Path:
+    """Write index.html, comparison.csv and comparison.tex, in place of earlier ones.
+
+    Args:
+        runs: in the order in which their variants are shown.
+        note: what the experiment is about, in the words of its author.
+        inputs: whose images are shown, at most.
+
+    Returns:
+        the page.
+
+    Raises:
+        UserError: the folder cannot be written (exit code 5).
+    """
+    comparison = Comparison(runs)
+    table, latex = as_csv(comparison), as_latex(comparison, title)
+    page = new_page(title)
+    page.head.add(tags.style(raw(asset("compare.css"))))
+    wall = side_by_side(comparison, inputs)
+    main = page.body.add(tags.main(_header(comparison, title, note)))
+    main.add(_conclusions(comparison), _table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
+    curves = _curves(comparison)
+    if curves["names"]:
+        main.add(_chart())
+    if wall:
+        main.add(_wall(wall))
+    main.add(options_section(comparison), commands_section(comparison))
+    data = {"curves": curves, "wall": wall, "words": WORDS}
+    page.body.add(tags.script(embed(data), type="application/json", id="data"), tags.script(raw(asset("compare.js"))))
+    try:
+        write_atomically(folder / "comparison.csv", visible(table))
+        write_atomically(folder / "comparison.tex", visible(latex))
+        write_atomically(folder / "index.html", page.render(pretty=False))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
+    return folder / "index.html"
+
+
+def _header(comparison: Comparison, title: str, note: str) -> tags.header:
+    runs, variants = comparison.runs, comparison.variants
+    steps = sorted({n for run in runs if (n := run.fact("total_steps") or run.fact("steps"))})
+    counts = comparison.seeds
+    facts = {"variants": str(len(variants))}
+    if counts:
+        facts["seeds"] = _ends(counts)
+    if steps:
+        facts["steps"] = _ends(steps)
+    spent = sum(n for run in runs for key in ("seconds", "evaluation_seconds") if (n := run.fact(key)))
+    if spent:
+        facts["computed"] = _time(spent)
+    machines = dict.fromkeys(_machine(run) for run in runs)
+    facts["on"] = "; ".join(machine for machine in machines if machine)
+    facts["built"] = time.strftime("%Y-%m-%d %H:%M")
+    row = tags.div(cls="facts")
+    for name, value in facts.items():
+        if value:
+            row.add(tags.span(f"{name} ", tags.b(visible(value))))
+    header = tags.header(tags.p("Diptych comparison", cls="kicker"), tags.h1(visible(title)))
+    for paragraph in note.split("\n\n"):
+        if paragraph.strip():
+            header.add(tags.p(visible(" ".join(paragraph.split())), cls="note"))
+    header.add(row)
+    return header
+
+
+def _machine(run: ComparedRun) -> str:
+    device, threads, torch = (run.facts.get(key) for key in ("device", "threads", "torch"))
+    parts = [str(device)] if device else []
+    parts += [f"{threads} thread{'' if threads == 1 else 's'}"] if threads else []
+    return ", ".join([*parts, f"torch {torch}"]) if torch and parts else ", ".join(parts)
+
+
+def _conclusions(comparison: Comparison) -> tags.section:
+    items = tags.ul(cls="findings")
+    for finding in findings(comparison):
+        mark = tags.i(MARKS[finding.kind], aria_hidden="true")
+        said = tags.span(SPOKEN[finding.kind], cls="spoken")
+        text = tags.span(said, tags.b(visible(finding.text)), " ", tags.span(visible(finding.details), cls="soft"))
+        items.add(tags.li(mark, text, cls=finding.kind))
+    return tags.section(tags.div(tags.h2("What may be concluded"), cls="head"), items, cls="card")
+
+
+def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
+    """A row for each variant; columns of the last and of the best checkpoint stand side by side."""
+    columns = [(name, which) for name in comparison.names for which in comparison.which]
+    costs = [name for name in COSTS if any(comparison.cost(v, name).values for v in comparison.variants)]
+    places = {name: comparison.column(name) for name in comparison.names}
+    units = {name: _unit(name, [comparison.cost(v, name).mean for v in comparison.variants]) for name in costs}
+    several = len(comparison.which) > 1
+    top = tags.tr(_head("variant", ""))
+    for name, which in columns:
+        top.add(_head(name, WORDS[which] if several else "", ARROWS.get(comparison.better.get(name, ""), ""), which))
+    for number, name in enumerate(costs):
+        top.add(
+            _head(name.replace("parameters", "params"), units[name][0], cls="cost first" if number == 0 else "cost")
+        )
+    body, foot = tags.tbody(), tags.tfoot()
+    for place, variant in enumerate(comparison.variants):
+        row = body.add(tags.tr(_variant(comparison, variant, place)))
+        for name, which in columns:
+            cell = comparison.cell(variant, name, which)
+            best, level = variant in comparison.leaders(name, which), variant in comparison.level(name, which)
+            row.add(_cell(cell, places[name], 1.0, f"w-{which}" + " lead" * best + " level" * level))
+        for number, name in enumerate(costs):
+            _, scale, digits = units[name]
+            row.add(_cell(comparison.cost(variant, name), digits, scale, "cost first" if number == 0 else "cost"))
+    for floor, values in comparison.floors.items():
+        row = foot.add(tags.tr(tags.th(visible(floor), scope="row"), cls="floor"))
+        for name, which in columns:
+            text = span(values[name], places[name]) if name in values else ""
+            row.add(tags.td(text, cls=f"w-{which}"))
+        for number, _ in enumerate(costs):
+            row.add(tags.td(cls="cost first" if number == 0 else "cost"))
+    return _table_section(comparison, tags.table(tags.thead(top), body, foot, cls="scores compare", id="table"), files)
+
+
+def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str, str]) -> tags.section:
+    several = len(comparison.which) > 1
+    shown = "both" if len(comparison.names) <= ROOM else "latest"
+    switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown)
+    section = tags.section(
+        tags.div(tags.h2("Table"), tags.div(switch, cls="controls") if several else "", cls="head"), cls="card"
+    )
+    table["data-shown"] = shown if several else "both"
+    section.add(tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="table of values"))
+    said = "Mean \u00b1 standard deviation over seeds (how many). " if comparison.names else ""
+    if any(comparison.leaders(name, which) for name in comparison.names for which in comparison.which):
+        said += "Bold: the best mean. \u2248: its mean \u00b1 spread overlaps with that of the best. "
+    section.add(tags.p(f"{said}A click on a head sorts.", cls="soft"))
+    for line in [*protocol(comparison), *dict.fromkeys(line for run in comparison.runs for line in run.remarks)]:
+        section.add(tags.p(visible(line), cls="soft"))
+    links = tags.p(cls="files")
+    for name, text in files.items():
+        kind = "text/csv" if name.endswith(".csv") else "application/x-tex"
+        data = base64.b64encode(visible(text).encode()).decode()
+        links.add(tags.a(name, href=f"data:{kind};charset=utf-8;base64,{data}", download=name))
+    section.add(links)
+    return section
+
+
+def _head(name: str, below: str, arrow: str = "", which: str = "", cls: str = "") -> tags.th:
+    """A head that sorts; ``below`` is its second line."""
+    button = tags.button(tags.span(visible(name), f" {arrow}" if arrow else ""), type="button")
+    if below:
+        button.add(tags.small(below))
+    classes = f"w-{which}" if which else cls
+    extra = ({"cls": classes} if classes else {}) | ({"data_arrow": arrow} if arrow else {})
+    return tags.th(button, scope="col", aria_sort="none", **extra)
+
+
+def _variant(comparison: Comparison, variant: str, place: int) -> tags.th:
+    """Name and colour of a variant, and which of its runs did not finish."""
+    runs = comparison.variants[variant]
+    head = tags.th(swatch(place), tags.span(visible(comparison.label(variant))), scope="row", data_v=str(place))
+    for state in dict.fromkeys(run.state for run in runs):
+        count = sum(run.state == state for run in runs)
+        if state != "finished":
+            head.add(tags.small(f"{count} of {len(runs)} {state}", cls="lacking"))
+    return head
+
+
+def _cell(cell: Cell, places: int, scale: float, cls: str) -> tags.td:
+    td = tags.td(cls=cls)
+    if not cell.values:
+        td.add(tags.span("\u2013", cls="soft"))
+        return td
+    td["data-v"] = repr(cell.mean)
+    td.add(tags.b(f"{cell.mean / scale:,.{places}f}"))
+    cost = cls.startswith("cost")
+    if len(cell.values) > 1 and not (cost and round(cell.spread / scale, places) == 0):
+        td.add(tags.span(f" \u00b1 {cell.spread / scale:,.{places}f}", cls="pm"))
+    count = f"{len(cell.values)} of {cell.runs}" if cell.lacking else str(cell.runs)
+    if not cost:
+        td.add(tags.small(f"({count})", cls="lacking" if cell.lacking else "n"))
+    return td
+
+
+def _unit(name: str, means: Sequence[float]) -> tuple[str, float, int]:
+    """(unit, what it is of what is stored, decimals) that suit a column of costs."""
+    known = [v for v in means if v == v]
+    most = max(known, default=0.0)
+    if name == "memory":
+        unit, scale = ("GiB", 2.0**30) if most >= 2**30 else ("MiB", 2.0**20)
+    elif name.startswith("parameters"):
+        unit, scale = ("millions", 1e6) if most >= 1e5 else ("thousands", 1e3)
+    elif name == "training":
+        unit, scale = ("h", 1.0) if most >= 1 else ("min", 1 / 60)
+    elif name == "s/step":
+        unit, scale = ("s", 1.0) if most >= 1 else ("ms", 1e-3)
+    else:
+        return "", 1.0, 0
+    return unit, scale, decimals([v / scale for v in known], 3)
+
+
+def _curves(comparison: Comparison) -> dict[str, Any]:
+    """Values over steps for the page's script: evaluations first, then losses."""
+    variants: list[dict[str, Any]] = []
+    for variant, runs in comparison.variants.items():
+        parts = [
+            {
+                "seed": str(run.seed),
+                "pace": None if run.pace is None else short(run.pace / 3600),
+                "failed": run.state == "failed",
+                "best": run.best_step,
+                "evaluations": _points(run.evaluations),
+                "losses": _points(run.losses),
+            }
+            for run in runs
+        ]
+        variants.append({"label": visible(comparison.label(variant)), "runs": parts})
+    judged = _common_first(run.evaluations for run in comparison.runs)
+    losses = _common_first(run.losses for run in comparison.runs)
+    return {
+        "names": [*(["evaluations", visible(n)] for n in judged), *(["losses", visible(n)] for n in losses)],
+        "better": {visible(n): way for run in comparison.runs for n, way in run.better.items()},
+        "floors": {
+            visible(n): {
+                visible(floor): short(values[n][0]) for floor, values in comparison.floors.items() if n in values
+            }
+            for n in judged
+        },
+        "variants": variants,
+    }
+
+
+def _common_first(series: Iterable[Series]) -> list[str]:
+    """Names of values, those that most runs have before others."""
+    counts = collections.Counter(name for one in series for name in one.values)
+    return sorted(counts, key=lambda name: -counts[name])
+
+
+def _points(series: Series) -> dict[str, Any]:
+    values = {visible(name): [short(v) for v in some] for name, some in series.values.items()}
+    return {"x": [short(step) for step in series.steps], "y": values}
+
+
+def _chart() -> tags.section:
+    controls = tags.div(
+        tags.label("value ", tags.select(id="value")),
+        _switch("axis", "x axis", {"steps": "steps", "hours": "hours"}, "steps"),
+        tags.label("smoothing ", tags.input_(type="range", id="smooth", min="0", max="0.98", step="0.02", value="0.8")),
+        tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
+        cls="controls",
+    )
+    return tags.section(
+        tags.div(tags.h2("Curves"), controls, cls="head"),
+        tags.div(id="legend", cls="legend"),
+        tags.div(
+            tags.canvas(id="chart", role="img", aria_label="values over steps"),
+            tags.div(id="tip", cls="tip", hidden=True),
+            cls="charts",
+        ),
+        tags.p(id="about", cls="soft"),
+        tags.noscript(tags.p("The curves need JavaScript; the numbers are in comparison.csv and with each run.")),
+        cls="card",
+    )
+
+
+def _wall(wall: Mapping[str, Any]) -> tags.section:
+    seeds, rows = list(wall["seeds"]), list(wall["seeds"].values())
+    given, truth = any(seed["input"] for seed in rows), any(seed["truth"] for seed in rows)
+    controls = tags.div(cls="controls")
+    if len(seeds) > 1:
+        controls.add(_switch("seed", "seed", {seed: seed for seed in seeds}, seeds[0]))
+    if len(wall["which"]) > 1:
+        controls.add(_switch("which", "checkpoint", {w: WORDS[w] for w in wall["which"]}, wall["which"][0]))
+    controls.add(tags.label("size ", tags.input_(type="range", id="size", min="32", max="320", step="16", value="112")))
+    what = "inputs" if given else "images"
+    counts = dict.fromkeys((len(seed["items"]), seed["total"]) for seed in rows)
+    some = any(shown < total for shown, total in counts)
+    notes = [f"{', '.join(f'{shown} of {total:,}' for shown, total in counts)} {what}"]
+    notes[0] += ", evenly spread over their names, not picked by hand." if some else "."
+    if len({tuple(seed["items"]) for seed in rows}) > 1:
+        notes.append("Each seed has others.")
+    if not given:
+        notes.append("Images of one row have the same number and class; the same noise where models take noise alike.")
+    if wall["lossy"]:
+        lossy = f"{wall['lossy']} of {len(wall['pictures'])} files are embedded as WebP"
+        notes.append(f"{lossy}, not pixel by pixel, with {wall['side']} pixels a side at most.")
+    if wall["differ"]:
+        notes.append("Runs were given different inputs under one name; those of the first run are shown.")
+    hold = " Hold an enlarged one to see the truth." if truth else ""
+    notes.append(f"Click to enlarge; arrow keys step through models and {what} at the same place.{hold}")
+    return tags.section(
+        tags.div(tags.h2("Side by side"), controls, cls="head"),
+        tags.div(tags.table(id="wall", cls="wall"), cls="scroll", tabindex="0", role="region", aria_label="images"),
+        tags.p(" ".join(notes), cls="soft"),
+        tags.noscript(tags.p("The images need JavaScript.")),
+        cls="card",
+    )
+
+
+def _switch(name: str, label: str, choices: Mapping[str, str], value: str) -> tags.fieldset:
+    field = tags.fieldset(tags.legend(label), cls="switch")
+    for choice, text in choices.items():
+        checked = {"checked": True} if choice == value else {}
+        field.add(tags.label(tags.input_(type="radio", name=name, value=choice, **checked), tags.span(visible(text))))
+    return field
+
+
+def _ends(values: Sequence[float]) -> str:
+    low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds / 3600:.1f} h"
+        if seconds >= 5400
+        else f"{seconds / 60:.0f} min"
+        if seconds >= 90
+        else f"{seconds:.0f} s"
+    )

@@ -1,0 +1,182 @@
+"""The same inputs through every model, as data inside the page of a comparison."""
+
+import base64
+import hashlib
+import io
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from util.compare.run import WHICH, ComparedRun
+from util.compare.table import Comparison
+from util.html import png_size, visible
+
+INPUTS = 12  # shown unless told otherwise
+AS_THEY_ARE = 24 * 1024  # bytes of a PNG that is embedded without loss; larger ones become WebP
+QUALITY = 88  # of WebP, in [0, 100]
+SIDE = 512  # pixels of the longer side of an embedded image, at most
+PIXELS = 40e6  # of all embedded images together, about
+PAIRED = ("aligned", "font", "template")  # kinds of data whose real_B is what fake_B should be
+
+
+class Album:
+    """Images as data URIs, each file once. What cannot be read is None.
+
+    Args:
+        side: pixels of the longer side, at most.
+    """
+
+    def __init__(self, side: int = SIDE):
+        self.side = side
+        self.pictures: list[str] = []
+        self.sizes: list[tuple[int, int]] = []  # width and height of the files
+        self.lossy = 0  # images that are not embedded pixel by pixel
+        self._places: dict[str, int] = {}
+
+    def add(self, path: Path | None) -> int | None:
+        """The place of an image in ``pictures``."""
+        if path is None:
+            return None
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        digest, size = hashlib.sha256(content).hexdigest(), png_size(path)
+        if size is None:
+            return None
+        if digest not in self._places:
+            as_it_is = len(content) <= AS_THEY_ARE and max(size) <= self.side
+            kind, data = ("png", content) if as_it_is else ("webp", self._smaller(content))
+            if data is None:
+                return None
+            self.lossy += not as_it_is
+            self._places[digest] = len(self.pictures)
+            self.pictures.append(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+            self.sizes.append(size)
+        return self._places[digest]
+
+    def holds(self, path: Path) -> bool:
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest() in self._places
+        except OSError:
+            return False
+
+    def _smaller(self, content: bytes) -> bytes | None:
+        file = io.BytesIO()
+        try:
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+                mode = "RGBA" if "transparency" in image.info or image.mode == "RGBA" else "RGB"
+                small = image.convert(mode)
+                small.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
+                small.save(file, "WEBP", quality=QUALITY)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+        return file.getvalue()
+
+
+def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]:
+    """The images of the page, for its script; empty where no run has any.
+
+    ``pictures`` are the data URIs that everything else names by their place. Each of ``seeds`` has its ``items``, which
+    are rows, and for each of them a place or None: ``input``, ``truth`` and ``variants[k][checkpoint]``.
+    """
+    runs = [run for run in comparison.runs if any(outputs(run, which) for which in WHICH)]
+    if not runs:
+        return {}
+    made = sum(bool(outputs(run, which)) for run in runs for which in WHICH)
+    seeds = sorted({run.seed for run in runs})
+    count = max(1, inputs * (made + 2 * len(seeds)))
+    album = Album(min(SIDE, max(32, math.isqrt(int(PIXELS / count)))))
+    rows, differ = {}, False
+    for seed in seeds:
+        mine = [run for run in runs if run.seed == seed]
+        items, total = chosen([some for run in mine for which in WHICH if (some := outputs(run, which))], inputs)
+        paired = [run for run in mine if run.options.get("dataset_mode") in PAIRED]
+        given, other = _common(mine, items, album, inputs_of)
+        differ = differ or other
+        rows[str(seed)] = {
+            "items": [visible(item) for item in items],
+            "total": total,
+            "input": given,
+            "truth": _common(paired, items, album, truths_of)[0],
+            "variants": [_places(some, seed, items, album) for some in comparison.variants.values()],
+        }
+    return {
+        "pictures": album.pictures,
+        "sizes": album.sizes,
+        "seeds": rows,
+        "which": [w for w in WHICH if any(outputs(run, w) for run in runs)],
+        "labels": [visible(comparison.label(variant)) for variant in comparison.variants],
+        "lossy": album.lossy,
+        "side": album.side,
+        "differ": differ,
+    }
+
+
+def _places(runs: Sequence[ComparedRun], seed: int, items: Sequence[str], album: Album) -> dict[str, list[int | None]]:
+    """{checkpoint: places of what a variant's run of this seed made}."""
+    found = {}
+    for run, which in itertools.product([run for run in runs if run.seed == seed], WHICH):
+        if files := outputs(run, which):
+            found[which] = [album.add(files.get(item)) for item in items]
+    return found
+
+
+def outputs(run: ComparedRun, which: str) -> dict[str, Path]:
+    """{item: file} of what a run made."""
+    visuals = run.images.get(which, {})
+    name = next((v for v in ("fake_B", "samples", "fake_A", *visuals) if v in visuals and not v.startswith("real")), "")
+    return dict(visuals.get(name, {}))
+
+
+def inputs_of(run: ComparedRun, which: str) -> dict[str, Path]:
+    """{item: file} of what it was made of."""
+    visuals = run.images.get(which, {})
+    return dict(visuals.get("real_A" if "fake_B" in visuals else "real_B" if "fake_A" in visuals else "", {}))
+
+
+def truths_of(run: ComparedRun, which: str) -> dict[str, Path]:
+    """{item: file} of what it should have become; for paired data alone, others share names by chance."""
+    visuals = run.images.get(which, {})
+    return dict(visuals.get("real_B" if "fake_B" in visuals else "real_A" if "fake_A" in visuals else "", {}))
+
+
+def chosen(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
+    """Items that all of these have, evenly spread, at most ``limit``; and how many there were to choose from.
+
+    Where they have none in common, those that most of them have.
+    """
+    counts: dict[str, int] = {}
+    for items in sets:
+        for item in items:
+            counts[item] = counts.get(item, 0) + 1
+    most = max(counts.values(), default=0)
+    common = sorted(item for item, n in counts.items() if n == most)
+    if len(common) <= limit:
+        return common, len(common)
+    return [common[i * len(common) // limit] for i in range(limit)], len(common)
+
+
+def _common(
+    runs: Sequence[ComparedRun],
+    items: Sequence[str],
+    album: Album,
+    files_of: Callable[[ComparedRun, str], Mapping[str, Path]],
+) -> tuple[list[int | None] | None, bool]:
+    """Places of what all runs share, of the first that has it, and whether they disagree; None where none has any."""
+    places: list[int | None] = [None] * len(items)
+    differ = False
+    for run, which in itertools.product(runs, WHICH):
+        files = files_of(run, which)
+        for i, item in enumerate(items):
+            if item not in files:
+                continue
+            if places[i] is None:
+                places[i] = album.add(files[item])
+            else:
+                differ = differ or not album.holds(files[item])
+    return (places if any(place is not None for place in places) else None), differ

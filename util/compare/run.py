@@ -1,0 +1,336 @@
+"""What a comparison knows of one training run, read from the files that training and test.py left."""
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from options import UserError
+from util.config import read_config
+from util.pages.training import Curves
+from util.sample_scores import VALUES
+
+WHICH = ("latest", "best")  # checkpoints that are reported
+POINTS = 400  # of a curve, at most
+GONE = "one that is no longer there"  # a checkpoint
+STATES = ("finished", "running", "stopped", "failed")
+CHANGED = re.compile(r"\s*(\w+): .*\t\[default: (.*)\]")  # a line of train_opt.txt
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values over optimizer steps; None where one is not known or not finite."""
+
+    steps: Sequence[float] = ()
+    values: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedRun:
+    """One run. What its files do not tell is None or empty.
+
+    Attributes:
+        variant, seed: what the experiment calls it; runs of one variant differ in their seed.
+        label: the variant in words, for the page.
+        state: finished, running, stopped or failed; ``missing`` without files, ``unknown`` without run.json.
+        options: of train.py; ``changed``: name -> default as text, of those that differ from it.
+        tested: options of the newest test, likewise ``test_changed``.
+        facts: run.json.
+        better: value -> "lower", "higher" or "one".
+        scores: checkpoint -> the entries of metrics.json; None where it was not tested as it is now.
+        stale: checkpoint -> of which other one its test was, in words; such tests count as missing.
+        evaluated: checkpoint -> entries of its evaluation while training.
+        images: checkpoint -> visual -> item -> file; an item of a style is ``style/item``.
+        best_step: of the best evaluation.
+    """
+
+    name: str
+    variant: str
+    seed: int
+    label: str
+    state: str = "missing"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    changed: Mapping[str, str] = field(default_factory=dict)
+    tested: Mapping[str, Any] = field(default_factory=dict)
+    test_changed: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    losses: Series = field(default_factory=Series)
+    evaluations: Series = field(default_factory=Series)
+    better: Mapping[str, str] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    scores: Mapping[str, Mapping[str, Mapping[str, Any]] | None] = field(default_factory=dict)
+    stale: Mapping[str, str] = field(default_factory=dict)
+    evaluated: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, Mapping[str, Path]]] = field(default_factory=dict)
+    best_step: float | None = None
+
+    def source(self, which: str) -> Literal["test", "evaluation", ""]:
+        """Where the values of a checkpoint come from."""
+        return "test" if self.scores.get(which) else "evaluation" if self.evaluated.get(which) else ""
+
+    def entries(self, which: str) -> Mapping[str, Mapping[str, Any]]:
+        """{value: what is known of it}, of the test, or where there was none of the evaluation while training."""
+        return self.scores.get(which) or self.evaluated.get(which) or {}
+
+    def values(self, which: str) -> dict[str, float]:
+        """{value: number} of a checkpoint, as ``entries``; values that are not defined are NaN."""
+        found = {name: number(entry.get("value")) for name, entry in self.entries(which).items()}
+        return {name: math.nan if v is None else v for name, v in found.items()}
+
+    def fact(self, name: str) -> float | None:
+        """A number of run.json."""
+        return number(self.facts.get(name))
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Network -> trainable numbers."""
+        found = self.facts.get("parameters")
+        counts = found if isinstance(found, dict) else {}
+        return {str(name): int(v) for name, count in counts.items() if (v := number(count)) is not None}
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds of training per step, without evaluations, over the whole run."""
+        seconds, steps = self.fact("seconds"), self.fact("steps")
+        return seconds / steps if seconds and steps else self.fact("seconds_per_step")
+
+
+def read_run(
+    checkpoints: Path,
+    name: str,
+    results: Path,
+    variant: str,
+    seed: int,
+    label: str | None = None,
+    phase: str = "test",
+) -> ComparedRun:
+    """Read <checkpoints>/<name> and <results>/<name>/<phase>_<checkpoint>.
+
+    It never raises for what files hold: what is missing or damaged is empty.
+    """
+    folder = Path(checkpoints, name)
+    facts = _json(folder / "run.json")
+    records = list(_lines(folder / "evaluations.jsonl"))
+    options = _options(folder / "train_opt.yaml")
+    state = facts.get("state")
+    if state not in STATES:
+        state = "unknown" if options or records or (folder / "metrics.jsonl").is_file() else "missing"
+    tests = {which: Path(results, name, f"{phase}_{which}") for which in WHICH}
+    stale = {which: words for which, test in tests.items() if (words := _stale(folder, test, which))}
+    scores = {w: None if w in stale else _scores(test / "metrics.json") for w, test in tests.items()}
+    better: dict[str, str] = {}
+    for record in records:
+        better |= _directions(record.get("better"))
+    for entries in scores.values():
+        better |= _directions({n: entry.get("better") for n, entry in (entries or {}).items()})
+    newest = next((test for test in tests.values() if (test / "test_opt.yaml").is_file()), folder / "none")
+    remarks = records[-1].get("remarks") if records else None
+    evaluations, best_step = _evaluations(records)
+    ends = {"latest": evaluations.steps[-1] if evaluations.steps else None, "best": best_step}
+    return ComparedRun(
+        name=name,
+        variant=variant,
+        seed=seed,
+        label=label or variant,
+        state=state,
+        options=options,
+        changed=_changed(folder / "train_opt.txt"),
+        tested=_options(newest / f"{phase}_opt.yaml"),
+        test_changed=_changed(newest / f"{phase}_opt.txt"),
+        facts=facts,
+        losses=_losses(folder / "metrics.jsonl"),
+        evaluations=evaluations,
+        better=better,
+        remarks=[str(line) for line in remarks] if isinstance(remarks, list) else [],
+        scores=scores,
+        stale=stale,
+        evaluated={which: _evaluated(records, step) for which, step in ends.items() if step is not None},
+        images={which: {} if which in stale else _images(test) for which, test in tests.items()},
+        best_step=best_step,
+    )
+
+
+def group(runs: Iterable[ComparedRun]) -> dict[str, list[ComparedRun]]:
+    """{variant: its runs}, in the order in which variants appear; runs by seed."""
+    variants: dict[str, list[ComparedRun]] = {}
+    for run in runs:
+        variants.setdefault(run.variant, []).append(run)
+    return {variant: sorted(some, key=lambda run: run.seed) for variant, some in variants.items()}
+
+
+def number(value: Any) -> float | None:
+    """A finite number, else None; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_text(path))
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    """The records of a JSONL file; a line that a killed run left unfinished is passed over."""
+    for line in _text(path).splitlines():
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(values, dict):
+            yield values
+
+
+def _options(path: Path) -> dict[str, Any]:
+    try:
+        return read_config(path) if path.is_file() else {}
+    except (UserError, RecursionError, ValueError):
+        return {}
+
+
+def _changed(path: Path) -> dict[str, str]:
+    return {match[1]: match[2] for line in _text(path).splitlines() if (match := CHANGED.fullmatch(line))}
+
+
+def _directions(found: Any) -> dict[str, str]:
+    known = found.items() if isinstance(found, dict) else ()
+    return {str(name): way for name, way in known if way in ("lower", "higher", "one")}
+
+
+def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
+    """Entries that have a value; None without the file. Rows of images from noise become entries of the generated."""
+    if not path.is_file():
+        return None
+    found = _json(path)
+    rows = found.get("scores")
+    if isinstance(rows, dict) and isinstance(generated := rows.get("generated"), dict):
+        floors = {name: row for name, row in rows.items() if isinstance(row, dict) and name != "generated"}
+        for name in [name for name in generated if name not in ("images", "pictures", "+-")]:
+            others = {f"of {floor}": row[name] for floor, row in floors.items() if number(row.get(name)) is not None}
+            found[name] = {"value": generated[name], "better": VALUES.get(name), **others}
+    return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
+
+
+def _stale(run: Path, test: Path, which: str) -> str:
+    """Of which checkpoint a test was, in words, where that is not the one of this name now; empty where it may be.
+
+    A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
+    """
+    tested, manifest = _json(test / "checkpoint.json"), run / f"{which}.manifest.json"
+    if not tested:
+        return ""
+    if not manifest.is_file():
+        return GONE if any(run.glob("*.manifest.json")) else ""
+    now, then = number(_json(manifest).get("step")), number(tested.get("step"))
+    digest = tested.get("sha256")
+    if isinstance(digest, str):
+        try:
+            differs = hashlib.sha256(manifest.read_bytes()).hexdigest() != digest
+        except OSError:
+            return ""
+    else:
+        differs = None not in (now, then) and now != then
+    if not differs:
+        return ""
+    return (
+        f"another one (step {then:,.0f}, now {now:,.0f})"
+        if now is not None and then not in (None, now)
+        else "another one"
+    )
+
+
+def _evaluated(records: Sequence[dict[str, Any]], step: float) -> dict[str, dict[str, Any]]:
+    """Entries of the last evaluation at a step; of records that have none, the values alone."""
+    record = next(r for r in reversed(records) if number(r.get("step")) == step and isinstance(r.get("values"), dict))
+    entries = found if isinstance(found := record.get("entries"), dict) else {}
+    better = _directions(record.get("better"))
+    return {
+        str(name): {
+            **({"better": better[name]} if name in better else {}),
+            **(entry if isinstance(entry := entries.get(name), dict) else {}),
+            "value": value,
+        }
+        for name, value in record["values"].items()
+    }
+
+
+def _losses(path: Path) -> Series:
+    curves = Curves(limit=POINTS)
+    for record in _lines(path):
+        step = number(record.get("step"))
+        if step is not None:
+            fixed = ("step", "epoch", "time")
+            curves.add(step, {name: number(value) for name, value in record.items() if name not in fixed})
+    return Series(*curves.points())
+
+
+def _evaluations(records: Sequence[dict[str, Any]]) -> tuple[Series, float | None]:
+    """The evaluations by step, and the step of the best; one that a continued run made again counts once."""
+    by_step: dict[float, dict[str, float | None]] = {}
+    best = None
+    for record in records:
+        step, values = number(record.get("step")), record.get("values")
+        if step is not None and isinstance(values, dict):
+            by_step[step] = {str(name): number(value) for name, value in values.items()}
+            best = step if record.get("best") is True else best
+    steps = sorted(by_step)
+    if len(steps) > POINTS:
+        kept = {round(i * (len(steps) - 1) / (POINTS - 1)) for i in range(POINTS)}
+        steps = [s for i, s in enumerate(steps) if i in kept or s == best]
+    names = dict.fromkeys(name for step in steps for name in by_step[step])
+    return Series(steps, {name: [by_step[step].get(name) for step in steps] for name in names}), best
+
+
+def _images(folder: Path) -> dict[str, dict[str, Path]]:
+    """{visual: {item: file}} of a test; images from noise are the visual ``samples``, an item ``class/0000``."""
+    found: dict[str, dict[str, Path]] = {}
+    if (folder / "samples").is_dir():
+        for name, path in _pictures(folder / "samples", depth=2):
+            found.setdefault("samples", {})[name] = path
+        return found
+    styles = [""] if (folder / "images").is_dir() else [f"{name}/" for name in _folders(folder)]
+    for style in styles:
+        for visual in _folders(folder / style / "images"):
+            for name, path in _pictures(folder / style / "images" / visual, depth=1):
+                found.setdefault(visual, {})[f"{style}{name}"] = path
+    return found
+
+
+def _folders(path: Path) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _pictures(folder: Path, depth: int) -> list[tuple[str, Path]]:
+    """(name without ending, file) of PNGs, those of folders inside as folder/name, in order of their names."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.name.lower().endswith(".png"))
+    except OSError:
+        return []
+    found = [(name[:-4], folder / name) for name in names]
+    if depth > 1:
+        for inner in _folders(folder):
+            found += [(f"{inner}/{name}", path) for name, path in _pictures(folder / inner, depth - 1)]
+    return found

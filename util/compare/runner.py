@@ -1,0 +1,198 @@
+"""Scripts run one after another or side by side, with a line of progress; a signal stops them as it does one."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from util.cli import STOPPED
+
+POLL = 0.2  # seconds between two looks at the processes
+TELL = {True: 1.0, False: 30.0}  # seconds between two lines of progress, on a terminal and elsewhere
+PASS_ON = 2.0  # seconds before a signal is passed on: whoever sent it to all processes has ended them by then
+KILLED = 130  # exit code after a second signal, as that of an interrupted script
+ENDED = {STOPPED, -signal.SIGTERM, -signal.SIGINT, KILLED}  # exit codes of a script that a signal ended: none failed
+
+
+@dataclass(frozen=True)
+class Command:
+    """One script to run: what it does in words, its file and words, and where its output goes."""
+
+    what: str
+    script: Path
+    words: list[str]
+    log: Path
+
+
+Task = Generator[Command, int, int]  # it is sent the exit code of each command, and returns its own
+
+
+@dataclass
+class Active:
+    """A task, and the process of the command it waits for."""
+
+    name: str
+    task: Task
+    command: Command
+    process: "subprocess.Popen[bytes]"
+    start: float  # of the command, on the monotonic clock
+    told: bool = False  # that it should stop
+
+
+class Runner:
+    """Runs tasks, ``jobs`` at a time.
+
+    Signals are seen while :meth:`run` goes on: the first is passed on, after two seconds, to every process that runs
+    yet, as SIGTERM, which lets training save its checkpoint; a second one kills them.
+
+    Attributes:
+        signals: how many have come.
+        spent: file name of a script -> seconds of each that ended well.
+    """
+
+    def __init__(self, jobs: int = 1):
+        self.jobs, self.signals = jobs, 0
+        self.first = 0.0  # when the first signal came, on the monotonic clock
+        self.spent: dict[str, list[float]] = {}
+        self.active: list[Active] = []
+
+    def run(self, tasks: Mapping[str, Task], progress: Callable[[list[str]], str]) -> dict[str, int]:
+        """{task: exit code}; 75 where a signal came before it ended.
+
+        Args:
+            progress: names of the tasks at work -> a line that says how far everything is.
+        """
+        waiting, codes, told = deque(tasks.items()), dict.fromkeys(tasks, STOPPED), time.monotonic()
+        with self._catching(), self._leaving_nothing():
+            while waiting or self.active:
+                while waiting and len(self.active) < self.jobs and not self.signals:
+                    self._go_on(*waiting.popleft(), None, codes)
+                if self.signals:
+                    waiting.clear()
+                    self._stop()
+                for one in list(self.active):
+                    code = one.process.poll()
+                    if code is not None:
+                        self.active.remove(one)
+                        self._ended(one, code, codes)
+                now = time.monotonic()
+                if self.active and now - told > TELL[sys.stdout.isatty()]:
+                    told = now
+                    self._tell(progress([one.name for one in self.active]))
+                time.sleep(POLL if self.active else 0)
+        return codes
+
+    def _go_on(self, name: str, task: Task, code: int | None, codes: dict[str, int]) -> None:
+        """Start the next command of a task, which its last one left with this code."""
+        try:
+            command = next(task) if code is None else task.send(code)
+        except StopIteration as end:
+            codes[name] = end.value
+            return
+        say(command.what)
+        command.log.parent.mkdir(parents=True, exist_ok=True)
+        with command.log.open("ab") as log:
+            log.write(f"$ python {command.script.name} {' '.join(command.words)}\n".encode())
+            log.flush()
+            process = subprocess.Popen(
+                [sys.executable, str(command.script), *command.words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment(self.jobs),
+                start_new_session=True,  # a terminal's Ctrl-C comes here alone, and is passed on once
+            )
+        self.active.append(Active(name, task, command, process, time.monotonic()))
+
+    def _ended(self, one: Active, code: int, codes: dict[str, int]) -> None:
+        if code == 0:
+            self.spent.setdefault(one.command.script.name, []).append(time.monotonic() - one.start)
+        if self.signals:
+            if code == 0:  # it may note what is done, and starts nothing more
+                try:
+                    one.task.send(code)
+                except StopIteration as end:
+                    codes[one.name] = end.value
+            one.task.close()
+        else:
+            if code in ENDED:
+                say(f"{one.command.what}: stopped: {last_line(one.command.log)}")
+            elif code:
+                say(f"{one.command.what}: exit code {code}: {last_line(one.command.log)}; all of it: {one.command.log}")
+            self._go_on(one.name, one.task, code, codes)
+
+    def _stop(self) -> None:
+        for one in self.active:
+            if self.signals > 1:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(one.process.pid, signal.SIGKILL)  # workers that load data too
+            elif not one.told and time.monotonic() - self.first >= PASS_ON:
+                one.told = True
+                one.process.terminate()
+
+    @contextlib.contextmanager
+    def _leaving_nothing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for one in self.active:  # only where something went wrong here
+                one.process.terminate()
+
+    @contextlib.contextmanager
+    def _catching(self) -> Iterator[None]:
+        def note(number: int, frame: Any) -> None:
+            self.signals += 1
+            if self.signals == 1:
+                self.first = time.monotonic()
+                say("a signal: what is running saves its checkpoint and ends; a second one ends it at once")
+
+        earlier = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def _tell(self, line: str) -> None:
+        if sys.stdout.isatty():
+            print(f"\r\033[K{line}", end="", flush=True)
+        else:
+            say(line)
+
+
+def say(line: str) -> None:
+    """A line of its own, at once: below is a process that takes minutes."""
+    print(f"\r\033[K{line}" if sys.stdout.isatty() else line, flush=True)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(jobs: int) -> int:
+    """Of a child: alone it takes the threads it likes, beside others its share of the cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if jobs == 1 and told.isdecimal() and int(told) else max(1, cores() // jobs)
+
+
+def environment(jobs: int) -> dict[str, str]:
+    """Of a child."""
+    share = {"OMP_NUM_THREADS": str(threads(jobs))} if jobs > 1 else {}
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **share}
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

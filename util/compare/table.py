@@ -1,0 +1,322 @@
+"""The numbers of a comparison: mean and spread over seeds, what runs cost, and both as CSV and LaTeX."""
+
+import csv
+import io
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from util.compare.measured import apart
+from util.compare.run import WHICH, ComparedRun, group, number
+
+ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
+WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
+ABREAST = 8  # values that fit side by side on a printed page
+REAL = "real against real"  # the floor of metrics of sets
+COSTS = {  # name -> its head in the CSV, with the unit
+    "s/step": "seconds per step",
+    "memory": "peak memory (bytes)",
+    "training": "training (hours)",
+    "steps": "steps",
+    "parameters G": "parameters G",
+    "parameters D": "parameters D",
+    "parameters": "parameters",
+}
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\u2193": r"$\downarrow$",
+    "\u2191": r"$\uparrow$",
+    "\u2192": r"$\to$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+} | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of a variant: what its runs have of it, a number a seed, and how many runs there are."""
+
+    values: tuple[float, ...]
+    runs: int
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation over seeds (n - 1); NaN below two."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+    @property
+    def lacking(self) -> bool:
+        """Whether runs are without this value."""
+        return len(self.values) < self.runs
+
+
+def cell_of(runs: Sequence[ComparedRun], value: Callable[[ComparedRun], float | None]) -> Cell:
+    """A run that failed counts among the runs and gives no value: what it reached is not what was asked for.
+
+    Runs of one seed are one: the same numbers twice are no spread.
+    """
+    seeds: dict[int, ComparedRun] = {}
+    for run in runs:
+        seeds.setdefault(run.seed, run)
+    found = [value(run) for run in seeds.values() if run.state != "failed"]
+    return Cell(tuple(v for v in found if v is not None and math.isfinite(v)), len(seeds))
+
+
+class Comparison:
+    """Runs by variant.
+
+    Attributes:
+        variants: name -> its runs by seed.
+        names: of the values, in the order in which runs have them.
+        which: the checkpoints that any run has values of.
+    """
+
+    def __init__(self, runs: Sequence[ComparedRun]):
+        self.runs, self.variants = list(runs), group(runs)
+        self.which = [w for w in WHICH if any(run.values(w) for run in runs)]
+        found = (name for which in self.which for run in runs for name in run.values(which))
+        self.names = list(dict.fromkeys(found))
+        self.better: dict[str, str] = {}
+        for run in runs:
+            self.better |= {name: way for name, way in run.better.items() if name in self.names}
+        self._apart: dict[tuple[str, str], list[str]] = {}
+
+    @property
+    def seeds(self) -> list[int]:
+        """How many seeds variants have, each number once, ascending."""
+        return sorted({len({run.seed for run in some}) for some in self.variants.values()})
+
+    def apart(self, name: str, which: str) -> list[str]:
+        """Why a value cannot be compared between the variants; empty where it can."""
+        if (name, which) not in self._apart:
+            self._apart[name, which] = apart(self.variants, name, which)
+        return self._apart[name, which]
+
+    def label(self, variant: str) -> str:
+        return self.variants[variant][0].label
+
+    def cell(self, variant: str, name: str, which: str) -> Cell:
+        return cell_of(self.variants[variant], lambda run: run.values(which).get(name))
+
+    def ranked(self, name: str, which: str) -> list[tuple[str, Cell]]:
+        """Variants that have the value, best mean first; none where no direction is known."""
+        way = self.better.get(name)
+        cells = [(variant, self.cell(variant, name, which)) for variant in self.variants]
+        known = [(variant, cell) for variant, cell in cells if cell.values]
+        keys = {
+            "lower": lambda mean: mean,
+            "higher": lambda mean: -mean,
+            "one": lambda mean: abs(mean - 1),
+        }
+        return sorted(known, key=lambda entry: keys[way](entry[1].mean)) if way in keys else []
+
+    def leaders(self, name: str, which: str) -> set[str]:
+        """Variants with the best mean: one, or several where means are equal.
+
+        None below two variants, nor where what they were judged by or on differs.
+        """
+        ranked = self.ranked(name, which)
+        if len(ranked) < 2 or self.apart(name, which) or ranked[0][1].mean == ranked[-1][1].mean:
+            return set()
+        return {variant for variant, cell in ranked if cell.mean == ranked[0][1].mean}
+
+    def level(self, name: str, which: str) -> set[str]:
+        """Variants whose mean +- spread overlaps with the leader's; the leader itself is not among them."""
+        ranked, leaders = self.ranked(name, which), self.leaders(name, which)
+        return {v for v, cell in ranked if v not in leaders and overlap(ranked[0][1], cell)} if leaders else set()
+
+    @cached_property
+    def floors(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """{floor: {value: (least, greatest) over the runs}}; runs on the same images agree."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for run in self.runs:
+            for which in WHICH:
+                for name, entry in run.entries(which).items():
+                    told = entry.get("floor_of")
+                    real = f"{REAL}: {told}" if isinstance(told, str) and told else REAL
+                    for key, value in entry.items():
+                        floor = real if key == "floor" else key[3:] if key.startswith("of ") else None
+                        if floor is not None and (v := number(value)) is not None:
+                            found.setdefault(floor, {}).setdefault(name, []).append(v)
+        return {f: {name: (min(v), max(v)) for name, v in values.items()} for f, values in found.items()}
+
+    def cost(self, variant: str, name: str) -> Cell:
+        return cell_of(self.variants[variant], lambda run: costs_of(run)[name])
+
+    def column(self, name: str) -> int:
+        """Decimals for every number of a value: three figures of the greatest, one more where they hide the spread."""
+        cells = [self.cell(v, name, which) for v in self.variants for which in self.which]
+        numbers = [cell.mean for cell in cells] + [v for f in self.floors.values() for v in f.get(name, ())]
+        spreads = [cell.spread for cell in cells if math.isfinite(cell.spread)]
+        places = decimals(numbers, 3)
+        return places if spreads and statistics.median(spreads) >= 2 * 10.0**-places else decimals(numbers, 4)
+
+
+def costs_of(run: ComparedRun) -> dict[str, float | None]:
+    """What a run took: seconds per step, bytes, hours without evaluations, steps, trainable numbers."""
+    seconds, parameters = run.fact("seconds"), run.parameters
+    part = {kind: [n for name, n in parameters.items() if name.startswith(kind)] for kind in ("G", "D", "")}
+    total = {kind: float(sum(counts)) if counts else None for kind, counts in part.items()}
+    return {
+        "s/step": run.fact("seconds_per_step") or run.pace,
+        "memory": run.fact("peak_memory"),
+        "training": None if seconds is None else seconds / 3600,
+        "steps": run.fact("steps"),
+        "parameters G": total["G"],
+        "parameters D": total["D"],
+        "parameters": total[""],
+    }
+
+
+def overlap(one: Cell, other: Cell) -> bool | None:
+    """Whether mean +- spread of both meet; None where one has fewer than two seeds, so no spread."""
+    if len(one.values) < 2 or len(other.values) < 2:
+        return None
+    return abs(one.mean - other.mean) <= one.spread + other.spread
+
+
+def decimals(values: Iterable[float], figures: int = 4) -> int:
+    """Decimals that show the greatest of these with about ``figures`` figures, so that a column lines up."""
+    greatest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    return min(7, max(0, figures - 1 - math.floor(math.log10(greatest)))) if greatest > 0 else figures - 1
+
+
+def words(cell: Cell, places: int, join: str = " \u00b1 ") -> str:
+    """ "0.612 +- 0.013", without a spread below two seeds; a dash without values."""
+    if not cell.values:
+        return "\u2013"
+    mean = f"{cell.mean:.{places}f}"
+    return f"{mean}{join}{cell.spread:.{places}f}" if len(cell.values) > 1 else mean
+
+
+def as_csv(comparison: Comparison) -> str:
+    """A row for each run and checkpoint, in full precision; empty where a value is not defined."""
+    file = io.StringIO()
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(["variant", "seed", "run", "state", "checkpoint", *map(_safe, comparison.names), *COSTS.values()])
+    for run in comparison.runs:
+        costs = costs_of(run)
+        for which in comparison.which or WHICH[:1]:
+            values = run.values(which)
+            if which != WHICH[0] and not values:
+                continue
+            scores = [values.get(name, math.nan) for name in comparison.names]
+            numbers = [*scores, *(costs[name] for name in COSTS)]
+            cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
+            rows.writerow([_safe(run.label), run.seed, _safe(run.name), run.state, WORDS[which], *cells])
+    return file.getvalue()
+
+
+def _safe(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def as_latex(comparison: Comparison, title: str) -> str:
+    """Tables for booktabs, one for each kind of checkpoint: mean and spread, the best of each value bold, floors last.
+
+    A row is a variant; where there are more values than fit side by side a row is a value.
+    """
+    tables = [_latex(comparison, title, which) for which in comparison.which]
+    return "\n".join(["% needs \\usepackage{booktabs}", *tables]) + "\n"
+
+
+def _latex(comparison: Comparison, title: str, which: str) -> str:
+    head = [tex(f"{n} {ARROWS[comparison.better[n]]}" if n in comparison.better else n) for n in comparison.names]
+    places = {name: comparison.column(name) for name in comparison.names}
+    grid = {"": head}
+    for variant in comparison.variants:
+        grid[tex(comparison.label(variant))] = []
+        for name in comparison.names:
+            cell = comparison.cell(variant, name, which)
+            text = words(cell, places[name], " \\pm ")
+            best = variant in comparison.leaders(name, which)
+            grid[tex(comparison.label(variant))].append(
+                f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
+            )
+    long = len(comparison.names) > ABREAST
+    notes = []
+    for place, (floor, values) in enumerate(comparison.floors.items()):
+        cells = [f"${span(values[n], places[n], '..')}$" if n in values else "--" for n in comparison.names]
+        name = tex(floor)
+        if long:  # a column has no room for so long a name
+            name = f"({chr(ord('a') + place)})"
+            notes.append(f"{name} {tex(floor)}")
+        grid[name] = cells
+    rows = [[name, *cells] for name, cells in grid.items()]
+    ruled = len(comparison.variants)
+    if long:
+        rows, ruled = [list(row) for row in zip(*rows, strict=True)], 0
+    told = f" ({WORDS[which]} checkpoint)" if len(comparison.which) > 1 else ""
+    caption = tex(_caption(comparison, title + told)) + (f" {'; '.join(notes)}." if notes else "")
+    lines = [f"    {' & '.join(row)} \\\\" for row in rows]
+    lines.insert(1, "    \\midrule")
+    if ruled and comparison.floors:
+        lines.insert(ruled + 2, "    \\midrule")
+    return "\n".join([
+        "\\begin{table}", "  \\centering", f"  \\caption{{{caption}}}",
+        f"  \\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}", "    \\toprule", *lines,
+        "    \\bottomrule", "  \\end{tabular}", "\\end{table}",
+    ])  # fmt: skip
+
+
+def span(ends: tuple[float, float], places: int, dots: str = "\u2026") -> str:
+    """One number, or two ends where runs disagree."""
+    low, high = (f"{end:.{places}f}" for end in ends)
+    return low if low == high else f"{low}{dots}{high}"
+
+
+def _caption(comparison: Comparison, title: str) -> str:
+    """The title, and what the numbers depend on: seeds, images, extractors."""
+    counts = comparison.seeds
+    seeds = (
+        f"{counts[0]} seed{'s' if counts[0] > 1 else ''}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    )
+    spread = "; mean and standard deviation over seeds" if counts and counts[-1] > 1 else ""
+    sentences = [f"{title}.", f"{seeds}{spread}."]
+    sentences += [f"{line}." for line in protocol(comparison)]
+    return " ".join(sentences)
+
+
+def protocol(comparison: Comparison) -> list[str]:
+    """How values were measured, a line for each way: images, extractor, resize; from what is known of the values."""
+    ways: dict[str, list[str]] = {}
+    for run in comparison.runs:
+        for which in WHICH:
+            for name, entry in run.entries(which).items():
+                ways.setdefault(_way(entry), [])
+                if name not in ways[_way(entry)]:
+                    ways[_way(entry)].append(name)
+    return [f"{', '.join(names)}: {way}" for way, names in ways.items() if way]
+
+
+def _way(entry: Mapping[str, object]) -> str:
+    parts = []
+    for key in ("images", "pairs"):
+        if (count := number(entry.get(key))) is not None:
+            parts.append(f"{count:,.0f} {key}")
+    if (count := number(entry.get("reference"))) is not None:
+        parts.append(f"{count:,.0f} real images")
+    if isinstance(extractor := entry.get("extractor"), str) and extractor:
+        parts.append(extractor)
+    if isinstance(resize := entry.get("resize"), str) and resize not in ("", "none"):
+        parts.append(f"resized {resize}")
+    if entry.get("comparable") is False:
+        parts.append("not comparable with published FID")
+    return ", ".join(parts)
+
+
+def tex(text: str) -> str:
+    """Text with everything escaped that LaTeX would read as a command."""
+    return re.sub(r"\s+", " ", "".join(LATEX.get(letter, letter) for letter in text))

@@ -1,0 +1,208 @@
+"""A user's own font with the characters that it lacks."""
+
+import statistics
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables.O_S_2f_2 import calcCodePageRanges, intersectUnicodeRanges
+
+from options import UserError
+from util.fonts.export import (
+    UNICODE_MAPS,
+    Exported,
+    check_count,
+    check_outlines,
+    extend_map,
+    glyph_name,
+    is_full_width,
+    may_write,
+    new_map,
+    save,
+    trace_all,
+    units,
+)
+from util.fonts.faces import Face, Geometry
+from util.fonts.names import check_family, rename
+
+RESTRICTED = 0x0002  # OS/2 fsType: not to be modified, embedded or exchanged without the owner's permission
+UNICODE = {(0, encoding) for encoding in (0, 1, 2, 3, 4, 6)} | {(3, 1), (3, 10)}
+
+
+def complete_font(
+    base: str | Path,
+    path: str | Path,
+    glyphs: Mapping[int, np.ndarray],
+    geometry: Geometry,
+    *,
+    advances: Mapping[int, float] | None = None,
+    family: str | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a copy of a TrueType font in which the characters that it lacks have the glyphs of these images.
+
+    A character lacks a glyph where :meth:`.fonts.Face.real` says so, also one that is mapped to nothing or to the
+    outline of .notdef. What the base has stays: its glyphs, widths, names, line spacing and layout tables. New glyphs
+    stand at its baseline and, where they are full-width, have the width of its own full-width characters.
+
+    Args:
+        base: a font file, or ``<file>#2``, a face of a collection, which becomes a font of its own.
+        path: a .ttf file, never the base itself.
+        glyphs: image of each character, also of those that the base has, which are not looked at.
+        advances: widths of characters that are not full-width, in ems; 1 where a character has none.
+        family: a name in menus in place of the base's, see :func:`.font_names.rename`. A font under the Open Font
+            License may reserve its own for copies that were not changed.
+
+    Raises:
+        UserError: the file exists, the images of what is lacking are all white, or the base is no font that glyphs can
+            be added to. Nothing was written.
+    """
+    face, path = Face(str(base)), Path(path)
+    if path.exists() and path.samefile(face.path):
+        raise UserError(f"{path}: is the font to be completed, which is kept as it is; choose another name")
+    path, advances = may_write(path, overwrite), advances or {}
+    if family is not None:
+        check_family(family)
+    font = _open(face)
+    lacking = {code: glyphs[code] for code in sorted(set(glyphs) - face.real(glyphs))}
+    check_count(len(face.font.getGlyphOrder()) + len(lacking), path)
+    if "OS/2" in font and font["OS/2"].fsType & RESTRICTED:
+        print(f"{base}: its maker forbids to modify it without permission (OS/2 fsType, restricted)", file=sys.stderr)
+    em, wide = face.units_per_em, _full_width_glyphs(face)
+    outlines, blank = trace_all(lacking, geometry, advances, em)
+    if lacking:
+        check_outlines(outlines, path)
+    full = statistics.mode([face.widths[name][0] for name in wide] or [em])
+    widths = {c: full if is_full_width(c) else units(advances.get(c, 1.0), em) for c in outlines}
+    try:
+        names = _add_glyphs(font, outlines, widths, wide)
+        _add_characters(font, {code: names[code] for code in outlines})
+        if family is not None:
+            rename(font, family)
+    except UserError:
+        raise
+    except Exception as error:  # fontTools raises what a damaged table leads it to
+        raise UserError(f"font {base}: cannot be completed ({error or type(error).__name__})") from None
+    _warn_of_clipping(font, base, outlines)
+    save(font, path, overwrite)
+    return Exported(tuple(outlines), tuple(blank))
+
+
+def _open(face: Face) -> TTFont:
+    """The font for writing; tables that are not looked at are copied byte by byte."""
+    if "fvar" in face.font:
+        raise UserError(
+            f"font {face.name}: is a variable font, whose axes would not move a new glyph; take out one weight first, "
+            "such as `fonttools varLib.instancer font.ttf wght=400`"
+        )
+    if "glyf" not in face.font:
+        raise UserError(
+            f"font {face.name}: has PostScript outlines (CFF), and only TrueType fonts (glyf) can be completed; "
+            "convert it first, for instance with otf2ttf, or export the generated characters as a font of their own"
+        )
+    if not face.cmap:
+        raise UserError(f"font {face.name}: has no Unicode character map to be extended")
+    return TTFont(face.path, fontNumber=face.index, lazy=True, recalcBBoxes=False)
+
+
+def _full_width_glyphs(face: Face) -> list[str]:
+    return sorted({face.cmap[code] for code in face.real(filter(is_full_width, face.cmap))})
+
+
+def _add_glyphs(
+    font: TTFont, outlines: Mapping[int, Any], widths: Mapping[int, int], wide: list[str]
+) -> dict[int, str]:
+    """Append them to every table that counts glyphs: {character: name}."""
+    order = list(font.getGlyphOrder())
+    taken, names = set(order), {}
+    for code in outlines:
+        name = glyph_name(code)
+        while name in taken:  # of an empty glyph, say
+            name += ".new"
+        taken.add(name)
+        names[code] = name
+    upright = _vertical_origin(font, wide) if "vmtx" in font else None
+    for table in ("hdmx", "LTSH", "DSIG"):  # caches of widths, which are optional; a signature that is void now
+        if table in font:
+            del font[table]
+    if font["post"].formatType == 1.0 and names:  # the names of the Macintosh's 258 glyphs
+        font["post"].formatType, font["post"].extraNames, font["post"].mapping = 2.0, [], {}
+    glyf, hmtx = font["glyf"], font["hmtx"]
+    font.setGlyphOrder([*order, *names.values()])
+    for code, glyph in outlines.items():
+        glyf[names[code]] = glyph
+        hmtx[names[code]] = (widths[code], glyph.xMin)
+        if upright:
+            font["vmtx"][names[code]] = (upright[0], upright[1] - glyph.yMax)
+    _set_extremes(font, outlines, widths, upright)
+    return names
+
+
+def _vertical_origin(font: TTFont, wide: list[str]) -> tuple[int, int]:
+    """Height of a full-width character's box, and where its top lies above the baseline."""
+    em, vmtx, glyf = font["head"].unitsPerEm, font["vmtx"].metrics, font["glyf"]
+    ascent = font["hhea"].ascent
+    return (
+        statistics.mode([vmtx[name][0] for name in wide] or [em]),
+        statistics.mode([vmtx[name][1] + glyf[name].yMax for name in wide] or [ascent]),
+    )
+
+
+def _set_extremes(
+    font: TTFont, outlines: Mapping[int, Any], widths: Mapping[int, int], upright: tuple[int, int] | None
+) -> None:
+    """What head, hhea, vhea and maxp say about the largest glyph."""
+    head, hhea, maxp = font["head"], font["hhea"], font["maxp"]
+    for code, glyph in outlines.items():
+        for side in ("xMin", "yMin"):
+            setattr(head, side, min(getattr(head, side), getattr(glyph, side)))
+        for side in ("xMax", "yMax"):
+            setattr(head, side, max(getattr(head, side), getattr(glyph, side)))
+        hhea.advanceWidthMax = max(hhea.advanceWidthMax, widths[code])
+        hhea.minLeftSideBearing = min(hhea.minLeftSideBearing, glyph.xMin)
+        hhea.minRightSideBearing = min(hhea.minRightSideBearing, widths[code] - glyph.xMax)
+        hhea.xMaxExtent = max(hhea.xMaxExtent, glyph.xMax)
+        maxp.maxPoints = max(maxp.maxPoints, len(glyph.coordinates))
+        maxp.maxContours = max(maxp.maxContours, glyph.numberOfContours)
+        if upright and "vhea" in font:
+            vhea, (height, top) = font["vhea"], upright
+            vhea.advanceHeightMax = max(vhea.advanceHeightMax, height)
+            vhea.minTopSideBearing = min(vhea.minTopSideBearing, top - glyph.yMax)
+            vhea.minBottomSideBearing = min(vhea.minBottomSideBearing, height - top + glyph.yMin)
+            vhea.yMaxExtent = max(vhea.yMaxExtent, top - glyph.yMin)
+
+
+def _add_characters(font: TTFont, characters: dict[int, str]) -> None:
+    """Extend every Unicode map; one of format 12 is made where a character needs it."""
+    tables = font["cmap"].tables
+    whole = dict(font.getBestCmap())
+    for table in tables:
+        if (table.platformID, table.platEncID) in UNICODE and table.format in UNICODE_MAPS:
+            extend_map(font, table, characters)
+    if any(font.getBestCmap().get(code) != name for code, name in characters.items()):
+        for place in UNICODE_MAPS[12]:
+            tables.append(new_map(12, *place))
+            extend_map(font, tables[-1], whole | characters)
+        tables.sort(key=lambda table: (table.platformID, table.platEncID))
+    if "OS/2" in font and characters:
+        os2 = font["OS/2"]
+        os2.setUnicodeRanges(os2.getUnicodeRanges() | intersectUnicodeRanges(set(characters)))
+        if os2.version >= 1:
+            pages = calcCodePageRanges({*whole, *characters})
+            os2.setCodePageRanges(os2.getCodePageRanges() | pages)
+
+
+def _warn_of_clipping(font: TTFont, base: str | Path, outlines: Mapping[int, Any]) -> None:
+    if "OS/2" not in font:
+        return
+    top, bottom = font["OS/2"].usWinAscent, -font["OS/2"].usWinDescent
+    beyond = sum(glyph.yMax > top or glyph.yMin < bottom for glyph in outlines.values())
+    if beyond:
+        print(
+            f"{base}: {beyond} of {len(outlines)} new glyphs reach beyond its lines ({bottom} to {top} units), where "
+            "Windows may cut them off",
+            file=sys.stderr,
+        )

@@ -1,0 +1,67 @@
+"""The files of a test: what was written is noted, so that the next test of the checkpoint removes that and no more."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from util.html import write_atomically
+
+LIST = ".files"  # a path a line, as JSON, relative to the folder
+
+
+class ResultFiles:
+    """A folder of results that knows which of its files tests wrote."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def clear(self) -> None:
+        """Delete what earlier tests wrote, and folders that are empty then."""
+        folder, noted = self.folder, self.folder / LIST
+        (folder / "metrics.json").unlink(missing_ok=True)
+        if not noted.is_file():
+            if (folder / "index.html").is_file():  # by a version that kept no list
+                shutil.rmtree(folder / "images", ignore_errors=True)
+            return
+        emptied = set()
+        for line in noted.read_text(encoding="utf-8").splitlines():
+            path = folder / _path(line)
+            if _lies_in(path, folder):
+                path.unlink(missing_ok=True)
+                emptied |= {parent for parent in path.parents if folder in parent.parents}
+        for parent in sorted(emptied, key=lambda path: -len(path.parts)):
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        noted.unlink()
+
+    def note(self, path: str) -> Path:
+        """Where to write this file, a path relative to the folder."""
+        with (self.folder / LIST).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(path) + "\n")
+        return self.folder / path
+
+
+def note_checkpoint(files: ResultFiles, run: Path, which: str) -> None:
+    """checkpoint.json: which state of a run the results are of; null for what a run without manifest does not tell."""
+    try:
+        text = (run / f"{which}.manifest.json").read_text(encoding="utf-8")
+        manifest = json.loads(text)
+        known = {"step": manifest["step"], "epoch": manifest["epoch"]}
+        known["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    except (OSError, ValueError, KeyError, TypeError):
+        known = dict.fromkeys(("step", "epoch", "sha256"))
+    write_atomically(files.note("checkpoint.json"), json.dumps({"checkpoint": which, **known}, indent=1))
+
+
+def _path(line: str) -> str:
+    try:
+        return str(json.loads(line))
+    except ValueError:  # the last line of a test that was killed
+        return ""
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether this is a file below the folder, or a link there; not what a link leads to."""
+    inside = path.parent.resolve().is_relative_to(folder.resolve())
+    return inside and ".." not in path.parts and (path.is_file() or path.is_symlink())

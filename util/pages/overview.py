@@ -1,0 +1,68 @@
+"""The page above the pages of several styles: their scores in a table, and a contact sheet of each."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dominate import tags
+
+from options import UserError
+from util.html import link, new_page, png_size, visible, write_atomically
+from util.pages.sections import score_section
+from util.table import ScoreTable
+
+LABELS = {"real_A": "source", "fake_B": "generated", "real_B": "real"}  # of images that most methods have
+SMALLEST, LARGEST = 42, 80  # CSS pixels of an image on a contact sheet; below that the sheet scrolls
+
+
+class Overview:
+    """``folder/index.html``.
+
+    Args:
+        pages: style -> the folder of its page, relative, with a slash at its end.
+    """
+
+    def __init__(self, folder: Path, title: str, table: ScoreTable, pages: Mapping[str, str]):
+        self.folder = folder
+        self.page = new_page(title)
+        head = tags.p("Diptych results", cls="kicker"), tags.h1(visible(title))
+        self.main = self.page.body.add(tags.main(*head))
+        if table.names:
+            self.main.add(score_section(table, pages=pages))
+
+    def add_style(self, style: str, page: str, count: int, sheet: str, rows: Sequence[str], items: int) -> None:
+        """A style's contact sheet.
+
+        Args:
+            page: its folder, as in ``pages``.
+            count: items of its page.
+            sheet: the file of its contact sheet.
+            rows: names of the images of an item, from top to bottom.
+            items: columns of the sheet.
+        """
+        labels = [visible(LABELS.get(row, row)) for row in rows]
+        size = png_size(self.folder / sheet) or (1, 1)
+        image = tags.img(
+            src=link(sheet),
+            alt=f"{visible(style)}, {items} items; from top to bottom {', '.join(labels)}",
+            width=size[0],
+            height=size[1],
+            loading="lazy",
+            decoding="async",
+            style=f"min-width: {items * SMALLEST}px; max-width: {items * LARGEST}px",
+        )
+        address = f"{link(page)}index.html"
+        names = tags.div(*map(tags.span, labels), cls="labels", aria_hidden="true")
+        strip = tags.a(image, href=address, cls="strip")
+        shown = f"{items} of {count:,} items" if items < count else f"{count:,} items"
+        head = tags.div(tags.h2(tags.a(visible(style), href=address)), tags.span(shown, cls="soft"), cls="head")
+        self.main.add(tags.section(head, tags.div(names, strip, cls="sheet"), cls="card"))
+
+    def save(self) -> None:
+        """Raises:
+        UserError: the page cannot be written.
+        """
+        path = self.folder / "index.html"
+        try:
+            write_atomically(path, self.page.render(pretty=False))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}", code=5) from error

@@ -1,0 +1,149 @@
+"""The page of images from noise: grids, tables and the curves of the run, in sections."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dominate import tags
+from dominate.util import raw
+
+from options import UserError
+from util.html import asset, embed, new_page, picture, png_size, visible, write_atomically
+from util.pages.training import Curves, controls, short
+
+SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
+SMALLEST, LARGEST = 24, 88  # CSS pixels of an image of a grid; below that its row scrolls
+
+Row = tuple[str, Mapping[str, str]]  # its name, and {caption: file relative to the page}
+
+
+class SamplesPage:
+    """``folder/index.html``; sections appear in the order in which they are added.
+
+    Args:
+        title: of the page.
+        size: height and width of an image, in pixels.
+    """
+
+    def __init__(self, folder: Path, title: str, size: int):
+        self.folder, self.size = folder, size
+        self.page = new_page(title)
+        self.page.head.add(tags.style(raw(asset("samples.css"))))
+        head = tags.p("Diptych samples", cls="kicker"), tags.h1(visible(title))
+        if size <= SMALL:
+            self.page.body["class"] = "pixels"
+        self.main = self.page.body.add(tags.main(*head))
+        self.scripts: list[tags.html_tag] = []
+
+    def add_facts(self, facts: Mapping[str, Any]) -> None:
+        """Names and values in one line below the title."""
+        pairs = [tags.span(f"{visible(name)} ", tags.b(visible(str(value)))) for name, value in facts.items()]
+        self.main.add(tags.div(*pairs, cls="facts"))
+
+    def add_grid(self, heading: str, note: str, rows: Sequence[Row]) -> None:
+        """Rows of images under one another; ``note`` says what rows and columns are."""
+        section = self._section(heading, f"{note}; click to enlarge")
+        section["class"] = "card grid"
+        columns = max(len(images) for _, images in rows)
+        for name, images in rows:
+            figures = tags.div(cls="figures")
+            figures["style"] = f"grid-template-columns: repeat({columns}, minmax({SMALLEST}px, {LARGEST}px))"
+            for caption, file in images.items():
+                figures.add(picture(file, caption, LARGEST, png_size(self.folder / file)))
+            section.add(tags.article(tags.h3(visible(name)), figures, cls="row"))
+
+    def add_table(
+        self,
+        heading: str,
+        note: str,
+        names: Sequence[str],
+        rows: Mapping[str, Sequence[float | str]],
+        remarks: Sequence[str] = (),
+    ) -> None:
+        """Numbers; the first row is what they are about, the others are there to read it against."""
+        head = tags.thead(tags.tr(*[tags.th(visible(name), scope="col") for name in ("", *names)]))
+        body, foot = tags.tbody(), tags.tfoot()
+        for number, (name, values) in enumerate(rows.items()):
+            cells = [tags.td(value if isinstance(value, str) else decimals(value)) for value in values]
+            (foot if number else body).add(
+                tags.tr(tags.th(visible(name), scope="row"), *cells, cls="floor" if number else "style")
+            )
+        section = self._section(heading, note)
+        section.add(tags.div(tags.table(head, body, foot, cls="scores"), cls="scroll"))
+        for remark in remarks:
+            section.add(tags.p(visible(remark), cls="soft"))
+
+    def add_section(self, section: tags.section) -> None:
+        """A card that was made elsewhere."""
+        self.main.add(section)
+
+    def add_curves(self, curves: Curves, ended: float) -> None:
+        """Losses over epochs, as on the page of the training run.
+
+        Args:
+            ended: when the last record was written, in seconds since 1970.
+        """
+        x, y = curves.points()
+        each = f", each the mean of {curves.stride} records" if curves.stride > 1 else ""
+        self.main.add(
+            tags.section(
+                tags.div(tags.h2("Losses of the run"), controls(), cls="head"),
+                tags.div(id="legend", cls="legend"),
+                tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
+                tags.p(f"{len(x):,} points{each}; x is the epoch; the last is of ", tags.time_(id="age"), cls="soft"),
+                cls="card",
+            )
+        )
+        data = {
+            "x": [short(v) for v in x],
+            "y": {visible(name): [short(v) for v in values] for name, values in y.items()},
+            "state": "finished",
+            "updated": ended,
+        }
+        self.scripts += [
+            tags.script(embed(data), type="application/json", id="data"),
+            tags.script(raw(asset("training.js"))),
+        ]
+
+    def save(self) -> None:
+        """Raises:
+        UserError: the page cannot be written.
+        """
+        self.page.body.add(*self.scripts, tags.script(raw(asset("viewer.js"))))
+        path = self.folder / "index.html"
+        try:
+            write_atomically(path, self.page.render(pretty=False))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}", code=5) from error
+
+    def _section(self, heading: str, note: str) -> tags.section:
+        head = tags.div(tags.h2(visible(heading)), tags.span(visible(note), cls="soft"), cls="head")
+        return self.main.add(tags.section(head, cls="card"))
+
+
+def decimals(value: float) -> str:
+    """Four figures, or a dash where there is no value."""
+    return f"{value:.4g}" if math.isfinite(value) else "-"
+
+
+def read_curves(path: Path) -> tuple[Curves, float]:
+    """The losses of metrics.jsonl, and when the last was written; lines that are cut off are passed over.
+
+    Records count steps. How many make an epoch is inferred: the most that fit all of them.
+    """
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        try:
+            values = json.loads(line)
+            step, epoch, time = (values.pop(key) for key in ("step", "epoch", "time"))
+            losses = {name: None if v is None else float(v) for name, v in values.items()}
+            records.append((int(step), int(epoch), float(time), losses))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    curves = Curves()
+    per_epoch = max((step / epoch for step, epoch, _, _ in records if epoch > 0), default=1.0)
+    for step, epoch, _, losses in records:
+        curves.add(epoch + min(max(step / max(per_epoch, 1e-9) - (epoch - 1), 0.0), 1.0), losses)
+    return curves, records[-1][2] if records else 0.0

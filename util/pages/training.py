@@ -1,0 +1,288 @@
+"""The page of a training run, ``web/index.html``: its state, loss curves and images, live without a server."""
+
+import dataclasses
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dominate import tags
+from dominate.util import raw
+
+from util.evaluation_card import evaluation_card
+from util.html import (
+    asset,
+    embed,
+    new_page,
+    picture,
+    png_size,
+    short,
+    visible,
+    write_atomically,
+)
+
+Levels = Mapping[str, Mapping[str, float]]  # loss -> {what the value is: value}, e.g. {"NCE": {"chance": 5.5}}
+
+REFRESH = 30  # seconds between two looks of an open page at the run
+BLOCK = 25  # epochs on an archive page; the first page shows two blocks
+IMAGE = re.compile(r"epoch(\d{3,})_(.+)\.png")
+UNSAFE = re.compile(r"[^\w .,+()@=~-]")  # in the name of a file, on one system or another
+
+
+class Curves:
+    """The losses of a whole run in at most ``limit`` points.
+
+    When they are full, neighbours are averaged and from then on every point is the mean of twice as many
+    records. So memory and page stay small however long the run is; every record is in metrics.jsonl.
+    """
+
+    def __init__(self, limit: int = 1500):
+        self.limit, self.stride = limit, 1
+        self._x: list[float] = []
+        self._y: dict[str, list[float | None]] = {}
+        self._pending: list[tuple[float, Mapping[str, float | None]]] = []
+
+    def add(self, position: float, losses: Mapping[str, float | None]) -> None:
+        """One record; None and numbers that are not finite leave a gap."""
+        for name in losses:
+            self._y.setdefault(name, [None] * len(self._x))
+        self._pending.append((position, losses))
+        if len(self._pending) < self.stride:
+            return
+        x, y = self._mean()
+        self._pending.clear()
+        self._x.append(x)
+        for name, values in self._y.items():
+            values.append(y[name])
+        if len(self._x) == self.limit:
+            self._x = [sum(pair) / 2 for pair in zip(self._x[::2], self._x[1::2], strict=True)]
+            self._y = {n: [_mean(pair) for pair in zip(v[::2], v[1::2], strict=True)] for n, v in self._y.items()}
+            self.stride *= 2
+
+    def points(self) -> tuple[list[float], dict[str, list[float | None]]]:
+        """The positions, and for every loss its value at each."""
+        if not self._pending:
+            return self._x, self._y
+        x, y = self._mean()
+        return [*self._x, x], {name: [*values, y[name]] for name, values in self._y.items()}
+
+    def _mean(self) -> tuple[float, dict[str, float | None]]:
+        x = sum(position for position, _ in self._pending) / len(self._pending)
+        return x, {name: _mean([losses.get(name) for _, losses in self._pending]) for name in self._y}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    finite = [v for v in values if v is not None and math.isfinite(v)]
+    return sum(finite) / len(finite) if finite else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Where a run is. ``done`` is the part of the whole run in [0, 1], ``left`` what remains in words."""
+
+    state: str = "running"  # running, finished or stopped
+    epoch: int = 0
+    epochs: int = 0
+    done: float = 0.0
+    left: str = ""
+
+
+class TrainingPage:
+    """Writes the page; the images themselves are written by the caller.
+
+    Args:
+        folder: of the page; the images are in ``folder/images``.
+        options: {name: (value, whether it differs from the default)}.
+        width: of an image, in CSS pixels.
+    """
+
+    def __init__(self, folder: Path, name: str, options: Mapping[str, tuple[Any, bool]], width: int):
+        self.folder, self.name, self.width = folder, name, width
+        self._images: dict[int, dict[str, None]] = {}  # epoch -> its images in display order
+        self._rendered: dict[int, tuple[list[str], str]] = {}
+        self._archived: set[int] = set()
+        self._options = _options(options).render(pretty=False) if options else ""
+        found = []
+        if (folder / "images").is_dir():  # of an earlier part of this run
+            for path in (folder / "images").iterdir():
+                if match := IMAGE.fullmatch(path.name):
+                    found.append((path.stat().st_mtime_ns, path.name, int(match[1]), match[2]))
+        for _, _, epoch, visual in sorted(found):  # they were written in display order
+            self._images.setdefault(epoch, {})[visual] = None
+
+    @staticmethod
+    def file_name(epoch: int, visual: str) -> str:
+        """The published name of an image; characters that no file system takes are replaced."""
+        return f"epoch{epoch:03d}_{UNSAFE.sub('_', visual)}.png"
+
+    def add_images(self, epoch: int, visuals: Sequence[str]) -> None:
+        names = [IMAGE.fullmatch(self.file_name(epoch, v))[2] for v in visuals]  # type: ignore[index]
+        self._images[epoch] = dict.fromkeys([*names, *self._images.get(epoch, {})])
+        self._rendered.pop(epoch, None)
+
+    def write(
+        self,
+        curves: Curves,
+        status: Status,
+        levels: Levels = MappingProxyType({}),
+        evaluations: Sequence[Mapping[str, Any]] = (),
+        warnings: Sequence[str] = (),
+    ) -> None:
+        """Write index.html, and once each the archive pages of epochs that it no longer shows.
+
+        Args:
+            levels: loss -> values to read it by, drawn beside its curve.
+            evaluations: records of evaluations.jsonl.
+            warnings: what has gone wrong, a line each.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        epochs = sorted(self._images, reverse=True)
+        oldest = ((epochs[0] - 1) // BLOCK - 1) * BLOCK + 1 if epochs else 1
+        blocks = sorted({(e - 1) // BLOCK for e in epochs if e < oldest}, reverse=True)
+        for block in blocks:
+            if block not in self._archived:
+                self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
+        part = evaluation_card(evaluations)
+        newest = [e for e in epochs if e >= oldest]
+        write_atomically(self.folder / "index.html", self._page(curves, status, newest, blocks, levels, part, warnings))
+
+    def _page(
+        self,
+        curves: Curves,
+        status: Status,
+        epochs: list[int],
+        blocks: list[int],
+        levels: Levels,
+        evaluation: tuple[tags.section | None, dict[str, Any]],
+        warnings: Sequence[str],
+    ) -> str:
+        page = new_page(f"Experiment name = {self.name}")
+        if status.state == "running":  # the page's script does this too, and keeps the reader's place
+            page.head.add(tags.noscript(tags.meta(http_equiv="refresh", content=str(REFRESH))))
+        x, y = curves.points()
+        note = f"{len(x):,} points" + (f", each the mean of {curves.stride}" if curves.stride > 1 else "")
+        main = page.body.add(tags.main(self._header(status)))
+        for line in warnings:
+            main.add(tags.p(tags.strong("Warning "), visible(line), cls="card alert", role="alert"))
+        main.add(
+            tags.section(
+                tags.div(tags.h2("Losses"), controls(), cls="head"),
+                tags.div(id="legend", cls="legend"),
+                tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
+                tags.p(
+                    f"{note}; x is the epoch. Every record is in metrics.jsonl." if x else "No losses yet.", cls="soft"
+                ),
+                tags.noscript(tags.p("The curves need JavaScript; the numbers are in loss_log.txt and metrics.jsonl.")),
+                cls="card",
+            )
+        )
+        if evaluation[0] is not None:
+            main.add(evaluation[0])
+        hint = "newest first; click to enlarge, arrow keys step through images and epochs" if epochs else ""
+        images = tags.section(tags.div(tags.h2("Images"), tags.span(hint, cls="soft"), cls="head"), cls="card")
+        for epoch in epochs:
+            images.add(raw(self._epoch(epoch)))
+        if not epochs:
+            images.add(tags.p("No images yet.", cls="soft"))
+        if blocks:
+            images.add(tags.nav("Earlier: ", *[tags.a(_block_name(b), href=_block_file(b)) for b in blocks]))
+        main.add(images)
+        if self._options:
+            main.add(raw(self._options))
+        data = {
+            "x": [short(v) for v in x],
+            "y": {visible(n): [short(v) for v in values] for n, values in y.items()},
+            "levels": {visible(n): {k: short(v) for k, v in values.items()} for n, values in levels.items()},
+            "evaluations": evaluation[1],
+            "state": status.state,
+            "updated": round(time.time(), 1),
+            "refresh": REFRESH,
+            "silence": 15 * 60,
+        }
+        page.body.add(
+            tags.script(embed(data), type="application/json", id="data"),
+            tags.script(raw(asset("training.js"))),
+            tags.script(raw(asset("viewer.js"))),
+        )
+        return page.render(pretty=False)
+
+    def _header(self, status: Status) -> tags.header:
+        facts = [("epoch", f"{status.epoch} of {status.epochs}"), ("done", f"{100 * status.done:.1f} %")]
+        if status.left and status.state == "running":
+            facts.append(("left", status.left))
+        row = tags.div(cls="facts")
+        for label, value in facts:
+            row.add(tags.span(f"{label} ", tags.b(value)))
+        when = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        row.add(tags.span("updated ", tags.time_(when, datetime=when, title=when, id="age")))
+        title = tags.div(
+            tags.h1(visible(self.name)), tags.span(status.state, id="state", cls=f"pill {status.state}"), cls="titled"
+        )
+        return tags.header(
+            tags.p("Diptych training run", cls="kicker"), title, tags.progress(value=f"{status.done:.4f}", max="1"), row
+        )
+
+    def _epoch(self, epoch: int) -> str:
+        """One epoch's images, those that exist; rendered again only when they changed."""
+        files = {v: f"epoch{epoch:03d}_{v}.png" for v in self._images[epoch]}
+        there = [v for v, file in files.items() if (self.folder / "images" / file).is_file()]
+        if epoch not in self._rendered or self._rendered[epoch][0] != there:
+            figures = tags.div(cls="figures")
+            figures["style"] = f"grid-template-columns: repeat({max(1, len(there))}, minmax(84px, {self.width}px))"
+            for v in there:
+                figures.add(picture(f"images/{files[v]}", v, self.width, png_size(self.folder / "images" / files[v])))
+            text = tags.article(tags.h3(f"epoch {epoch}"), figures, cls="row", id=f"epoch{epoch}").render(pretty=False)
+            self._rendered[epoch] = (there, text if there else "")
+        return self._rendered[epoch][1]
+
+    def _archive(self, block: int, epochs: list[int]) -> None:
+        page = new_page(f"{self.name}: {_block_name(block)}")
+        images = tags.section(cls="card")
+        for epoch in epochs:
+            images.add(raw(self._epoch(epoch)))
+            del self._rendered[epoch]
+        page.body.add(
+            tags.main(
+                tags.p("Diptych training run", cls="kicker"),
+                tags.h1(f"{visible(self.name)}: {_block_name(block)}"),
+                tags.nav(tags.a("newest epochs and curves", href="index.html")),
+                images,
+            )
+        )
+        page.body.add(tags.script(raw(asset("viewer.js"))))
+        write_atomically(self.folder / _block_file(block), page.render(pretty=False))
+        self._archived.add(block)
+
+
+def _block_name(block: int) -> str:
+    return f"epochs {block * BLOCK + 1} to {(block + 1) * BLOCK}"
+
+
+def _block_file(block: int) -> str:
+    return f"epochs_{block * BLOCK + 1:04d}-{(block + 1) * BLOCK:04d}.html"
+
+
+def controls() -> tags.div:
+    return tags.div(
+        tags.label("smoothing", tags.input_(type="range", id="smooth", min="0", max="0.99", step="0.01")),
+        tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
+        tags.label(tags.input_(type="checkbox", id="apart"), "one chart each"),
+        cls="controls",
+    )
+
+
+def _options(options: Mapping[str, tuple[Any, bool]]) -> tags.details:
+    items = tags.ul(cls="options")
+    for name, (value, changed) in sorted(options.items()):
+        words = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        shown = tags.b(visible(words)) if changed else tags.span(visible(words))
+        items.add(tags.li(tags.span(visible(name), cls="soft"), " ", shown))
+    count = sum(c for _, c in options.values())
+    return tags.details(
+        tags.summary(f"Options ({count} of {len(options)} differ from the default)"), items, id="options", cls="card"
+    )

@@ -1,0 +1,392 @@
+"""Save and restore a whole run, and the small weight files that users copy around.
+
+A checkpoint <which> (latest, an epoch's number, iter_<n>) is a set of files:
+
+    <which>_net_<NAME>.pth      the weights of one network under the published names, nothing else
+    <which>_state.pt            everything, for exact resume; random states are absent, see util/seeding.py
+    <which>.manifest.json       size and sha256 of the others, written last: a set without it, or that does not
+                                match it, was cut off or altered
+
+The set that ``latest`` replaces is kept as ``previous``.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from options import UserError
+from util import distributed
+
+FALLBACK = "previous"
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def save(run: Path, which: str, model: Any, engine: Any) -> None:
+    """Write the checkpoint ``which``. Killed at any moment, it leaves a valid checkpoint behind.
+
+    Every process calls it; the main one writes.
+
+    Raises:
+        UserError: the losses are not finite (exit code 3), or the storage is full or not writable (5); earlier
+            checkpoints are intact.
+    """
+    engine.check_finite(model)
+    if not engine.is_main:
+        return
+    contents: dict[str, Any] = {f"{which}_state.pt": state_of(model, engine)}
+    contents |= {f"{which}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
+    contents |= {
+        f"{which}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()
+    }
+    progress, files = engine.progress, {}
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            files[name] = _write_temporary(run / name, content)
+        if which == "latest" and _problem(run, which) is None:
+            _relabel(run, which, FALLBACK)
+        for name in files:
+            _temporary(run / name).replace(run / name)
+        _write_manifest(run, which, files, epoch=progress.epoch, step=progress.step)
+    except OSError as error:
+        for name in contents:
+            _temporary(run / name).unlink(missing_ok=True)
+        raise UserError(
+            f"{run}: the checkpoint cannot be written ({error.strerror}); "
+            f"{shutil.disk_usage(run).free / 2**20:.0f} MB are free. Earlier checkpoints are intact",
+            code=5,
+        ) from None
+
+
+def keep(run: Path, which: str, engine: Any) -> None:
+    """Keep the latest checkpoint under another name as well; the files are shared where the system can."""
+    if not engine.is_main:
+        return
+    try:
+        _relabel(run, "latest", which)
+    except OSError as error:
+        raise UserError(f"{run}: checkpoint {which} cannot be written ({error.strerror})", code=5) from None
+
+
+def state_of(model: Any, engine: Any) -> dict[str, Any]:
+    """Everything that changes while a run goes on."""
+    return {
+        "model": model.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
+        "averages": {name: average.state_dict() for name, average in engine.averages.items()},
+        "scalers": {name: scaler.state_dict() for name, scaler in engine.scalers.items()},
+        "sums": engine.sums,
+        "progress": engine.progress.state_dict(),
+    }
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def restore(run: Path, which: str, model: Any, engine: Any) -> str:
+    """Continue a run: from ``which`` or, where its files are damaged, from the newest that is not.
+
+    A folder with weight files alone, such as a published one, gives its weights; counting starts at --epoch_count.
+
+    Returns:
+        the checkpoint that was used; nothing where the run was stopped before its first.
+
+    Raises:
+        UserError: nothing here can be used (exit code 4).
+    """
+    for candidate in [which, *(c for c in _by_age(run) if c != which and which == "latest")]:
+        problem = _problem(run, candidate)
+        if problem is not None:
+            print(f"checkpoint {candidate} is not used: {problem}", file=sys.stderr)
+            continue
+        _restore_state(run / f"{candidate}_state.pt", model, engine)
+        if candidate != which:
+            print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
+        return candidate
+    if not (run / f"{which}.manifest.json").exists() and list(run.glob(f"{which}_net_*.pth")):
+        load_networks(run, which, model)
+        print(
+            f"{run}: {which} holds weights alone; the optimizers start afresh at epoch {engine.progress.epoch + 1}",
+            file=sys.stderr,
+        )
+        return which
+    if which == "latest" and not _by_age(run) and not list(run.glob("*_net_*.pth")):
+        print(f"{run}: stopped before its first checkpoint, so it starts from the beginning", file=sys.stderr)
+        return ""
+    raise UserError(f"--continue_train: no usable checkpoint {which!r} in {run}; {_listing(run)}", code=4)
+
+
+def load_networks(run: Path, which: str, model: Any, use_ema: bool = False, partly: bool = False) -> str:
+    """Load the weights of every network of the model, averaged ones where the run has them and ``use_ema``.
+
+    Args:
+        partly: a network that the run does not have, such as the heads of a loss that is new, stays as it is, with a
+            line that says so; one at least must be there.
+
+    Returns:
+        the checkpoint that was used: ``previous`` where ``latest`` is damaged.
+
+    Raises:
+        UserError: files are missing, damaged, or of another architecture (exit code 4).
+    """
+    which, networks = usable(run, which), model.networks
+    if partly:
+        there = {name: network for name, network in networks.items() if (run / f"{which}_net_{name}.pth").exists()}
+        if there and len(there) < len(networks) and distributed.rank() == 0:
+            lacking = ", ".join(name for name in networks if name not in there)
+            print(f"{run}: checkpoint {which} lacks networks that start afresh: {lacking}", file=sys.stderr)
+        networks = there or networks
+    for name, network in networks.items():
+        load_weights(network, weights_of(run, which, name, use_ema))
+    return which
+
+
+def usable(run: Path, which: str) -> str:
+    """``which``, or ``previous`` where ``latest`` is damaged.
+
+    Raises:
+        UserError: neither is whole (exit code 4).
+    """
+    problem = _problem(run, which) if (run / f"{which}.manifest.json").exists() else None
+    if problem is None:
+        return which
+    print(f"checkpoint {which} is not used: {problem}", file=sys.stderr)
+    if which != "latest" or _problem(run, FALLBACK) is not None:
+        raise UserError(f"{run}: no usable checkpoint {which!r}; {_listing(run)}", code=4)
+    print(f"using checkpoint {FALLBACK} instead", file=sys.stderr)
+    return FALLBACK
+
+
+def weights_of(run: Path, which: str, name: str, use_ema: bool = False) -> Path:
+    """The file with the weights of one network, averaged ones where the checkpoint has them and ``use_ema``.
+
+    Raises:
+        UserError: there is none (exit code 4).
+    """
+    path, averaged = run / f"{which}_net_{name}.pth", run / f"{which}_net_{name}_ema.pth"
+    if use_ema and averaged.exists():
+        manifest = _manifest(run, which) if (run / f"{which}.manifest.json").exists() else None
+        if not manifest or averaged.name in manifest["files"]:  # else of an earlier time
+            path = averaged
+    if not path.exists():
+        raise UserError(f"no checkpoint {path}; {_listing(run)}", code=4)
+    return path
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load one weight file strictly, ours or a published one.
+
+    The prefix ``module.`` is dropped, and so are the running statistics that torch 0.3 kept of instance norms.
+
+    Raises:
+        UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4).
+    """
+    state = read(path)
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise UserError(f"{path}: holds no state dict of one network", code=4)
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    own = network.state_dict()
+    state = {key: value for key, value in state.items() if key in own or not _of_old_norm(key, state)}
+    state |= {k: own[k] for k in own if k.endswith(".num_batches_tracked") and k not in state}  # torch 0.3 had none
+    wrong = [f"{k} is missing" for k in own if k not in state] + [f"{k} is unknown" for k in state if k not in own]
+    wrong += [
+        f"{k} is {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
+        for k in own
+        if k in state and own[k].shape != state[k].shape
+    ]
+    if wrong:
+        raise UserError(
+            f"{path} is of another architecture: {'; '.join(wrong[:3])}"
+            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "
+            "--no_antialias, --no_dropout and their like",
+            code=4,
+        )
+    network.load_state_dict(state)
+
+
+def read(path: Path) -> Any:
+    """A file of tensors and plain values; nothing in it is executed.
+
+    Raises:
+        UserError: it cannot be read, or holds more than that (exit code 4).
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}", code=4) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers of damaged files raise what they please
+        raise UserError(f"{path}: damaged, or not a file of weights ({_why_not(head, error)})", code=4) from None
+
+
+def _why_not(head: bytes, error: Exception) -> str:
+    """In words: why a file that begins with ``head`` is not read; torch's own words begin with its history."""
+    if not head:
+        return "it is empty"
+    if head.isascii() and "".join(head.decode().split()).isprintable():  # a web page, a pointer of Git LFS
+        return f"it is text that begins {head.decode().strip().partition(chr(10))[0][:40]!r}"
+    if found := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it holds Python objects such as {found[1]}, which are not loaded; save a state_dict()"
+    if isinstance(error, OSError) or "central directory" in str(error):
+        return "it is cut off"
+    line = next(iter(str(error).splitlines()), "")
+    return type(error).__name__ if not line or line.startswith("Weights only") else line[:120]
+
+
+def _of_old_norm(key: str, state: Mapping[str, torch.Tensor]) -> bool:
+    norm, _, what = key.rpartition(".")
+    return what in ("running_mean", "running_var", "num_batches_tracked") and f"{norm}.weight" not in state
+
+
+def _restore_state(path: Path, model: Any, engine: Any) -> None:
+    state = read(path)
+    try:
+        model.load_state_dict(state["model"])
+        for name, optimizer in model.optimizers.items():
+            told = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][name])
+            _lay_out(optimizer)
+            for group, options in zip(optimizer.param_groups, told, strict=True):
+                group.update(options)  # a continued run may be told another learning rate
+        for name, average in engine.averages.items():
+            if name in state["averages"]:
+                average.load_state_dict(state["averages"][name])
+        for name, scaler in engine.scalers.items():
+            scaler.load_state_dict(state["scalers"][name])
+    except (RuntimeError, KeyError, ValueError) as error:
+        text = [line.strip() for line in str(error).splitlines()][:3]
+        raise UserError(f"{path} does not fit the options of this run: {' '.join(text)}", code=4) from None
+    engine.sums = {k: v.to(engine.device) for k, v in state["sums"].items()}
+    engine.progress.load_state_dict(state["progress"])
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give the moments the memory order of their parameters, which the run that saved them may not have had.
+
+    On the CPU a fused optimizer reads both from end to end, and would take the moment of another weight.
+    """
+    for parameter, moments in optimizer.state.items():
+        for key, value in moments.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                moments[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict as published files hold it: contiguous, on the CPU."""
+    return {key: value.detach().to("cpu", memory_format=torch.contiguous_format) for key, value in state.items()}
+
+
+def write(path: Path, content: Any) -> None:
+    """A file of tensors and plain values for :func:`read`; there is never half of one."""
+    _write_temporary(path, content)
+    _temporary(path).replace(path)
+
+
+def _write_temporary(path: Path, content: Any) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    data = buffer.getbuffer()
+    _write(_temporary(path), data)
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _write(path: Path, data: bytes | memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_manifest(run: Path, which: str, files: Mapping[str, Any], **counters: int) -> None:
+    path = run / f"{which}.manifest.json"
+    _write(
+        _temporary(path), json.dumps({**counters, "torch": str(torch.__version__), "files": files}, indent=1).encode()
+    )
+    _temporary(path).replace(path)
+    with contextlib.suppress(OSError):  # not every system lets a folder be synced
+        folder = os.open(run, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def _relabel(run: Path, which: str, other: str) -> None:
+    """Give the files of a checkpoint a second name; its manifest is written last."""
+    manifest = _manifest(run, which)
+    files = {}
+    for name, entry in manifest["files"].items():
+        twin = other + name.removeprefix(which)
+        _temporary(run / twin).unlink(missing_ok=True)
+        try:
+            os.link(run / name, _temporary(run / twin))
+        except OSError:
+            shutil.copyfile(run / name, _temporary(run / twin))
+        _temporary(run / twin).replace(run / twin)
+        files[twin] = entry
+    _write_manifest(run, other, files, epoch=manifest["epoch"], step=manifest["step"])
+
+
+def _manifest(run: Path, which: str) -> dict[str, Any]:
+    return json.loads((run / f"{which}.manifest.json").read_text())
+
+
+def _problem(run: Path, which: str) -> str | None:
+    """What is wrong with a checkpoint, or None: every file there, of the recorded size and content."""
+    try:
+        for name, entry in _manifest(run, which)["files"].items():
+            if Path(name).name != name:
+                return f"the manifest names {name!r}, outside the run"
+            path = run / name
+            if not path.exists():
+                return f"{name} is missing"
+            if path.stat().st_size != entry["bytes"]:
+                return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
+            if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+                return f"{name} was altered since it was written"
+    except FileNotFoundError:
+        return "it has no manifest, so it was not finished"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "its manifest is damaged"
+    return None
+
+
+def _by_age(run: Path) -> list[str]:
+    """Checkpoints with a readable manifest, the furthest first."""
+    steps = {}
+    for path in run.glob("*.manifest.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            steps[path.name.removesuffix(".manifest.json")] = int(json.loads(path.read_text())["step"])
+    return sorted(steps, key=lambda which: -steps[which])
+
+
+def _listing(run: Path) -> str:
+    found = sorted({p.name.split("_net_")[0] for p in run.glob("*_net_*.pth")})
+    return (
+        f"it has {', '.join(found)}"
+        if found
+        else "it has no checkpoints; train first, or check --name and --checkpoints_dir"
+    )

@@ -1,0 +1,303 @@
+"""Where a step is carried out: device, precision, processes, compilation, accumulation, averaging.
+
+A model says *what* to minimise; the engine decides *how*. No model file imports torch.distributed, autocast or
+torch.compile.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from options import UserError
+from util import distributed
+from util.device import channels_last_pays, choose_device, computes_in_bf16
+from util.seeding import seed_everything
+from util.training.schedule import Progress, has_passed, learning_rate
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+SAME_SIGNAL = 5.0  # seconds
+Losses = dict[str, torch.Tensor]
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
+
+
+class Engine:
+    def __init__(self, opt: Any):
+        self.opt, self.progress = opt, Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
+        self.told = opt  # what the shape of the learning rate is a function of; ``opt`` may get epochs that fit
+        self.averages: dict[str, AveragedModel] = {}
+        self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
+        self.scalers: dict[str, torch.amp.GradScaler] = {}
+        self.device = choose_device(opt.device, opt.gpu_ids)
+        # One process evaluates while the others wait, which may take longer than any step.
+        distributed.start(self.device, minutes=240 if opt.is_train and opt.eval_freq else 10)
+        self.rank, self.world = distributed.rank(), distributed.world_size()
+        self.is_main = self.rank == 0
+        if opt.precision == "bf16" and self.is_main and not computes_in_bf16(self.device):
+            print(f"--precision bf16: {self.device} has no bf16 arithmetic, so fp32 is faster here", file=sys.stderr)
+        self.micro = 0  # batches accumulated towards the next update
+        self.stepped: set[str] = set()  # optimizers that did, since the step began
+        self.known: set[str] = set()  # and those that ever did
+        self.finite = torch.ones((), dtype=torch.bool, device=self.device)
+        self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
+        self.signal = 0  # the number of a signal that asks the run to stop
+        self.low_precision = opt.precision != "fp32"
+        self.channels_last = channels_last_pays(self.device, self.low_precision)
+        torch.set_flush_denormal(True)  # denormals halve the speed of small networks
+        torch.backends.cudnn.benchmark = opt.is_train and not opt.deterministic  # inputs of one size
+        if opt.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
+        # Computes, so it follows CUBLAS_WORKSPACE_CONFIG, which cuBLAS reads once.
+        self.caches_casts = self.low_precision and casts_keep_gradients(self.device, DTYPES[opt.precision])
+        seed_everything(opt.seed, "init")
+
+    # -- before the loop -------------------------------------------------------------------------
+
+    def prepare(self, model: Any) -> Any:
+        """Place the model, make every process agree on it, average its generators, compile its networks."""
+        model.engine = self
+        model.to(self.device)
+        self.channels_last = self.channels_last or model.channels_last
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
+        distributed.broadcast_module(model)
+        if self.opt.is_train:
+            if self.opt.ema_decay > 0:
+                average = moving_average(self.opt.ema_decay)
+                self.averages = {
+                    name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
+                    for name in model.ema_names
+                }
+                self.trainers = {name: trainer_of(model, model.networks[name]) for name in self.averages}
+            self.scalers = {
+                name: torch.amp.GradScaler(self.device.type, enabled=self.opt.precision == "fp16")
+                for name in model.optimizers
+            }
+        if self.opt.verbose and self.is_main:
+            print(model)
+        if self.opt.compile:
+            for network in model.networks.values():
+                network.compile()  # in place: attribute names and state-dict keys stay
+        return model
+
+    def place(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A batch's tensor, where and how the networks want it."""
+        tensor = tensor.to(self.device, non_blocking=True)
+        return (
+            tensor.contiguous(memory_format=torch.channels_last) if self.channels_last and tensor.ndim == 4 else tensor
+        )
+
+    def catch_signals(self) -> None:
+        """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once.
+
+        A SIGTERM within 5 seconds of the first signal is the same one: a terminal or scheduler may send it, and
+        the program that started this one too.
+        """
+        first = [0.0]  # when the first came
+
+        def note(number: int, frame: object) -> None:
+            if not self.signal:
+                self.signal, first[0] = number, time.monotonic()
+            elif number == signal.SIGTERM and time.monotonic() - first[0] > SAME_SIGNAL:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            if number == signal.SIGINT:
+                signal.signal(number, signal.SIG_DFL)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, note)
+
+    # -- one step --------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def step(self, model: Any) -> Iterator[None]:
+        """Everything that surrounds ``model.optimize_parameters()`` for one batch."""
+        progress = self.progress
+        seed_everything(self.opt.seed, self.rank, progress.step, self.micro)
+        if self.micro == 0:
+            progress.previous = progress.images
+            self.stepped.clear()
+            self.set_learning_rate(model)
+            for optimizer in model.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            yield
+        self.micro = (self.micro + 1) % self.opt.accumulate
+        items = self.opt.batch_size * self.world
+        progress.in_epoch, progress.images = progress.in_epoch + items, progress.images + items
+        if self.opt.lr_policy == "plateau":
+            self._watch(model)
+        if self.micro == 0:
+            progress.step += 1
+            for name, average in self.averages.items():
+                if self.trainers[name] is None or self.trainers[name] in self.stepped:
+                    average.update_parameters(model.networks[name])
+
+    def autocast(self) -> torch.autocast:
+        """The networks' precision.
+
+        A weight is cast once for all its uses, until an optimizer steps: ``update`` then empties autocast's cache,
+        which would go on with the copies of the weights before.
+        """
+        return torch.autocast(
+            self.device.type, DTYPES.get(self.opt.precision), self.low_precision, cache_enabled=self.caches_casts
+        )
+
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[None]:
+        """Run networks without gradients, in the run's precision."""
+        with torch.inference_mode(), self.autocast():
+            yield
+
+    def update(self, model: Any, name: str, compute: Callable[[], Losses]) -> Losses:
+        """One gradient of the optimizer ``name``: losses, backward, average over processes, step.
+
+        With ``--accumulate n`` the optimizer steps on the mean gradient of n batches, in the last of them.
+        """
+        optimizer, scaler = model.optimizers[name], self.scalers[name]
+        mine = [p for group in optimizer.param_groups for p in group["params"]]
+        with only_trainable(model, mine):
+            terms = compute()
+            if not terms:
+                raise UserError(f"--model {self.opt.model}: the losses of {name!r} are an empty dictionary")
+            total = torch.stack([term.reshape(()) for term in terms.values()]).sum()
+            self.finite &= torch.isfinite(total.detach())
+            with torch.autocast(self.device.type, enabled=False):
+                scaler.scale(total / self.opt.accumulate).backward()
+        if self.micro == self.opt.accumulate - 1:
+            distributed.average_gradients(mine)
+            scaler.step(optimizer)
+            scaler.update()
+            torch.clear_autocast_cache()
+            optimizer.zero_grad(set_to_none=True)
+            self.stepped.add(name)
+            self.known.add(name)
+        return {**terms, name: total}
+
+    def every(self, n: int) -> bool:
+        """True in the last of each n steps: ``if self.every(5): self.update("G", ...)``."""
+        return (self.progress.step + 1) % n == 0
+
+    def has_passed(self, part: float) -> bool:
+        """Whether this part of the run, in [0, 1], is done."""
+        return has_passed(self.opt, self.progress, part)
+
+    def set_learning_rate(self, model: Any) -> None:
+        for optimizer in model.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.told, self.progress, group["initial_lr"])
+
+    # -- between steps ---------------------------------------------------------------------------
+
+    def due(self, every: int) -> bool:
+        """Whether something that happens every so many images is due now; never in the middle of an update."""
+        return self.micro == 0 and self.progress.due(every)
+
+    def reached_end(self) -> bool:
+        """Whether --max_steps are made."""
+        return 0 < self.opt.max_steps <= self.progress.step
+
+    def end_epoch(self, model: Any) -> None:
+        """Count the epoch; batches that were accumulated but make no whole update are dropped."""
+        if self.opt.lr_policy == "plateau" and not self.sums:
+            raise self.no_such_metric(model)
+        if self.sums:
+            self.progress.watch(distributed.mean(self.sums["total"] / self.sums["count"]).item())
+            self.sums = {}
+        self.micro = 0
+        for optimizer in model.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        self.progress.end_epoch()
+
+    def check_finite(self, model: Any) -> None:
+        """Stop a run whose losses are not finite, before its weights reach a checkpoint.
+
+        Raises:
+            UserError: in every process, with exit code 3.
+        """
+        if distributed.any_process(not self.finite.item(), self.device):
+            values = model.get_current_losses()
+            bad = ", ".join(f"{k} = {v}" for k, v in values.items() if v - v != 0) or "in an earlier step"
+            raise UserError(
+                f"a loss is not finite at step {self.progress.step} ({bad}); the last checkpoint is from before. "
+                "Try a lower --lr, another --gan_mode, or --precision fp32",
+                code=3,
+            )
+
+    def should_stop(self) -> bool:
+        """Whether a signal asked any process to stop; only between updates, where a checkpoint is exact."""
+        return self.micro == 0 and distributed.any_process(self.signal != 0, self.device)
+
+    def no_such_metric(self, model: Any) -> UserError:
+        return UserError(f"--plateau_metric {self.opt.plateau_metric}: this model logs {', '.join(model.losses)}")
+
+    def _watch(self, model: Any) -> None:
+        name = self.opt.plateau_metric
+        if name not in model.losses and self.known < set(model.optimizers):
+            return  # it may be of a network whose first turn is still to come; end_epoch asks again
+        if name not in model.losses:
+            raise self.no_such_metric(model)
+        value = model.losses[name].detach().double()
+        self.sums = {
+            "total": self.sums.get("total", 0) + value,
+            "count": self.sums.get("count", 0) + torch.ones_like(value),
+        }
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
+    r"""For AveragedModel: how averages follow tensors, the integers among them as copies.
+
+    .. math:: a \leftarrow d_n a + (1 - d_n) x, \qquad d_n = \min(d, (1 + n) / (10 + n))
+
+    after n updates, so that a short run's average is not mostly of its first steps; the warm-up is that of
+    tf.train.ExponentialMovingAverage. n stays a tensor: nothing waits for the device to know it.
+    """
+
+    @torch.no_grad()
+    def follow(averages: Tensors, tensors: Tensors, n: torch.Tensor | int) -> None:
+        if not averages[0].is_floating_point():
+            torch._foreach_copy_(averages, tensors)
+            return
+        part = torch.as_tensor(9 / (10 + n)).clamp(min=1 - decay).to(averages[0].dtype)
+        torch._foreach_lerp_(averages, tensors, [part] * len(averages))
+
+    return follow
+
+
+def trainer_of(model: Any, network: torch.nn.Module) -> str | None:
+    """The optimizer that has a parameter of this network."""
+    mine = {id(p) for p in network.parameters()}
+    groups = ((name, group) for name, optimizer in model.optimizers.items() for group in optimizer.param_groups)
+    return next((name for name, group in groups if any(id(p) in mine for p in group["params"])), None)
+
+
+@contextlib.contextmanager
+def only_trainable(model: torch.nn.Module, parameters: list[torch.nn.Parameter]) -> Iterator[None]:
+    """Inside, only these parameters collect gradients; the others save no activations for theirs."""
+    mine = {id(p) for p in parameters}
+    frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+    for p in frozen:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in frozen:
+            p.requires_grad_(True)
+
+
+def casts_keep_gradients(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether autocast's cache can be used: not if what it cast under no_grad is used again where gradients are due."""
+    layer, x = torch.nn.Linear(1, 1, device=device), torch.ones(1, 1, device=device)
+    with torch.autocast(device.type, dtype, cache_enabled=True):
+        with torch.no_grad():
+            layer(x)
+        y = layer(x)
+    (gradient,) = torch.autograd.grad(y.sum(), layer.weight, allow_unused=True) if y.requires_grad else (None,)
+    return gradient is not None
