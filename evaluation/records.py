@@ -29,7 +29,7 @@ class Evaluations:
 
     Args:
         run: the run's folder.
-        evaluator: evaluation.training.Evaluator, closed in the end; None where nothing is evaluated, and in every process
+        evaluator: a training.Evaluator, closed in the end; None where nothing is evaluated, and in every process
             but the main one.
         metric: the value that says which is best; None is the first value.
         engine: at the step from which the run goes on; records after it are dropped, and made again.

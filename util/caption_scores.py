@@ -62,7 +62,7 @@ def score_captions(
     """Generated pictures, real ones as what is reachable, and shuffled captions as what means nothing.
 
     - each attribute, and all of them: part of the pictures in which the judge sees what the caption says.
-    - R-precision: see evaluation.metrics.shared.captions; +- is the deviation of ten folds. All rows have pools of one size.
+    - R-precision: see metrics/shared/captions.py; +- is the deviation of ten folds. All rows have pools of one size.
     - KID, 1000 times, to the held-out pictures; that of the held-out ones is of one half to the other.
     - variety: distance of two pictures of a caption as a part of that of held-out ones.
 

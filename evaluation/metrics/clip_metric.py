@@ -7,9 +7,9 @@ from evaluation.metrics.shared.clip_score import clip_score
 
 
 class ClipMetric(CaptionedMetric):
-    """CLIP score, 0 to 100, of pictures and captions that CLIP embedded: see :class:`evaluation.metrics.shared.clip_score.Clip`.
+    """CLIP score, 0 to 100, of pictures and captions that CLIP embedded: see :class:`.shared.clip_score.Clip`.
 
-    Of another judge's vectors it is another measure: :meth:`evaluation.metrics.shared.clip_score.Clip.judge` gives CLIP's.
+    Of another judge's vectors it is another measure: :meth:`.shared.clip_score.Clip.judge` gives CLIP's.
     """
 
     def compare(self, judged: Judged) -> dict[str, float]:

@@ -6,7 +6,7 @@ from evaluation.metrics.shared.observed import Observed
 
 
 class FidMetric(SetMetric):
-    """FID, of whatever features the extractor gives: see :func:`evaluation.metrics.shared.distances.frechet`. 0 is equal.
+    """FID, of whatever features the extractor gives: see :func:`.shared.distances.frechet`. 0 is equal.
 
     Ours computes and torchmetrics checks it in a test: with 2048 features that takes the eigenvalues of a product that
     is not symmetric. Measured on one core, 140 images against 400: 4.1 s there, 0.02 s here, and a set against itself

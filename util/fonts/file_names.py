@@ -17,7 +17,7 @@ def code_of(stem: str) -> int | None:
 
     The forms, the first that fits: a single character (``永``, and ``7`` is the digit); ``U+6C38`` or ``0x6C38``,
     alone or followed by ``_永`` or any other text of several letters; ``uni6C38`` and ``u6C38``; ``glyph_000012``, a
-    character outside Unicode (:func:`util.fonts.faces.character_name`); two to seven digits, which are decimal as in the
+    character outside Unicode (:func:`.faces.character_name`); two to seven digits, which are decimal as in the
     published handwriting workflow, so ``5341`` is U+14DD and not 十; four to six hexadecimal digits with a letter
     among them. ``U+6C38_水`` contradicts itself and stands for nothing, and so do numbers of no possible character.
     """

@@ -48,7 +48,7 @@ def read_pairs(
     - a file of zi2zi's package.py (``train.obj``), read by :mod:`util.fonts.zi2zi_package`, which loads no pickle.
 
     A name is ``<label>_<anything>``, and without a number in front the label is 0. ``<anything>`` may tell the
-    character, see :func:`util.fonts.file_names.code_of`. All-digit ones are sequence numbers (zi2zi's ``0_0012``) unless
+    character, see :func:`.file_names.code_of`. All-digit ones are sequence numbers (zi2zi's ``0_0012``) unless
     every one of them can be the decimal code point of a letter, and none begins with 0. Where no name tells the
     character, it is recognised by its source picture: nearly identical ones show the same character, whose code is
     from ``fonts.SYNTHETIC`` up, numbered in order of first appearance. That order is of names, or of records.
