@@ -11,17 +11,17 @@ from evaluation.metrics import METRICS
 from evaluation.metrics.base_captioned import CaptionedMetric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.observed import Observed
+from evaluation.pairs import Scores
 from evaluation.sets import SetScores
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
 from util.cli import run
 from util.device import choose_device
-from util.html import write_atomically
+from util.files import write_atomically
 from util.images import list_images, read_pixels
 from util.seeding import derive
 from util.stopwatch import Countdown
-from util.table import Scores
 
 SHOWN = 5  # names in a message
 

@@ -22,7 +22,7 @@ from data.pictures.choice import share
 from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed
-from util.html import write_atomically
+from util.files import write_atomically
 from util.seeding import derive
 from util.vocabulary import Vocabulary
 

@@ -23,8 +23,8 @@ from data.fonts.styles import (
     write_rows,
 )
 from options import UserError, default, option
+from util.files import write_atomically
 from util.fonts.faces import CHARSETS, Geometry, character_name, charset, split
-from util.html import write_atomically
 from util.images import to_tensor
 
 from .base_dataset import BaseDataset

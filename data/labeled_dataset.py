@@ -18,7 +18,7 @@ from data.pictures.choice import share
 from data.pictures.sources import Missing, Pictures, Source, digits, folder
 from options import UserError, nearest, option
 from util import distributed
-from util.html import write_atomically
+from util.files import write_atomically
 from util.seeding import derive
 
 from .base_pictures import PictureDataset

@@ -1,24 +1,32 @@
 """Images from captions beside real ones: what a judge of captions and CLIP make of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from evaluation.judges import CaptionJudge
-from evaluation.metrics.shared.clip_score import Clip
+from evaluation.metrics.attributes_metric import AttributesMetric
+from evaluation.metrics.base_captioned import Judged, Seen
+from evaluation.metrics.r_precision_metric import DEVIATION, RPrecisionMetric
+from evaluation.metrics.shared.captions import POOL, first_of_each, others, variety
+from evaluation.metrics.shared.distances import kid
 from evaluation.samples import MEMORY, READ, RealImages, divided_otherwise
 from options import UserError
-from util.caption_scores import DEVIATION, ROWS, CaptionScores, Seen, score_captions
+from util.attributes import UNSAID
 from util.config import saved_options
-from util.pages.samples import decimals
-from util.pages.sections import ARROWS
-from util.seeding import derive
 
-IDS = "r_precision_ids.npz"
+KID, VARIETY = "KID x 1000", "variety"
+# kind of row -> what it stands for on a page
+ROW_NAMES = {
+    "generated": "generated",
+    "held-out": "held-out real pictures (ceiling)",
+    "training": "training pictures",
+    "shuffled": "generated, captions shuffled (floor)",
+}
 
 
 @dataclass(frozen=True)
@@ -64,40 +72,6 @@ def real_pictures(dataset: Any, phase: str) -> CaptionData | None:
     return CaptionData(found[phase], found["train"], found[held], held)
 
 
-def add_scores(album: Any, data: CaptionData, judge: CaptionJudge, results: dict[str, Any]) -> tuple[Seen, Seen, Seen]:
-    """The scores of ``--caption_judge``, on the page, in ``results`` and printed; pools of R-precision in a file.
-
-    Returns:
-        what the judge saw in the samples, in training and in held-out pictures.
-    """
-    opt = album.model.opt
-    fake = judge.judge(album.levels, album.captions, *album.meaning)
-    train, held = (judge.judge(some.images, some.captions, some.said, some.shown) for some in (data.train, data.held))
-    scores = score_captions(
-        fake,
-        held,
-        list(judge.attributes),
-        torch.Generator().manual_seed(derive(opt.seed, "scores")),
-        train,
-        (Path(judge.run).name, judge.digest),
-    )
-    pools: dict[str, Any] = {row: ids.numpy() for row, ids in scores.ids.items()}
-    np.savez(album.files.note(IDS), **pools)
-    remarks = [*scores.remarks, data.images().remark(), *warnings(judge, data, opt)]
-    remarks.append(
-        f"whose captions were each picture's pool, its own first, is in {IDS}: of generated and shuffled rows of "
-        "captions.json, of real pictures their places in the order of the data"
-    )
-    results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
-    results["scores"] = {**scores.as_dict(), "remarks": remarks}
-    table_of_scores(album.page, scores, judge, remarks)
-    for row, values in scores.values.items():
-        print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
-    for remark in remarks:
-        print(remark)
-    return fake.seen, train.seen, held.seen
-
-
 def warnings(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
     """What makes scores of this judge, or of these captions, doubtful."""
     lines = []
@@ -127,42 +101,118 @@ def warnings(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
     return lines
 
 
-def table_of_scores(page: Any, scores: CaptionScores, judge: CaptionJudge, remarks: Sequence[str]) -> None:
-    names = {name: better for name, better in scores.better.items() if name != DEVIATION}
-    rows: dict[str, Sequence[float | str]] = {}
-    for row, values in scores.values.items():
-        cells: dict[str, float | str] = {name: values[name] for name in names}
-        precision = next(name for name in names if name.startswith("R-precision"))
-        if np.isfinite(values[DEVIATION]):
-            cells[precision] = f"{values[precision]:.3f} \u00b1 {values[DEVIATION]:.3f}"
-        rows[f"{ROWS[row]} ({scores.counts[row]:,})"] = list(cells.values())
-    head = [f"{name} {ARROWS[better]}" if better else name for name, better in names.items()]
-    page.add_table("Scores", f"by the judge {Path(judge.run).name}", head, rows, [
-        "of attributes: part of the pictures in which the judge sees what the caption says; all is everything it says",
-        "variety: distance of two pictures of a caption, in parts of that of held-out ones",
-        *remarks,
-    ])  # fmt: skip
+@dataclass(frozen=True)
+class CaptionScores:
+    """``values[row][name]``, NaN where a value is not defined; rows are those of ``ROW_NAMES``.
+
+    Attributes:
+        better: name -> where its values improve; see util.pages.sections.ARROW_NAMES.
+        counts: pictures of each row.
+        ids: of each row (N, P) int64, whose captions were each picture's pool, its own first: places among those of
+            the row, and for shuffled ones among those of the generated.
+        remarks: what a reader must know, a line each.
+    """
+
+    values: dict[str, dict[str, float]]
+    better: dict[str, str]
+    counts: dict[str, int]
+    ids: dict[str, torch.Tensor]
+    remarks: list[str]
+
+    def as_dict(self) -> dict[str, dict[str, float | int | None]]:
+        """For JSON: None where a value is not defined."""
+        rows = {}
+        for row, values in self.values.items():
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            rows[row] = {"pictures": self.counts[row], **finite}
+        return rows
 
 
-def add_clip(album: Any, data: CaptionData | None, clip: Clip, results: dict[str, Any]) -> None:
-    """CLIP score of the samples; of real pictures and of shuffled captions, where there are any, to read it by."""
-    opt, captions, encoder = album.model.opt, album.captions, album.model.encoder
-    rows = {"generated": (album.levels, captions)}
-    if data is not None and album.meaning is not None:
-        held = data.held
-        rows["held-out"] = held.images[: len(captions)], held.captions[: len(captions)]
-    if len(set(captions)) > 1:
-        order = torch.randperm(len(captions), generator=torch.Generator().manual_seed(derive(opt.seed, "clip")))
-        rows["shuffled"] = album.levels, [captions[i] for i in order.tolist()]
-    found = {row: clip(images, texts) for row, (images, texts) in rows.items()}
-    results["clip"] = {"model": opt.clip, "sha256": clip.digests, **found}
-    cells = {f"{ROWS[row]} ({len(rows[row][1]):,})": [value] for row, value in found.items()}
-    notes = ["0 to 100; pictures unlike photographs mean little to CLIP; comparable with the same weights only"]
-    if set(clip.digests.values()) & set(getattr(encoder, "digests", {}).values()):
-        notes.append(
-            f"the generator learnt from what these very weights make of captions ({encoder.name}): its pictures may "
-            "please this CLIP more than others"
-        )
-        print(f"CLIP score: {notes[1]}")
-    album.page.add_table("CLIP score", f"by {clip.name}", [f"CLIP score {ARROWS['higher']}"], cells, notes)
-    print(f"CLIP score ({clip.name}): " + ", ".join(f"{row} {decimals(value)}" for row, value in found.items()))
+def score_captions(
+    fake: Judged,
+    held: Judged,
+    names: Sequence[str],
+    generator: torch.Generator,
+    train: Judged | None = None,
+    judge: tuple[str, str] = ("judge", ""),
+) -> CaptionScores:
+    """Generated pictures, real ones as what is reachable, and shuffled captions as what means nothing.
+
+    - each attribute, and all of them: part of the pictures in which the judge sees what the caption says.
+    - R-precision: see metrics/shared/captions.py; +- is the deviation of ten folds. All rows have pools of one size.
+    - KID, 1000 times, to the held-out pictures; that of the held-out ones is of one half to the other.
+    - variety: distance of two pictures of a caption as a part of that of held-out ones.
+
+    Args:
+        fake: of the captions of ``held``, or of some of them, each any number of times.
+        names: of the attributes; none where data have none.
+        generator: draws the pools and halves, and shuffles.
+        train: training pictures; their row tells what the judge makes of data that a model has seen.
+        judge: its name and sha256.
+    """
+    pictures = {"generated": fake, "held-out": held}
+    pictures |= {} if train is None else {"training": train}
+    order = torch.randperm(len(fake), generator=generator)
+    pictures["shuffled"] = fake.with_captions(order)
+    pool = min(smallest_pool(row) for row in pictures.values())
+    label = f"R-precision@1/{pool}"
+    attributes, precision = AttributesMetric(names=names), RPrecisionMetric(generator=generator, pool=pool)
+    values, ids, shared = {}, {}, 0
+    for name, row in pictures.items():
+        seen = row.seen
+        found = precision.measure(row)
+        varied, count = variety(seen.features, row.said, held.seen.features, held.said)
+        ids[name] = order[found.ids] if name == "shuffled" else found.ids
+        if name == "generated":
+            shared = count
+        values[name] = {
+            **attributes.compare(row),
+            **precision.named(found),
+            KID: 1000 * distance(name, seen, held.seen, generator),
+            VARIETY: varied,
+        }
+    better = dict.fromkeys(names, "higher") | ({"all": "higher"} if names else {})
+    better |= {label: "higher", DEVIATION: "", KID: "lower", VARIETY: "one"}
+    counts = {name: len(row) for name, row in pictures.items()}
+    lines = remarks(fake, held, names, label, judge)
+    if not shared:
+        lines.append("variety: no caption has two generated and two held-out pictures")
+    else:
+        lines.append(f"variety: of {shared:,} captions that have two generated and two held-out pictures")
+    return CaptionScores(values, better, counts, ids, lines)
+
+
+def distance(name: str, seen: Seen, held: Seen, generator: torch.Generator) -> float:
+    """KID of a row's pictures; NaN where the captions alone are others."""
+    if name == "shuffled":
+        return math.nan
+    if name == "held-out":
+        order = torch.randperm(len(held), generator=generator)
+        return kid(*(held.features[half] for half in order.chunk(2))) if len(held) > 1 else math.nan
+    return kid(seen.features, held.features)
+
+
+def smallest_pool(pictures: Judged) -> int:
+    counts = others(pictures.said[first_of_each(pictures.said)], pictures.shown)
+    return min(POOL, 1 + (int(counts.min()) if len(counts) else 0))
+
+
+def remarks(fake: Judged, held: Judged, names: Sequence[str], label: str, judge: tuple[str, str]) -> list[str]:
+    """What the numbers are of, and what makes them doubtful."""
+    meanings = len(first_of_each(fake.said))
+    reader = f"the judge {judge[0]}" + f", sha256 {judge[1]}" * bool(judge[1])
+    lines = [
+        f"{label}: captions and pictures are read by {reader}; pools are drawn from {meanings:,} captions of different "
+        "meaning, without those that are true of the picture; with other encoders it is another measure, so not "
+        "comparable with published R-precision",
+    ]
+    if int(label.rpartition("/")[2]) < POOL:
+        lines.append(f"{label}: some picture has no {POOL - 1} captions that are not true of it")
+    unsaid = [name for a, name in enumerate(names) if bool((fake.said[:, a] == UNSAID).all())]
+    if unsaid:
+        lines.append(f"no caption says anything of {', '.join(unsaid)}")
+    lines.append(f"KID: {len(fake):,} generated against {len(held):,} held-out pictures, in the judge's features")
+    features = fake.seen.features
+    if len(features) and bool((features == features[:1]).all()):
+        lines.append("the judge sees one and the same picture in all that were generated, so there is no KID")
+    return lines

@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from evaluation.metrics.base_captioned import Judged, Seen
 from evaluation.metrics.base_judged import FLAG
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import UserError
-from util.caption_scores import Judged, Seen
 from util.stopwatch import Countdown
 from util.training import checkpoint
 from util.vocabulary import Vocabulary
+from util.weights import read_tensors
 
 BATCH = 256  # images that are judged at once
 FLAG_OF_KIND = {"character": "--judge character", "style": "--judge style", "label": "--model label_judge"}
@@ -28,7 +29,7 @@ def read_judge(folder: Path, which: str = "latest", model: str = "glyph_judge") 
     """
     path = weights_of(folder, which, model)
     try:
-        return judge_of(checkpoint.read(path))
+        return judge_of(read_tensors(path))
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model {model}", code=4) from None
 
@@ -91,7 +92,7 @@ def read_caption_judge(folder: Path, which: str = "latest") -> tuple[CaptionMatc
     """
     path = weights_of(folder, which, "caption_judge")
     try:
-        return matcher_of(checkpoint.read(path)), hashlib.sha256(path.read_bytes()).hexdigest()
+        return matcher_of(read_tensors(path)), hashlib.sha256(path.read_bytes()).hexdigest()
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model caption_judge", code=4) from None
 

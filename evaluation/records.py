@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from options import UserError, nearest
 from util import distributed
-from util.html import write_atomically
+from util.files import write_atomically
 from util.training import checkpoint
 from util.training.isolation import isolated
 from util.training.run_record import RunRecord

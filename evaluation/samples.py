@@ -11,17 +11,27 @@ from typing import Any
 import torch
 
 from evaluation.judges import BATCH, LabelJudge
-from evaluation.metrics.shared.distances import nearest
+from evaluation.metrics.accuracy_metric import AccuracyMetric
+from evaluation.metrics.kid_metric import SUBSET, SUBSETS
+from evaluation.metrics.shared.distances import frechet, kid, kid_of_subsets, nearest
 from evaluation.metrics.shared.observed import Observed
+from evaluation.metrics.variety_metric import WORST, VarietyMetric
 from options import UserError
-from util.pages.samples import SamplesPage, decimals
-from util.pages.sections import ARROWS
-from util.sample_scores import VALUES, SampleScores, score_samples
-from util.seeding import derive
+from util.images import from_bytes
 from util.stopwatch import Countdown
 
-SHOWN = 8, 4  # samples beside their neighbours: the first, and those that come nearest
-QUERIES = 1000  # images whose nearest training image is looked for
+# name of a value -> where values improve; see util.pages.sections.ARROWS
+VALUES = {
+    "accuracy": "higher",
+    "matched": "higher",
+    "variety": "one",
+    "worst class": "one",
+    "KID x 1000": "lower",
+    "KID of subsets": "",
+    "+-": "",
+    "FID-domain": "lower",
+}
+
 READ = {"train": 20_000, "test": 10_000}  # real images at most, a few minutes of a judge on a CPU; all of CIFAR's test
 MEMORY = 1 << 30  # bytes they take at most, of either kind
 AT_ONCE = 1 << 25  # numbers of training images that are compared at once
@@ -64,30 +74,6 @@ def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
     return RealImages(halves[0], halves[1], there)
 
 
-def add_scores(
-    album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]
-) -> tuple[Observed, Observed, Observed]:
-    """The scores of ``--label_judge``, on the page, in ``results`` and printed.
-
-    Returns:
-        what the judge saw in the samples, in training and in held-out images.
-    """
-    fake = see(judge, album.levels, album.labels)
-    train, held = see(judge, *data.train), see(judge, *data.held)
-    generator = torch.Generator().manual_seed(derive(album.model.opt.seed, "scores"))
-    classes = album.model.class_names
-    scores = score_samples(fake, train, held, classes, generator)
-    remarks = [data.remark(), *scores.remarks, *warnings(judge, album.model.opt)]
-    results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
-    results["scores"] = {**scores.as_dict(), "n": scores.n, "remarks": remarks}
-    table_of_scores(album.page, scores, judge, remarks)
-    for row, values in scores.values.items():
-        print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
-    for remark in remarks:
-        print(remark)
-    return fake, train, held
-
-
 def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) -> Observed:
     """What a judge sees in bytes (N, C, S, S)."""
     countdown = Countdown(len(levels), "judged image")
@@ -122,75 +108,6 @@ def divided_otherwise(judge: str, opt: Any, file: str) -> list[str]:
     return [f"the judge was trained with {one}, the model with {other}: it may know the held-out images"]
 
 
-def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, remarks: Sequence[str]) -> None:
-    names = [f"{name} {ARROWS[better]}" if better else name for name, better in VALUES.items() if name != "+-"]
-    labels = {"training": "training images", "held-out": "held-out images"}
-    rows: dict[str, Sequence[float | str]] = {}
-    for row, values in scores.values.items():
-        subsets = f"{values['KID of subsets']:.4g} \u00b1 {values['+-']:.4g}" if math.isfinite(values["+-"]) else "-"
-        shown = values | {"KID of subsets": subsets}
-        rows[f"{labels.get(row, row)} ({scores.counts[row]:,})"] = [v for n, v in shown.items() if n != "+-"]
-    name, held = Path(judge.run).name, scores.counts["held-out"]
-    distances = (
-        f"KID and FID-domain: {scores.n:,} generated, or as many training images, against {held:,} held-out ones, in "
-        f"{judge.features} domain features of the judge {name}; not comparable with published FID"
-    )
-    page.add_table("Scores", "training images are what is reachable", names, rows, [
-        distances,
-        "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
-        "parts of that of held-out images",
-        f"sha256 of the judge's weights: {judge.digest}",
-        *remarks,
-    ])  # fmt: skip
-
-
-def add_neighbours(
-    album: Any, data: RealImages, judge: LabelJudge | None, seen: Sequence[Observed], results: dict[str, Any]
-) -> None:
-    """Samples beside the training images that come nearest, and how near held-out images come: is it memory?
-
-    Args:
-        seen: what ``add_scores`` returned, where there is a judge; images are compared by it, else by their pixels.
-    """
-    levels, _ = data.train
-    random = torch.Generator().manual_seed(derive(album.model.opt.seed, "neighbours"))
-    held = torch.randperm(len(data.held[0]), generator=random)[:QUERIES]
-    if judge:
-        fake, train, real = (judged.features for judged in seen)
-        away, places = nearest(torch.cat([fake[:QUERIES], real[held]]), train, 3)
-    else:
-        away, places = nearest_pixels(torch.cat([album.levels[:QUERIES], data.held[0][held]]), levels, 3)
-    distances, found = (x[: len(x) - len(held)] for x in (away, places))
-    of = {"generated": distances[:, 0], "held-out": away[len(distances) :, 0]}
-    space = (
-        f"features of the judge {Path(judge.run).name}" if judge else "pixels, root mean square, white to black is 1"
-    )
-    rows = {name: {"median": d.median().item(), "nearest": d.min().item(), "images": len(d)} for name, d in of.items()}
-    copies = equal(album.levels, levels)
-    results["neighbours"] = {"space": space, **rows, "copies": copies}
-    cells = {name: [values["median"], values["nearest"], f"{values['images']:,}"] for name, values in rows.items()}
-    ratio = rows["generated"]["median"] / rows["held-out"]["median"] if rows["held-out"]["median"] > 0 else math.nan
-    remarks = [
-        f"Samples are {decimals(ratio)} times as far from training images as real images that were held out; far below "
-        "1, the model repeats what it was shown.",
-        *([f"{copies} {'sample equals' if copies == 1 else 'samples equal'} a training image"] if copies else []),
-        data.remark(),
-    ]
-    heading = "Distance to the nearest training image"
-    album.page.add_table(heading, f"in {space}", ["median", "nearest of all", "images"], cells, remarks)
-    print(f"distance to the nearest training image: {decimals(ratio)} times that of held-out images ({space})")
-    first, closest = range(min(SHOWN[0], len(distances))), distances[:, 0].argsort(stable=True)[: SHOWN[1]].tolist()
-    shown = []
-    for i in dict.fromkeys([*first, *closest]):
-        files = {"sample": album.paths[i]}
-        for caption, row in zip(("nearest", "second", "third"), found[i].tolist(), strict=False):
-            files[caption] = album.save(levels[row], f"images/train/{row:06d}.png")
-        name = "" if album.labels is None else f"{album.model.class_names[int(album.labels[i])]}: "
-        shown.append((f"{name}{', '.join(f'{d:.3g}' for d in distances[i].tolist())}", files))
-    note = f"samples, then the nearest training images and their distances; the last {SHOWN[1]} come nearest of all"
-    album.page.add_grid("Nearest training images", note, shown)
-
-
 def nearest_pixels(x: torch.Tensor, reference: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """``nearest`` of images as bytes by their ``pixels``, some of the reference at a time: floats need more room."""
     vectors, step, found = pixels(x), max(1, AT_ONCE // reference[0].numel()), []
@@ -215,10 +132,108 @@ def pixels(levels: torch.Tensor) -> torch.Tensor:
     return vectors / math.sqrt(vectors.shape[1])
 
 
-def to_bytes(images: torch.Tensor) -> torch.Tensor:
-    """Images (N, C, S, S) in [-1, 1] as bytes, rounded to the nearest level, as they are written to files."""
-    return ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+@dataclass(frozen=True)
+class Asked:
+    """What images are to be made for an evaluation, and what they are compared with.
+
+    Attributes:
+        conditions: classes (N,) or N captions, a row each; None for a method without.
+        labels: (N,) int64, where images have a class each.
+        count: N.
+        real: evaluation.samples.RealImages; None where there are no data.
+    """
+
+    conditions: Any
+    labels: torch.Tensor | None
+    count: int
+    real: Any
 
 
-def from_bytes(levels: torch.Tensor) -> torch.Tensor:
-    return levels.float() / 127.5 - 1
+@dataclass(frozen=True)
+class SampleScores:
+    """``values[row][name]``, NaN where a value is not defined; the rows are generated, training and held-out images.
+
+    Attributes:
+        counts: images of each row.
+        n: images of the first two rows that the distances to the held-out ones are of.
+        remarks: what a reader must know, a line each.
+    """
+
+    values: dict[str, dict[str, float]]
+    counts: dict[str, int]
+    n: int
+    remarks: list[str]
+
+    def as_dict(self) -> dict[str, dict[str, float | int | None]]:
+        """For JSON: None where a value is not defined."""
+        rows = {}
+        for row, values in self.values.items():
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            rows[row] = {"images": self.counts[row], **finite}
+        return rows
+
+
+def score_samples(
+    fake: Observed, train: Observed, held: Observed, classes: Sequence[str], generator: torch.Generator
+) -> SampleScores:
+    """Compare generated images and, as what is reachable, training images with the held-out ones.
+
+    - accuracy: of the judge's answers with the labels that were asked for; matched: after the best renaming of
+      labels, so that 1 beside a low accuracy says clean classes with wrong names.
+    - variety: mean distance between two images of a class over that of held-out images; the mean of the classes, and
+      the least of them (worst class).
+    - KID (1000 times; of every pair, and mean and deviation over 50 subsets) and FID-domain: distances to the held-out
+      images, of as many generated as training images, for they depend on the number or spread with it.
+
+    Args:
+        fake, train, held: with features and answers of a judge, and with labels where there are any; ``fake`` is
+            balanced in its order: any number of its first rows are of all classes.
+        classes: names of the labels.
+        generator: draws the training images that are compared, and KID's subsets.
+    """
+    n = min(len(fake), len(train))
+    some = train.take(torch.randperm(len(train), generator=generator)[:n])
+    rows = {"generated": fake, "training": train, "held-out": held}
+    remarks: list[str] = []
+    values = {}
+    for name, judged in rows.items():
+        values[name] = dict.fromkeys(VALUES, math.nan)
+        if judged.labels is not None:
+            values[name] |= labels_of(judged, held, classes, remarks if name == "generated" else [])
+    for name, judged in (("generated", fake.take(torch.arange(n))), ("training", some)):
+        x, y = judged.features, held.features
+        mean, deviation = kid_of_subsets(x, y, min(SUBSET, len(x) // 2, len(y) // 2), SUBSETS, generator)
+        values[name] |= {
+            "KID x 1000": 1000 * kid(x, y),
+            "KID of subsets": 1000 * mean,
+            "+-": 1000 * deviation,
+            "FID-domain": frechet(x, y),
+        }
+    F = fake.features.shape[1]
+    if min(n, len(held)) <= F:
+        remarks.append(f"FID-domain: {min(n, len(held))} images are too few for {F} features; --num_samples sets them")
+    if bool((fake.features == fake.features[:1]).all()):
+        remarks.append("the judge sees one and the same image in all that were generated, so there are no distances")
+    remarks += imbalance(held)
+    return SampleScores(values, {name: len(judged) for name, judged in rows.items()}, n, remarks)
+
+
+def labels_of(judged: Observed, held: Observed, classes: Sequence[str], remarks: list[str]) -> dict[str, float]:
+    """The values of images with labels."""
+    variety = VarietyMetric()
+    variety.classes = classes
+    remarks += variety.doubts(held, judged)
+    found = variety.compare(held, judged)
+    return AccuracyMetric().compare(held, judged) | {"variety": found["variety"], "worst class": found[WORST]}
+
+
+def imbalance(held: Observed) -> list[str]:
+    """A remark where classes are not about equally frequent in the data, as they are among generated images."""
+    if held.labels is None or not len(held):
+        return []
+    counts = held.labels.unique(return_counts=True)[1].tolist()
+    if max(counts) <= 1.5 * min(counts):
+        return []
+    return [
+        f"held-out images are {min(counts)} to {max(counts)} of a class, generated ones balanced: KID and FID feel it"
+    ]

@@ -7,18 +7,21 @@ from typing import Any
 import torch
 
 from evaluation.diversity import Diversity
-from evaluation.extractors import Extractor, load_extractor
+from evaluation.extractors import load_extractor
+from evaluation.extractors.base import Extractor
 from evaluation.judges import load_judge
 from evaluation.metrics import METRICS
 from evaluation.metrics.base_captioned import CaptionedMetric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.observed import Observed
-from evaluation.samples import RealImages, to_bytes
+from evaluation.pairs import Scores, make_metrics
+from evaluation.samples import RealImages
 from evaluation.sets import SetScores, SetTable
 from options import UserError
+from util.images import to_bytes
+from util.pages.sections import set_section
 from util.seeding import derive
-from util.set_section import set_section
-from util.table import Scores, ScoreTable, make_metrics
+from util.table import ScoreTable
 
 # what is added to the names of values -> the images that are compared, and with which
 SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
@@ -249,14 +252,3 @@ def names_of(dataset: Any) -> list[str]:
     """What the labels of these data are called, in their order: classes or styles; nothing without labels."""
     styles = {style.label: style.name for style in getattr(dataset, "style_list", ())}
     return [styles.get(k, "") for k in range(max(styles, default=-1) + 1)] or list(getattr(dataset, "classes", ()))
-
-
-def add_sets(evaluation: Evaluation, album: Any, data: RealImages | None, results: dict[str, Any]) -> None:
-    """Values of the images of an album beside real ones, on its page, in ``results`` and printed."""
-    if data is None:
-        return
-    table = evaluation.of_samples(album.levels, album.labels, data)
-    album.page.add_section(set_section(table))
-    results |= table.as_dict()
-    for line in table.lines():
-        print(line)

@@ -6,10 +6,11 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from evaluation.samples import Asked
 from evaluation.testing import Evaluation, Scored
 from models.base_judge import JudgeModel
 from models.base_model import BaseModel
-from models.base_noise import Asked, NoiseModel
+from models.base_noise import NoiseModel
 from options import UserError
 from util.seeding import seed_everything
 from util.table import ScoreTable

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 import networks
-from evaluation.samples import real_images, to_bytes
-from models.base_noise import COLUMNS, Answers, Asked, Losses, NoiseModel
+from evaluation.samples import Asked, real_images
+from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
 from models.noise.results import balanced, chosen_classes, save_samples
 from models.noise.sampler import BATCH
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
-from util.images import mosaic
+from util.images import mosaic, to_bytes
 from util.seeding import derive
 
 __all__ = ["Answers", "LatentModel", "Losses"]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from evaluation.samples import Asked
 from models.base_adversarial import AdversarialModel
 from models.losses import gan_loss
 from models.noise.sampler import Sampler, truncate
@@ -16,29 +17,13 @@ from options import UserError, default, option
 from util import distributed
 from util.seeding import derive
 from util.training import checkpoint
+from util.weights import read_tensors
 
 COLUMNS = 10  # noise vectors of the fixed grid; each of its classes or captions is drawn from every one
 NOISE_FILE = "fixed_noise.pt"
 
 Answers = Mapping[str, torch.Tensor]
 Losses = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What images are to be made for an evaluation, and what they are compared with.
-
-    Attributes:
-        conditions: classes (N,) or N captions, a row each; None for a method without.
-        labels: (N,) int64, where images have a class each.
-        count: N.
-        real: evaluation.samples.RealImages; None where there are no data.
-    """
-
-    conditions: Any
-    labels: torch.Tensor | None
-    count: int
-    real: Any
 
 
 class NoiseModel(AdversarialModel):
@@ -175,7 +160,7 @@ class NoiseModel(AdversarialModel):
     def kept(self) -> dict[str, Any] | None:
         """What the run's file of fixed noise holds, if it is tested or goes on."""
         file = Path(self.opt.checkpoints_dir, self.opt.name, NOISE_FILE)
-        return checkpoint.read(file) if file.is_file() and (not self.opt.is_train or self.opt.continue_train) else None
+        return read_tensors(file) if file.is_file() and (not self.opt.is_train or self.opt.continue_train) else None
 
     def fixed(self) -> dict[str, Any]:
         """What is drawn again and again, for the file of fixed noise."""

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from evaluation.judges import CaptionJudge, read_caption_judge
-from evaluation.metrics.shared.captions import attribute_accuracy, holds, r_precision
+from evaluation.metrics.shared.captions import attribute_accuracy, r_precision
 from evaluation.metrics.shared.labels import accuracy
 from models.base_judge import JudgeModel
 from models.base_model import BaseModel
@@ -28,7 +28,8 @@ from models.label_judge_model import augment
 from models.losses.text import cosine_scores, matching_loss
 from networks.caption_judge import CaptionMatcher
 from options import UserError, default, option
-from util.html import write_atomically
+from util.attributes import holds
+from util.files import write_atomically
 from util.seeding import derive
 from util.vocabulary import Vocabulary
 

@@ -30,9 +30,9 @@ from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
 from options import UserError, default, option
 from util import distributed
-from util.html import write_atomically
+from util.files import write_atomically
 from util.seeding import derive
-from util.training import checkpoint
+from util.weights import read_tensors
 
 KEYS = ("A", "B", "image")  # of an item that are images
 ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330 that were held out
@@ -66,7 +66,7 @@ class DomainModel(BaseModel):
         if not opt.is_train:
             path = weights_of(Path(opt.checkpoints_dir, opt.name), opt.epoch, "domain")
             try:
-                self.netC = encoder_of(checkpoint.read(path))
+                self.netC = encoder_of(read_tensors(path))
             except (ValueError, TypeError) as error:
                 raise UserError(f"{path}: {error}; train one with --model domain", code=4) from None
             return

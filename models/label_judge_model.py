@@ -22,7 +22,7 @@ from evaluation.metrics.shared.labels import accuracy
 from models.base_judge import JudgeModel
 from networks.warp import random_warp
 from options import UserError, default, option
-from util.html import write_atomically
+from util.files import write_atomically
 
 
 class LabelJudgeModel(JudgeModel):

@@ -12,9 +12,8 @@ from typing import Any, Literal
 import torch
 
 from evaluation.captions import real_pictures
-from evaluation.metrics.shared.captions import UNSAID, holds
-from evaluation.samples import to_bytes
-from models.base_noise import COLUMNS, Answers, Asked, Losses, NoiseModel
+from evaluation.samples import Asked
+from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
 from models.captions.encoders import (
     OwnEncoder,
     TextOptions,
@@ -24,7 +23,8 @@ from models.captions.encoders import (
     read_vocabulary,
 )
 from models.captions.frozen_network import FrozenNetwork
-from models.captions.results import CaptionTestOptions, evenly, save_samples, spread
+from models.captions.results import CaptionTestOptions, save_samples
+from models.captions.selection import evenly, spread
 from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
 from models.noise.presets import XMCGAN
 from models.noise.sampler import BATCH
@@ -34,8 +34,9 @@ from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
 from options import UserError, default, option
 from util import distributed
-from util.html import write_atomically
-from util.images import mosaic
+from util.attributes import UNSAID, holds
+from util.files import write_atomically
+from util.images import mosaic, to_bytes
 from util.seeding import derive
 
 ROWS = 10  # captions of the fixed grid

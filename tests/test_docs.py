@@ -35,7 +35,7 @@ from tests.conftest import SMALL, test_options, train_options
 from util import cli, visdom_server
 from util.fonts.faces import CHARSETS, charset
 from util.handwriting.__main__ import _parser as handwriting_parser
-from util.naming import ResultNames
+from util.picture_files import ResultNames
 from util.training.schedule import Progress, lr_factor
 
 ROOT = Path(__file__).parents[1]

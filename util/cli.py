@@ -1,11 +1,14 @@
 """How the scripts end: one line for a mistake, and an exit code that says which kind it was."""
 
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from options import UserError
 from util import distributed
@@ -32,3 +35,16 @@ def run(main: Callable[[], Any]) -> int:
         return 0
     finally:
         distributed.stop()
+
+
+def warn(text: str) -> None:
+    """One line on stderr that does not garble a progress bar; never fails."""
+    with contextlib.suppress(Exception):
+        tqdm.write(f"warning: {' '.join(text.split())}", file=sys.stderr)
+
+
+def reason(error: BaseException) -> str:
+    """An error in a few words."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}: {error}".split("\n")[0][:200]

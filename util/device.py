@@ -7,6 +7,8 @@ import torch
 
 from options import UserError
 
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 def choose_device(device: str, gpu_ids: str) -> torch.device:
     """--device wins; ``auto`` follows --gpu_ids: -1 is the CPU, 0 the first GPU (or the CPU where there is none).

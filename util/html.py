@@ -1,6 +1,5 @@
 """What the pages of a run share: a self-contained document, links to images, writing in one step."""
 
-import contextlib
 import json
 import os
 import struct
@@ -78,16 +77,3 @@ def png_size(path: Path) -> tuple[int, int] | None:
         return None
     width, height = struct.unpack(">II", head[16:24])
     return (width, height) if width and height else None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step: whoever reads it sees the old text or the new."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)  # on a full disk the remnant would take the last blocks
-        raise

@@ -291,3 +291,12 @@ def _fit(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
     elif channels > values.shape[2]:
         values = values.repeat(3, axis=2)
     return values if deep else ((values + 1) * 127.5).round().astype(np.uint8)
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, C, S, S) in [-1, 1] as bytes, rounded to the nearest level, as they are written to files."""
+    return ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def from_bytes(levels: torch.Tensor) -> torch.Tensor:
+    return levels.float() / 127.5 - 1

@@ -1,6 +1,5 @@
 """Models of Hugging Face from local folders: tensors alone, no code of theirs, no network, no noise."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 import torch
 
 from options import UserError
-from util.training.sinks import missing, reason
+from util.cli import reason
+from util.training.sinks import missing
 
 
 def require_transformers(flag: str) -> Any:
@@ -31,12 +31,6 @@ def weights_of(folder: Path, flag: str) -> list[Path]:
     if not found:
         raise UserError(f"{flag}: the folder holds no *.safetensors; give that of a whole model")
     return found
-
-
-def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(kind: str, folder: Path, flag: str) -> Any:

@@ -1,5 +1,6 @@
 """Seconds per image, without waiting for the device."""
 
+import collections
 import contextlib
 import sys
 import time
@@ -8,6 +9,8 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
+
+WINDOW = 300.0  # seconds of the past from which the speed is measured
 
 
 class Stopwatch:
@@ -82,3 +85,36 @@ def peak_memory(device: torch.device) -> int:
     except ImportError:  # Windows
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class _Speed:
+    """Images per second over the last few minutes."""
+
+    def __init__(self, items: int):
+        self._samples = collections.deque([(time.monotonic(), items)], maxlen=int(WINDOW))
+        self.per_second = 0.0
+
+    def add(self, items: int) -> None:
+        now, (start, before) = time.monotonic(), self._samples[0]
+        if now > start:
+            self.per_second = (items - before) / (now - start)
+        if now - self._samples[-1][0] >= 1:
+            self._samples.append((now, items))
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def in_words(seconds: float) -> str:
+    """ "40 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,6 +1,5 @@
 """How a training run shows itself: printed lines, files, its page, and the sinks that were asked for."""
 
-import collections
 import contextlib
 import dataclasses
 import json
@@ -17,16 +16,18 @@ from tqdm import tqdm
 
 from options import TrainOptions, UserError
 from options.fields import flags_of
-from util.pages.training import Curves, Levels, Status, TrainingPage
+from util.cli import reason, warn
+from util.pages.curves import Curves
+from util.pages.training import Levels, Status, TrainingPage
+from util.stopwatch import _duration, _Speed
 from util.training.collapse import CollapseDetector
-from util.training.sinks import Sink, TensorBoard, WandB, reason, warn
+from util.training.sinks import Sink, TensorBoard, WandB
 from util.training.visdom import VisdomSink
 
 from .images import save_image, to_uint8
 
 REFRESH_EVERY = 15.0  # seconds between two writes of the page for new losses alone
 SAY_EVERY = 30.0  # seconds between two lines of progress where there is no bar
-WINDOW = 300.0  # seconds of the past from which the speed is measured
 
 Losses = Mapping[str, float | None]
 
@@ -289,21 +290,6 @@ class Visualizer:
                 warn(f"cannot {what} ({reason(error)}); training goes on without it")
 
 
-class _Speed:
-    """Images per second over the last few minutes."""
-
-    def __init__(self, items: int):
-        self._samples = collections.deque([(time.monotonic(), items)], maxlen=int(WINDOW))
-        self.per_second = 0.0
-
-    def add(self, items: int) -> None:
-        now, (start, before) = time.monotonic(), self._samples[0]
-        if now > start:
-            self.per_second = (items - before) / (now - start)
-        if now - self._samples[-1][0] >= 1:
-            self._samples.append((now, items))
-
-
 def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> list[tuple[int, float, Losses]]:
     """The records up to ``done_step`` as (step, position, losses); the file is replaced if it holds anything else."""
     if not path.is_file():
@@ -349,13 +335,3 @@ def _size_of_terminal() -> dict[str, Any]:
         if os.get_terminal_size(sys.stderr.fileno()).columns:
             return {"dynamic_ncols": True}
     return {"ncols": 80, "nrows": 24}
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

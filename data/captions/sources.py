@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.pictures.sources import Pictures
-from evaluation.metrics.shared.captions import UNSAID
+from util.attributes import UNSAID
 
 __all__ = ["UNSAID", "CaptionSource", "Captioned"]
 

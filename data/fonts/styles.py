@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from options import UserError, nearest
+from util.files import write_atomically
 from util.fonts.faces import Face, Geometry
-from util.html import write_atomically
 
 FILE = "styles.json"
 ALIKE = 0.85  # ink that two fonts share, above which one of them tells a model nothing new

@@ -2,17 +2,31 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from data import DATASETS
 from data.base_dataset import BaseDataset, SkipItem
-from data.first_rows import FirstRows
 from data.loading.loader import Loader
 from options import UserError
 from util.seeding import derive
+
+
+class FirstRows(BaseDataset):
+    """The first ``count`` items of a dataset, as it counts them; ``all`` is every item."""
+
+    def __init__(self, dataset: BaseDataset, count: int | str):
+        super().__init__(dataset.opt)
+        self.dataset, self.none_left = dataset, dataset.none_left
+        self.items = dataset.first_rows(len(dataset) if count == "all" else int(count))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        return self.dataset[self.items[index]]
 
 
 class TestSet:

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
+from evaluation.extractors.base import Extractor, called
+from evaluation.metrics.shared.observed import Observed
 from options import UserError
-from util.pretrained import sha256
-from util.resize import antialiased
-from util.training import checkpoint
+from util.files import sha256
+from util.weights import read_tensors
 
 SIZE = 299  # pixels a side, what the network of 2015 takes
 STANDARD = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's file; pytorch-fid's is the same, pt_...
@@ -49,7 +52,7 @@ class Inception(nn.Module):
         if self.digest == SCRIPT or is_script(path):
             which = "clean-fid's TorchScript file" if self.digest == SCRIPT else "a TorchScript file"
             raise UserError(f"{flag}: {which} is a program, which is not run; {STANDARD} has the weights as tensors")
-        network = network_of(checkpoint.read(path), flag)
+        network = network_of(read_tensors(path), flag)
         *stages, answer = network.children()  # in the order of its forward(), which takes nothing but bytes
         self.stages = nn.Sequential(*stages)
         self.answer: torch.Tensor
@@ -85,3 +88,54 @@ def is_script(path: Path) -> bool:
             return any("/code/" in name for name in archive.namelist())
     except (zipfile.BadZipFile, OSError):
         return False
+
+
+def antialiased(levels: torch.Tensor, size: int) -> torch.Tensor:
+    """Resize each channel by Pillow's bicubic filter, which widens where an image shrinks, and round nothing.
+
+    What clean-fid does before Inception: Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN
+    Evaluation" (CVPR 2022). An image that is small is made large by it and so is blurred, as in published scores.
+
+    Args:
+        levels: (N, C, H, W) in [0, 255], bytes or floats.
+        size: height and width of the result, in pixels.
+
+    Returns:
+        (N, C, size, size) float32 on the CPU, in [0, 255]: what the filter overshoots is cut off.
+    """
+    N, C = levels.shape[:2]
+    resized = np.empty((N, C, size, size), np.float32)
+    for n, channels in enumerate(levels.float().cpu().numpy()):
+        for c, channel in enumerate(channels):
+            picture = Image.fromarray(np.ascontiguousarray(channel))  # of floats: mode F
+            resized[n, c] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
+    return torch.from_numpy(resized.clip(0, 255))
+
+
+def of_inception(weights: str | None, flag: str, device: torch.device) -> Extractor:
+    """The network of published scores."""
+    if not weights:
+        raise UserError(
+            f"{flag} needs --inception_weights, the file {STANDARD} of torch-fidelity; it is not downloaded"
+        )
+    network = Inception(Path(weights)).to(device)
+
+    def look(levels: torch.Tensor) -> Observed:
+        if levels.shape[1] not in (1, 3):
+            raise UserError(f"{flag}: sees images of 1 or 3 channels, these have {levels.shape[1]}")
+        return Observed(*network(levels))
+
+    strange = f"--inception_weights {weights}: not a known file of Inception's weights"
+    return Extractor(
+        look,
+        device,
+        flag,
+        tag="",
+        name=f"Inception of 2015-12-05, {called(Path(weights), network.digest)}"
+        + ", not a known file" * (not network.known),
+        digest=network.digest,
+        resize=f"to {SIZE} x {SIZE} by bicubic with antialiasing on floats, as clean-fid",
+        features=Inception.features,
+        comparable=network.known,
+        remarks=() if network.known else (strange,),
+    )

@@ -10,8 +10,8 @@ from torch import nn
 from evaluation.metrics.base_metric import Facts
 from evaluation.metrics.base_ratio import RatioMetric
 from options import UserError
-from util.pretrained import sha256
-from util.training.sinks import reason
+from util.cli import reason
+from util.files import sha256
 
 FILE = "alexnet-owt-7be5be79.pth"  # torchvision's weights of AlexNet; 7be5be79 begins their sha256
 SMALLEST = 31  # pixels: AlexNet's features of less are empty

@@ -11,7 +11,7 @@ from networks.text import Text, TextTransformer
 from options import BaseOptions, UserError, option
 from util import distributed
 from util.device import choose_device
-from util.html import write_atomically
+from util.files import write_atomically
 from util.vocabulary import Vocabulary, pad
 
 PRETRAINED = "hf:"

@@ -13,9 +13,10 @@ from models.captions.cache import TextCache
 from networks.text import Text
 from options import UserError
 from util import distributed
-from util.pretrained import load, load_model, require_transformers, sha256, weights_of
+from util.cli import reason
+from util.files import sha256
+from util.pretrained import load, load_model, require_transformers, weights_of
 from util.stopwatch import Countdown
-from util.training.sinks import reason
 
 PART = 256  # captions kept in one transaction
 BATCH = 64  # captions that go through the encoder together

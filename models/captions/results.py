@@ -1,38 +1,39 @@
 """What test.py leaves of a model that makes images from captions: samples, and a page of what became of which words."""
 
 import json
-import re
 import sys
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from evaluation.captions import CaptionData, add_clip, add_scores, real_pictures
-from evaluation.judges import BATCH, load_caption_judge
+from evaluation.captions import ROW_NAMES, CaptionData, CaptionScores, real_pictures, score_captions, warnings
+from evaluation.judges import BATCH, CaptionJudge, load_caption_judge
+from evaluation.metrics.base_captioned import Seen
+from evaluation.metrics.r_precision_metric import DEVIATION
 from evaluation.metrics.shared.clip_score import Clip
-from evaluation.samples import add_neighbours, to_bytes
-from evaluation.testing import Evaluation, add_sets, refuse_ignored
-from models.noise.results import ROWS, STEPS, Album, slerp
+from evaluation.testing import Evaluation, refuse_ignored
+from models.captions.selection import SLUG, between, doubts, evenly, one_word_apart, slug, spread, typed_captions
+from models.noise.results import ROWS, STEPS, Album, add_neighbours, add_sets, slerp
 from networks.text import Text
 from options import BaseOptions, UserError, option
 from util.config import save_options
-from util.html import write_atomically
+from util.files import write_atomically
+from util.images import to_bytes
 from util.pages.attention_tiles import attention_tiles
 from util.pages.captions import CaptionPage, Heard
+from util.pages.curves import read_curves
 from util.pages.files import ResultFiles, note_checkpoint
-from util.pages.samples import read_curves
 from util.seeding import derive
 from util.stopwatch import Countdown
-from util.vocabulary import Vocabulary, cleaned
+from util.table import ARROWS, decimals
+
+IDS = "r_precision_ids.npz"
 
 SHOWN, SHOWN_TYPED = 10, 50  # captions on the page at most: of the data, and of those that a user gave
-SLUG = 40  # characters of a caption in the name of its folder, and in a line that speaks of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,95 +116,6 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
 
 
 # -- captions --------------------------------------------------------------------------------------------------------
-
-
-def typed_captions(opt: Any) -> list[str]:
-    """Those of --caption or --caption_list, cleaned as those of data are, each once; none without either.
-
-    Raises:
-        UserError: the file cannot be read or is not UTF-8, or a caption has no words.
-    """
-    if opt.caption_list is None:
-        captions = [] if opt.caption is None else [cleaned(opt.caption)]
-        flag = "--caption"
-    else:
-        flag = f"--caption_list {opt.caption_list}"
-        try:
-            lines = Path(opt.caption_list).read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{flag}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-        except OSError as error:
-            raise UserError(f"{flag}: {error.strerror or error}") from None
-        captions = list(dict.fromkeys(filter(None, map(cleaned, lines))))
-        if not captions:
-            raise UserError(f"{flag}: holds no caption; write one a line")
-    for caption in captions:
-        if not any(character.isalnum() for character in caption):
-            raise UserError(f"{flag}: {caption!r} has no words; write at least one")
-    return captions
-
-
-def doubts(encoder: Any, caption: str) -> list[str]:
-    """What a user should know of a caption: words that the encoder never read, words that it leaves out."""
-    lines, vocabulary, strange = [], getattr(encoder, "vocabulary", None), encoder.unknown(caption)
-    if strange:
-        known = len(strange) < len(Vocabulary.tokens(caption))
-        left = " and reads the rest" if vocabulary and vocabulary.complete and known else ""
-        lines.append(f"the text encoder does not know {', '.join(map(repr, strange))}{left}")
-    if vocabulary:  # words that are spelt like a very short one mean something else
-        hints = ((word, vocabulary.suggest(word)) for word in strange if len(word) > 3)
-        lines += [f"{word!r}{hint}" for word, hint in hints if hint]
-    read, there = len(encoder.words(caption)), len(vocabulary.read(caption)) if vocabulary else 0
-    if read < there:
-        lines.append(f"--max_words {read}: its last {there - read} words are not read")
-    return lines
-
-
-def spread(captions: Sequence[str], count: int) -> list[int]:
-    """``count`` rows of captions, which may come twice: each text as often as any other, its rows in turn."""
-    rows: dict[str, list[int]] = {}
-    for row, caption in enumerate(captions):
-        rows.setdefault(caption, []).append(row)
-    groups = list(rows.values())
-    if count < len(groups):
-        groups = [groups[i] for i in evenly(len(groups), count)]
-    return [(group := groups[i % len(groups)])[i // len(groups) % len(group)] for i in range(count)]
-
-
-def evenly(there: int, count: int) -> list[int]:
-    """``count`` places, or all, spread over those from 0 to ``there`` - 1."""
-    return torch.linspace(0, there - 1, min(there, count)).round().long().tolist()
-
-
-def slug(number: int, caption: str) -> str:
-    """A name for files of a caption that every system takes; different for different numbers."""
-    plain = unicodedata.normalize("NFKD", caption).encode("ascii", "ignore").decode()
-    words = re.sub(r"[^A-Za-z0-9]+", "-", plain)[:SLUG].strip("-")
-    return f"{number:03d}_{words}" if words else f"{number:03d}"
-
-
-def one_word_apart(captions: Sequence[str], words: Callable[[str], Sequence[str]], most: int) -> list[tuple[str, str]]:
-    """Pairs of captions that differ in one word, at most so many; where they differ varies from pair to pair."""
-    first: dict[tuple[int, tuple[str, ...]], str] = {}
-    pairs: dict[int, list[tuple[str, str]]] = {}
-    for caption in captions:
-        own = tuple(words(caption))
-        for place in range(len(own)):
-            other = first.setdefault((place, (*own[:place], "", *own[place + 1 :])), caption)
-            if words(other)[place] != own[place]:
-                pairs.setdefault(place, []).append((other, caption))
-    turns = zip_longest(*(pairs[place] for place in sorted(pairs)))
-    return list(islice((pair for turn in turns for pair in turn if pair is not None), most))
-
-
-def between(ends: Text, part: torch.Tensor) -> Text:
-    """From the first of two captions of equal length to the second, straight, for parts (S,)."""
-
-    def mix(x: torch.Tensor) -> torch.Tensor:
-        t = part.to(x.device).view(-1, *[1] * (x.dim() - 1))
-        return (1 - t) * x[:1] + t * x[1:]
-
-    return Text(mix(ends.words), ends.mask[:1].expand(len(part), -1), mix(ends.sentence))
 
 
 # -- images ----------------------------------------------------------------------------------------------------------
@@ -333,3 +245,78 @@ class CaptionAlbum(Album):
         if rows:
             note = "each row from one caption to one that differs in a word, its noise fixed"
             self._add_rows("caption", "From caption to caption", note, rows, "step {}")
+
+
+def add_scores(album: Any, data: CaptionData, judge: CaptionJudge, results: dict[str, Any]) -> tuple[Seen, Seen, Seen]:
+    """The scores of ``--caption_judge``, on the page, in ``results`` and printed; pools of R-precision in a file.
+
+    Returns:
+        what the judge saw in the samples, in training and in held-out pictures.
+    """
+    opt = album.model.opt
+    fake = judge.judge(album.levels, album.captions, *album.meaning)
+    train, held = (judge.judge(some.images, some.captions, some.said, some.shown) for some in (data.train, data.held))
+    scores = score_captions(
+        fake,
+        held,
+        list(judge.attributes),
+        torch.Generator().manual_seed(derive(opt.seed, "scores")),
+        train,
+        (Path(judge.run).name, judge.digest),
+    )
+    pools: dict[str, Any] = {row: ids.numpy() for row, ids in scores.ids.items()}
+    np.savez(album.files.note(IDS), **pools)
+    remarks = [*scores.remarks, data.images().remark(), *warnings(judge, data, opt)]
+    remarks.append(
+        f"whose captions were each picture's pool, its own first, is in {IDS}: of generated and shuffled rows of "
+        "captions.json, of real pictures their places in the order of the data"
+    )
+    results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
+    results["scores"] = {**scores.as_dict(), "remarks": remarks}
+    table_of_scores(album.page, scores, judge, remarks)
+    for row, values in scores.values.items():
+        print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
+    for remark in remarks:
+        print(remark)
+    return fake.seen, train.seen, held.seen
+
+
+def table_of_scores(page: Any, scores: CaptionScores, judge: CaptionJudge, remarks: Sequence[str]) -> None:
+    names = {name: better for name, better in scores.better.items() if name != DEVIATION}
+    rows: dict[str, Sequence[float | str]] = {}
+    for row, values in scores.values.items():
+        cells: dict[str, float | str] = {name: values[name] for name in names}
+        precision = next(name for name in names if name.startswith("R-precision"))
+        if np.isfinite(values[DEVIATION]):
+            cells[precision] = f"{values[precision]:.3f} \u00b1 {values[DEVIATION]:.3f}"
+        rows[f"{ROW_NAMES[row]} ({scores.counts[row]:,})"] = list(cells.values())
+    head = [f"{name} {ARROWS[better]}" if better else name for name, better in names.items()]
+    page.add_table("Scores", f"by the judge {Path(judge.run).name}", head, rows, [
+        "of attributes: part of the pictures in which the judge sees what the caption says; all is everything it says",
+        "variety: distance of two pictures of a caption, in parts of that of held-out ones",
+        *remarks,
+    ])  # fmt: skip
+
+
+def add_clip(album: Any, data: CaptionData | None, clip: Clip, results: dict[str, Any]) -> None:
+    """CLIP score of the samples; of real pictures and of shuffled captions, where there are any, to read it by."""
+    opt, captions, encoder = album.model.opt, album.captions, album.model.encoder
+    rows = {"generated": (album.levels, captions)}
+    if data is not None and album.meaning is not None:
+        held = data.held
+        rows["held-out"] = held.images[: len(captions)], held.captions[: len(captions)]
+    if len(set(captions)) > 1:
+        order = torch.randperm(len(captions), generator=torch.Generator().manual_seed(derive(opt.seed, "clip")))
+        rows["shuffled"] = album.levels, [captions[i] for i in order.tolist()]
+    found = {row: clip(images, texts) for row, (images, texts) in rows.items()}
+    results["clip"] = {"model": opt.clip, "sha256": clip.digests, **found}
+    cells = {f"{ROW_NAMES[row]} ({len(rows[row][1]):,})": [value] for row, value in found.items()}
+    notes = ["0 to 100; pictures unlike photographs mean little to CLIP; comparable with the same weights only"]
+    if set(clip.digests.values()) & set(getattr(encoder, "digests", {}).values()):
+        notes.append(
+            f"the generator learnt from what these very weights make of captions ({encoder.name}): its pictures may "
+            "please this CLIP more than others"
+        )
+        print(f"CLIP score: {notes[1]}")
+    album.page.add_table("CLIP score", f"by {clip.name}", [f"CLIP score {ARROWS['higher']}"], cells, notes)
+    print(f"CLIP score ({clip.name}): " + ", ".join(f"{row} {decimals(value)}" for row, value in found.items()))

@@ -18,7 +18,7 @@ from util.fonts.completion import complete_font
 from util.fonts.export import build_font, may_write
 from util.fonts.faces import Face, character_name, charset
 from util.images import save_levels, to_uint8
-from util.results_page import ResultsPage
+from util.pages.results import ResultsPage
 from util.stopwatch import Countdown
 
 BATCH = 64  # glyphs that are drawn at once

@@ -9,7 +9,7 @@ from networks.published import identify
 from options import UserError
 from options.parsing import Saved
 from util.config import saved_options
-from util.training import checkpoint
+from util.weights import read_tensors
 
 # An argument of a generator -> the option that gives it, where the names differ.
 OPTION = {"norm": "normG", "num_downsampling": "stylegan2_G_num_downsampling", "size": "crop_size"}
@@ -56,7 +56,7 @@ def architecture(path: Path) -> dict[str, Any]:
 
 def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
     """Name and arguments of the generator of a file of weights; see :func:`networks.published.identify`."""
-    state = checkpoint.read(path)
+    state = read_tensors(path)
     try:
         if not isinstance(state, Mapping):
             raise ValueError(f"it holds a {type(state).__name__}")

@@ -14,10 +14,10 @@ from models.inference.published import identify_file
 from networks.tiling import check_tiles, tiled, whole
 from options import UserError
 from util.config import read_config
-from util.device import channels_last_pays, choose_device, computes_in_bf16
+from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
 from util.training import checkpoint
-from util.training.engine import DTYPES
+from util.weights import load_weights
 
 OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
@@ -89,7 +89,7 @@ class Translator:
         file, found = find_weights(Path(path), direction, epoch, use_ema)
         name, arguments = identify_file(file)
         netG: Any = networks.define("G", name, **arguments)
-        checkpoint.load_weights(netG, file)
+        load_weights(netG, file)
         translator = cls(netG, **settings)
         translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
         translator.direction, translator.file = found, file

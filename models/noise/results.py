@@ -1,6 +1,7 @@
 """What test.py leaves of a model that makes images from noise: samples, and a page to look at them."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,20 +9,38 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaluation.judges import BATCH, load_label_judge
-from evaluation.samples import add_neighbours, add_scores, real_images, to_bytes
-from evaluation.testing import Evaluation, add_sets
+from evaluation.judges import BATCH, LabelJudge, load_label_judge
+from evaluation.metrics.shared.distances import nearest
+from evaluation.metrics.shared.observed import Observed
+from evaluation.samples import (
+    VALUES,
+    RealImages,
+    SampleScores,
+    equal,
+    nearest_pixels,
+    real_images,
+    score_samples,
+    see,
+    warnings,
+)
+from evaluation.testing import Evaluation
 from models.noise.sampler import truncate
 from options import UserError
 from options import nearest as spelt_like
 from util.config import save_options
-from util.html import write_atomically
-from util.images import save_levels
+from util.files import write_atomically
+from util.images import save_levels, to_bytes
+from util.pages.curves import read_curves
 from util.pages.files import ResultFiles, note_checkpoint
 from util.pages.results import folder_names
-from util.pages.samples import SamplesPage, read_curves
+from util.pages.samples import SamplesPage
+from util.pages.sections import set_section
 from util.seeding import derive
 from util.stopwatch import Countdown
+from util.table import ARROWS, decimals
+
+NEIGHBOURS = 8, 4  # samples beside their neighbours: the first, and those that come nearest
+QUERIES = 1000  # images whose nearest training image is looked for
 
 SHOWN = 20  # classes of the grid at most
 COLUMNS = 10  # noise vectors of the grid, as in training
@@ -235,3 +254,108 @@ def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
     if torch.sin(theta) < 1e-4:
         return (1 - t) * a + t * b
     return (torch.sin((1 - t) * theta) * a + torch.sin(t * theta) * b) / torch.sin(theta)
+
+
+def add_scores(
+    album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]
+) -> tuple[Observed, Observed, Observed]:
+    """The scores of ``--label_judge``, on the page, in ``results`` and printed.
+
+    Returns:
+        what the judge saw in the samples, in training and in held-out images.
+    """
+    fake = see(judge, album.levels, album.labels)
+    train, held = see(judge, *data.train), see(judge, *data.held)
+    generator = torch.Generator().manual_seed(derive(album.model.opt.seed, "scores"))
+    classes = album.model.class_names
+    scores = score_samples(fake, train, held, classes, generator)
+    remarks = [data.remark(), *scores.remarks, *warnings(judge, album.model.opt)]
+    results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
+    results["scores"] = {**scores.as_dict(), "n": scores.n, "remarks": remarks}
+    table_of_scores(album.page, scores, judge, remarks)
+    for row, values in scores.values.items():
+        print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
+    for remark in remarks:
+        print(remark)
+    return fake, train, held
+
+
+def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, remarks: Sequence[str]) -> None:
+    names = [f"{name} {ARROWS[better]}" if better else name for name, better in VALUES.items() if name != "+-"]
+    labels = {"training": "training images", "held-out": "held-out images"}
+    rows: dict[str, Sequence[float | str]] = {}
+    for row, values in scores.values.items():
+        subsets = f"{values['KID of subsets']:.4g} \u00b1 {values['+-']:.4g}" if math.isfinite(values["+-"]) else "-"
+        shown = values | {"KID of subsets": subsets}
+        rows[f"{labels.get(row, row)} ({scores.counts[row]:,})"] = [v for n, v in shown.items() if n != "+-"]
+    name, held = Path(judge.run).name, scores.counts["held-out"]
+    distances = (
+        f"KID and FID-domain: {scores.n:,} generated, or as many training images, against {held:,} held-out ones, in "
+        f"{judge.features} domain features of the judge {name}; not comparable with published FID"
+    )
+    page.add_table("Scores", "training images are what is reachable", names, rows, [
+        distances,
+        "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
+        "parts of that of held-out images",
+        f"sha256 of the judge's weights: {judge.digest}",
+        *remarks,
+    ])  # fmt: skip
+
+
+def add_neighbours(
+    album: Any, data: RealImages, judge: LabelJudge | None, seen: Sequence[Observed], results: dict[str, Any]
+) -> None:
+    """Samples beside the training images that come nearest, and how near held-out images come: is it memory?
+
+    Args:
+        seen: what ``add_scores`` returned, where there is a judge; images are compared by it, else by their pixels.
+    """
+    levels, _ = data.train
+    random = torch.Generator().manual_seed(derive(album.model.opt.seed, "neighbours"))
+    held = torch.randperm(len(data.held[0]), generator=random)[:QUERIES]
+    if judge:
+        fake, train, real = (judged.features for judged in seen)
+        away, places = nearest(torch.cat([fake[:QUERIES], real[held]]), train, 3)
+    else:
+        away, places = nearest_pixels(torch.cat([album.levels[:QUERIES], data.held[0][held]]), levels, 3)
+    distances, found = (x[: len(x) - len(held)] for x in (away, places))
+    of = {"generated": distances[:, 0], "held-out": away[len(distances) :, 0]}
+    space = (
+        f"features of the judge {Path(judge.run).name}" if judge else "pixels, root mean square, white to black is 1"
+    )
+    rows = {name: {"median": d.median().item(), "nearest": d.min().item(), "images": len(d)} for name, d in of.items()}
+    copies = equal(album.levels, levels)
+    results["neighbours"] = {"space": space, **rows, "copies": copies}
+    cells = {name: [values["median"], values["nearest"], f"{values['images']:,}"] for name, values in rows.items()}
+    ratio = rows["generated"]["median"] / rows["held-out"]["median"] if rows["held-out"]["median"] > 0 else math.nan
+    remarks = [
+        f"Samples are {decimals(ratio)} times as far from training images as real images that were held out; far below "
+        "1, the model repeats what it was shown.",
+        *([f"{copies} {'sample equals' if copies == 1 else 'samples equal'} a training image"] if copies else []),
+        data.remark(),
+    ]
+    heading = "Distance to the nearest training image"
+    album.page.add_table(heading, f"in {space}", ["median", "nearest of all", "images"], cells, remarks)
+    print(f"distance to the nearest training image: {decimals(ratio)} times that of held-out images ({space})")
+    first, closest = NEIGHBOURS
+    order = [*range(min(first, len(distances))), *distances[:, 0].argsort(stable=True)[:closest].tolist()]
+    shown = []
+    for i in dict.fromkeys(order):
+        files = {"sample": album.paths[i]}
+        for caption, row in zip(("nearest", "second", "third"), found[i].tolist(), strict=False):
+            files[caption] = album.save(levels[row], f"images/train/{row:06d}.png")
+        name = "" if album.labels is None else f"{album.model.class_names[int(album.labels[i])]}: "
+        shown.append((f"{name}{', '.join(f'{d:.3g}' for d in distances[i].tolist())}", files))
+    note = f"samples, then the nearest training images and their distances; the last {closest} come nearest of all"
+    album.page.add_grid("Nearest training images", note, shown)
+
+
+def add_sets(evaluation: Evaluation, album: Any, data: RealImages | None, results: dict[str, Any]) -> None:
+    """Values of the images of an album beside real ones, on its page, in ``results`` and printed."""
+    if data is None:
+        return
+    table = evaluation.of_samples(album.levels, album.labels, data)
+    album.page.add_section(set_section(table))
+    results |= table.as_dict()
+    for line in table.lines():
+        print(line)

@@ -8,9 +8,10 @@ import torch
 from data import DATASETS
 from evaluation.metrics import METRICS, Metric
 from evaluation.metrics.shared.floors import FLOORS
+from evaluation.pairs import Scores, make_metrics
 from options import UserError
 from tests.conftest import test_options
-from util.table import RESULT, Scores, ScoreTable, columns, make_metrics
+from util.table import RESULT, ScoreTable, columns
 
 L1 = METRICS.find("l1")
 THREE = ("the source, copied", "a white page", "the truth, one pixel off")

@@ -11,7 +11,7 @@ import torch
 from evaluation.metrics import METRICS
 from evaluation.metrics.shared.observed import Observed
 from evaluation.sets import SetScores, tagged
-from util.set_section import set_section
+from util.pages.sections import set_section
 
 NAMES = ("fid", "kid", "is", "prdc", "ifid", "accuracy", "variety")
 DOMAIN = SimpleNamespace(tag="-domain", name="domain judge 0123456789ab", resize="none", comparable=False)

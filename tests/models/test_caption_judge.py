@@ -18,6 +18,7 @@ from options import UserError
 from tests.conftest import train_options
 from util.training import checkpoint
 from util.training.engine import Engine
+from util.weights import read_tensors
 
 ATTRIBUTES = {"way": ("across", "down"), "tone": ("dark", "light")}
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")
@@ -100,7 +101,7 @@ def test_a_caption_reads_the_same_among_others(run):
 
 def test_the_weight_file_says_what_it_means(run):
     file = run / "latest_net_C.pth"
-    network, judge = matcher_of(checkpoint.read(file)), load_caption_judge(run, ATTRIBUTES)
+    network, judge = matcher_of(read_tensors(file)), load_caption_judge(run, ATTRIBUTES)
     assert network.attributes == ATTRIBUTES and set(network.words) == {"a", "dark", "light", "bar", "across", "down"}
     assert (network.size, network.channels, network.most, network.training) == (32, 1, 32, False)
     assert judge.digest == hashlib.sha256(file.read_bytes()).hexdigest() and judge.run == str(run)

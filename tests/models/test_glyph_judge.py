@@ -16,6 +16,7 @@ from tests.conftest import records, test_options, train_options
 from util.fonts.faces import Face, Geometry
 from util.training import checkpoint
 from util.training.engine import Engine
+from util.weights import read_tensors
 
 CODES, FONTS = [65, 0x63, 0x6C38], ("thin", "bold")
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0", "--batch_size", "12")
@@ -90,7 +91,7 @@ def test_a_judge_from_its_file_answers_as_the_one_that_was_saved(tmp_path):
     checkpoint.save(tmp_path, "latest", model, engine)
     images = bars(20, seed=7)[0]
     kept = engine.averages["C"].module.eval()
-    loaded = judge_of(checkpoint.read(tmp_path / "latest_net_C_ema.pth"))
+    loaded = judge_of(read_tensors(tmp_path / "latest_net_C_ema.pth"))
     assert loaded.classes == ("65", "99", "27704") and (loaded.kind, loaded.size) == ("character", 32)
     torch.testing.assert_close(loaded(images), kept(images))  # rounding alone: the order in memory differs
     judge = load_judge(tmp_path, "character")  # averages win

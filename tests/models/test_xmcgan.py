@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import train as train_script
-from evaluation.metrics.shared.captions import holds
 from models.losses import cosine_scores, matching_loss, word_scores
 from models.xmcgan_model import XMCGANModel, agree
 from networks.text import Text
@@ -18,6 +17,7 @@ from tests.models.captions.test_encoders import minilm  # noqa: F401
 from tests.test_latent import run, same, state
 from tests.util.test_distributed import in_processes
 from util import distributed
+from util.attributes import holds
 from util.training.engine import Engine
 
 TINY = (

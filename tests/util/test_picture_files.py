@@ -1,4 +1,4 @@
-from util.naming import ResultNames
+from util.picture_files import ResultNames
 
 
 def test_every_source_has_a_name_of_its_own():

@@ -12,7 +12,8 @@ import torch
 
 from options import TrainOptions
 from util import visualizer as module
-from util.visualizer import Visualizer, _duration
+from util.stopwatch import _duration
+from util.visualizer import Visualizer
 
 
 def make(folder, done_items=0, done_step=0, evaluations=(), detector=None, **options):

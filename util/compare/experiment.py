@@ -28,7 +28,7 @@ from util.compare.budget import APART, LEAST, UNTIMED, fingerprint, measured_pac
 from util.compare.recipe import Options, Recipe
 from util.compare.runner import ENDED, Command, Task, last_line, say, threads
 from util.config import read_config
-from util.html import write_atomically
+from util.files import write_atomically
 from util.training.run_folder import RESULTS_OF_A_RUN
 from util.training.run_record import read_record
 

@@ -11,23 +11,14 @@ from dominate import tags
 from dominate.util import raw
 
 from options import UserError
+from util.compare.export import as_csv, as_latex
 from util.compare.findings import findings
 from util.compare.options import commands_section, options_section, swatch
 from util.compare.pictures import INPUTS, side_by_side
 from util.compare.run import ComparedRun, Series
-from util.compare.table import (
-    ARROWS,
-    COSTS,
-    WORDS,
-    Cell,
-    Comparison,
-    as_csv,
-    as_latex,
-    decimals,
-    protocol,
-    span,
-)
-from util.html import asset, embed, new_page, short, visible, write_atomically
+from util.compare.table import ARROWS, COSTS, WORDS, Cell, Comparison, decimals, protocol, span
+from util.files import write_atomically
+from util.html import asset, embed, new_page, short, visible
 
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}

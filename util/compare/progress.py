@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from util.compare.experiment import Experiment, Run
 from util.compare.runner import Runner
+from util.stopwatch import in_words
 from util.training.run_record import read_record
 
 
@@ -66,11 +67,3 @@ class GridProgress:
         if not record or record.get("state") == "finished":
             return name
         return f"{name} at step {record.get('steps')} of {record.get('total_steps')}"
-
-
-def in_words(seconds: float) -> str:
-    """ "40 s", "12 min", "3 h 20 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

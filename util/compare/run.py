@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.samples import VALUES
 from options import UserError
 from util.config import read_config
-from util.pages.training import Curves
-from util.sample_scores import VALUES
+from util.pages.curves import Curves
 
 WHICH = ("latest", "best")  # checkpoints that are reported
 POINTS = 400  # of a curve, at most

@@ -1,9 +1,6 @@
 """The numbers of a comparison: mean and spread over seeds, what runs cost, and both as CSV and LaTeX."""
 
-import csv
-import io
 import math
-import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +11,6 @@ from util.compare.run import WHICH, ComparedRun, group, number
 
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
 WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
-ABREAST = 8  # values that fit side by side on a printed page
 REAL = "real against real"  # the floor of metrics of sets
 COSTS = {  # name -> its head in the CSV, with the unit
     "s/step": "seconds per step",
@@ -25,18 +21,6 @@ COSTS = {  # name -> its head in the CSV, with the unit
     "parameters D": "parameters D",
     "parameters": "parameters",
 }
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\u2193": r"$\downarrow$",
-    "\u2191": r"$\uparrow$",
-    "\u2192": r"$\to$",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-} | {letter: f"\\{letter}" for letter in "&%$#_{}"}
 
 
 @dataclass(frozen=True)
@@ -200,93 +184,10 @@ def words(cell: Cell, places: int, join: str = " \u00b1 ") -> str:
     return f"{mean}{join}{cell.spread:.{places}f}" if len(cell.values) > 1 else mean
 
 
-def as_csv(comparison: Comparison) -> str:
-    """A row for each run and checkpoint, in full precision; empty where a value is not defined."""
-    file = io.StringIO()
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["variant", "seed", "run", "state", "checkpoint", *map(_safe, comparison.names), *COSTS.values()])
-    for run in comparison.runs:
-        costs = costs_of(run)
-        for which in comparison.which or WHICH[:1]:
-            values = run.values(which)
-            if which != WHICH[0] and not values:
-                continue
-            scores = [values.get(name, math.nan) for name in comparison.names]
-            numbers = [*scores, *(costs[name] for name in COSTS)]
-            cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
-            rows.writerow([_safe(run.label), run.seed, _safe(run.name), run.state, WORDS[which], *cells])
-    return file.getvalue()
-
-
-def _safe(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def as_latex(comparison: Comparison, title: str) -> str:
-    """Tables for booktabs, one for each kind of checkpoint: mean and spread, the best of each value bold, floors last.
-
-    A row is a variant; where there are more values than fit side by side a row is a value.
-    """
-    tables = [_latex(comparison, title, which) for which in comparison.which]
-    return "\n".join(["% needs \\usepackage{booktabs}", *tables]) + "\n"
-
-
-def _latex(comparison: Comparison, title: str, which: str) -> str:
-    head = [tex(f"{n} {ARROWS[comparison.better[n]]}" if n in comparison.better else n) for n in comparison.names]
-    places = {name: comparison.column(name) for name in comparison.names}
-    grid = {"": head}
-    for variant in comparison.variants:
-        grid[tex(comparison.label(variant))] = []
-        for name in comparison.names:
-            cell = comparison.cell(variant, name, which)
-            text = words(cell, places[name], " \\pm ")
-            best = variant in comparison.leaders(name, which)
-            grid[tex(comparison.label(variant))].append(
-                f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
-            )
-    long = len(comparison.names) > ABREAST
-    notes = []
-    for place, (floor, values) in enumerate(comparison.floors.items()):
-        cells = [f"${span(values[n], places[n], '..')}$" if n in values else "--" for n in comparison.names]
-        name = tex(floor)
-        if long:  # a column has no room for so long a name
-            name = f"({chr(ord('a') + place)})"
-            notes.append(f"{name} {tex(floor)}")
-        grid[name] = cells
-    rows = [[name, *cells] for name, cells in grid.items()]
-    ruled = len(comparison.variants)
-    if long:
-        rows, ruled = [list(row) for row in zip(*rows, strict=True)], 0
-    told = f" ({WORDS[which]} checkpoint)" if len(comparison.which) > 1 else ""
-    caption = tex(_caption(comparison, title + told)) + (f" {'; '.join(notes)}." if notes else "")
-    lines = [f"    {' & '.join(row)} \\\\" for row in rows]
-    lines.insert(1, "    \\midrule")
-    if ruled and comparison.floors:
-        lines.insert(ruled + 2, "    \\midrule")
-    return "\n".join([
-        "\\begin{table}", "  \\centering", f"  \\caption{{{caption}}}",
-        f"  \\begin{{tabular}}{{l{'r' * (len(rows[0]) - 1)}}}", "    \\toprule", *lines,
-        "    \\bottomrule", "  \\end{tabular}", "\\end{table}",
-    ])  # fmt: skip
-
-
 def span(ends: tuple[float, float], places: int, dots: str = "\u2026") -> str:
     """One number, or two ends where runs disagree."""
     low, high = (f"{end:.{places}f}" for end in ends)
     return low if low == high else f"{low}{dots}{high}"
-
-
-def _caption(comparison: Comparison, title: str) -> str:
-    """The title, and what the numbers depend on: seeds, images, extractors."""
-    counts = comparison.seeds
-    seeds = (
-        f"{counts[0]} seed{'s' if counts[0] > 1 else ''}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    )
-    spread = "; mean and standard deviation over seeds" if counts and counts[-1] > 1 else ""
-    sentences = [f"{title}.", f"{seeds}{spread}."]
-    sentences += [f"{line}." for line in protocol(comparison)]
-    return " ".join(sentences)
 
 
 def protocol(comparison: Comparison) -> list[str]:
@@ -315,8 +216,3 @@ def _way(entry: Mapping[str, object]) -> str:
     if entry.get("comparable") is False:
         parts.append("not comparable with published FID")
     return ", ".join(parts)
-
-
-def tex(text: str) -> str:
-    """Text with everything escaped that LaTeX would read as a command."""
-    return re.sub(r"\s+", " ", "".join(LATEX.get(letter, letter) for letter in text))

@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from util.html import write_atomically
+from util.files import write_atomically
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from dominate import tags
 
 from options import UserError
-from util.html import link, new_page, png_size, visible, write_atomically
+from util.files import write_atomically
+from util.html import link, new_page, png_size, visible
 from util.pages.sections import score_section
 from util.table import ScoreTable
 

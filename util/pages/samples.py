@@ -1,7 +1,5 @@
 """The page of images from noise: grids, tables and the curves of the run, in sections."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,11 @@ from dominate import tags
 from dominate.util import raw
 
 from options import UserError
-from util.html import asset, embed, new_page, picture, png_size, visible, write_atomically
-from util.pages.training import Curves, controls, short
+from util.files import write_atomically
+from util.html import asset, embed, new_page, picture, png_size, visible
+from util.pages.curves import Curves
+from util.pages.training import controls, short
+from util.table import decimals
 
 SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
 SMALLEST, LARGEST = 24, 88  # CSS pixels of an image of a grid; below that its row scrolls
@@ -121,29 +122,3 @@ class SamplesPage:
     def _section(self, heading: str, note: str) -> tags.section:
         head = tags.div(tags.h2(visible(heading)), tags.span(visible(note), cls="soft"), cls="head")
         return self.main.add(tags.section(head, cls="card"))
-
-
-def decimals(value: float) -> str:
-    """Four figures, or a dash where there is no value."""
-    return f"{value:.4g}" if math.isfinite(value) else "-"
-
-
-def read_curves(path: Path) -> tuple[Curves, float]:
-    """The losses of metrics.jsonl, and when the last was written; lines that are cut off are passed over.
-
-    Records count steps. How many make an epoch is inferred: the most that fit all of them.
-    """
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
-        try:
-            values = json.loads(line)
-            step, epoch, time = (values.pop(key) for key in ("step", "epoch", "time"))
-            losses = {name: None if v is None else float(v) for name, v in values.items()}
-            records.append((int(step), int(epoch), float(time), losses))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-    curves = Curves()
-    per_epoch = max((step / epoch for step, epoch, _, _ in records if epoch > 0), default=1.0)
-    for step, epoch, _, losses in records:
-        curves.add(epoch + min(max(step / max(per_epoch, 1e-9) - (epoch - 1), 0.0), 1.0), losses)
-    return curves, records[-1][2] if records else 0.0

@@ -1,7 +1,6 @@
 """The page of a training run, ``web/index.html``: its state, loss curves and images, live without a server."""
 
 import dataclasses
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,16 +12,9 @@ from dominate import tags
 from dominate.util import raw
 
 from util.evaluation_card import evaluation_card
-from util.html import (
-    asset,
-    embed,
-    new_page,
-    picture,
-    png_size,
-    short,
-    visible,
-    write_atomically,
-)
+from util.files import write_atomically
+from util.html import asset, embed, new_page, picture, png_size, short, visible
+from util.pages.curves import Curves
 
 Levels = Mapping[str, Mapping[str, float]]  # loss -> {what the value is: value}, e.g. {"NCE": {"chance": 5.5}}
 
@@ -30,53 +22,6 @@ REFRESH = 30  # seconds between two looks of an open page at the run
 BLOCK = 25  # epochs on an archive page; the first page shows two blocks
 IMAGE = re.compile(r"epoch(\d{3,})_(.+)\.png")
 UNSAFE = re.compile(r"[^\w .,+()@=~-]")  # in the name of a file, on one system or another
-
-
-class Curves:
-    """The losses of a whole run in at most ``limit`` points.
-
-    When they are full, neighbours are averaged and from then on every point is the mean of twice as many
-    records. So memory and page stay small however long the run is; every record is in metrics.jsonl.
-    """
-
-    def __init__(self, limit: int = 1500):
-        self.limit, self.stride = limit, 1
-        self._x: list[float] = []
-        self._y: dict[str, list[float | None]] = {}
-        self._pending: list[tuple[float, Mapping[str, float | None]]] = []
-
-    def add(self, position: float, losses: Mapping[str, float | None]) -> None:
-        """One record; None and numbers that are not finite leave a gap."""
-        for name in losses:
-            self._y.setdefault(name, [None] * len(self._x))
-        self._pending.append((position, losses))
-        if len(self._pending) < self.stride:
-            return
-        x, y = self._mean()
-        self._pending.clear()
-        self._x.append(x)
-        for name, values in self._y.items():
-            values.append(y[name])
-        if len(self._x) == self.limit:
-            self._x = [sum(pair) / 2 for pair in zip(self._x[::2], self._x[1::2], strict=True)]
-            self._y = {n: [_mean(pair) for pair in zip(v[::2], v[1::2], strict=True)] for n, v in self._y.items()}
-            self.stride *= 2
-
-    def points(self) -> tuple[list[float], dict[str, list[float | None]]]:
-        """The positions, and for every loss its value at each."""
-        if not self._pending:
-            return self._x, self._y
-        x, y = self._mean()
-        return [*self._x, x], {name: [*values, y[name]] for name, values in self._y.items()}
-
-    def _mean(self) -> tuple[float, dict[str, float | None]]:
-        x = sum(position for position, _ in self._pending) / len(self._pending)
-        return x, {name: _mean([losses.get(name) for _, losses in self._pending]) for name in self._y}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    finite = [v for v in values if v is not None and math.isfinite(v)]
-    return sum(finite) / len(finite) if finite else None
 
 
 @dataclasses.dataclass(frozen=True)

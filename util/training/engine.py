@@ -17,11 +17,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from options import UserError
 from util import distributed
-from util.device import channels_last_pays, choose_device, computes_in_bf16
+from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.seeding import seed_everything
 from util.training.schedule import Progress, has_passed, learning_rate
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SAME_SIGNAL = 5.0  # seconds
 Losses = dict[str, torch.Tensor]
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]

@@ -10,9 +10,9 @@ from typing import Any, Self
 import torch
 
 from options import UserError
-from util.html import write_atomically
+from util.cli import reason, warn
+from util.files import write_atomically
 from util.stopwatch import peak_memory
-from util.training.sinks import reason, warn
 
 FILE = "run.json"
 WRITE_EVERY = 15.0  # seconds between two writes

@@ -1,16 +1,12 @@
 """Where losses and images go besides the run's own files. Each is optional and imported only when asked for."""
 
-import contextlib
 import importlib.util
-import os
 import secrets
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from options import UserError
 
@@ -118,16 +114,3 @@ def require_packages(opt: Any) -> None:
 
 def missing(flag: str, package: str) -> UserError:
     return UserError(f"{flag} needs the package {package}: uv pip install {package}")
-
-
-def warn(text: str) -> None:
-    """One line on stderr that does not garble a progress bar; never fails."""
-    with contextlib.suppress(Exception):
-        tqdm.write(f"warning: {' '.join(text.split())}", file=sys.stderr)
-
-
-def reason(error: BaseException) -> str:
-    """An error in a few words."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno)
-    return f"{type(error).__name__}: {error}".split("\n")[0][:200]

@@ -19,7 +19,8 @@ from urllib.parse import urlparse
 
 import numpy as np
 
-from util.training.sinks import missing, reason, warn
+from util.cli import reason, warn
+from util.training.sinks import missing
 
 TIMEOUT = (2.0, 5.0)  # seconds to connect, and between two pieces of an answer
 SHELF = 2048  # records of losses that wait; the oldest fall off

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from evaluation.metrics.shared.labels import accuracy, distance_within
+from util.attributes import UNSAID, holds
 
-UNSAID = -1  # of an attribute that a caption leaves open, or that a picture is not known to show
 POOL = 100  # captions of which one is the picture's own
 CHUNK = 256  # pictures that are compared with their pools at once
 TIE = 1e-6  # cosines no further apart are equal: one and the same caption, encoded in two batches, differs by 1e-7
@@ -34,18 +34,6 @@ class Precision:
     def name(self) -> str:
         """What it must be called: with another number of captions it is another measure."""
         return f"R-precision@1/{self.ids.shape[1]}"
-
-
-def holds(said: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
-    """(N, M) bool: whether caption i is true of picture j, which then shows all that the caption says.
-
-    Args:
-        said, shown: (N, A) and (M, A) int64, places among the values of each attribute; -1 is unsaid or not known.
-    """
-    true = torch.ones(len(said), len(shown), dtype=torch.bool, device=said.device)
-    for says, shows in zip(said.T, shown.T, strict=True):
-        true &= (says[:, None] == UNSAID) | (says[:, None] == shows)
-    return true
 
 
 def r_precision(

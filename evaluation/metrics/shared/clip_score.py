@@ -8,7 +8,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from evaluation.metrics.base_captioned import Judged, Seen
 from options import UserError
-from util.pretrained import load, load_model, sha256, weights_of
+from util.files import sha256
+from util.pretrained import load, load_model, weights_of
 from util.stopwatch import Countdown
 
 BATCH = 32  # pictures that go through the network together

@@ -7,8 +7,7 @@ from data import Loader
 from data.loading import ahead
 from data.loading.ahead import SideStream, one_ahead
 from options import UserError
-
-from .helpers import dataset, images
+from tests.data.helpers import dataset, images
 
 
 class Pretended:

@@ -10,8 +10,7 @@ import torch
 from data import Loader
 from data.loading import cache
 from data.loading.cache import PixelCache
-
-from .helpers import dataset, images
+from tests.data.helpers import dataset, images
 
 SMALL = ("--load_size", 20, "--crop_size", 16, "--n_epochs", 2, "--batch_size", 2)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from data import DATASETS, Loader
-from data.first_rows import FirstRows
+from data.loading.rows import FirstRows
 from tests.conftest import test_options
 
 

@@ -16,7 +16,7 @@ from networks.caption_judge import CaptionMatcher
 from networks.domain_encoder import DomainEncoder
 from networks.glyph_judge import GlyphJudge
 from options import UserError
-from util.pretrained import sha256
+from util.files import sha256
 
 FEATURES = ["2048", "logits_unbiased"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from util.resize import antialiased
+from evaluation.extractors.inception import antialiased
 
 
 def slowly(levels, size):

@@ -10,7 +10,7 @@ from torchvision.models import alexnet
 
 from evaluation.metrics import METRICS
 from options import UserError
-from util.pretrained import sha256
+from util.files import sha256
 
 SLICES = (1, 4, 7, 9, 11)  # torchvision's numbers of AlexNet's five rectified convolutions
 

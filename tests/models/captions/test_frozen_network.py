@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 import torchvision
 
-from evaluation.metrics.shared.captions import holds
 from models.captions.frozen_network import FrozenNetwork
 from models.losses import cosine_scores, matching_loss
 from options import UserError
 from tests.models.test_xmcgan import batch, prepared, take, terms
+from util.attributes import holds
 
 NAME = "squeezenet1_1"
 

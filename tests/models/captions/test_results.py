@@ -13,23 +13,16 @@ import yaml
 from PIL import Image
 
 from evaluation import captions as caption_scoring
-from evaluation.samples import to_bytes
 from models.base_noise import NoiseModel
 from models.captions import results as caption_results
-from models.captions.results import (
-    CaptionTestOptions,
-    between,
-    one_word_apart,
-    save_samples,
-    slug,
-    spread,
-    typed_captions,
-)
+from models.captions.results import CaptionTestOptions, save_samples
+from models.captions.selection import between, one_word_apart, slug, spread, typed_captions
 from networks.caption_judge import CaptionMatcher
 from networks.text import Text
 from options import TestOptions, UserError
 from options.parsing import parse_script
 from tests.browser import chromium
+from util.images import to_bytes
 from util.vocabulary import Vocabulary
 
 ENGINE = SimpleNamespace(device=torch.device("cpu"))

@@ -12,13 +12,14 @@ from PIL import Image
 
 from evaluation import samples as latent_scores
 from evaluation.metrics.shared.distances import nearest
-from evaluation.samples import nearest_pixels, pixels, to_bytes
+from evaluation.samples import nearest_pixels, pixels
 from models.noise.results import save_samples, slerp
 from models.noise.sampler import truncate
 from networks.glyph_judge import GlyphJudge
 from options import UserError
 from tests.browser import chromium
 from tests.conftest import test_options
+from util.images import to_bytes
 
 CLASSES = ("ab", "c/d", "e")
 ENGINE = SimpleNamespace(device=torch.device("cpu"))

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from util.compare.experiment import Run
-from util.compare.progress import GridProgress, in_words
+from util.compare.progress import GridProgress
+from util.stopwatch import in_words
 
 
 def runs_of(folder, records):

@@ -7,9 +7,10 @@ import math
 
 import pytest
 
+from util.compare.export import as_csv, as_latex, tex
 from util.compare.findings import findings
 from util.compare.run import ComparedRun
-from util.compare.table import Cell, Comparison, as_csv, as_latex, decimals, overlap, tex, words
+from util.compare.table import Cell, Comparison, decimals, overlap, words
 
 
 def run(variant, seed, values, better="lower", state="finished", entry=(), **more):

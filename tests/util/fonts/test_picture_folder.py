@@ -7,11 +7,10 @@ import pytest
 from PIL import Image
 
 from options import UserError
+from tests.util.test_images import png16
 from util.fonts.faces import SYNTHETIC, Face, Geometry, character_name
 from util.fonts.file_names import code_of
 from util.fonts.picture_folder import GlyphImages
-
-from .test_images import png16
 
 BIG, SMALL = Geometry(128), Geometry(32)
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from evaluation.metrics import METRICS
+from evaluation.pairs import Scores
 from tests.browser import chromium
-from util import results_page
+from util.pages import results as results_page
 from util.pages.results import SHEET, Results, folder_names
-from util.table import Scores, ScoreTable
+from util.table import ScoreTable
 
 COLUMNS = ("real_A", "fake_B", "real_B", "difference")
 STYLES = ["Serif", "a/b#?", "<i>明朝</i>"]

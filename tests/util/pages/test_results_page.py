@@ -10,9 +10,9 @@ import torch
 
 from options import UserError
 from tests.browser import chromium
-from util import results_page
 from util.images import save_image
-from util.results_page import ResultsPage
+from util.pages import results as results_page
+from util.pages.results import ResultsPage
 
 TITLE = "Experiment = horse2zebra, Phase = test, Epoch = latest"
 NAMES = [

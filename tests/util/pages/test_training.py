@@ -12,7 +12,8 @@ import torch
 
 from tests.browser import chromium
 from util.images import save_image
-from util.pages.training import BLOCK, Curves, Status, TrainingPage
+from util.pages.curves import Curves
+from util.pages.training import BLOCK, Status, TrainingPage
 
 EVIL = "<img src=x onerror=document.title='hacked'></script><script>document.title='hacked'</script>"
 

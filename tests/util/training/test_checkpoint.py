@@ -19,6 +19,7 @@ from util.image_pool import ImagePool
 from util.training import checkpoint
 from util.training.engine import Engine
 from util.training.run_folder import RunFolder
+from util.weights import load_weights
 
 
 class Small(BaseModel):
@@ -223,19 +224,19 @@ def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"weight": Bomb()}, tmp_path / "latest_net_D.pth")
     for name in "GD":
         with pytest.raises(UserError, match="damaged, or not a file of weights"):
-            checkpoint.load_weights(nn.Linear(3, 3), tmp_path / f"latest_net_{name}.pth")
+            load_weights(nn.Linear(3, 3), tmp_path / f"latest_net_{name}.pth")
     assert not (tmp_path / "PWNED").exists()
 
 
 def test_a_file_of_another_architecture_is_described(tmp_path):
     torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"weight is \(3, 4\) instead of \(3, 3\)"):
-        checkpoint.load_weights(nn.Linear(3, 3), tmp_path / "a.pth")
+        load_weights(nn.Linear(3, 3), tmp_path / "a.pth")
     torch.save({f"module.{k}": v for k, v in nn.Linear(3, 3).state_dict().items()}, tmp_path / "b.pth")
-    checkpoint.load_weights(nn.Linear(3, 3), tmp_path / "b.pth")
+    load_weights(nn.Linear(3, 3), tmp_path / "b.pth")
     torch.save([1, 2], tmp_path / "c.pth")
     with pytest.raises(UserError, match="no state dict"):
-        checkpoint.load_weights(nn.Linear(3, 3), tmp_path / "c.pth")
+        load_weights(nn.Linear(3, 3), tmp_path / "c.pth")
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(saved, monkeypatch):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from options import UserError
-from util.training.sinks import TensorBoard, WandB, reason, warn
+from util.cli import reason, warn
+from util.training.sinks import TensorBoard, WandB
 
 ROOT = Path(__file__).parents[3]
 

@@ -155,7 +155,7 @@ def test_hung_server_costs_the_training_thread_nothing():
 def test_hung_server_does_not_keep_the_process_alive():
     script = """if True:
         import sys
-        from util.visdom_sink import VisdomSink
+        from util.training.visdom import VisdomSink
         sink = VisdomSink("127.0.0.1", int(sys.argv[1]), "main", "run")
         for step in range(2000):
             sink.losses(step, step / 10, {"G": 1.0})

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from evaluation.metrics.shared.captions import attribute_accuracy, holds, r_precision, variety
+from evaluation.metrics.shared.captions import attribute_accuracy, r_precision, variety
+from util.attributes import holds
 
 
 def seeded(seed=0):

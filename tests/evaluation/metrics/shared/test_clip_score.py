@@ -4,7 +4,7 @@ import torch
 from evaluation.metrics import METRICS
 from evaluation.metrics.shared.clip_score import Clip
 from options import UserError
-from util.pretrained import sha256
+from util.files import sha256
 
 WORDS = ("[UNK]", "a", "red", "blue", "cube", "ball", "<s>", "</s>")
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from util.caption_scores import ROWS, Judged, Seen, score_captions
+from evaluation.captions import ROW_NAMES, score_captions
+from evaluation.metrics.base_captioned import Judged, Seen
 
 NAMES = ("letter", "weight")
 LABEL = "R-precision@1/100"
@@ -32,7 +33,8 @@ def scores(fake, held=None, **more):
 
 def test_pictures_of_the_data_score_as_real_ones_and_shuffled_captions_as_chance():
     found = scores(captioned(seed=1), train=captioned(seed=3))
-    assert list(found.values) == ["generated", "held-out", "training", "shuffled"] and set(ROWS) == set(found.values)
+    assert list(found.values) == ["generated", "held-out", "training", "shuffled"]
+    assert set(ROW_NAMES) == set(found.values)
     for row in ("generated", "held-out", "training"):
         values = found.values[row]
         assert values["letter"] == values["weight"] == values["all"] == values[LABEL] == 1

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from evaluation.metrics.shared.observed import Observed
-from util.pages.samples import decimals, read_curves
-from util.sample_scores import score_samples
+from evaluation.samples import score_samples
+from util.pages.curves import read_curves
+from util.table import decimals
 
 CLASSES = ("a", "b", "c")
 

@@ -1,0 +1,86 @@
+"""Metrics of pairs: each result beside what it should be, with floors that took no learning."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from evaluation.metrics import METRICS, Metric
+from evaluation.metrics.base_set import SetMetric
+from evaluation.metrics.shared.floors import FLOORS
+from util.table import RESULT, ScoreTable, Values
+
+
+def make_metrics(opt: Any, judges: Mapping[str, Any]) -> Callable[[], list[Metric]]:
+    """A function that makes metrics of pairs anew: those of ``--metrics``, and those whose judge is there.
+
+    Args:
+        judges: ``character`` and ``style`` -> a judge, see :mod:`evaluation.metrics.base_judged`.
+
+    Raises:
+        UserError: there is no metric of that name, or it lacks its judge.
+    """
+    asking = {"character": "recognition", "style": "style"}
+    names = dict.fromkeys([*opt.metrics, *(asking[kind] for kind in judges)])
+    found = [METRICS.find(name, opt.plugin_dir) for name in names]
+    classes = [cls for cls in found if not issubclass(cls, SetMetric)]
+    made = lambda: [cls(opt, judge=judges.get(cls.judge)) if cls.judge else cls(opt) for cls in classes]  # noqa: E731
+    made()  # what is wrong shows before anything is computed
+    return made
+
+
+class Scores:
+    """Metrics of the results and of the floors, with instances of their own for each style.
+
+    Args:
+        make: makes every metric anew.
+        floors: names in :data:`evaluation.metrics.shared.floors.FLOORS`.
+    """
+
+    def __init__(self, make: Callable[[], list[Metric]], floors: Sequence[str] = ()):
+        self.make, self.floors = make, {name: FLOORS[name] for name in floors}
+        self.metrics: dict[str, dict[str, list[Metric]]] = {}  # style -> candidate -> metrics
+        self.pairs: dict[str, int] = {}
+
+    def update(
+        self,
+        styles: Sequence[str],
+        real: torch.Tensor | None,
+        fake: torch.Tensor,
+        source: torch.Tensor,
+        facts: Mapping[str, torch.Tensor],
+    ) -> None:
+        """One batch: the style of each image, and what metrics are told.
+
+        Without ``real``, what the images should be, metrics take them against their source alone. A floor whose images
+        have another shape than the real ones is left out.
+        """
+        for style in dict.fromkeys(styles):
+            rows = [i for i, s in enumerate(styles) if s == style]
+            mine = {name: values[rows] for name, values in facts.items()}
+            source_, fake_ = source[rows], fake[rows]
+            real_ = fake_ if real is None else real[rows]
+            candidates = {RESULT: fake_} | {n: floor(real_, source_) for n, floor in self.floors.items()}
+            metrics = self.metrics.setdefault(style, {name: self.make() for name in candidates})
+            self.pairs[style] = self.pairs.get(style, 0) + len(rows)
+            for name, images in candidates.items():
+                if name != RESULT and images.shape != real_.shape:
+                    continue
+                for metric in metrics[name]:
+                    metric.update(source_ if metric.against == "source" else real_, images, mine)
+
+    def compute(self) -> "ScoreTable":
+        values: dict[str, dict[str, Values]] = {name: {} for name in (RESULT, *self.floors)}
+        better: dict[str, str] = {}
+        remarks: dict[str, list[str]] = {}
+        for style, candidates in self.metrics.items():
+            for name, metrics in candidates.items():
+                found = values[name].setdefault(style, {})
+                for metric in metrics:
+                    computed = metric.compute()
+                    found.update(computed)
+                    if name == RESULT:
+                        better[next(iter(computed), "")] = metric.better
+                        for line in metric.remarks():
+                            remarks.setdefault(line, []).append(style)
+        return ScoreTable(self.pairs, values, better, remarks)
