@@ -1,6 +1,5 @@
 """Compare two folders of pictures:  python evaluate.py --real testB --fake results --metrics fid --extractor ..."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
 from util.cli import run
 from util.device import choose_device
-from util.files import write_atomically
 from util.images import list_images, read_pixels
 from util.seeding import derive
 from util.stopwatch import Countdown
+from util.table import joined, write_metrics
 
 SHOWN = 5  # names in a message
 
@@ -42,17 +41,12 @@ def main(argv=None):
     extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids)) if sets else None  # what is wrong shows
     folders = {flag: pictures(opt, flag) for flag in ("real", "fake", "train") if getattr(opt, flag)}
     both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
-    entries, lines = {}, []
-    if pairs:
-        table = scores_of_pairs(opt, pairs, both).compute()
-        entries, lines = table.as_dict(), table.lines()
+    tables = [joined(scores_of_pairs(opt, pairs, both).compute())] if pairs else []
     if sets:
-        seen = {flag: observed(opt, extractor, files) for flag, files in folders.items()}
-        table = compared(sets, extractor, seen)
-        entries, lines = entries | table.as_dict(), [*lines, *table.lines()]
-    print("\n".join(lines))
+        tables.append(compared(sets, extractor, {flag: observed(opt, extractor, f) for flag, f in folders.items()}))
+    print("\n".join(line for table in tables for line in table.lines()))
     if opt.output:
-        write_atomically(Path(opt.output), json.dumps(entries, indent=1, allow_nan=False))
+        write_metrics(Path(opt.output), tables)
     return 0
 
 

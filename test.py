@@ -87,7 +87,7 @@ def run_test(argv, stack):
         raise
     for line in scored.lines():
         print(line)
-    results.save(scored.pairs, scored.as_dict(), scored.sections())
+    results.save(scored.pairs, scored.tables[1:])
     print(f"{countdown.done} rows: {folder / 'index.html'}")
     return 0
 

@@ -39,7 +39,8 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
              "--seed", str(seed), "--overwrite", "--no_html", *VARIANTS[name], *flags)  # fmt: skip
         call("test.py", *where, *data, "--results_dir", str(folder / "results"), "--num_samples", str(args.samples),
              "--caption_judge", str(folder / "checkpoints/judge"))  # fmt: skip
-    return json.loads(scores.read_text(encoding="utf-8"))["scores"]["generated"]
+    found = json.loads(scores.read_text(encoding="utf-8"))
+    return {name: entry["value"] for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
 
 
 def glyphs(folder: Path) -> list[str]:

@@ -46,7 +46,7 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
         call("test.py", *where, "--results_dir", str(folder / "results"), "--batch_size", "50", "--views", "1",
              "--metrics", "ink_l1,iou,ssim,ink", *judges)  # fmt: skip
     found = json.loads(scores.read_text())
-    values = {key: entry["value"] for key, entry in found.items()}
+    values = {key: entry["value"] for key, entry in found.items() if isinstance(entry, dict)}
     inks = found.get("ink", {}).get("styles", {}).values()
     if inks:
         values["ink"] = statistics.mean(abs(value - 1) for value in inks)  # a mean over styles would hide the worst

@@ -11,22 +11,20 @@ import torch
 from evaluation.judges import CaptionJudge
 from evaluation.metrics.attributes_metric import AttributesMetric
 from evaluation.metrics.base_captioned import Judged, Seen
-from evaluation.metrics.r_precision_metric import DEVIATION, RPrecisionMetric
+from evaluation.metrics.kid_metric import KidMetric
+from evaluation.metrics.r_precision_metric import RPrecisionMetric
 from evaluation.metrics.shared.captions import POOL, first_of_each, others, variety
-from evaluation.metrics.shared.distances import kid
+from evaluation.metrics.shared.observed import Observed
 from evaluation.samples import MEMORY, READ, RealImages, divided_otherwise
 from options import UserError
 from util.attributes import UNSAID
 from util.config import saved_options
+from util.table import Row, Table, plural
 
-KID, VARIETY = "KID x 1000", "variety"
-# kind of row -> what it stands for on a page
-ROW_NAMES = {
-    "generated": "generated",
-    "held-out": "held-out real pictures (ceiling)",
-    "training": "training pictures",
-    "shuffled": "generated, captions shuffled (floor)",
-}
+KID, VARIETY = "KID-domain x 1000", "variety"
+# rows of the table
+GENERATED, HELD, TRAINING = "generated", "held-out real pictures (ceiling)", "training pictures"
+SHUFFLED = "generated, captions shuffled (floor)"
 
 
 @dataclass(frozen=True)
@@ -101,33 +99,6 @@ def warnings(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
     return lines
 
 
-@dataclass(frozen=True)
-class CaptionScores:
-    """``values[row][name]``, NaN where a value is not defined; rows are those of ``ROW_NAMES``.
-
-    Attributes:
-        better: name -> where its values improve; see util.pages.sections.ARROW_NAMES.
-        counts: pictures of each row.
-        ids: of each row (N, P) int64, whose captions were each picture's pool, its own first: places among those of
-            the row, and for shuffled ones among those of the generated.
-        remarks: what a reader must know, a line each.
-    """
-
-    values: dict[str, dict[str, float]]
-    better: dict[str, str]
-    counts: dict[str, int]
-    ids: dict[str, torch.Tensor]
-    remarks: list[str]
-
-    def as_dict(self) -> dict[str, dict[str, float | int | None]]:
-        """For JSON: None where a value is not defined."""
-        rows = {}
-        for row, values in self.values.items():
-            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-            rows[row] = {"pictures": self.counts[row], **finite}
-        return rows
-
-
 def score_captions(
     fake: Judged,
     held: Judged,
@@ -135,11 +106,11 @@ def score_captions(
     generator: torch.Generator,
     train: Judged | None = None,
     judge: tuple[str, str] = ("judge", ""),
-) -> CaptionScores:
+) -> tuple[Table, dict[str, torch.Tensor]]:
     """Generated pictures, real ones as what is reachable, and shuffled captions as what means nothing.
 
     - each attribute, and all of them: part of the pictures in which the judge sees what the caption says.
-    - R-precision: see metrics/shared/captions.py; +- is the deviation of ten folds. All rows have pools of one size.
+    - R-precision: see metrics/shared/captions.py; its deviation is that of ten folds. All rows have pools of one size.
     - KID, 1000 times, to the held-out pictures; that of the held-out ones is of one half to the other.
     - variety: distance of two pictures of a caption as a part of that of held-out ones.
 
@@ -149,47 +120,57 @@ def score_captions(
         generator: draws the pools and halves, and shuffles.
         train: training pictures; their row tells what the judge makes of data that a model has seen.
         judge: its name and sha256.
+
+    Returns:
+        the table, and of each row (N, P) int64, whose captions were each picture's pool, its own first: places among
+        those of the row, and for shuffled ones among those of the generated.
     """
-    pictures = {"generated": fake, "held-out": held}
-    pictures |= {} if train is None else {"training": train}
+    pictures = {GENERATED: fake, HELD: held}
+    pictures |= {} if train is None else {TRAINING: train}
     order = torch.randperm(len(fake), generator=generator)
-    pictures["shuffled"] = fake.with_captions(order)
+    pictures[SHUFFLED] = fake.with_captions(order)
     pool = min(smallest_pool(row) for row in pictures.values())
     label = f"R-precision@1/{pool}"
     attributes, precision = AttributesMetric(names=names), RPrecisionMetric(generator=generator, pool=pool)
-    values, ids, shared = {}, {}, 0
+    rows, ids, shared = [], {}, 0
     for name, row in pictures.items():
         seen = row.seen
         found = precision.measure(row)
         varied, count = variety(seen.features, row.said, held.seen.features, held.said)
-        ids[name] = order[found.ids] if name == "shuffled" else found.ids
-        if name == "generated":
+        ids[name] = order[found.ids] if name == SHUFFLED else found.ids
+        if name == GENERATED:
             shared = count
-        values[name] = {
-            **attributes.compare(row),
-            **precision.named(found),
-            KID: 1000 * distance(name, seen, held.seen, generator),
-            VARIETY: varied,
-        }
+        distance = distance_to(name, seen, held.seen, generator)
+        values = {**attributes.compare(row), label: found.mean, KID: distance.get("KID x 1000", math.nan)}
+        deviations = {label: found.deviation, KID: distance.get("KID x 1000 +-", math.nan)}
+        rows.append(
+            Row(
+                label=name,
+                kind="result" if name == GENERATED else "floor",
+                values=values | {VARIETY: varied},
+                deviations=deviations,
+                count=len(row),
+            )
+        )
     better = dict.fromkeys(names, "higher") | ({"all": "higher"} if names else {})
-    better |= {label: "higher", DEVIATION: "", KID: "lower", VARIETY: "one"}
-    counts = {name: len(row) for name, row in pictures.items()}
+    better |= {label: "higher", KID: "lower", VARIETY: "one"}
     lines = remarks(fake, held, names, label, judge)
     if not shared:
         lines.append("variety: no caption has two generated and two held-out pictures")
     else:
         lines.append(f"variety: of {shared:,} captions that have two generated and two held-out pictures")
-    return CaptionScores(values, better, counts, ids, lines)
+    return Table(rows=rows, better=better, of=plural(len(fake), "image"), remarks=lines), ids
 
 
-def distance(name: str, seen: Seen, held: Seen, generator: torch.Generator) -> float:
-    """KID of a row's pictures; NaN where the captions alone are others."""
-    if name == "shuffled":
-        return math.nan
-    if name == "held-out":
+def distance_to(name: str, seen: Seen, held: Seen, generator: torch.Generator) -> dict[str, float]:
+    """KID of a row's pictures and its deviation; nothing where the captions alone are others."""
+    if name == SHUFFLED:
+        return {}
+    if name == HELD:
         order = torch.randperm(len(held), generator=generator)
-        return kid(*(held.features[half] for half in order.chunk(2))) if len(held) > 1 else math.nan
-    return kid(seen.features, held.features)
+        halves = [Observed(held.features[half]) for half in order.chunk(2)]
+        return KidMetric().compare(halves[1], halves[0]) if len(halves) > 1 else {}
+    return KidMetric().compare(Observed(held.features), Observed(seen.features))
 
 
 def smallest_pool(pictures: Judged) -> int:

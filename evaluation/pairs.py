@@ -8,7 +8,8 @@ import torch
 from evaluation.metrics import METRICS, Metric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.floors import FLOORS
-from util.table import RESULT, ScoreTable, Values
+from evaluation.sets import GENERATED
+from util.table import Row, Table
 
 
 def make_metrics(opt: Any, judges: Mapping[str, Any]) -> Callable[[], list[Metric]]:
@@ -60,27 +61,29 @@ class Scores:
             mine = {name: values[rows] for name, values in facts.items()}
             source_, fake_ = source[rows], fake[rows]
             real_ = fake_ if real is None else real[rows]
-            candidates = {RESULT: fake_} | {n: floor(real_, source_) for n, floor in self.floors.items()}
+            candidates = {GENERATED: fake_} | {n: floor(real_, source_) for n, floor in self.floors.items()}
             metrics = self.metrics.setdefault(style, {name: self.make() for name in candidates})
             self.pairs[style] = self.pairs.get(style, 0) + len(rows)
             for name, images in candidates.items():
-                if name != RESULT and images.shape != real_.shape:
+                if name != GENERATED and images.shape != real_.shape:
                     continue
                 for metric in metrics[name]:
                     metric.update(source_ if metric.against == "source" else real_, images, mine)
 
-    def compute(self) -> "ScoreTable":
-        values: dict[str, dict[str, Values]] = {name: {} for name in (RESULT, *self.floors)}
-        better: dict[str, str] = {}
-        remarks: dict[str, list[str]] = {}
-        for style, candidates in self.metrics.items():
-            for name, metrics in candidates.items():
-                found = values[name].setdefault(style, {})
-                for metric in metrics:
-                    computed = metric.compute()
-                    found.update(computed)
-                    if name == RESULT:
-                        better[next(iter(computed), "")] = metric.better
-                        for line in metric.remarks():
-                            remarks.setdefault(line, []).append(style)
-        return ScoreTable(self.pairs, values, better, remarks)
+    def compute(self) -> dict[str, Table]:
+        """{style: its table}; those of several styles are joined by :func:`util.table.joined`."""
+        return {style: self._table(style, candidates) for style, candidates in self.metrics.items()}
+
+    def _table(self, style: str, candidates: Mapping[str, Sequence[Metric]]) -> Table:
+        rows, better, remarks = [], dict[str, str](), dict[str, None]()
+        for name, metrics in candidates.items():
+            computed = [metric.compute() for metric in metrics]
+            values = {key: value for found in computed for key, value in found.items()}
+            kind: Any = "result" if name == GENERATED else "floor"
+            rows.append(Row(label=name, kind=kind, values=values, count=self.pairs[style]))
+            if name == GENERATED:
+                better |= {next(iter(found), ""): m.better for m, found in zip(metrics, computed, strict=True)}
+                remarks |= dict.fromkeys(line for metric in metrics for line in metric.remarks())
+        better.pop("", None)
+        of = f"mean of {self.pairs[style]} pairs"
+        return Table(rows=rows, better=better, unit="pair", of=of, remarks=list(remarks))

@@ -3,35 +3,29 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from evaluation.extractors.trained import DOMAIN
 from evaluation.judges import BATCH, LabelJudge
 from evaluation.metrics.accuracy_metric import AccuracyMetric
-from evaluation.metrics.kid_metric import SUBSET, SUBSETS
-from evaluation.metrics.shared.distances import frechet, kid, kid_of_subsets, nearest
+from evaluation.metrics.fid_metric import FidMetric
+from evaluation.metrics.kid_metric import KidMetric
+from evaluation.metrics.shared.distances import nearest
 from evaluation.metrics.shared.observed import Observed
-from evaluation.metrics.variety_metric import WORST, VarietyMetric
+from evaluation.metrics.variety_metric import VarietyMetric
+from evaluation.sets import Description, SetScores
 from options import UserError
 from util.images import from_bytes
+from util.seeding import derive
 from util.stopwatch import Countdown
+from util.table import Row, Table, figures, plural
 
-# name of a value -> where values improve; see util.pages.sections.ARROWS
-VALUES = {
-    "accuracy": "higher",
-    "matched": "higher",
-    "variety": "one",
-    "worst class": "one",
-    "KID x 1000": "lower",
-    "KID of subsets": "",
-    "+-": "",
-    "FID-domain": "lower",
-}
-
+QUERIES = 1000  # images whose nearest training image is looked for
 READ = {"train": 20_000, "test": 10_000}  # real images at most, a few minutes of a judge on a CPU; all of CIFAR's test
 MEMORY = 1 << 30  # bytes they take at most, of either kind
 AT_ONCE = 1 << 25  # numbers of training images that are compared at once
@@ -108,6 +102,123 @@ def divided_otherwise(judge: str, opt: Any, file: str) -> list[str]:
     return [f"the judge was trained with {one}, the model with {other}: it may know the held-out images"]
 
 
+def score_samples(
+    fake: Observed,
+    train: Observed,
+    held: Observed,
+    classes: Sequence[str],
+    judge: str,
+    known: Collection[str] = (),
+) -> Table:
+    """Generated images and, as what is reachable, training images, beside the held-out ones, as a judge sees them.
+
+    Values of the judge's answers and of its features, each as its metric defines it: accuracy and variety, the judge's
+    own, under their names; KID and FID as of any extractor of the domain.
+
+    Args:
+        fake, train, held: with features and answers of the judge, and with labels where there are any.
+        classes: names of the labels.
+        judge: which one it is, in words.
+        known: names of values that another extractor gave already; they are left to it.
+    """
+    distances = SetScores([KidMetric(), FidMetric()], Description(tag=DOMAIN, name=judge)).compute(held, fake, train)
+    own = SetScores([AccuracyMetric(), VarietyMetric()], Description(tag="", name=judge), classes)
+    table = distances if fake.labels is None else own.compute(held, fake, train).beside(distances)
+    left = [name for name in table.names if name in known]
+    remarks = [*table.remarks, *imbalance(held)]
+    if left:
+        remarks.append(f"{', '.join(left)}: as --extractor sees them, above")
+    return replace(table.only(name for name in table.names if name not in left), remarks=remarks)
+
+
+def imbalance(held: Observed) -> list[str]:
+    """A remark where classes are not about equally frequent in the data, as they are among generated images."""
+    if held.labels is None or not len(held):
+        return []
+    counts = held.labels.unique(return_counts=True)[1].tolist()
+    if max(counts) <= 1.5 * min(counts):
+        return []
+    return [
+        f"held-out images are {min(counts)} to {max(counts)} of a class, generated ones balanced: KID and FID feel it"
+    ]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """How far generated images are from their nearest training images, and how far held-out ones are: is it memory?
+
+    Attributes:
+        space: what distances are of, in words.
+        distances, places: of the three nearest training images of each of the first samples, (Q, 3).
+        held: (H,), of the nearest one of each held-out image.
+        copies: samples that are, level for level, a training image.
+    """
+
+    space: str
+    distances: torch.Tensor
+    places: torch.Tensor
+    held: torch.Tensor
+    copies: int
+
+    @property
+    def ratio(self) -> float:
+        """Median distance of the samples over that of the held-out images."""
+        held = self.held.median().item()
+        return self.distances[:, 0].median().item() / held if held > 0 else math.nan
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        of = {"generated": self.distances[:, 0], "held-out": self.held}
+        return {n: {"median": d.median().item(), "nearest": d.min().item(), "images": len(d)} for n, d in of.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {"space": self.space, **self.rows, "copies": self.copies}
+
+    def table(self) -> Table:
+        rows: list[Row] = []
+        for name, found in self.rows.items():
+            values, kind = (
+                {"median": found["median"], "nearest of all": found["nearest"]},
+                "floor" if rows else "result",
+            )
+            rows.append(Row(label=name, values=values, count=found["images"], kind=kind))  # type: ignore[arg-type]
+        remarks = [
+            f"Samples are {figures(self.ratio)} times as far from training images as real images that were held out; "
+            "far below 1, the model repeats what it was shown."
+        ]
+        if self.copies:
+            equals = "equals" if self.copies == 1 else "equal"
+            remarks.append(f"{plural(self.copies, 'sample')} {equals} a training image")
+        return Table(rows=rows, remarks=remarks)
+
+    def line(self) -> str:
+        ratio = f"{figures(self.ratio)} times that of held-out images"
+        return f"distance to the nearest training image: {ratio} ({self.space})"
+
+
+def find_neighbours(
+    levels: torch.Tensor, data: RealImages, seed: int, seen: Sequence[Any] = (), judge: str = ""
+) -> Neighbours:
+    """The training images that come nearest to samples, and to held-out images.
+
+    Args:
+        levels: samples, bytes (N, C, S, S).
+        seen: what a judge of that name saw in samples, training and held-out images, whose features are compared;
+            without it pixels are.
+    """
+    random = torch.Generator().manual_seed(derive(seed, "neighbours"))
+    held = torch.randperm(len(data.held[0]), generator=random)[:QUERIES]
+    if seen:
+        fake, train, real = (observed.features for observed in seen)
+        away, places = nearest(torch.cat([fake[:QUERIES], real[held]]), train, 3)
+    else:
+        away, places = nearest_pixels(torch.cat([levels[:QUERIES], data.held[0][held]]), data.train[0], 3)
+    space = f"features of the judge {judge}" if seen else "pixels, root mean square, white to black is 1"
+    samples = len(away) - len(held)
+    return Neighbours(space, away[:samples], places[:samples], away[samples:, 0], equal(levels, data.train[0]))
+
+
 def nearest_pixels(x: torch.Tensor, reference: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """``nearest`` of images as bytes by their ``pixels``, some of the reference at a time: floats need more room."""
     vectors, step, found = pixels(x), max(1, AT_ONCE // reference[0].numel()), []
@@ -147,93 +258,3 @@ class Asked:
     labels: torch.Tensor | None
     count: int
     real: Any
-
-
-@dataclass(frozen=True)
-class SampleScores:
-    """``values[row][name]``, NaN where a value is not defined; the rows are generated, training and held-out images.
-
-    Attributes:
-        counts: images of each row.
-        n: images of the first two rows that the distances to the held-out ones are of.
-        remarks: what a reader must know, a line each.
-    """
-
-    values: dict[str, dict[str, float]]
-    counts: dict[str, int]
-    n: int
-    remarks: list[str]
-
-    def as_dict(self) -> dict[str, dict[str, float | int | None]]:
-        """For JSON: None where a value is not defined."""
-        rows = {}
-        for row, values in self.values.items():
-            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-            rows[row] = {"images": self.counts[row], **finite}
-        return rows
-
-
-def score_samples(
-    fake: Observed, train: Observed, held: Observed, classes: Sequence[str], generator: torch.Generator
-) -> SampleScores:
-    """Compare generated images and, as what is reachable, training images with the held-out ones.
-
-    - accuracy: of the judge's answers with the labels that were asked for; matched: after the best renaming of
-      labels, so that 1 beside a low accuracy says clean classes with wrong names.
-    - variety: mean distance between two images of a class over that of held-out images; the mean of the classes, and
-      the least of them (worst class).
-    - KID (1000 times; of every pair, and mean and deviation over 50 subsets) and FID-domain: distances to the held-out
-      images, of as many generated as training images, for they depend on the number or spread with it.
-
-    Args:
-        fake, train, held: with features and answers of a judge, and with labels where there are any; ``fake`` is
-            balanced in its order: any number of its first rows are of all classes.
-        classes: names of the labels.
-        generator: draws the training images that are compared, and KID's subsets.
-    """
-    n = min(len(fake), len(train))
-    some = train.take(torch.randperm(len(train), generator=generator)[:n])
-    rows = {"generated": fake, "training": train, "held-out": held}
-    remarks: list[str] = []
-    values = {}
-    for name, judged in rows.items():
-        values[name] = dict.fromkeys(VALUES, math.nan)
-        if judged.labels is not None:
-            values[name] |= labels_of(judged, held, classes, remarks if name == "generated" else [])
-    for name, judged in (("generated", fake.take(torch.arange(n))), ("training", some)):
-        x, y = judged.features, held.features
-        mean, deviation = kid_of_subsets(x, y, min(SUBSET, len(x) // 2, len(y) // 2), SUBSETS, generator)
-        values[name] |= {
-            "KID x 1000": 1000 * kid(x, y),
-            "KID of subsets": 1000 * mean,
-            "+-": 1000 * deviation,
-            "FID-domain": frechet(x, y),
-        }
-    F = fake.features.shape[1]
-    if min(n, len(held)) <= F:
-        remarks.append(f"FID-domain: {min(n, len(held))} images are too few for {F} features; --num_samples sets them")
-    if bool((fake.features == fake.features[:1]).all()):
-        remarks.append("the judge sees one and the same image in all that were generated, so there are no distances")
-    remarks += imbalance(held)
-    return SampleScores(values, {name: len(judged) for name, judged in rows.items()}, n, remarks)
-
-
-def labels_of(judged: Observed, held: Observed, classes: Sequence[str], remarks: list[str]) -> dict[str, float]:
-    """The values of images with labels."""
-    variety = VarietyMetric()
-    variety.classes = classes
-    remarks += variety.doubts(held, judged)
-    found = variety.compare(held, judged)
-    return AccuracyMetric().compare(held, judged) | {"variety": found["variety"], "worst class": found[WORST]}
-
-
-def imbalance(held: Observed) -> list[str]:
-    """A remark where classes are not about equally frequent in the data, as they are among generated images."""
-    if held.labels is None or not len(held):
-        return []
-    counts = held.labels.unique(return_counts=True)[1].tolist()
-    if max(counts) <= 1.5 * min(counts):
-        return []
-    return [
-        f"held-out images are {min(counts)} to {max(counts)} of a class, generated ones balanced: KID and FID feel it"
-    ]

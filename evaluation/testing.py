@@ -16,12 +16,11 @@ from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.pairs import Scores, make_metrics
 from evaluation.samples import RealImages
-from evaluation.sets import SetScores, SetTable
+from evaluation.sets import SetScores, subsample_rows
 from options import UserError
 from util.images import to_bytes
-from util.pages.sections import set_section
 from util.seeding import derive
-from util.table import ScoreTable
+from util.table import Table, joined
 
 # what is added to the names of values -> the images that are compared, and with which
 SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
@@ -35,38 +34,33 @@ TrainingItems = Callable[[str, int], Iterator[Mapping[str, Any]]]  # see data.lo
 
 @dataclass(frozen=True)
 class Scored:
-    """Values of pairs, and of sets of images by side, see SIDES."""
+    """Values of pairs by style, and of sets of images by side, see SIDES."""
 
-    pairs: ScoreTable
-    sets: Mapping[str, SetTable]
+    pairs: Mapping[str, Table]
+    sets: Mapping[str, Table]
+
+    @property
+    def tables(self) -> list[Table]:
+        """That of all styles, and those of sets, their values named after their side."""
+        return [joined(self.pairs), *(table.named(side) for side, table in self.sets.items())]
 
     def lines(self) -> list[str]:
         """What test.py prints."""
-        lines = self.pairs.lines()
-        for side, table in self.sets.items():
-            lines += [f"{line}{side and f'  [{side.strip()}]'}" for line in table.lines()]
-        return lines
+        return [line for table in self.tables for line in table.lines()]
 
-    def as_dict(self) -> dict[str, Any]:
-        """What metrics.json holds."""
-        entries = self.pairs.as_dict()
-        for name, better in self.pairs.better.items():
-            if name in entries:
-                entries[name]["better"] = better
-        for side, table in self.sets.items():
-            entries |= {f"{name}{side}": entry for name, entry in table.as_dict().items()}
-        return entries
+    def remarks(self) -> list[str]:
+        return [line for table in self.tables for line in table.remarks]
 
-    def sections(self) -> list[Any]:
-        """Cards of a page with the values of sets."""
-        return [set_section(table) for table in self.sets.values()]
+    def entries(self) -> dict[str, Any]:
+        """What metrics.json holds of them."""
+        return {name: entry for table in self.tables for name, entry in table.entries().items()}
 
     def values(self, sets_first: bool) -> tuple[dict[str, float], dict[str, str]]:
         """{name: value} and where each improves; of sets first if so wanted."""
-        sets = {f"{name}{side}": v for side, table in self.sets.items() for name, v in table.values.items()}
-        better = {f"{name}{side}": b for side, table in self.sets.items() for name, b in table.better.items()}
-        pairs = self.pairs.mean()
-        return (sets | pairs if sets_first else pairs | sets), better | dict(self.pairs.better)
+        pairs, *sets = self.tables
+        tables = [*sets, pairs] if sets_first else [pairs, *sets]
+        values = {name: value for table in tables for name, value in table.values.items()}
+        return values, {name: way for table in tables for name, way in table.better.items()}
 
 
 class Evaluation:
@@ -184,7 +178,7 @@ class Evaluation:
             raise UserError(self.no_real_images)
         return Scored(self.pairs.compute(), tables)
 
-    def table(self, real: Observed, fake: Observed, other: Observed | None) -> SetTable:
+    def table(self, real: Observed, fake: Observed, other: Observed | None) -> Table:
         """Values of sets, with those of training images against the real ones as floors, or of two halves of these."""
         assert self.extractor is not None
         scores = SetScores(self.set_metrics, self.extractor, names_of(self.dataset))
@@ -209,7 +203,7 @@ class Evaluation:
 
     # -- images from noise -----------------------------------------------------------------------
 
-    def of_samples(self, levels: torch.Tensor, labels: torch.Tensor | None, data: RealImages) -> SetTable:
+    def of_samples(self, levels: torch.Tensor, labels: torch.Tensor | None, data: RealImages) -> Table:
         """Values of generated images, bytes (N, C, S, S), beside held-out ones, with training images as floor."""
         assert self.extractor is not None
         for name, images in (("fake", levels), ("real", data.held[0])):
@@ -217,9 +211,9 @@ class Evaluation:
                 self.diversity.add(name, part.float() / 127.5 - 1)
         if "" not in self.others:
             self.reals[""] = [self.seen(*data.held)]
-            order = torch.randperm(len(data.train[0]), generator=torch.Generator().manual_seed(derive("floor")))
-            some = order[: len(levels)]
-            self.others[""] = self.seen(data.train[0][some], data.train[1][some])
+            images, of = data.train
+            rows = subsample_rows(len(images), len(levels)) if len(images) > len(levels) else slice(None)
+            self.others[""] = self.seen(images[rows], of[rows])
         return self.table(self.reals[""][0], self.seen(levels, labels), self.others[""])
 
     def seen(self, levels: torch.Tensor, labels: torch.Tensor | None) -> Observed:

@@ -8,12 +8,8 @@ from typing import Any
 
 from evaluation.samples import Asked
 from evaluation.testing import Evaluation, Scored
-from models.base_judge import JudgeModel
-from models.base_model import BaseModel
-from models.base_noise import NoiseModel
 from options import UserError
 from util.seeding import seed_everything
-from util.table import ScoreTable
 from util.training.engine import Engine
 
 FEW = 4  # images that an evaluation is tried with before the first step
@@ -39,7 +35,7 @@ class Evaluated:
     entries: dict[str, Any] = field(default_factory=dict)
 
 
-def words_of_test(opt: Any, model: type[BaseModel]) -> list[str]:
+def words_of_test(opt: Any, model: Any) -> list[str]:
     """The flags of test.py for an evaluation of a run with these options; the rest it takes from the run.
 
     What else is per run is a test's: --preprocess and --load_size read whole images, --batch_size is 1, on which values
@@ -48,7 +44,7 @@ def words_of_test(opt: Any, model: type[BaseModel]) -> list[str]:
     Raises:
         UserError: the model makes no images.
     """
-    if "phase" in model.tasks or issubclass(model, JudgeModel):
+    if "phase" in model.tasks or model.makes == "answers":
         raise UserError(f"--eval_freq {opt.eval_freq}: --model {opt.model} makes no images that could be evaluated")
     told = ["name", "checkpoints_dir", "model", "dataset_mode", "plugin_dir", "num_threads", "gpu_ids", "device"]
     told += ["precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
@@ -67,18 +63,19 @@ class Evaluator:
     Args:
         opt: options of a test of this run, with its metrics.
         dataset: of the training, to find out at once what cannot be evaluated.
+        model: class of the model; ``makes`` says what of.
         test_set: makes a data.loading.rows.TestSet of test options and the engine's ``place``.
 
     Raises:
         UserError: as Evaluation.
     """
 
-    def __init__(self, opt: Any, dataset: Any, model: type[BaseModel], test_set: Callable[..., Any], device: Any):
+    def __init__(self, opt: Any, dataset: Any, model: Any, test_set: Callable[..., Any], device: Any):
         self.opt, self.test_set = opt, test_set
         self.model_class: Any = model
-        self.translates = not issubclass(model, NoiseModel)
+        self.translates = model.makes == "translations"
         Evaluation(opt, dataset, device, self.translates)
-        self.asked: Any = None  # of a model that makes images from noise: models.base_noise.Asked
+        self.asked: Any = None  # of a model that makes images from noise: an evaluation.samples.Asked
         self._ready = False
 
     def __call__(self, model: Any, engine: Any) -> Evaluated:
@@ -93,8 +90,8 @@ class Evaluator:
         self.evaluation.start_again()
         scored = self.of_batches(self.evaluation) if self.translates else self.of_noise(self.evaluation, self.asked)
         values, better = scored.values(self.evaluation.sets_first)
-        remarks = [*scored.pairs.remarks(), *(line for table in scored.sets.values() for line in table.remarks)]
-        return Evaluated(values, better, remarks, self.evaluation.diversity.ratio(), scored.lines(), scored.as_dict())
+        ratio = self.evaluation.diversity.ratio()
+        return Evaluated(values, better, scored.remarks(), ratio, scored.lines(), scored.entries())
 
     def prepare(self) -> tuple[dict[str, float], dict[str, str]]:
         """Make the copy, read the data, and try it with a few images; the files of the run must be there.
@@ -140,7 +137,7 @@ class Evaluator:
 
     def of_noise(self, evaluation: Evaluation, asked: Asked) -> Scored:
         levels = self.copy.generated(asked)
-        return Scored(ScoreTable(), {"": evaluation.of_samples(levels, asked.labels, asked.real)})
+        return Scored({}, {"": evaluation.of_samples(levels, asked.labels, asked.real)})
 
     def close(self) -> None:
         if self._ready:

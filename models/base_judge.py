@@ -39,6 +39,7 @@ class JudgeModel(BaseModel):
             if self.label_smoothing >= 1:
                 raise UserError(f"--label_smoothing {self.label_smoothing}: must be below 1; 0.05 is usual")
 
+    makes = "answers"
     smallest: ClassVar[int] = 32  # pixels a side
     ema_names = ("C",)  # off by default: averaged statistics of batch norm lag behind averaged weights in short runs
     netC: GlyphJudge

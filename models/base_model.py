@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -32,6 +32,7 @@ class BaseModel(nn.Module):
         pass
 
     visual_names: tuple[str, ...] = ()  # attributes that are images (B, C, H, W) in [-1, 1], in display order
+    makes: Literal["translations", "samples", "answers"] = "translations"  # samples from noise; answers of a judge
     channels_last = False  # whether its networks are fastest in that layout in float32 on a CPU too
     visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
     ema_names: tuple[str, ...] = ()  # networks whose weights are averaged, e.g. ("G",)

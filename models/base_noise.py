@@ -83,6 +83,7 @@ class NoiseModel(AdversarialModel):
             per_run=True,
         )
 
+    makes = "samples"
     channels_last = True
     wants: tuple[str, ...] = ("logit",)  # what D is asked about reals in its step, about fakes in G's
     wants_of_fakes: tuple[str, ...] = ("logit",)  # and about fakes in D's

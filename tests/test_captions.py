@@ -113,7 +113,7 @@ def test_a_judge_scores_what_a_trained_model_draws(trained, capsys):
     flags = ("--caption_judge", folder / "checkpoints/judge", "--num_samples", 6, "--standing_steps", 1)
     assert run(test_script, folder, "--dataroot", data, *flags, "--results_dir", folder / "results") == 0
     numbers = json.loads((folder / "results/run/test_latest/metrics.json").read_text(encoding="utf-8"))
-    assert numbers["scores"]["generated"]["pictures"] == 6 and np.isfinite(numbers["scores"]["generated"]["KID x 1000"])
+    assert numbers["variety"]["images"] == 6 and numbers["KID-domain x 1000"]["value"] is None
     assert "the judge was trained with --split_seed 3" in capsys.readouterr().out
     pools = np.load(folder / "results/run/test_latest/r_precision_ids.npz")
     assert set(pools) == {"generated", "held-out", "training", "shuffled"}

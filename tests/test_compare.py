@@ -444,7 +444,7 @@ def test_an_interrupted_grid_ends_as_the_uninterrupted_one(dataroot, tmp_path, c
     whole, log = json.loads(record.read_text()), (folder / "logs/cut-s1.log").read_text()
     assert (whole["state"], whole["steps"]) == ("finished", 60) and "training goes on" in capsys.readouterr().out
     assert log.count("$ python train.py") == 2 and "--continue_train" in log
-    (value,) = json.loads((folder / "results/cut-s1/test_latest/metrics.json").read_text())
+    _, value = json.loads((folder / "results/cut-s1/test_latest/metrics.json").read_text())
     assert value in (folder / "index.html").read_text()
 
     words = next(line for line in log.splitlines() if line.startswith("$ "))

@@ -45,7 +45,8 @@ def test_a_page_for_each_style_with_scores_beside_their_floors(trained, tmp_path
     for floor in ("a white page", "the source, copied", "the truth, one pixel off"):
         assert floor in told
     scores = json.loads((page / "metrics.json").read_text())
-    assert scores["IoU"]["of a white page"] == 0 and scores["L1 / ink"]["of a white page"] == pytest.approx(1)
+    assert scores["IoU"]["floors"]["a white page"]["value"] == 0
+    assert scores["L1 / ink"]["floors"]["a white page"]["value"] == pytest.approx(1)
     assert set(scores["IoU"]["styles"]) == {"DejaVuSerif", "DejaVuSansMono"}
     assert scores["IoU"]["value"] == pytest.approx(np.mean(list(scores["IoU"]["styles"].values())))
     split = json.loads((trained / "checkpoints/fonts/split.json").read_text())

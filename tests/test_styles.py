@@ -121,7 +121,8 @@ def test_several_styles_have_a_page_each_and_a_table(lab, tmp_path, capsys):
     kept = json.loads((page / "metrics.json").read_text())
     assert list(kept) == ["L1", "IoU"] and kept["L1"]["pairs"] == 9
     assert kept["L1"]["value"] == pytest.approx(sum(kept["L1"]["styles"].values()) / 3)
-    assert kept["IoU"]["of a white page"] == 0 and 0 < kept["L1"]["of the truth, one pixel off"] < 0.2
+    assert kept["IoU"]["floors"]["a white page"]["value"] == 0
+    assert 0 < kept["L1"]["floors"]["the truth, one pixel off"]["value"] < 0.2
 
 
 def test_batches_that_reach_over_styles_give_the_same_scores(lab, tmp_path):

@@ -1,109 +1,242 @@
-"""Values of metrics, style by style, beside those of images that took no learning."""
+"""One table of values: of what was generated, beside what it is read against; how it is printed and what is kept."""
 
+import json
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
 
+from util.files import write_atomically
+
+VERSION = 2  # of metrics.json; files of 1 carry none, see ``floors_of`` and ``util.compare.run``
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
+REAL = "real against real"  # the floors of metrics of sets, where runs are compared
 
-RESULT = "result"  # the candidate that is judged; the others are floors
-Values = dict[str, float]  # name of a value -> value
+Values = Mapping[str, float]  # name of a value -> value, NaN where it is not defined
 
 
-@dataclass(frozen=True)
-class ScoreTable:
-    """What came out: ``values[candidate][style][name]``; a value that is not defined is NaN."""
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """Values of one kind of images.
 
-    pairs: Mapping[str, int] = field(default_factory=dict)  # style -> pairs
-    values: Mapping[str, Mapping[str, Values]] = field(default_factory=lambda: {RESULT: {}})
-    better: Mapping[str, str] = field(default_factory=dict)  # name -> see Metric.better; of a metric's first value
-    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)  # remark -> the styles it is made of
+    Attributes:
+        kind: ``result``, what was generated; ``mean`` of several results; ``floor``, what they are read against.
+        deviations: of those values where it is known.
+        count: images, or pairs, that the values are of; 0 is not told.
+    """
+
+    label: str
+    values: Values
+    kind: Literal["result", "mean", "floor"] = "floor"
+    deviations: Values = field(default_factory=dict)
+    count: int = 0
+
+    def defines(self, name: str) -> bool:
+        return math.isfinite(self.values.get(name, math.nan))
+
+    def shown(self, name: str) -> str:
+        """A value, with its deviation where that is known."""
+        deviation = self.deviations.get(name, math.nan)
+        return number(self.values.get(name, math.nan)) + (
+            f" \u00b1 {number(deviation)}" if math.isfinite(deviation) else ""
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Values with all that they are read by.
+
+    Attributes:
+        rows: what was generated, one row or one of each style and their mean, then what it is read against.
+        better: name -> ``lower``, ``higher`` or ``one``; a name that is not in it is no score.
+        unit: what is counted, ``image`` or ``pair``.
+        of: what the values are of, in words: "200 images against 400".
+        remarks: what a reader must know, a line each.
+        facts: of every value, for metrics.json: ``reference`` real images, ``extractor``, ``resize``, ``comparable``.
+        unlike: name -> the published value that it must not be set beside.
+    """
+
+    rows: Sequence[Row] = ()
+    better: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "image"
+    of: str = ""
+    remarks: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    unlike: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, label: str) -> Row:
+        return next(row for row in self.rows if row.label == label)
 
     @property
-    def styles(self) -> list[str]:
-        return list(self.pairs)
+    def results(self) -> list[Row]:
+        return [row for row in self.rows if row.kind == "result"]
 
     @property
     def names(self) -> list[str]:
-        """Of the values, in the order of the metrics."""
-        return list(dict.fromkeys(name for values in self.values[RESULT].values() for name in values))
+        """Of the values that were generated, in the order of the metrics."""
+        return list(dict.fromkeys(name for row in self.results for name in row.values))
 
     @property
-    def floors(self) -> list[str]:
-        """Those that have a value."""
-        return [c for c in self.values if c != RESULT and any(map(math.isfinite, self.mean(c).values()))]
+    def floors(self) -> list[Row]:
+        """Those that define a value."""
+        return [row for row in self.rows if row.kind == "floor" and any(map(row.defines, self.names))]
 
-    def mean(self, candidate: str = RESULT) -> Values:
-        """The mean of the styles, whatever the number of their pairs; of those where a value is defined."""
-        means = {}
-        for name in self.names:
-            known = [v for found in self.values[candidate].values() if math.isfinite(v := found.get(name, math.nan))]
-            means[name] = sum(known) / len(known) if known else math.nan
-        return means
+    @property
+    def whole(self) -> Row:
+        """The row that counts: the mean of the results, or the only one."""
+        return next((row for row in self.rows if row.kind == "mean"), self.results[0] if self.results else EMPTY)
 
-    def remarks(self, style: str | None = None) -> list[str]:
-        """What a reader must know, of one style or of all; named where it is not of all."""
-        if style is not None:
-            return [line for line, styles in self.notes.items() if style in styles]
-        return [
-            line if len(styles) == len(self.styles) else f"{', '.join(styles)}: {line}"
-            for line, styles in self.notes.items()
-        ]
+    @property
+    def values(self) -> Values:
+        return {name: self.whole.values.get(name, math.nan) for name in self.names}
 
-    def rows(self, style: str | None = None) -> list[tuple[str, str, Values]]:
-        """(kind, label, {name: value}): of one style, or of all with their mean; floors come last.
+    def only(self, names: Iterable[str]) -> "Table":
+        """The same table of these values alone."""
+        kept = [name for name in names if name in self.names]
+        rows = [replace(row, values={n: row.values[n] for n in kept if n in row.values}) for row in self.rows]
+        return replace(self, rows=rows, better={n: way for n, way in self.better.items() if n in kept})
 
-        A kind is ``style``, ``mean`` or ``floor``.
-        """
-        if style is not None:
-            floors = [("floor", floor, self.values[floor].get(style, {})) for floor in self.floors]
-            return [("style", "generated", self.values[RESULT].get(style, {})), *floors]
-        styles = [("style", name, self.values[RESULT][name]) for name in self.styles]
-        return [*styles, ("mean", "mean", self.mean()), *(("floor", f, self.mean(f)) for f in self.floors)]
+    def beside(self, other: "Table") -> "Table":
+        """One table of the values of both, of the same images: rows of one label are one row."""
+        rows = []
+        for label in dict.fromkeys(row.label for row in (*self.rows, *other.rows)):
+            first, *more = [row for row in (*self.rows, *other.rows) if row.label == label]
+            values = {name: value for row in (first, *more) for name, value in row.values.items()}
+            deviations = {name: value for row in (first, *more) for name, value in row.deviations.items()}
+            rows.append(replace(first, values=values, deviations=deviations))
+        remarks = list(dict.fromkeys([*self.remarks, *other.remarks]))
+        better, unlike = {**self.better, **other.better}, {**self.unlike, **other.unlike}
+        return replace(self, rows=rows, better=better, unlike=unlike, remarks=remarks)
+
+    def named(self, suffix: str) -> "Table":
+        """The same table, its names with something behind them."""
+
+        def longer(values: Mapping[str, Any]) -> dict[str, Any]:
+            return {f"{name}{suffix}": value for name, value in values.items()}
+
+        rows = [replace(row, values=longer(row.values), deviations=longer(row.deviations)) for row in self.rows]
+        return replace(self, rows=rows, better=longer(self.better), unlike=longer(self.unlike))
+
+    # -- as text, as JSON ------------------------------------------------------------------------
 
     def lines(self) -> list[str]:
-        """What test.py prints: a line for each value, or with several styles a table."""
+        """What a terminal shows: a line for each value, with several results a grid; then the remarks."""
         if not self.names:
             return []
-        pairs = sum(self.pairs.values())
-        if len(self.styles) > 1:
-            head = f"{len(self.styles)} styles, {pairs} pairs; a mean is of the styles, each counts once"
-            return [head, *self._table(), *self.remarks()]
-        lines = []
-        for name, value in self.mean().items():
-            floors = [(c, v) for c in self.floors if math.isfinite(v := self.mean(c)[name])]
-            known = "".join(f"; {floor}: {v:.4f}" for floor, v in floors)
-            lines.append(f"{name}: {value:.4f}, mean of {pairs} pairs{known}")
-        return [*lines, *self.remarks()]
+        return [*(self._grid() if len(self.results) > 1 else map(self._line, self.names)), *self.remarks]
 
-    def _table(self) -> list[str]:
-        table = [["style", *self.names]]
-        table += [[label, *(number(found.get(n, math.nan)) for n in self.names)] for _, label, found in self.rows()]
-        widths = [max(map(columns, cells)) for cells in zip(*table, strict=True)]
-        lines = []
-        for first, *others in table:
-            cells = [" " * (w - columns(cell)) + cell for cell, w in zip(others, widths[1:], strict=True)]
-            lines.append("  ".join([first + " " * (widths[0] - columns(first)), *cells]))
+    def about(self) -> str:
+        """What saw the images, in words; empty where nothing but the metric did."""
+        facts = self.facts
+        return f"{facts['extractor']}, resize {facts['resize']}" if facts.get("extractor") else ""
+
+    def _line(self, name: str) -> str:
+        known = [f"{row.label}: {row.shown(name)}" for row in self.floors if row.defines(name)]
+        parts = [f"{name}: {self.whole.shown(name)}, {self.of}".rstrip(", "), *known, self.about()]
+        if name in self.unlike:
+            parts.append(f"not comparable with published {self.unlike[name]}")
+        return "; ".join(filter(None, parts))
+
+    def _grid(self) -> list[str]:
+        shown = [row for row in self.rows if row.kind != "floor" or row in self.floors]
+        cells = [["style", *self.names], *([row.label, *map(row.shown, self.names)] for row in shown)]
+        widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+        lines = [f"{len(self.results)} styles, {self.of}"]
+        for first, *others in cells:
+            padded = [" " * (w - columns(cell)) + cell for cell, w in zip(others, widths[1:], strict=True)]
+            lines.append("  ".join([first + " " * (widths[0] - columns(first)), *padded]))
         return lines
 
-    def as_dict(self) -> dict[str, dict[str, Any]]:
-        """What metrics.json holds; null where a value is not defined."""
-        means = {floor: self.mean(floor) for floor in self.floors}
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """{name: what metrics.json says of it}; null where a value is not defined."""
         entries = {}
-        for name, value in self.mean().items():
-            entry: dict[str, Any] = {"value": _finite(value), "pairs": sum(self.pairs.values())}
-            entry |= {f"of {floor}": v for floor, found in means.items() if math.isfinite(v := found[name])}
-            if len(self.styles) > 1:
-                entry["styles"] = {s: _finite(self.values[RESULT][s].get(name, math.nan)) for s in self.styles}
-            entries[name] = entry
+        for name in self.names:
+            entry: dict[str, Any] = {"value": finite(self.values[name])}
+            if name in self.better:
+                entry["better"] = self.better[name]
+            if (deviation := finite(self.whole.deviations.get(name, math.nan))) is not None:
+                entry["deviation"] = deviation
+            entry[f"{self.unit}s"] = self.whole.count
+            entry["floors"] = {
+                row.label: {"value": row.values[name], f"{self.unit}s": row.count}
+                for row in self.floors
+                if row.defines(name)
+            }
+            if len(self.results) > 1:
+                entry["styles"] = {row.label: finite(row.values.get(name, math.nan)) for row in self.results}
+            entries[name] = entry | dict(self.facts)
         return entries
 
 
+EMPTY = Row(label="", values={}, kind="result")
+
+
+def joined(tables: Mapping[str, Table]) -> Table:
+    """One table of the styles' tables: a row for each style, then their mean, whatever the number of their pairs.
+
+    A mean is of the styles where a value is defined; a remark that is not of all styles names those it is of.
+    """
+    if len(tables) <= 1:
+        return next(iter(tables.values()), Table())
+    results = [replace(table.whole, label=style, kind="result") for style, table in tables.items()]
+    floors: dict[str, list[Row]] = {}
+    remarks: dict[str, list[str]] = {}
+    for style, table in tables.items():
+        for row in table.rows:
+            if row.kind == "floor":
+                floors.setdefault(row.label, []).append(row)
+        for line in table.remarks:
+            remarks.setdefault(line, []).append(style)
+    first = next(iter(tables.values()))
+    count = sum(row.count for row in results)
+    rows = [*results, mean("mean", "mean", results), *(mean(label, "floor", some) for label, some in floors.items())]
+    lines = [line if len(of) == len(tables) else f"{', '.join(of)}: {line}" for line, of in remarks.items()]
+    better = {name: way for table in tables.values() for name, way in table.better.items()}
+    of = f"{plural(count, first.unit)}; a mean is of the styles, each counts once"
+    return replace(first, rows=rows, better=better, remarks=lines, of=of)
+
+
+def mean(label: str, kind: Literal["mean", "floor"], rows: Sequence[Row]) -> Row:
+    values = {}
+    for name in dict.fromkeys(name for row in rows for name in row.values):
+        known = [row.values[name] for row in rows if row.defines(name)]
+        values[name] = sum(known) / len(known) if known else math.nan
+    return Row(label=label, kind=kind, values=values, count=sum(row.count for row in rows))
+
+
+def write_metrics(path: Path, tables: Iterable[Table], facts: Mapping[str, Any] | None = None) -> None:
+    """metrics.json: the version of its schema, what is true of the whole test, and an entry for each value."""
+    entries = {name: entry for table in tables for name, entry in table.entries().items()}
+    content = {"version": VERSION, **(facts or {}), **entries}
+    write_atomically(path, json.dumps(content, indent=1, allow_nan=False))
+
+
+def floors_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """{floor: its value} of an entry of metrics.json, of version 1 too: ``of <floor>``, or ``floor`` and ``floor_of``.
+
+    Values are as they stand in the file: whatever somebody may have written there.
+    """
+    told, of = entry.get("floors"), entry.get("floor_of")
+    known = told.items() if isinstance(told, dict) else ()
+    by = f"{REAL}: " if entry.get("extractor") else ""
+    floors = {f"{by}{label}": floor.get("value") for label, floor in known if isinstance(floor, dict)}
+    real = f"{REAL}: {of}" if isinstance(of, str) and of else REAL
+    old = {key[3:]: value for key, value in entry.items() if key.startswith("of ")}
+    return floors | old | ({real: entry["floor"]} if "floor" in entry else {})
+
+
 def number(value: float) -> str:
-    """Four decimals, or a dash where there is no value."""
-    return f"{value:.4f}" if math.isfinite(value) else "-"
+    """Four decimals, or four figures where the number is large; a dash where there is no value."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
+
+
+def figures(value: float) -> str:
+    """Four figures, or a dash where there is no value."""
+    return f"{value:.4g}" if math.isfinite(value) else "-"
 
 
 def columns(text: str) -> int:
@@ -111,10 +244,10 @@ def columns(text: str) -> int:
     return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
 
 
-def _finite(value: float) -> float | None:
+def plural(count: int, what: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def decimals(value: float) -> str:
-    """Four figures, or a dash where there is no value."""
-    return f"{value:.4g}" if math.isfinite(value) else "-"

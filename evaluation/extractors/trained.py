@@ -15,6 +15,7 @@ from options import UserError
 from util.files import sha256
 from util.weights import read_tensors
 
+DOMAIN = "-domain"  # ends the first word of the names of values of such features
 TOLD_APART = {"label": "labels", "character": "characters", "style": "styles"}
 
 
@@ -37,7 +38,7 @@ def of_run(folder: Path, flag: str, classes: Sequence[str], device: torch.device
         look,
         device,
         flag,
-        tag="-domain",
+        tag=DOMAIN,
         name=f"{what} of {called(folder.resolve(), digest)}",
         digest=digest,
         resize=f"to {network.size} x {network.size} by bilinear with antialiasing, where of another size",

@@ -1,48 +1,32 @@
 """What test.py leaves of a model that makes images from noise: samples, and a page to look at them."""
 
-import json
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from evaluation.judges import BATCH, LabelJudge, load_label_judge
-from evaluation.metrics.shared.distances import nearest
-from evaluation.metrics.shared.observed import Observed
-from evaluation.samples import (
-    VALUES,
-    RealImages,
-    SampleScores,
-    equal,
-    nearest_pixels,
-    real_images,
-    score_samples,
-    see,
-    warnings,
-)
+from evaluation.judges import BATCH, load_label_judge
+from evaluation.samples import Neighbours, RealImages, find_neighbours, real_images, score_samples, see, warnings
 from evaluation.testing import Evaluation
 from models.noise.sampler import truncate
 from options import UserError
 from options import nearest as spelt_like
 from util.config import save_options
-from util.files import write_atomically
 from util.images import save_levels, to_bytes
 from util.pages.curves import read_curves
 from util.pages.files import ResultFiles, note_checkpoint
 from util.pages.results import folder_names
 from util.pages.samples import SamplesPage
-from util.pages.sections import set_section
+from util.pages.sections import table_section
 from util.seeding import derive
 from util.stopwatch import Countdown
-from util.table import ARROWS, decimals
-
-NEIGHBOURS = 8, 4  # samples beside their neighbours: the first, and those that come nearest
-QUERIES = 1000  # images whose nearest training image is looked for
+from util.table import Table, write_metrics
 
 SHOWN = 20  # classes of the grid at most
+NEIGHBOURS = 8, 4  # samples beside their neighbours: the first, and those that come nearest
 COLUMNS = 10  # noise vectors of the grid, as in training
 STEPS = 9  # images on the way from one noise, or class, to the next
 ROWS = 10  # ways that are shown
@@ -61,33 +45,7 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
     chosen = chosen_classes(model, dataset)
     evaluation = Evaluation(opt, dataset, engine.device, translates=False) if opt.metrics else None
     judge = load_label_judge(opt.label_judge, dataset.classes, engine.device) if opt.label_judge else None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        album = Album(model, dataset, chosen, ResultFiles(folder))
-        album.files.clear()
-        save_options(opt, folder, opt.phase)
-        note_checkpoint(album.files, Path(opt.checkpoints_dir, opt.name), folder.name.removeprefix(f"{opt.phase}_"))
-        album.save_samples()
-        results: dict[str, Any] = {"samples": len(album.levels), "classes": album.names if model.conditional else []}
-        data = real_images(dataset, album.labels)
-        if data is not None:
-            results["real images"] = data.as_dict()
-        if evaluation is not None:
-            add_sets(evaluation, album, data, results)
-        seen = add_scores(album, data, judge, results) if data is not None and judge is not None else ()
-        album.add_grid()
-        album.add_ways()
-        if data is not None:
-            add_neighbours(album, data, judge, seen, results)
-        curves, ended = read_curves(Path(opt.checkpoints_dir, opt.name, "metrics.jsonl"))
-        if ended:
-            album.page.add_curves(curves, ended)
-        album.files.note("index.html")
-        album.page.save()
-        write_atomically(folder / "metrics.json", json.dumps(results, indent=1, allow_nan=False))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
-    print(f"{len(album.levels)} images: {folder / 'index.html'}")
+    Album(model, dataset, chosen).save(folder, evaluation, judge)
 
 
 def chosen_classes(model: Any, dataset: Any) -> list[int]:
@@ -108,27 +66,91 @@ def chosen_classes(model: Any, dataset: Any) -> list[int]:
     return sorted({names.index(name) for name in asked}) or list(range(len(names)))
 
 
+@dataclass
+class Verdict:
+    """What judging samples found.
+
+    Attributes:
+        tables: heading -> values, in the order of the page.
+        notes: heading -> what stands beside it.
+        facts: what metrics.json holds besides the values.
+        neighbours: None where there are no training images.
+    """
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    neighbours: Neighbours | None = None
+
+    def add(self, heading: str, table: Table, note: str = "") -> None:
+        self.tables[heading], self.notes[heading] = table, note
+
+    @property
+    def names(self) -> list[str]:
+        return [name for table in self.tables.values() for name in table.names]
+
+    def lines(self) -> list[str]:
+        lines = [line for table in self.tables.values() for line in table.lines()]
+        return lines if self.neighbours is None else [*lines, self.neighbours.line()]
+
+
 class Album:
-    """Draws and keeps images of a model.
+    """Samples of a model from noise: drawn, judged, kept and shown, each without the others if so wanted.
 
     Attributes:
         levels: the samples, bytes (N, C, S, S); any number of the first are spread evenly over the classes.
         labels: theirs, (N,) int64; None of a model without classes.
+        z: their noise (N, Z).
         paths: their files, relative to the folder.
     """
 
     levels: torch.Tensor
     labels: torch.Tensor | None
+    z: torch.Tensor
     paths: list[str]
-    page: SamplesPage
+    files: ResultFiles
+    data: Any = None
 
-    def __init__(self, model: Any, dataset: Any, chosen: list[int], files: ResultFiles):
-        self.model, self.chosen, self.files = model, chosen, files
+    def __init__(self, model: Any, dataset: Any, chosen: list[int]):
+        self.model, self.dataset, self.chosen = model, dataset, chosen
         self.names = [dataset.classes[number] for number in chosen] or ["samples"]
         self.generator = torch.Generator().manual_seed(derive(model.opt.seed, "samples"))
-        self.several = torch.tensor(chosen) if model.conditional else None
+        self.classes = torch.tensor(chosen) if model.conditional else None
 
-    def draw(self, z: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+    def save(self, folder: Path, evaluation: Evaluation | None, judge: Any) -> None:
+        """All of it into a folder, in place of an earlier test's.
+
+        Raises:
+            UserError: images are not finite (exit code 3), or files cannot be written (5).
+        """
+        opt = self.model.opt
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.files = ResultFiles(folder)
+            self.files.clear()
+            save_options(self.kept_options(), folder, opt.phase)
+            note_checkpoint(self.files, Path(opt.checkpoints_dir, opt.name), folder.name.partition("_")[2])
+            self.draw_samples()
+            self.keep()
+            verdict = self.judge(evaluation, judge)
+            for line in verdict.lines():
+                print(line)
+            self.show(verdict)
+            write_metrics(folder / "metrics.json", verdict.tables.values(), self.facts() | verdict.facts)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
+        print(f"{len(self.levels)} images: {folder / 'index.html'}")
+
+    def kept_options(self) -> Any:
+        """Those that are saved with the samples."""
+        return self.model.opt
+
+    # -- draw ------------------------------------------------------------------------------------
+
+    def noise(self, count: int) -> torch.Tensor:
+        return self.model.noise(count, self.generator).float().cpu()
+
+    def draw(self, z: torch.Tensor, y: Any) -> torch.Tensor:
         """Bytes (N, C, S, S) for noise and classes.
 
         Raises:
@@ -143,47 +165,138 @@ class Album:
             )
         return to_bytes(images)
 
-    def save(self, levels: torch.Tensor, path: str) -> str:
+    def draw_samples(self) -> None:
+        """``levels``, ``labels`` and ``z``, and the names of their files."""
+        self.z = self.noise(self.model.opt.num_samples)
+        self.labels = balanced(self.classes, len(self.z))
+        each = len(self.names)
+        named = folder_names(self.names, self.files.folder / "samples")
+        folders = [f"samples/{named[name]}" for name in self.names] if self.model.conditional else ["samples"]
+        self.paths = [f"{folders[i % each]}/{i // each:04d}.png" for i in range(len(self.z))]
+        self.levels = self.draw_all(lambda rows: None if self.labels is None else self.labels[rows])
+
+    def draw_all(self, conditions: Any) -> torch.Tensor:
+        """The samples of all noise, with ``conditions(rows)`` of each batch."""
+        countdown, parts = Countdown(len(self.z), "image"), []
+        for start in range(0, len(self.z), BATCH):
+            rows = slice(start, start + BATCH)
+            parts.append(self.draw(self.z[rows], conditions(rows)))
+            countdown.step(len(parts[-1]))
+        return torch.cat(parts)
+
+    # -- keep ------------------------------------------------------------------------------------
+
+    def save_image(self, levels: torch.Tensor, path: str) -> str:
         """Write one image (C, S, S) to a path below the folder, and return the path."""
         pixels = levels.numpy()
         save_levels(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0], self.files.note(path))
         return path
 
-    def save_samples(self) -> None:
-        """``samples/`` and ``samples.npz``, and an empty page for what follows."""
-        opt, folder = self.model.opt, self.files.folder
-        z = self.model.noise(opt.num_samples, self.generator).float().cpu()
-        place = torch.arange(len(z))
-        self.labels = balanced(self.several, len(z))
-        each = len(self.names)
-        named = folder_names(self.names, folder / "samples")
-        prefixes = [f"samples/{named[name]}" for name in self.names] if self.model.conditional else ["samples"]
-        self.paths, parts = [], []
-        countdown = Countdown(len(z), "image")
-        for rows in place.split(BATCH):
-            parts.append(self.draw(z[rows], None if self.labels is None else self.labels[rows]))
-            for i, levels in zip(rows.tolist(), parts[-1], strict=True):
-                self.paths.append(self.save(levels, f"{prefixes[i % each]}/{i // each:04d}.png"))
-            countdown.step(len(rows))
-        self.levels = torch.cat(parts)
-        labels = torch.full((len(z),), -1) if self.labels is None else self.labels
+    def keep(self) -> None:
+        """``samples/`` and ``samples.npz``."""
+        for levels, path in zip(self.levels, self.paths, strict=True):
+            self.save_image(levels, path)
         images = self.levels.permute(0, 2, 3, 1).numpy()
-        np.savez(self.files.note("samples.npz"), images=images, labels=labels.numpy(), z=z.numpy())
-        self.page = SamplesPage(folder, f"{opt.name}: images from noise", self.levels.shape[2])
-        facts = {
-            "images": f"{len(z):,}",
-            "classes": len(self.chosen) or "none",
-            "checkpoint": opt.epoch,
-            "seed": opt.seed,
-        }
-        self.page.add_facts(facts | ({"truncation": opt.truncation} if opt.truncation else {}))
+        np.savez(self.files.note("samples.npz"), images=images, z=self.z.numpy(), **self.kept_arrays())
 
-    def add_grid(self) -> None:
+    def kept_arrays(self) -> dict[str, Any]:
+        labels = torch.full((len(self.z),), -1) if self.labels is None else self.labels
+        return {"labels": labels.numpy()}
+
+    def facts(self) -> dict[str, Any]:
+        """Of the samples, for metrics.json."""
+        return {"samples": len(self.levels), "classes": self.names if self.model.conditional else []}
+
+    # -- judge -----------------------------------------------------------------------------------
+
+    def judge(self, evaluation: Evaluation | None, judge: Any) -> Verdict:
+        """What metrics and judges make of the samples beside real images; it writes and shows nothing.
+
+        Without data there is nothing to compare with, and a line says so.
+        """
+        self.data = self.real_images()
+        verdict = Verdict()
+        if self.data is None:
+            return verdict
+        images = self.compared()
+        verdict.facts["real images"] = images.as_dict()
+        if evaluation is not None:
+            table = evaluation.of_samples(self.levels, self.labels, images)
+            verdict.add("Metrics of sets", replace(table, remarks=[*table.remarks, images.remark()]))
+        seen = self.judged(judge, verdict) if judge is not None else ()
+        name = Path(judge.run).name if judge is not None else ""
+        verdict.neighbours = find_neighbours(self.levels, images, self.model.opt.seed, seen, name)
+        verdict.facts["neighbours"] = verdict.neighbours.as_dict()
+        return verdict
+
+    def real_images(self) -> Any:
+        """What samples are compared with; None where there are no data."""
+        return real_images(self.dataset, self.labels)
+
+    def compared(self) -> RealImages:
+        return self.data
+
+    def judged(self, judge: Any, verdict: Verdict) -> Sequence[Any]:
+        """The scores of ``--label_judge``; what the judge saw in samples, training and held-out images."""
+        fake = see(judge, self.levels, self.labels)
+        train, held = see(judge, *self.data.train), see(judge, *self.data.held)
+        reader = f"the judge {Path(judge.run).name}, {judge.features} features"
+        table = score_samples(fake, train, held, self.model.class_names, reader, verdict.names)
+        remarks = [
+            *table.remarks,
+            "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
+            "parts of that of held-out images",
+            f"sha256 of the judge's weights: {judge.digest}",
+            *warnings(judge, self.model.opt),
+        ]
+        verdict.facts["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
+        verdict.add("Scores", replace(table, remarks=remarks), "training images are what is reachable")
+        return fake, train, held
+
+    # -- show ------------------------------------------------------------------------------------
+
+    def show(self, verdict: Verdict) -> None:
+        """``index.html``: the tables, grids, the nearest training images, the curves of the run."""
+        page = self.new_page()
+        self.show_first(page)
+        for heading, table in verdict.tables.items():
+            page.add_section(table_section(table, heading, verdict.notes[heading]))
+        self.show_ways(page)
+        if verdict.neighbours is not None:
+            self.show_neighbours(page, verdict.neighbours)
+        curves, ended = read_curves(Path(self.model.opt.checkpoints_dir, self.model.opt.name, "metrics.jsonl"))
+        if ended:
+            page.add_curves(curves, ended)
+        self.files.note("index.html")
+        page.save()
+
+    def new_page(self) -> SamplesPage:
+        """A page that says what it is of."""
+        opt = self.model.opt
+        page = SamplesPage(self.files.folder, f"{opt.name}: images from noise", self.levels.shape[2])
+        page.add_facts({"images": f"{len(self.levels):,}", "classes": len(self.chosen) or "none", **self.page_facts()})
+        return page
+
+    def page_facts(self) -> dict[str, Any]:
+        opt = self.model.opt
+        facts = {"checkpoint": opt.epoch, "seed": opt.seed}
+        return facts | ({"truncation": opt.truncation} if opt.truncation else {})
+
+    def show_first(self, page: Any) -> None:
+        """What stands above the tables."""
+
+    def show_ways(self, page: Any) -> None:
+        """The grid, and ways between noises and classes."""
+        self.show_grid(page)
+        self.show_noise_ways(page)
+        self.show_class_ways(page)
+
+    def show_grid(self, page: SamplesPage) -> None:
         """The fixed noise of training: a column each, a row for each class; without classes one after another."""
         limit = self.model.opt.truncation
         fixed = self.model.fixed_z.float().cpu()
         fixed, cut = (truncate(fixed, limit), f", truncated at {limit:g}") if limit > 0 else (fixed, "")
-        if self.several is None:
+        if self.classes is None:
             fixed = fixed[: COLUMNS**2]
             levels = self.draw(fixed, None)
             starts = range(0, len(fixed), COLUMNS)
@@ -194,7 +307,7 @@ class Album:
             rows = [(self.names[k], self.draw(z, torch.full((len(z),), self.chosen[k]))) for k in places]
             some = f" ({len(places)} of {len(self.chosen):,})" if len(places) < len(self.chosen) else ""
             note = f"a row for each class{some}, a column for each noise vector{cut}"
-        self._add_rows("grid", "Samples", note, rows, "noise {}")
+        self.show_rows(page, "grid", "Samples", note, rows, "noise {}")
 
     def shown(self) -> list[int]:
         """Places in ``names`` that the grid has room for: the first of --classes, else spread evenly over all."""
@@ -203,42 +316,62 @@ class Album:
             return list(range(count))
         return torch.linspace(0, len(self.names) - 1, count).round().long().tolist()
 
-    def add_ways(self) -> None:
-        """From noise to noise within a class, and from class to class with the same noise."""
-        part = torch.linspace(0, 1, STEPS)
-        several = ROWS if self.several is None else min(ROWS, len(self.chosen))
-        ends = self.model.noise(2 * several, self.generator).float().cpu()
-        rows = []
-        for k in range(several):
-            y = None if self.several is None else torch.full((STEPS,), self.chosen[k])
-            name = f"way {k + 1}" if self.several is None else self.names[k]
-            rows.append((name, self.draw(slerp(ends[2 * k], ends[2 * k + 1], part), y)))
-        note = "each row from one noise vector to another along a great circle" + ", its class fixed" * bool(
-            self.chosen
-        )
-        self._add_rows("noise", "From noise to noise", note, rows, "step {}")
+    def show_noise_ways(self, page: SamplesPage) -> None:
+        """From noise to noise within a class."""
+        part, count = torch.linspace(0, 1, STEPS), ROWS if self.classes is None else min(ROWS, len(self.chosen))
+        self.ends, rows = self.noise(2 * count), []
+        for k in range(count):
+            y = None if self.classes is None else torch.full((STEPS,), self.chosen[k])
+            name = f"way {k + 1}" if self.classes is None else self.names[k]
+            rows.append((name, self.draw(slerp(self.ends[2 * k], self.ends[2 * k + 1], part), y)))
+        fixed = ", its class fixed" * bool(self.chosen)
+        note = f"each row from one noise vector to another along a great circle{fixed}"
+        self.show_rows(page, "noise", "From noise to noise", note, rows, "step {}")
+
+    def show_class_ways(self, page: SamplesPage) -> None:
+        """From class to class with the noise that the ways from noise to noise began with."""
         if len(self.chosen) < 2:
             return
-        pairs = list(zip(self.chosen, [*self.chosen[1:], self.chosen[0]], strict=True))[: ROWS if several > 2 else 1]
-        rows = []
-        for k, (one, other) in enumerate(pairs):
+        part, rows = torch.linspace(0, 1, STEPS), []
+        pairs = list(zip(self.chosen, [*self.chosen[1:], self.chosen[0]], strict=True))
+        for k, (one, other) in enumerate(pairs[: min(ROWS, len(self.chosen)) if len(self.chosen) > 2 else 1]):
             y = torch.zeros(STEPS, self.model.netG.classes)
             y[:, one], y[:, other] = 1 - part, part
             name = f"{self.names[k]} \u2192 {self.names[(k + 1) % len(self.names)]}"
-            rows.append((name, self.draw(ends[2 * k].expand(STEPS, -1), y)))
-        self._add_rows("class", "From class to class", "each row mixes two classes, its noise fixed", rows, "step {}")
+            rows.append((name, self.draw(self.ends[2 * k].expand(STEPS, -1), y)))
+        note = "each row mixes two classes, its noise fixed"
+        self.show_rows(page, "class", "From class to class", note, rows, "step {}")
 
-    def _add_rows(self, folder: str, heading: str, note: str, rows: Sequence[Any], caption: str) -> None:
+    def show_rows(self, page: Any, folder: str, heading: str, note: str, rows: Sequence[Any], caption: str) -> None:
         shown = []
         for number, (name, levels) in enumerate(rows):
-            files = (self.save(image, f"images/{folder}/{number:03d}_{i:02d}.png") for i, image in enumerate(levels))
+            files = (
+                self.save_image(image, f"images/{folder}/{number:03d}_{i:02d}.png") for i, image in enumerate(levels)
+            )
             shown.append((name, {caption.format(i + 1): file for i, file in enumerate(files)}))
-        self.page.add_grid(heading, note, shown)
+        page.add_grid(heading, note, shown)
+
+    def show_neighbours(self, page: Any, found: Neighbours) -> None:
+        """How near training images come, and samples beside the nearest of them."""
+        table, images = found.table(), self.compared()
+        table = replace(table, remarks=[*table.remarks, images.remark()])
+        page.add_section(table_section(table, "Distance to the nearest training image", f"in {found.space}"))
+        (first, closest), nearest = NEIGHBOURS, found.distances[:, 0]
+        order = [*range(min(first, len(nearest))), *nearest.argsort(stable=True)[:closest].tolist()]
+        shown = []
+        for i in dict.fromkeys(order):
+            files = {"sample": self.paths[i]}
+            for caption, row in zip(("nearest", "second", "third"), found.places[i].tolist(), strict=False):
+                files[caption] = self.save_image(images.train[0][row], f"images/train/{row:06d}.png")
+            name = "" if self.labels is None else f"{self.model.class_names[int(self.labels[i])]}: "
+            shown.append((f"{name}{', '.join(f'{d:.3g}' for d in found.distances[i].tolist())}", files))
+        note = f"samples, then the nearest training images and their distances; the last {closest} come nearest of all"
+        page.add_grid("Nearest training images", note, shown)
 
 
-def balanced(several: torch.Tensor | None, count: int) -> torch.Tensor | None:
+def balanced(classes: torch.Tensor | None, count: int) -> torch.Tensor | None:
     """Classes (count,) of samples: any number of the first are spread evenly over these; None of none."""
-    return None if several is None else several[torch.arange(count) % len(several)]
+    return None if classes is None else classes[torch.arange(count) % len(classes)]
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
@@ -254,108 +387,3 @@ def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
     if torch.sin(theta) < 1e-4:
         return (1 - t) * a + t * b
     return (torch.sin((1 - t) * theta) * a + torch.sin(t * theta) * b) / torch.sin(theta)
-
-
-def add_scores(
-    album: Any, data: RealImages, judge: LabelJudge, results: dict[str, Any]
-) -> tuple[Observed, Observed, Observed]:
-    """The scores of ``--label_judge``, on the page, in ``results`` and printed.
-
-    Returns:
-        what the judge saw in the samples, in training and in held-out images.
-    """
-    fake = see(judge, album.levels, album.labels)
-    train, held = see(judge, *data.train), see(judge, *data.held)
-    generator = torch.Generator().manual_seed(derive(album.model.opt.seed, "scores"))
-    classes = album.model.class_names
-    scores = score_samples(fake, train, held, classes, generator)
-    remarks = [data.remark(), *scores.remarks, *warnings(judge, album.model.opt)]
-    results["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
-    results["scores"] = {**scores.as_dict(), "n": scores.n, "remarks": remarks}
-    table_of_scores(album.page, scores, judge, remarks)
-    for row, values in scores.values.items():
-        print(f"{row}: " + ", ".join(f"{name} {decimals(value)}" for name, value in values.items()))
-    for remark in remarks:
-        print(remark)
-    return fake, train, held
-
-
-def table_of_scores(page: SamplesPage, scores: SampleScores, judge: LabelJudge, remarks: Sequence[str]) -> None:
-    names = [f"{name} {ARROWS[better]}" if better else name for name, better in VALUES.items() if name != "+-"]
-    labels = {"training": "training images", "held-out": "held-out images"}
-    rows: dict[str, Sequence[float | str]] = {}
-    for row, values in scores.values.items():
-        subsets = f"{values['KID of subsets']:.4g} \u00b1 {values['+-']:.4g}" if math.isfinite(values["+-"]) else "-"
-        shown = values | {"KID of subsets": subsets}
-        rows[f"{labels.get(row, row)} ({scores.counts[row]:,})"] = [v for n, v in shown.items() if n != "+-"]
-    name, held = Path(judge.run).name, scores.counts["held-out"]
-    distances = (
-        f"KID and FID-domain: {scores.n:,} generated, or as many training images, against {held:,} held-out ones, in "
-        f"{judge.features} domain features of the judge {name}; not comparable with published FID"
-    )
-    page.add_table("Scores", "training images are what is reachable", names, rows, [
-        distances,
-        "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
-        "parts of that of held-out images",
-        f"sha256 of the judge's weights: {judge.digest}",
-        *remarks,
-    ])  # fmt: skip
-
-
-def add_neighbours(
-    album: Any, data: RealImages, judge: LabelJudge | None, seen: Sequence[Observed], results: dict[str, Any]
-) -> None:
-    """Samples beside the training images that come nearest, and how near held-out images come: is it memory?
-
-    Args:
-        seen: what ``add_scores`` returned, where there is a judge; images are compared by it, else by their pixels.
-    """
-    levels, _ = data.train
-    random = torch.Generator().manual_seed(derive(album.model.opt.seed, "neighbours"))
-    held = torch.randperm(len(data.held[0]), generator=random)[:QUERIES]
-    if judge:
-        fake, train, real = (judged.features for judged in seen)
-        away, places = nearest(torch.cat([fake[:QUERIES], real[held]]), train, 3)
-    else:
-        away, places = nearest_pixels(torch.cat([album.levels[:QUERIES], data.held[0][held]]), levels, 3)
-    distances, found = (x[: len(x) - len(held)] for x in (away, places))
-    of = {"generated": distances[:, 0], "held-out": away[len(distances) :, 0]}
-    space = (
-        f"features of the judge {Path(judge.run).name}" if judge else "pixels, root mean square, white to black is 1"
-    )
-    rows = {name: {"median": d.median().item(), "nearest": d.min().item(), "images": len(d)} for name, d in of.items()}
-    copies = equal(album.levels, levels)
-    results["neighbours"] = {"space": space, **rows, "copies": copies}
-    cells = {name: [values["median"], values["nearest"], f"{values['images']:,}"] for name, values in rows.items()}
-    ratio = rows["generated"]["median"] / rows["held-out"]["median"] if rows["held-out"]["median"] > 0 else math.nan
-    remarks = [
-        f"Samples are {decimals(ratio)} times as far from training images as real images that were held out; far below "
-        "1, the model repeats what it was shown.",
-        *([f"{copies} {'sample equals' if copies == 1 else 'samples equal'} a training image"] if copies else []),
-        data.remark(),
-    ]
-    heading = "Distance to the nearest training image"
-    album.page.add_table(heading, f"in {space}", ["median", "nearest of all", "images"], cells, remarks)
-    print(f"distance to the nearest training image: {decimals(ratio)} times that of held-out images ({space})")
-    first, closest = NEIGHBOURS
-    order = [*range(min(first, len(distances))), *distances[:, 0].argsort(stable=True)[:closest].tolist()]
-    shown = []
-    for i in dict.fromkeys(order):
-        files = {"sample": album.paths[i]}
-        for caption, row in zip(("nearest", "second", "third"), found[i].tolist(), strict=False):
-            files[caption] = album.save(levels[row], f"images/train/{row:06d}.png")
-        name = "" if album.labels is None else f"{album.model.class_names[int(album.labels[i])]}: "
-        shown.append((f"{name}{', '.join(f'{d:.3g}' for d in distances[i].tolist())}", files))
-    note = f"samples, then the nearest training images and their distances; the last {closest} come nearest of all"
-    album.page.add_grid("Nearest training images", note, shown)
-
-
-def add_sets(evaluation: Evaluation, album: Any, data: RealImages | None, results: dict[str, Any]) -> None:
-    """Values of the images of an album beside real ones, on its page, in ``results`` and printed."""
-    if data is None:
-        return
-    table = evaluation.of_samples(album.levels, album.labels, data)
-    album.page.add_section(set_section(table))
-    results |= table.as_dict()
-    for line in table.lines():
-        print(line)

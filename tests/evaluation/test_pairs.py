@@ -11,7 +11,7 @@ from evaluation.metrics.shared.floors import FLOORS
 from evaluation.pairs import Scores, make_metrics
 from options import UserError
 from tests.conftest import test_options
-from util.table import RESULT, ScoreTable, columns
+from util.table import Table, columns, joined
 
 L1 = METRICS.find("l1")
 THREE = ("the source, copied", "a white page", "the truth, one pixel off")
@@ -28,9 +28,9 @@ def l1_of(real, fake):
 def test_a_style_counts_once_however_many_its_pairs():
     scores = Scores(lambda: [L1()])
     scores.update(["a", "a", "b", "a"], grey(1.0, 1.0, 1.0, 1.0), grey(0.8, 0.6, -1.0, 0.4), grey(*[1.0] * 4), {})
-    table = scores.compute()
-    assert table.values[RESULT]["a"]["L1"] == pytest.approx(0.2) and table.values[RESULT]["b"]["L1"] == 1.0
-    assert table.mean()["L1"] == pytest.approx(0.6) and table.pairs == {"a": 3, "b": 1}
+    table = joined(scores.compute())
+    assert table["a"].values["L1"] == pytest.approx(0.2) and table["b"].values["L1"] == 1.0
+    assert table.values["L1"] == pytest.approx(0.6) and (table["a"].count, table["b"].count) == (3, 1)
 
 
 def test_batches_do_not_matter():
@@ -40,9 +40,10 @@ def test_batches_do_not_matter():
     whole.update(styles, real, fake, source, {})
     for i in range(6):
         parts.update(styles[i : i + 1], real[i : i + 1], fake[i : i + 1], source[i : i + 1], {})
-    for mine, other in zip(whole.compute().rows(), parts.compute().rows(), strict=True):
-        assert mine[:2] == other[:2] and mine[2] == pytest.approx(other[2])
-    assert whole.compute().mean(THREE[0])["L1"] == pytest.approx(
+    whole, parts = joined(whole.compute()), joined(parts.compute())
+    for mine, other in zip(whole.rows, parts.rows, strict=True):
+        assert (mine.kind, mine.label) == (other.kind, other.label) and mine.values == pytest.approx(other.values)
+    assert whole[THREE[0]].values["L1"] == pytest.approx(
         (l1_of(real[[0, 1, 3]], source[[0, 1, 3]]) + l1_of(real[[2, 4, 5]], source[[2, 4, 5]])) / 2
     )
 
@@ -60,33 +61,34 @@ def test_a_metric_is_told_the_facts_of_its_own_rows():
 
     scores = Scores(lambda: [Told()])
     scores.update(["x", "y", "x"], *[grey(0.0, 0.0, 0.0)] * 3, {"label": torch.tensor([5, 7, 6])})
-    assert {s: v["sum"] for s, v in scores.compute().values[RESULT].items()} == {"x": 11.0, "y": 7.0}
+    assert {style: table.values["sum"] for style, table in scores.compute().items()} == {"x": 11.0, "y": 7.0}
 
 
 def test_a_floor_of_another_shape_is_left_out():
     scores = Scores(lambda: [L1()], THREE[:2])
     scores.update([""], grey(1.0), grey(0.0), torch.zeros(1, 3, 4, 4), {})
-    table = scores.compute()
-    assert table.floors == ["a white page"]
+    table = joined(scores.compute())
+    assert [row.label for row in table.floors] == ["a white page"]
     assert table.lines() == ["L1: 0.5000, mean of 1 pairs; a white page: 0.0000"]
-    assert "of the source, copied" not in table.as_dict()["L1"]
+    assert list(table.entries()["L1"]["floors"]) == ["a white page"]
 
 
 def test_one_style_prints_the_line_there_always_was():
     scores = Scores(lambda: [L1()], THREE)
     scores.update(["", ""], grey(1.0, 1.0), grey(0.9, 0.7), grey(0.0, -1.0), {})
-    table = scores.compute()
+    table = joined(scores.compute())
     (line,) = table.lines()
     assert line.startswith("L1: 0.1000, mean of 2 pairs; the source, copied: 0.7500; a white page: 0.0000; the truth,")
-    entry = table.as_dict()["L1"]
-    assert list(entry) == ["value", "pairs", *(f"of {floor}" for floor in THREE)]
-    assert entry["value"] == pytest.approx(0.1) and entry["pairs"] == 2 and entry["of the source, copied"] == 0.75
+    entry = table.entries()["L1"]
+    assert list(entry) == ["value", "better", "pairs", "floors"] and list(entry["floors"]) == list(THREE)
+    assert entry["value"] == pytest.approx(0.1) and entry["pairs"] == 2
+    assert entry["floors"]["the source, copied"] == {"value": 0.75, "pairs": 2}
 
 
 def test_several_styles_print_a_table():
     scores = Scores(lambda: [L1()], THREE[:1])
     scores.update(["明朝", "sans"], grey(1.0, 1.0), grey(0.8, 0.4), grey(0.0, 0.0), {})
-    table = scores.compute()
+    table = joined(scores.compute())
     assert table.lines() == [
         "2 styles, 2 pairs; a mean is of the styles, each counts once",
         "style                   L1",
@@ -96,7 +98,7 @@ def test_several_styles_print_a_table():
         "the source, copied  0.5000",
     ]
     assert len({columns(line) for line in table.lines()[1:]}) == 1
-    assert table.as_dict()["L1"]["styles"] == pytest.approx({"明朝": 0.1, "sans": 0.3})
+    assert table.entries()["L1"]["styles"] == pytest.approx({"明朝": 0.1, "sans": 0.3})
 
 
 class Odd(Metric):
@@ -121,19 +123,20 @@ class Odd(Metric):
 def test_a_value_that_is_not_defined_is_no_part_of_a_mean():
     scores = Scores(lambda: [Odd()], THREE[:1])
     scores.update(["a", "b", "b"], grey(1.0, 0.0, 0.0), *[grey(0.0, 0.0, 0.0)] * 2, {})
-    table = scores.compute()
-    assert table.mean()["odd"] == 3.0 and table.better == {"odd": "higher"}
-    assert table.as_dict()["odd"]["styles"] == {"a": 3.0, "b": None}
+    tables = scores.compute()
+    table = joined(tables)
+    assert table.values["odd"] == 3.0 and table.better == {"odd": "higher"}
+    assert table.entries()["odd"]["styles"] == {"a": 3.0, "b": None}
     assert table.lines()[3].split() == ["b", "-", "1.0000"]
     assert table.lines()[-3:] == ["about odd numbers", "a: 1 seen", "b: 2 seen"]
-    assert table.remarks("b") == ["about odd numbers", "2 seen"]
+    assert tables["b"].remarks == ["about odd numbers", "2 seen"]
 
 
 def test_nothing_measured_says_nothing():
-    assert Scores(list).compute().lines() == ScoreTable().lines() == [] and ScoreTable().as_dict() == {}
+    assert joined(Scores(list).compute()).lines() == Table().lines() == [] and Table().entries() == {}
     unmeasured = Scores(list, THREE)
     unmeasured.update([""], *[grey(0.0)] * 3, {})
-    assert unmeasured.compute().lines() == [] and unmeasured.compute().as_dict() == {}
+    assert joined(unmeasured.compute()).lines() == [] and joined(unmeasured.compute()).entries() == {}
 
 
 def test_a_judge_brings_its_metric(tmp_path):

@@ -6,10 +6,13 @@ import math
 import pytest
 import torch
 
+from evaluation.metrics import METRICS
 from evaluation.metrics.shared.observed import Observed
+from evaluation.metrics.variety_metric import WORST
 from evaluation.samples import score_samples
+from evaluation.sets import Description, SetScores
 from util.pages.curves import read_curves
-from util.table import decimals
+from util.table import figures, number
 
 CLASSES = ("a", "b", "c")
 
@@ -22,23 +25,38 @@ def judged(rows, seed, spread=1.0, labels=True):
 
 
 def scores(fake, train=None, held=None):
-    random = torch.Generator().manual_seed(0)
-    return score_samples(fake, train or judged(600, 1), held or judged(300, 2), CLASSES, random)
+    return score_samples(fake, train or judged(600, 1), held or judged(300, 2), CLASSES, "the judge")
 
 
 def test_a_sample_of_the_data_scores_as_training_images_do():
     found = scores(judged(600, 3))
-    fake, train = found.values["generated"], found.values["training"]
-    assert fake["accuracy"] == fake["matched"] == 1 and found.n == 600
+    fake, train = found["generated"], found["real training images"]
+    assert fake.values["accuracy"] == fake.values["matched"] == 1 and train.count == 600
     for row in (fake, train):
-        assert row["variety"] == pytest.approx(1, abs=0.1) and row["FID-domain"] < 0.3
-        assert abs(row["KID x 1000"]) < 3 * row["+-"]
-    assert found.values["held-out"]["variety"] == found.values["held-out"]["worst class"] == 1
+        assert row.values["variety"] == pytest.approx(1, abs=0.1) and row.values["FID-domain"] < 0.3
+        assert abs(row.values["KID-domain x 1000"]) < 3 * row.deviations["KID-domain x 1000"]
+    assert found["held-out real images alone"].values == {"accuracy": 1, "matched": 1}
+
+
+def test_a_value_is_that_of_the_metric_of_its_name():
+    fake, train, held = judged(400, 3, spread=1.5), judged(600, 1), judged(300, 2)
+    found = scores(fake, train, held)
+    metrics = [METRICS.find(name)() for name in ("fid", "kid")]
+    other = SetScores(metrics, Description("-domain", "eyes")).compute(held, fake, train)
+    for label in ("generated", "real training images"):
+        assert other[label].values.items() <= found[label].values.items()
+        assert other[label].deviations == found[label].deviations
+
+
+def test_values_that_an_extractor_gave_are_left_to_it():
+    found = score_samples(judged(300, 3), judged(600, 1), judged(300, 2), CLASSES, "the judge", {"FID-domain"})
+    assert "FID-domain" not in found.names and "KID-domain x 1000" in found.names
+    assert "FID-domain: as --extractor sees them, above" in found.remarks
 
 
 def test_permuted_classes_and_narrow_ones_show():
     fake = judged(300, 3, spread=0.5)
-    found = scores(Observed(fake.features, answers=fake.answers, labels=(fake.answers + 1) % 3)).values["generated"]
+    found = scores(Observed(fake.features, answers=fake.answers, labels=(fake.answers + 1) % 3)).values
     assert found["accuracy"] == 0 and found["matched"] == 1
     assert found["variety"] == pytest.approx(0.5, abs=0.05)
 
@@ -47,26 +65,26 @@ def test_a_collapsed_class_is_named():
     fake = judged(300, 3)
     fake.features[fake.labels == 1] = 7.0
     found = scores(fake)
-    assert found.values["generated"]["worst class"] == 0 and "least varied class: b" in found.remarks
-    assert found.values["generated"]["variety"] == pytest.approx(2 / 3, abs=0.05)
+    assert found.values[WORST] == 0 and "least varied class: b" in found.remarks
+    assert found.values["variety"] == pytest.approx(2 / 3, abs=0.05)
 
 
 def test_without_labels_there_are_distances_alone():
-    found = scores(judged(300, 3, labels=False)).values["generated"]
-    assert math.isnan(found["accuracy"]) and math.isnan(found["variety"]) and math.isfinite(found["FID-domain"])
+    found = scores(judged(300, 3, labels=False)).values
+    assert list(found) == ["KID-domain x 1000", "FID-domain"] and math.isfinite(found["FID-domain"])
 
 
 def test_too_few_and_constant_images_have_no_distances_and_a_remark():
     few = scores(judged(4, 3))
-    assert math.isnan(few.values["generated"]["FID-domain"]) and any("too few" in line for line in few.remarks)
+    assert math.isnan(few.values["FID-domain"]) and any("too few" in line for line in few.remarks)
     constant = scores(
         Observed(torch.ones(60, 4), answers=torch.zeros(60, dtype=torch.int64), labels=torch.arange(60) % 3)
     )
-    assert math.isnan(constant.values["generated"]["FID-domain"])
-    assert math.isnan(constant.values["generated"]["KID x 1000"])
-    assert any("one and the same image" in line for line in constant.remarks)
-    json.dumps(constant.as_dict(), allow_nan=False)
-    assert constant.as_dict()["generated"]["KID x 1000"] is None and decimals(math.nan) == "-"
+    assert math.isnan(constant.values["FID-domain"])
+    assert math.isnan(constant.values["KID-domain x 1000"])
+    assert any("all generated images are alike" in line for line in constant.remarks)
+    json.dumps(constant.entries(), allow_nan=False)
+    assert constant.entries()["KID-domain x 1000"]["value"] is None and figures(math.nan) == number(math.nan) == "-"
 
 
 def test_real_images_of_unequal_classes_are_remarked():

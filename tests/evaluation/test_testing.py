@@ -95,7 +95,8 @@ def test_fid_is_of_all_images_that_were_saved_and_all_real_ones(trained, gallery
     assert (entry["images"], entry["reference"], entry["comparable"]) == (12, 11, False)
     twelves = itertools.combinations(sorted((gallery / "trainB").iterdir()), 12)
     others = [published_fid(real, six_features(files)) for files in twelves]
-    assert min(abs(entry["floor"] / other - 1) for other in others) < 1e-3  # some twelve of the training images
+    floor = entry["floors"]["real training images"]["value"]
+    assert min(abs(floor / other - 1) for other in others) < 1e-3  # some twelve of the training images
     out = capsys.readouterr().out
     assert "FID-module: " in out and "12 images against 11" in out and "not comparable with published FID" in out
     page = (folder / "index.html").read_text()
@@ -117,8 +118,9 @@ def test_both_sides_of_a_two_sided_method_are_compared(dataroot, gallery, tmp_pa
 
 def test_structure_needs_no_targets_and_pairs_do(trained, capsys):
     _, kept = run_test(trained, "--metrics", "self_similarity", "--num_test", "all")
-    (name,) = kept
-    assert kept[name]["value"] > 0 and kept[name]["of the source, copied"] == pytest.approx(0, abs=1e-6)
+    version, name = kept
+    assert version == "version" and kept[name]["value"] > 0
+    assert kept[name]["floors"]["the source, copied"]["value"] == pytest.approx(0, abs=1e-6)
     with pytest.raises(UserError, match=r"--metrics l1: --dataset_mode unaligned has no true targets"):
         run_test(trained, "--metrics", "self_similarity,l1")
 
@@ -184,8 +186,8 @@ def test_without_training_images_halves_of_the_real_ones_are_the_floor(trained, 
     shutil.copytree(tmp_path / "data/testA", tmp_path / "data/testB", dirs_exist_ok=True)
     _, kept = run_test(trained, "--metrics", "fid", "--extractor", eyes, "--dataroot", tmp_path / "data")
     entry = kept["FID-module"]  # all of B count, whether an A is beside them or not
-    assert (entry["images"], entry["reference"]) == (12, 23) and entry["floor"] > 0
-    assert "one half against the other" in entry["floor_of"]
+    assert (entry["images"], entry["reference"]) == (12, 23)
+    assert entry["floors"]["real images, one half against the other"]["value"] > 0
 
 
 def test_images_from_noise_have_no_pairs(tmp_path):

@@ -6,7 +6,8 @@ import math
 import re
 
 from util.compare.run import WHICH
-from util.compare.table import ARROWS, COSTS, WORDS, Comparison, costs_of, protocol, span, words
+from util.compare.table import COSTS, WORDS, Comparison, costs_of, protocol, span, words
+from util.table import ARROWS
 
 ABREAST = 8  # values that fit side by side on a printed page
 LATEX = {

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from util.compare.measured import counts_of, data_of, extractor_of
 from util.compare.options import command
 from util.compare.run import GONE, ComparedRun, number
-from util.compare.table import REAL, WORDS, Comparison, costs_of, overlap, span, words
+from util.compare.table import WORDS, Comparison, costs_of, overlap, span, words
+from util.table import REAL
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
 NAMED = 8  # values that a sentence names, at most

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.samples import VALUES
 from options import UserError
 from util.config import read_config
 from util.pages.curves import Curves
@@ -19,6 +18,11 @@ WHICH = ("latest", "best")  # checkpoints that are reported
 POINTS = 400  # of a curve, at most
 GONE = "one that is no longer there"  # a checkpoint
 STATES = ("finished", "running", "stopped", "failed")
+# rows of images from noise in metrics.json of version 1: value -> where it improves
+ROWS = {
+    **{"accuracy": "higher", "matched": "higher", "variety": "one", "worst class": "one"},
+    **{"KID x 1000": "lower", "FID-domain": "lower", "KID of subsets": None},
+}
 CHANGED = re.compile(r"\s*(\w+): .*\t\[default: (.*)\]")  # a line of train_opt.txt
 
 
@@ -216,7 +220,7 @@ def _directions(found: Any) -> dict[str, str]:
 
 
 def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
-    """Entries that have a value; None without the file. Rows of images from noise become entries of the generated."""
+    """Entries that have a value; None without the file. Rows of version 1 become entries of what was generated."""
     if not path.is_file():
         return None
     found = _json(path)
@@ -225,7 +229,7 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
         floors = {name: row for name, row in rows.items() if isinstance(row, dict) and name != "generated"}
         for name in [name for name in generated if name not in ("images", "pictures", "+-")]:
             others = {f"of {floor}": row[name] for floor, row in floors.items() if number(row.get(name)) is not None}
-            found[name] = {"value": generated[name], "better": VALUES.get(name), **others}
+            found[name] = {"value": generated[name], "better": ROWS.get(name), **others}
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
 
 

@@ -8,10 +8,9 @@ from functools import cached_property
 
 from util.compare.measured import apart
 from util.compare.run import WHICH, ComparedRun, group, number
+from util.table import floors_of
 
-ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
 WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
-REAL = "real against real"  # the floor of metrics of sets
 COSTS = {  # name -> its head in the CSV, with the unit
     "s/step": "seconds per step",
     "memory": "peak memory (bytes)",
@@ -127,11 +126,8 @@ class Comparison:
         for run in self.runs:
             for which in WHICH:
                 for name, entry in run.entries(which).items():
-                    told = entry.get("floor_of")
-                    real = f"{REAL}: {told}" if isinstance(told, str) and told else REAL
-                    for key, value in entry.items():
-                        floor = real if key == "floor" else key[3:] if key.startswith("of ") else None
-                        if floor is not None and (v := number(value)) is not None:
+                    for floor, value in floors_of(entry).items():
+                        if (v := number(value)) is not None:
                             found.setdefault(floor, {}).setdefault(name, []).append(v)
         return {f: {name: (min(v), max(v)) for name, v in values.items()} for f, values in found.items()}
 

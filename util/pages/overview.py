@@ -8,8 +8,8 @@ from dominate import tags
 from options import UserError
 from util.files import write_atomically
 from util.html import link, new_page, png_size, visible
-from util.pages.sections import score_section
-from util.table import ScoreTable
+from util.pages.sections import table_section
+from util.table import Table
 
 LABELS = {"real_A": "source", "fake_B": "generated", "real_B": "real"}  # of images that most methods have
 SMALLEST, LARGEST = 42, 80  # CSS pixels of an image on a contact sheet; below that the sheet scrolls
@@ -22,13 +22,13 @@ class Overview:
         pages: style -> the folder of its page, relative, with a slash at its end.
     """
 
-    def __init__(self, folder: Path, title: str, table: ScoreTable, pages: Mapping[str, str]):
+    def __init__(self, folder: Path, title: str, table: Table, pages: Mapping[str, str]):
         self.folder = folder
         self.page = new_page(title)
         head = tags.p("Diptych results", cls="kicker"), tags.h1(visible(title))
         self.main = self.page.body.add(tags.main(*head))
         if table.names:
-            self.main.add(score_section(table, pages=pages))
+            self.main.add(table_section(table, pages=pages))
 
     def add_style(self, style: str, page: str, count: int, sheet: str, rows: Sequence[str], items: int) -> None:
         """A style's contact sheet.

@@ -1,11 +1,9 @@
 """What a test leaves: images and their page, or with several styles a page for each and an overview."""
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +18,9 @@ from util.images import save_image, save_levels, to_uint8
 from util.pages.contact_sheet import contact_sheet
 from util.pages.files import ResultFiles
 from util.pages.overview import Overview
-from util.pages.sections import score_section
+from util.pages.sections import table_section
 from util.picture_files import ResultNames
-from util.table import ScoreTable
+from util.table import Table, joined, write_metrics
 
 EVERY = 100  # rows between two writes of the page that is being filled
 
@@ -63,24 +61,20 @@ class Results:
             self.parts[style] = Part(self, style)
         self.parts[style].add(images, paths)
 
-    def save(
-        self, table: ScoreTable, entries: Mapping[str, Any] | None = None, sections: Sequence[tags.html_tag] = ()
-    ) -> None:
-        """The pages, with the scores on them, and metrics.json.
+    def save(self, scores: Mapping[str, Table], sets: Sequence[Table] = ()) -> None:
+        """The pages, with the values on them, and metrics.json.
 
         Args:
-            entries: what metrics.json holds; those of the table if not given.
-            sections: cards of the first page beside that of the table.
+            scores: style -> values of its pairs.
+            sets: tables of the first page beside that.
         """
-        scores = table.as_dict()
-        entries = scores if entries is None else entries
-        if entries:
-            write_atomically(self.folder / "metrics.json", json.dumps(entries, indent=1, allow_nan=False))
+        table = joined(scores)
+        if table.names or sets:
+            write_metrics(self.folder / "metrics.json", [table, *sets])
+        sections = [table_section(values, "Metrics of sets") for values in sets]
         for style, part in self.parts.items():
-            if scores and (self.folders or len(table.floors) > 1):
-                part.page.add_section(score_section(table, style))
-            elif scores:
-                part.page.add_summary({f"{n} ({key})": v for n, entry in scores.items() for key, v in entry.items()})
+            if style in scores and scores[style].names:
+                part.page.add_section(table_section(scores[style]))
             for section in () if self.folders else sections:
                 part.page.add_section(section)
             part.save_sheet()
@@ -158,7 +152,7 @@ class ResultsPage:
     """``folder/index.html``, continued in index_2.html and so on.
 
     A row is rendered once. A page that is full is written and forgotten, so the cost grows with the number of
-    rows and memory does not; only the first page, with the summary, is written again at the end.
+    rows and memory does not; only the first page, with the values, is written again at the end.
 
     Args:
         title: e.g. "Experiment = horse2zebra, Phase = test, Epoch = latest".
@@ -181,7 +175,6 @@ class ResultsPage:
         self._count = 0
         self._first: list[str] = []  # the rows of the first page, once there are others
         self._rows: list[str] = []  # the rows of the page that is being filled
-        self._summary: dict[str, Any] = {}
         self._sections: list[str] = []
         if folder.is_dir():  # pages of an earlier and longer test are not of this one
             for path in folder.iterdir():
@@ -203,10 +196,6 @@ class ResultsPage:
         self._count += 1
         if len(self._rows) % EVERY == 1 and self._count > 1:
             self._write(self._page_number, last=True)
-
-    def add_summary(self, values: Mapping[str, Any]) -> None:
-        """Numbers of the whole test, shown above the first row; called again, it adds to them."""
-        self._summary.update(values)
 
     def add_section(self, section: tags.html_tag) -> None:
         """A part of the first page, above the first row."""
@@ -239,13 +228,6 @@ class ResultsPage:
         total = self._page_number
         start = (number - 1) * self.rows_per_page
         rows = self._first if number == 1 and total > 1 and self._first else self._rows
-        if number == 1 and self._summary:
-            body = tags.tbody(*[tags.tr(tags.th(visible(n)), tags.td(_number(v))) for n, v in self._summary.items()])
-            main.add(
-                tags.section(
-                    tags.div(tags.h2("Metrics"), cls="head"), tags.div(tags.table(body), cls="scroll"), cls="card"
-                )
-            )
         for above in self._sections if number == 1 else ():
             main.add(raw(above))
         shown = f"items {start + 1:,} to {start + len(rows):,}" if total > 1 or not last else f"{len(rows):,} items"
@@ -292,9 +274,3 @@ class ResultsPage:
 
 def _file(number: int) -> str:
     return "index.html" if number == 1 else f"index_{number}.html"
-
-
-def _number(value: Any) -> str:
-    if value is None or value != value:  # a score that is not defined
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else visible(str(value))

@@ -12,7 +12,6 @@ from util.files import write_atomically
 from util.html import asset, embed, new_page, picture, png_size, visible
 from util.pages.curves import Curves
 from util.pages.training import controls, short
-from util.table import decimals
 
 SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
 SMALLEST, LARGEST = 24, 88  # CSS pixels of an image of a grid; below that its row scrolls
@@ -54,27 +53,6 @@ class SamplesPage:
             for caption, file in images.items():
                 figures.add(picture(file, caption, LARGEST, png_size(self.folder / file)))
             section.add(tags.article(tags.h3(visible(name)), figures, cls="row"))
-
-    def add_table(
-        self,
-        heading: str,
-        note: str,
-        names: Sequence[str],
-        rows: Mapping[str, Sequence[float | str]],
-        remarks: Sequence[str] = (),
-    ) -> None:
-        """Numbers; the first row is what they are about, the others are there to read it against."""
-        head = tags.thead(tags.tr(*[tags.th(visible(name), scope="col") for name in ("", *names)]))
-        body, foot = tags.tbody(), tags.tfoot()
-        for number, (name, values) in enumerate(rows.items()):
-            cells = [tags.td(value if isinstance(value, str) else decimals(value)) for value in values]
-            (foot if number else body).add(
-                tags.tr(tags.th(visible(name), scope="row"), *cells, cls="floor" if number else "style")
-            )
-        section = self._section(heading, note)
-        section.add(tags.div(tags.table(head, body, foot, cls="scores"), cls="scroll"))
-        for remark in remarks:
-            section.add(tags.p(visible(remark), cls="soft"))
 
     def add_section(self, section: tags.section) -> None:
         """A card that was made elsewhere."""

@@ -5,7 +5,6 @@ import math
 import torch
 
 CHUNK = 1024  # rows whose products with all of the other set are in memory at once
-DEGREE = 3  # of KID's kernel; Binkowski et al., section 4
 
 
 def frechet(x: torch.Tensor, y: torch.Tensor, singular: bool = False) -> float:
@@ -40,38 +39,6 @@ def root_trace(x_cov: torch.Tensor, y_cov: torch.Tensor) -> torch.Tensor:
     return torch.linalg.eigvalsh(root @ y_cov @ root).clamp(min=0).sqrt().sum()
 
 
-def kid(x: torch.Tensor, y: torch.Tensor) -> float:
-    r"""Kernel distance (squared MMD), unbiased: 0 on average for two samples of one distribution, and then often below.
-
-    .. math:: \frac{\sum_{i \ne j} k(x_i, x_j)}{N (N - 1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{M (M - 1)}
-              - \frac{2 \sum_{ij} k(x_i, y_j)}{N M}, \qquad k(a, b) = (a \cdot b / F + 1)^3
-
-    Binkowski et al., "Demystifying MMD GANs" (ICLR 2018), section 4.
-
-    Args:
-        x, y: (N, F) and (M, F), any float type; computed in float64, every pair.
-
-    Returns:
-        NaN where a set has fewer than two rows, all its rows are equal, or a number is not finite.
-    """
-    x, y = x.double(), y.double()
-    if not comparable(x, y):
-        return math.nan
-    within = [(kernel_sum(a, a) - kernel(a, a, paired=True).sum()) / (len(a) * (len(a) - 1)) for a in (x, y)]
-    return (within[0] + within[1] - 2 * kernel_sum(x, y) / (len(x) * len(y))).item()
-
-
-def kid_of_subsets(
-    x: torch.Tensor, y: torch.Tensor, size: int, count: int, generator: torch.Generator
-) -> tuple[float, float]:
-    """Mean and standard deviation of :func:`kid` over ``count`` draws of ``size`` rows of either set."""
-    if size < 2 or size > min(len(x), len(y)):
-        return math.nan, math.nan
-    draws = [[a[torch.randperm(len(a), generator=generator)[:size]] for a in (x, y)] for _ in range(count)]
-    values = torch.tensor([kid(*draw) for draw in draws], dtype=torch.float64)
-    return values.mean().item(), values.std().item()
-
-
 def nearest(x: torch.Tensor, reference: torch.Tensor, k: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """The k nearest rows of ``reference`` (M, F) to each row of ``x`` (N, F): distances and their indices, (N, k) each.
 
@@ -101,13 +68,3 @@ def square_root(matrix: torch.Tensor) -> torch.Tensor:
     """Of a symmetric positive matrix (F, F)."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-
-
-def kernel(x: torch.Tensor, y: torch.Tensor, paired: bool = False) -> torch.Tensor:
-    """KID's kernel of every row of x with every row of y, (N, M), or with ``paired`` of row i with row i, (N,)."""
-    products = (x * y).sum(1) if paired else x @ y.T
-    return (products / x.shape[1] + 1) ** DEGREE
-
-
-def kernel_sum(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.stack([kernel(part, y).sum() for part in x.split(CHUNK)]).sum()

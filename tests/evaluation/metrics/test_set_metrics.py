@@ -11,9 +11,9 @@ from torch_fidelity.metric_prc import calculate_precision_recall_full
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from evaluation.metrics import METRICS
-from evaluation.metrics.shared.distances import kid
 from evaluation.metrics.shared.library import ALONE, Given
 from evaluation.metrics.shared.observed import Observed
+from tests.evaluation.metrics.oracles import kid
 
 
 def normal(rows, features=8, seed=0):

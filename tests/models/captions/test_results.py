@@ -301,16 +301,20 @@ def test_captions_further_apart_than_a_word_are_no_way():
 def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
     (judge / "train_opt.yaml").write_text(yaml.safe_dump({"phase": "all"}))
     numbers, page = results(Model(tmp_path, "--caption_judge", judge, "--num_samples", 24), tmp_path / "out")
-    scores, digest = numbers["scores"], numbers["judge"]["sha256"]
+    digest, precision = numbers["judge"]["sha256"], numbers["R-precision@1/6"]
     assert len(digest) == 64 and digest in page and "not comparable with published R-precision" in page
-    assert [scores[row]["pictures"] for row in ("generated", "held-out", "training", "shuffled")] == [24, 18, 30, 24]
-    assert scores["held-out"]["variety"] == 1 and set(ATTRIBUTES) < set(scores["generated"])
+    assert precision["images"] == 24 and {row: of["images"] for row, of in precision["floors"].items()} == {
+        **{"held-out real pictures (ceiling)": 18, "training pictures": 30},
+        **{"generated, captions shuffled (floor)": 24},
+    }
+    assert numbers["variety"]["floors"]["held-out real pictures (ceiling)"]["value"] == 1
+    assert set(ATTRIBUTES) < set(numbers)
     pools = np.load(tmp_path / "out/r_precision_ids.npz")
     shapes = {"generated": (24, 6), "held-out": (18, 6), "training": (30, 6), "shuffled": (24, 6)}
     assert {row: pools[row].shape for row in pools} == shapes  # of 6 captions 5 are others'
-    assert "R-precision@1/6" in scores["generated"] and "has seen held-out pictures" in page
+    assert "has seen held-out pictures" in page
     assert numbers["neighbours"]["space"] == "features of the judge judge"
-    assert "generated: tone" in capsys.readouterr().out
+    assert "tone: " in capsys.readouterr().out
 
 
 def test_a_judge_that_may_know_the_pictures_is_told(tmp_path, judge):
@@ -334,7 +338,8 @@ def test_a_judge_that_may_know_the_pictures_is_told(tmp_path, judge):
 
 def test_captions_of_training_are_scored_beside_held_out_pictures(tmp_path, judge):
     numbers, page = results(Model(tmp_path, "--caption_judge", judge, "--phase", "train"), tmp_path / "out")
-    assert numbers["scores"]["held-out"]["pictures"] == 18 and numbers["real images"]["test"]["there"] == 18
+    assert numbers["tone"]["floors"]["held-out real pictures (ceiling)"]["images"] == 18
+    assert numbers["real images"]["test"]["there"] == 18
     assert "generated are captions of --phase train; held-out pictures are those of test" in page
 
 
@@ -365,12 +370,13 @@ def test_the_clip_score_stands_between_real_pictures_and_shuffled_captions(tmp_p
 
     monkeypatch.setattr(caption_results, "Clip", Clip)
     numbers, page = results(Model(tmp_path, "--clip", "some/clip"), tmp_path / "out")
-    values = {"generated": 10, "held-out": 20, "shuffled": 30}
-    assert numbers["clip"] == {"model": "some/clip", "sha256": Clip.digests, **values} and loaded == ["some/clip"]
+    assert numbers["clip"] == {"model": "some/clip", "sha256": Clip.digests} and loaded == ["some/clip"]
+    score = numbers["CLIP score"]
+    assert [score["value"], *(floor["value"] for floor in score["floors"].values())] == [10, 20, 30]
     assert "these very weights" not in page
     assert asked[0][1] == asked[1][1][:10] and sorted(asked[0][1]) == sorted(asked[2][1]) and asked[0] != asked[2]
     numbers, _ = results(Model(tmp_path, "--clip", "some/clip", "--caption", "a door"), tmp_path / "out")
-    assert set(numbers["clip"]) == {"model", "sha256", "generated"} and "CLIP score" in page
+    assert numbers["CLIP score"]["floors"] == {} and "CLIP score" in page
     monkeypatch.setattr(Encoder, "digests", {"weights.safetensors": "abc"}, raising=False)
     _, page = results(Model(tmp_path, "--clip", "some/clip"), tmp_path / "out")
     assert "the generator learnt from what these very weights make of captions (transformer)" in page

@@ -142,19 +142,19 @@ def test_neighbours_are_in_pixels_without_a_judge_and_find_a_copy(tmp_path):
     numbers, page = results(Copies(tmp_path), tmp_path / "out")
     assert numbers["neighbours"]["generated"] == {"median": 0, "nearest": 0, "images": 10}
     assert numbers["neighbours"]["held-out"]["median"] > 0.02 and "pixels" in numbers["neighbours"]["space"]
-    assert "10 samples equal a training image" in page and "scores" not in numbers
+    assert "10 samples equal a training image" in page and "accuracy" not in numbers
     assert numbers["neighbours"]["copies"] == 10
 
 
 def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
     numbers, page = results(Model(tmp_path, "--label_judge", judge, "--num_samples", 40), tmp_path / "out")
-    scores, digest = numbers["scores"], numbers["judge"]["sha256"]
-    assert len(digest) == 64 and digest in page and "not comparable with published FID" in page
+    digest, fid = numbers["judge"]["sha256"], numbers["FID-domain"]
+    assert len(digest) == 64 and digest in page and "not comparable with published KID, FID" in page
     assert numbers["judge"]["features"] == 16 and numbers["neighbours"]["space"] == "features of the judge judge"
-    assert [scores[row]["images"] for row in ("generated", "training", "held-out")] == [40, 60, 30]
-    assert scores["n"] == 40 and scores["held-out"]["variety"] == 1 and scores["held-out"]["FID-domain"] is None
-    assert scores["generated"]["FID-domain"] > 10 * abs(scores["training"]["FID-domain"])
-    assert "generated: accuracy" in capsys.readouterr().out
+    assert (fid["images"], fid["reference"], fid["floors"]["real training images"]["images"]) == (40, 30, 40)
+    assert list(numbers["accuracy"]["floors"]) == ["held-out real images alone"]
+    assert fid["value"] > 5 * abs(fid["floors"]["real training images"]["value"])
+    assert f"accuracy: {numbers['accuracy']['value']:.4f}, 40 images against 30" in capsys.readouterr().out
 
 
 def test_equal_to_a_judge_is_not_equal(tmp_path, judge):
@@ -220,7 +220,7 @@ def test_truncation_reaches_the_grid(tmp_path):
 def test_without_data_images_are_made_and_comparisons_left_out(tmp_path, judge, capsys):
     data = SimpleNamespace(classes=CLASSES, channels=1, present=False)
     numbers, page = results(Model(tmp_path, "--label_judge", judge), tmp_path / "out", data)
-    assert "scores" not in numbers and "neighbours" not in numbers and "From class to class" in page
+    assert "accuracy" not in numbers and "neighbours" not in numbers and "From class to class" in page
     assert capsys.readouterr().out.count("left out") == 1
 
 

@@ -13,7 +13,6 @@ from evaluation.pairs import Scores
 from tests.browser import chromium
 from util.pages import results as results_page
 from util.pages.results import SHEET, Results, folder_names
-from util.table import ScoreTable
 
 COLUMNS = ("real_A", "fake_B", "real_B", "difference")
 STYLES = ["Serif", "a/b#?", "<i>明朝</i>"]
@@ -98,7 +97,7 @@ def test_a_test_that_was_killed_is_cleared_too(tmp_path, monkeypatch):
     for i in range(3):
         half.add("x", {"a": torch.zeros(1, 4, 4)}, {"A": str(i)})
     assert (tmp_path / "x/index.html").is_file()
-    Results(tmp_path, "t", ["a"], {}, 64, []).save(ScoreTable())
+    Results(tmp_path, "t", ["a"], {}, 64, []).save({})
     assert not (tmp_path / "x").exists()
 
 

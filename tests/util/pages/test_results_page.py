@@ -13,6 +13,8 @@ from tests.browser import chromium
 from util.images import save_image
 from util.pages import results as results_page
 from util.pages.results import ResultsPage
+from util.pages.sections import table_section
+from util.table import Row, Table
 
 TITLE = "Experiment = horse2zebra, Phase = test, Epoch = latest"
 NAMES = [
@@ -80,13 +82,13 @@ def test_columns_stay_in_place_where_one_is_missing(tmp_path):
     assert captions == ["real_A", "fake_B: none", "real_B"]
 
 
-def test_summary_above_the_rows(tmp_path):
+def test_values_above_the_rows(tmp_path):
     page = make(tmp_path, ["x"])
-    page.add_summary({"FID": 45.51234})
-    page.add_summary({"items": 30, "<b>": "<i>"})
+    row = Row(label="<i>", values={"FID": 45.51234, "<b>": 30.0}, kind="result")
+    page.add_section(table_section(Table(rows=[row])))
     page.save()
     text = (tmp_path / "index.html").read_text()
-    assert text.index("45.51") < text.index("row1") and "&lt;i&gt;" in text and "<i>" not in text
+    assert text.index("45.51") < text.index("row1") and "&lt;i&gt;" in text and "<i>" not in text and "<b>" not in text
 
 
 def test_rows_are_paged(tmp_path):

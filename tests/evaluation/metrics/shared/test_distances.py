@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchmetrics.image.kid import poly_mmd
 
-from evaluation.metrics.shared.distances import frechet, kid, kid_of_subsets, nearest
+from evaluation.metrics.shared.distances import frechet, nearest
+from tests.evaluation.metrics.oracles import kid
 
 
 def gaussian(rows, features=4, seed=0, **more):
@@ -59,15 +60,6 @@ def test_kid_of_two_halves_is_around_0_and_of_shifted_ones_is_not():
     values = torch.tensor([kid(*gaussian(200, 16, seed).split(100)) for seed in range(40)])
     assert abs(values.mean()) < 3 * values.std() / math.sqrt(40) and (values < 0).any()
     assert kid(gaussian(100, 16, 1), gaussian(100, 16, 2) + 0.5) > 5 * values.std()
-
-
-def test_kid_of_subsets_is_reproducible_and_around_the_full_value():
-    x, y = gaussian(300, 8, 1), gaussian(300, 8, 2) + 0.3
-    draw = lambda: kid_of_subsets(x, y, 100, 30, torch.Generator().manual_seed(5))  # noqa: E731
-    mean, deviation = draw()
-    assert (mean, deviation) == draw() and deviation > 0
-    assert abs(mean - kid(x, y)) < 3 * deviation / math.sqrt(30)
-    assert all(map(math.isnan, kid_of_subsets(x, y, 301, 3, torch.Generator())))
 
 
 @pytest.mark.parametrize("distance", [frechet, kid])
