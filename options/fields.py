@@ -1,6 +1,5 @@
-"""Turn dataclass fields into command-line flags, one flag per field."""
+"""Dataclass fields as flags: how one is declared, what a class has of them, and how their text is read."""
 
-import argparse
 import dataclasses
 import inspect
 import math
@@ -187,34 +186,3 @@ def _bool(text: str) -> bool:
     if text.lower() in ("0", "false", "no", "n", "off"):
         return False
     raise ValueError(text)
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse without abbreviations, whose errors are one line."""
-
-    def __init__(self, **kwargs: Any):
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
-
-    def error(self, message: str) -> typing.NoReturn:
-        raise UserError(message.replace("argument --", "--"))
-
-
-def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
-    """Add every option to the parser, grouped under the class that declares it; values stay text.
-
-    An absent flag leaves no trace in the namespace: what a run was told and what is a default stay apart.
-    """
-    groups: dict[type, Any] = {}
-    for flag in flags.values():
-        if flag.owner not in groups:
-            groups[flag.owner] = parser.add_argument_group(getattr(flag.owner, "section", flag.owner.__qualname__))
-        several = typing.get_origin(flag.hint) is tuple
-        words_of = {"nargs": "?", "const": "true"} if flag.hint is bool else {"nargs": "+"} if several else {}
-        words = f" {{{', '.join(map(str, flag.choices))}}}" if flag.choices else ""
-        shown = defaults[flag.name]
-        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
-        text = f"{flag.metadata['help']}{words} (default: {shown})".replace("%", "%%")
-        metavar = None if flag.choices is None else flag.name.split("_")[-1].upper()
-        groups[flag.owner].add_argument(
-            f"--{flag.name}", default=argparse.SUPPRESS, help=text, metavar=metavar, **words_of
-        )

@@ -1,17 +1,18 @@
 """Read a command line: which plugins it names, then every option that they own."""
 
-import argparse
 import dataclasses
 import re
 import string
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .base_options import BaseOptions
+from .command_line import peek, print_help, read_words
 from .errors import UserError, nearest
-from .fields import INHERIT, Flag, Parser, add_flags, flags_of
+from .fields import INHERIT, Flag, flags_of
 
 # What a continued run is told anew: where it is, what it computes on, and what its plugins may execute.
 NOT_CONTINUED = {
@@ -29,6 +30,7 @@ NOT_CONTINUED = {
     "num_threads",
     "verbose",
 }
+PLACE = ("name", "checkpoints_dir", "plugin_dir", "continue_train", "epoch")  # what says where a run lies
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 
@@ -68,123 +70,96 @@ def parse(
     Raises:
         UserError: one line about the flag, its value and the way out. Nothing was created.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    given = _peek(
-        argv, "config", "name", "checkpoints_dir", "plugin_dir", "continue_train", "suffix", "epoch", "model", "netG"
-    )
-    layers: list[tuple[str, dict[str, Any]]] = []
+    sources = _sources(cls, plugins, list(sys.argv[1:] if argv is None else argv), read_config, saved)
+    chosen = _plugins(sources, cls, plugins)
+    read, help_wanted = _read(sources, cls, plugins, chosen)
+    defaults = _defaults(chosen.flags, read)
+    if help_wanted:
+        shown = defaults | read
+        print_help(
+            f"Options with --model {shown['model']} --dataset_mode {shown['dataset_mode']}.", chosen.flags, shown
+        )
+    return _check(chosen.options(**(defaults | read)))
+
+
+# -- sources: the command line, and the files it leads to --------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sources:
+    """Where the options of a run are said.
+
+    Attributes:
+        argv: the words of the command line, the strongest source.
+        given: the few flags that say where to look for more.
+        files: (its name, its options), the strongest first; the run's own are the last.
+        run: what lies with the training run, if that counts here.
+    """
+
+    argv: list[str]
+    given: dict[str, Any]
+    files: list[tuple[str, dict[str, Any]]]
+    run: Saved | None
+
+    def of_run(self, source: str) -> bool:
+        return self.run is not None and source == self.run.source
+
+
+def _sources(
+    cls: type[BaseOptions],
+    plugins: Mapping[str, Any],
+    argv: list[str],
+    read_config: Callable[[Path], dict[str, Any]] | None,
+    saved: Callable[[Mapping[str, Any]], Saved | None] | None,
+) -> _Sources:
+    given = peek(argv, "config", *PLACE, "suffix", "model", "netG")
+    files: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
             raise UserError("--config is not read here")
-        layers = [(path, read_config(Path(path))) for path in reversed(given["config"])]
+        files = [(path, read_config(Path(path))) for path in reversed(given["config"])]
     own = flags_of(cls)
-    for key in (
-        "name",
-        "checkpoints_dir",
-        "plugin_dir",
-        "continue_train",
-        "epoch",
-    ):  # a file of --config may say these too
-        told = given.get(key, next((d[key] for _, d in layers if key in d), own[key].default if key in own else False))
+    for key in PLACE:  # a file of --config may say these too
+        told = given.get(key, next((d[key] for _, d in files if key in d), own[key].default if key in own else False))
         given[key] = own[key].read(told) if key in own else told
-    of_run = None
+    run = None
     if saved is not None and (not cls.is_train or given["continue_train"]):
         if given.get("suffix"):  # the folder's name needs the other options first
             given["name"] = parse(cls, plugins, argv, read_config).name
         check_name(given["name"])
-        of_run = saved({"model": next((d["model"] for _, d in layers if "model" in d), None)} | given)
-    if of_run is not None:
-        layers.append((of_run.source, dict(of_run.values)))
+        run = saved({"model": next((d["model"] for _, d in files if "model" in d), None)} | given)
+    if run is not None:
+        files.append((run.source, dict(run.values)))
+    return _Sources(argv, given, files, run)
 
-    chosen: list[type] = []
-    named: dict[str, Any] = {}  # "--model cut" -> the plugin
-    for option_name, kind in plugins.items():  # a model may change the default dataset
-        usual = flags_of(compose(cls, chosen))[option_name].default
-        told = _peek(argv, option_name).get(option_name)
-        source, name = next(((f, str(d[option_name])) for f, d in layers if option_name in d), ("", usual))
-        if (
-            told is None and of_run is not None and source == of_run.source and "." in name
-        ):  # a run's files never name code to run
-            raise UserError(
-                f"{source}: {option_name} is {name!r}, a module of its own; give --{option_name} to allow it"
-            )
+
+# -- plugins: whose options there are ----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    """The plugins of a run, by the words that choose them ("--model cut"), and the options that they have together."""
+
+    plugins: dict[str, Any]
+    options: type
+    flags: dict[str, Flag]
+
+
+def _plugins(sources: _Sources, cls: type[BaseOptions], plugins: Mapping[str, Any]) -> _Chosen:
+    parts: list[type] = []
+    named: dict[str, Any] = {}
+    for flag, kind in plugins.items():  # a model may change the default dataset
+        usual = flags_of(compose(cls, parts))[flag].default
+        told = peek(sources.argv, flag).get(flag)
+        source, name = next(((f, str(d[flag])) for f, d in sources.files if flag in d), ("", usual))
+        if told is None and sources.of_run(source) and "." in name:  # a run's files never name code to run
+            raise _module_of_its_own(source, flag, name)
         name = told or name
-        plugin = kind.find(name, given.get("plugin_dir"))
-        named[f"--{option_name} {name}"] = plugin
-        chosen += option_classes(plugin, cls)
-    composed = compose(cls, chosen)
-    flags = flags_of(composed)
-    for source, values in layers:
-        if of_run is not None and source == of_run.source:
-            for key in [k for k in values if k not in flags or not (of_run.facts or _kept(flags[k], cls))]:
-                del values[key]
-        for key in values:
-            if key not in flags:
-                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{_belongs(key, plugins, named)}")
-
-    namespace, help_wanted = _words(argv, flags, lambda key: _belongs(key, plugins, named))
-    read = {key: flags[key].read(text) for key, text in namespace.items()}
-    for source, values in layers:
-        for key, value in values.items():
-            if key not in read and of_run is not None and source == of_run.source and _names_code(key, value):
-                raise UserError(f"{source}: {key} is {value!r}, a module of its own; give --{key} to allow it")
-            try:
-                found = flags[key].read(value)
-            except UserError as error:
-                if key not in read:
-                    raise UserError(f"{source}: {error}") from None
-                continue
-            is_fact = of_run is not None and of_run.facts and source == of_run.source and key not in plugins
-            if is_fact and read.get(key, found) != found:
-                raise UserError(f"--{key} {read[key]}: {source} holds weights of --{key} {found}; leave the flag out")
-            read.setdefault(key, found)
-    defaults = {name: flag.default for name, flag in flags.items()}
-    owners = list(dict.fromkeys(flag.owner for flag in flags.values()))
-    for known in sorted(flags.values(), key=lambda flag: -owners.index(flag.owner)):  # see option()
-        preset = (known.metadata["presets"] or {}).get(read.get(known.name, defaults[known.name]), {})
-        defaults |= {k: v for k, v in preset.items() if k in flags}
-    if help_wanted:
-        shown = defaults | read
-        _print_help(f"Options with --model {shown['model']} --dataset_mode {shown['dataset_mode']}.", flags, shown)
-    opt = composed(**(defaults | read))
-    opt = dataclasses.replace(opt, name=check_name(_full_name(opt)), suffix="")
-    for owner in reversed(composed.__mro__):  # every class checks its own fields, most general first
-        if "validate" in owner.__dict__:
-            owner.__dict__["validate"](opt)
-    return opt
-
-
-def parse_script(cls: type, argv: Sequence[str] | None = None, description: str = "") -> Any:
-    """Options of a script without plugins or files of options: a frozen ``cls``.
-
-    Raises:
-        UserError: one line about the flag, its value and the way out.
-    """
-    flags = flags_of(cls)
-    defaults = {name: flag.default for name, flag in flags.items()}
-    words, help_wanted = _words(list(sys.argv[1:] if argv is None else argv), flags)
-    read = {key: flags[key].read(text) for key, text in words.items()}
-    if help_wanted:
-        _print_help(description, flags, defaults | read)
-    opt = cls(**(defaults | read))
-    opt.validate()
-    return opt
-
-
-def _words(
-    argv: Sequence[str], flags: Mapping[str, Flag], belongs: Callable[[str], str] = lambda key: ""
-) -> tuple[dict[str, Any], bool]:
-    """{flag: its text} of a command line, and whether it asks for help; ``belongs`` says whose an unknown flag is."""
-    parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
-    add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
-    namespace, unknown = parser.parse_known_args([word for word in argv if word not in ("-h", "--help")])
-    if unknown:
-        word = unknown[0]
-        key = word.removeprefix("--").split("=")[0]
-        hint = belongs(key) or nearest(key, flags, "--")
-        what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
-        raise UserError(f"{what}{hint}")
-    return vars(namespace), any(word in ("-h", "--help") for word in argv)
+        plugin = kind.find(name, sources.given.get("plugin_dir"))
+        named[f"--{flag} {name}"] = plugin
+        parts += option_classes(plugin, cls)
+    options = compose(cls, parts)
+    return _Chosen(named, options, flags_of(options))
 
 
 def option_classes(plugin: Any, cls: type) -> list[type]:
@@ -207,20 +182,99 @@ def compose(cls: type, parts: Sequence[type]) -> type:
     return dataclasses.make_dataclass("Options", fields, bases=bases, frozen=True, kw_only=True)
 
 
-def as_dict(opt: Any) -> dict[str, Any]:
-    """The options as plain values, for a file; tuples become lists."""
-    return {f.name: list(v) if isinstance(v := getattr(opt, f.name), tuple) else v for f in dataclasses.fields(opt)}
+# -- read: text to values, the strongest source first ------------------------------------------------------------------
 
 
-def table(opt: Any) -> str:
-    """Every option on a line, with its default where it differs: what is printed when a run starts."""
-    flags = flags_of(type(opt))
-    lines = ["----------------- Options ---------------"]
-    for name in sorted(flags):
-        value, usual = getattr(opt, name), flags[name].default
-        note = "" if value == usual else f"\t[default: {usual}]"
-        lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
-    return "\n".join([*lines, "----------------- End -------------------"])
+def _read(
+    sources: _Sources, cls: type[BaseOptions], plugins: Mapping[str, Any], chosen: _Chosen
+) -> tuple[dict[str, Any], bool]:
+    """{option: its value} of what was told anywhere, and whether the command line asks for help."""
+    flags = chosen.flags
+    belongs = partial(_belongs, plugins=plugins, chosen=chosen.plugins)
+    for source, values in sources.files:
+        if sources.run is not None and sources.of_run(source):
+            for key in [k for k in values if k not in flags or not (sources.run.facts or _kept(flags[k], cls))]:
+                del values[key]
+        for key in values:
+            if key not in flags:
+                raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{belongs(key)}")
+    words, help_wanted = read_words(sources.argv, flags, belongs)
+    read = {key: flags[key].read(text) for key, text in words.items()}
+    for source, values in sources.files:
+        for key, value in values.items():
+            if key not in read and sources.of_run(source) and _names_code(key, value):
+                raise _module_of_its_own(source, key, value)
+            try:
+                found = flags[key].read(value)
+            except UserError as error:
+                if key not in read:
+                    raise UserError(f"{source}: {error}") from None
+                continue
+            is_fact = sources.run is not None and sources.run.facts and sources.of_run(source) and key not in plugins
+            if is_fact and read.get(key, found) != found:
+                raise UserError(f"--{key} {read[key]}: {source} holds weights of --{key} {found}; leave the flag out")
+            read.setdefault(key, found)
+    return read, help_wanted
+
+
+def _defaults(flags: Mapping[str, Flag], read: Mapping[str, Any]) -> dict[str, Any]:
+    """The default of every option, under the presets that were told or are the default."""
+    defaults = {name: flag.default for name, flag in flags.items()}
+    owners = list(dict.fromkeys(flag.owner for flag in flags.values()))
+    for known in sorted(flags.values(), key=lambda flag: -owners.index(flag.owner)):  # see option()
+        preset = (known.metadata["presets"] or {}).get(read.get(known.name, defaults[known.name]), {})
+        defaults |= {k: v for k, v in preset.items() if k in flags}
+    return defaults
+
+
+def _belongs(key: str, plugins: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """ "; it belongs to --model simdcl" when a plugin has this option: a chosen one in a test, or else others."""
+    known = {f"--{flag} {name}": kind.find(name) for flag, kind in plugins.items() for name in kind.names()}
+    for group in (chosen, known):
+        found = []
+        for words, plugin in group.items():
+            if _has(plugin.Options, key):
+                found.append(words)
+            elif _has(getattr(plugin, "TestOptions", plugin.Options), key):
+                found.append(f"test.py {words}")
+        if found:
+            return f"; it belongs to {', '.join(found)}"
+    return ""
+
+
+def _has(options: type, key: str) -> bool:
+    field = options.__dataclass_fields__.get(key)  # type: ignore[attr-defined]
+    return field is not None and field.metadata.get("help") is not INHERIT
+
+
+def _kept(flag: Flag, cls: type) -> bool:
+    """Whether this option is taken from the training run.
+
+    A continued run keeps all it can. A test keeps what the run is, not how it was carried out.
+    """
+    return flag.name not in NOT_CONTINUED if cls.is_train else not flag.metadata["per_run"]  # type: ignore[attr-defined]
+
+
+def _names_code(key: str, value: Any) -> bool:
+    """Whether a value that a run's file gives makes a plugin of code outside the tree run; models: see _plugins()."""
+    if key == "extractor":
+        return str(value).startswith("module:")
+    return key == "eval_metrics" and any("." in str(name) for name in (value if isinstance(value, list) else [value]))
+
+
+def _module_of_its_own(source: str, key: str, value: Any) -> UserError:
+    return UserError(f"{source}: {key} is {value!r}, a module of its own; give --{key} to allow it")
+
+
+# -- check: each class its own fields, and the run its name ------------------------------------------------------------
+
+
+def _check(opt: Any) -> Any:
+    opt = dataclasses.replace(opt, name=check_name(_full_name(opt)), suffix="")
+    for owner in reversed(type(opt).__mro__):  # the most general class first
+        if "validate" in owner.__dict__:
+            owner.__dict__["validate"](opt)
+    return opt
 
 
 def check_name(name: str) -> str:
@@ -247,64 +301,37 @@ def _full_name(opt: Any) -> str:
         raise UserError(f"--suffix {opt.suffix}: {error}") from None
 
 
-def _peek(argv: list[str], *names: str) -> dict[str, Any]:
-    """The values of a few flags, before the plugins that own the others are known."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in names:
-        words: dict[str, Any] = {"config": {"nargs": "+"}, "continue_train": {"nargs": "?", "const": "true"}}.get(
-            name, {}
-        )
-        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **words)
-    try:
-        given = vars(parser.parse_known_args(argv)[0])
-    except argparse.ArgumentError as error:
-        raise UserError(str(error).replace("argument --", "--")) from None
-    if "config" in given:
-        given["config"] = [word for words in given["config"] for word in words.split(",") if word]
-    return given
+# -- scripts without plugins, and options as text ----------------------------------------------------------------------
 
 
-def _kept(flag: Flag, cls: type) -> bool:
-    """Whether this option is taken from the training run.
+def parse_script(cls: type, argv: Sequence[str] | None = None, description: str = "") -> Any:
+    """Options of a script without plugins or files of options: a frozen ``cls``.
 
-    A continued run keeps all it can. A test keeps what the run is, not how it was carried out.
+    Raises:
+        UserError: one line about the flag, its value and the way out.
     """
-    return flag.name not in NOT_CONTINUED if cls.is_train else not flag.metadata["per_run"]  # type: ignore[attr-defined]
+    flags = flags_of(cls)
+    defaults = {name: flag.default for name, flag in flags.items()}
+    words, help_wanted = read_words(list(sys.argv[1:] if argv is None else argv), flags)
+    read = {key: flags[key].read(text) for key, text in words.items()}
+    if help_wanted:
+        print_help(description, flags, defaults | read)
+    opt = cls(**(defaults | read))
+    opt.validate()
+    return opt
 
 
-def _names_code(key: str, value: Any) -> bool:
-    """Whether a value that a run's file gives makes a plugin of code outside the tree run; models: see parse()."""
-    if key == "extractor":
-        return str(value).startswith("module:")
-    return key == "eval_metrics" and any("." in str(name) for name in (value if isinstance(value, list) else [value]))
+def as_dict(opt: Any) -> dict[str, Any]:
+    """The options as plain values, for a file; tuples become lists."""
+    return {f.name: list(v) if isinstance(v := getattr(opt, f.name), tuple) else v for f in dataclasses.fields(opt)}
 
 
-def _belongs(key: str, plugins: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
-    """ "; it belongs to --model simdcl" when a plugin has this option: a chosen one in a test, or else others."""
-    known = {f"--{flag} {name}": kind.find(name) for flag, kind in plugins.items() for name in kind.names()}
-    for group in (chosen, known):
-        found = []
-        for words, plugin in group.items():
-            if _has(plugin.Options, key):
-                found.append(words)
-            elif _has(getattr(plugin, "TestOptions", plugin.Options), key):
-                found.append(f"test.py {words}")
-        if found:
-            return f"; it belongs to {', '.join(found)}"
-    return ""
-
-
-def _has(options: type, key: str) -> bool:
-    field = options.__dataclass_fields__.get(key)  # type: ignore[attr-defined]
-    return field is not None and field.metadata.get("help") is not INHERIT
-
-
-def _print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
-    parser = Parser(
-        prog=Path(sys.argv[0]).name or "diptych",
-        usage="%(prog)s [--flag value ...]",
-        description=description,
-    )
-    add_flags(parser, flags, defaults)
-    parser.print_help()
-    raise SystemExit(0)
+def table(opt: Any) -> str:
+    """Every option on a line, with its default where it differs: what is printed when a run starts."""
+    flags = flags_of(type(opt))
+    lines = ["----------------- Options ---------------"]
+    for name in sorted(flags):
+        value, usual = getattr(opt, name), flags[name].default
+        note = "" if value == usual else f"\t[default: {usual}]"
+        lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
+    return "\n".join([*lines, "----------------- End -------------------"])

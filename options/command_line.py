@@ -1,0 +1,86 @@
+"""Flags and the words of a command line, by argparse."""
+
+import argparse
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError, nearest
+from .fields import Flag
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without abbreviations, whose errors are one line."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise UserError(message.replace("argument --", "--"))
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
+    """Add every option to the parser, grouped under the class that declares it; values stay text.
+
+    An absent flag leaves no trace in the namespace: what a run was told and what is a default stay apart.
+    """
+    groups: dict[type, Any] = {}
+    for flag in flags.values():
+        if flag.owner not in groups:
+            groups[flag.owner] = parser.add_argument_group(getattr(flag.owner, "section", flag.owner.__qualname__))
+        several = typing.get_origin(flag.hint) is tuple
+        words_of = {"nargs": "?", "const": "true"} if flag.hint is bool else {"nargs": "+"} if several else {}
+        words = f" {{{', '.join(map(str, flag.choices))}}}" if flag.choices else ""
+        shown = defaults[flag.name]
+        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
+        text = f"{flag.metadata['help']}{words} (default: {shown})".replace("%", "%%")
+        metavar = None if flag.choices is None else flag.name.split("_")[-1].upper()
+        groups[flag.owner].add_argument(
+            f"--{flag.name}", default=argparse.SUPPRESS, help=text, metavar=metavar, **words_of
+        )
+
+
+def peek(argv: list[str], *names: str) -> dict[str, Any]:
+    """The values of a few flags, before the plugins that own the others are known."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in names:
+        words: dict[str, Any] = {"config": {"nargs": "+"}, "continue_train": {"nargs": "?", "const": "true"}}.get(
+            name, {}
+        )
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **words)
+    try:
+        given = vars(parser.parse_known_args(argv)[0])
+    except argparse.ArgumentError as error:
+        raise UserError(str(error).replace("argument --", "--")) from None
+    if "config" in given:
+        given["config"] = [word for words in given["config"] for word in words.split(",") if word]
+    return given
+
+
+def read_words(
+    argv: Sequence[str], flags: Mapping[str, Flag], belongs: Callable[[str], str] = lambda key: ""
+) -> tuple[dict[str, Any], bool]:
+    """{flag: its text} of a command line, and whether it asks for help; ``belongs`` says whose an unknown flag is."""
+    parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
+    add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
+    namespace, unknown = parser.parse_known_args([word for word in argv if word not in ("-h", "--help")])
+    if unknown:
+        word = unknown[0]
+        key = word.removeprefix("--").split("=")[0]
+        hint = belongs(key) or nearest(key, flags, "--")
+        what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
+        raise UserError(f"{what}{hint}")
+    return vars(namespace), any(word in ("-h", "--help") for word in argv)
+
+
+def print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
+    parser = Parser(
+        prog=Path(sys.argv[0]).name or "diptych",
+        usage="%(prog)s [--flag value ...]",
+        description=description,
+    )
+    add_flags(parser, flags, defaults)
+    parser.print_help()
+    raise SystemExit(0)
