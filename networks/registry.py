@@ -10,34 +10,26 @@ Build = Callable[..., nn.Module]
 _BUILDERS: dict[str, dict[str, Build]] = {"G": {}, "D": {}, "F": {}, "latent_G": {}, "latent_D": {}}
 
 
-def register_G(build: Build) -> Build:
-    """A generator. It is always *called*: G(x), G(x, taps) or G(x, taps, encode_only=True); see networks/taps.py."""
-    _BUILDERS["G"][build.__name__] = build
-    return build
+def _registers(kind: str) -> Callable[[Build], Build]:
+    """The decorator of functions that build a network of this kind."""
+
+    def register(build: Build) -> Build:
+        _BUILDERS[kind][build.__name__] = build
+        return build
+
+    return register
 
 
-def register_D(build: Build) -> Build:
-    """A discriminator: image (B, C, H, W) to logits (B, ...)."""
-    _BUILDERS["D"][build.__name__] = build
-    return build
-
-
-def register_F(build: Build) -> Build:
-    """A head: features and the locations to sample, to unit vectors; see networks/heads.py."""
-    _BUILDERS["F"][build.__name__] = build
-    return build
-
-
-def register_latent_G(build: Build) -> Build:
-    """A generator from noise: G(z, y) -> images; z (B, z_dim), y labels (B,) or weights of classes (B, classes)."""
-    _BUILDERS["latent_G"][build.__name__] = build
-    return build
-
-
-def register_latent_D(build: Build) -> Build:
-    """The trunk of a discriminator of such images; see networks/discriminator.py."""
-    _BUILDERS["latent_D"][build.__name__] = build
-    return build
+# A generator. It is always *called*: G(x), G(x, taps) or G(x, taps, encode_only=True); see networks/taps.py.
+register_G = _registers("G")
+# A discriminator: image (B, C, H, W) to logits (B, ...).
+register_D = _registers("D")
+# A head: features and the locations to sample, to unit vectors; see networks/heads.py.
+register_F = _registers("F")
+# A generator from noise: G(z, y) -> images; z (B, z_dim), y labels (B,) or weights of classes (B, classes).
+register_latent_G = _registers("latent_G")
+# The trunk of a discriminator of such images; see networks/discriminator.py.
+register_latent_D = _registers("latent_D")
 
 
 def define(kind: str, name: str, /, **arguments: Any) -> nn.Module:

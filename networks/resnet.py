@@ -1,5 +1,7 @@
 """The ResNet generator of Johnson et al. (2016), with the anti-aliased sampling of CUT."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -77,40 +79,22 @@ class ResnetGenerator(TappedSequential):
         self.model = nn.Sequential(*layers)
 
 
-@register_G
-def resnet_9blocks(
-    input_nc: int,
-    output_nc: int,
-    ngf: int,
-    norm: str = "instance",
-    use_dropout: bool = False,
-    no_antialias: bool = False,
-    no_antialias_up: bool = False,
-) -> ResnetGenerator:
-    return ResnetGenerator(input_nc, output_nc, ngf, 9, norm, use_dropout, no_antialias, no_antialias_up)
+def _of(blocks: int) -> Callable[..., nn.Module]:
+    """``resnet_<n>blocks`` of --netG: the generator with so many residual blocks."""
+
+    def build(
+        input_nc: int,
+        output_nc: int,
+        ngf: int,
+        norm: str = "instance",
+        use_dropout: bool = False,
+        no_antialias: bool = False,
+        no_antialias_up: bool = False,
+    ) -> ResnetGenerator:
+        return ResnetGenerator(input_nc, output_nc, ngf, blocks, norm, use_dropout, no_antialias, no_antialias_up)
+
+    build.__name__ = build.__qualname__ = f"resnet_{blocks}blocks"
+    return register_G(build)
 
 
-@register_G
-def resnet_6blocks(
-    input_nc: int,
-    output_nc: int,
-    ngf: int,
-    norm: str = "instance",
-    use_dropout: bool = False,
-    no_antialias: bool = False,
-    no_antialias_up: bool = False,
-) -> ResnetGenerator:
-    return ResnetGenerator(input_nc, output_nc, ngf, 6, norm, use_dropout, no_antialias, no_antialias_up)
-
-
-@register_G
-def resnet_4blocks(
-    input_nc: int,
-    output_nc: int,
-    ngf: int,
-    norm: str = "instance",
-    use_dropout: bool = False,
-    no_antialias: bool = False,
-    no_antialias_up: bool = False,
-) -> ResnetGenerator:
-    return ResnetGenerator(input_nc, output_nc, ngf, 4, norm, use_dropout, no_antialias, no_antialias_up)
+resnet_9blocks, resnet_6blocks, resnet_4blocks = (_of(blocks) for blocks in (9, 6, 4))
