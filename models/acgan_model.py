@@ -13,7 +13,8 @@ from torch import nn
 
 from models.base_conditional import ConditionalModel
 from models.base_latent import Answers, Losses
-from models.noise.presets import BIGGAN
+from models.losses import weighted_levels
+from models.noise.presets import BIGGAN, presets
 from networks.discriminator import ClassHead, LogitHead
 from options import option
 
@@ -22,11 +23,7 @@ class ACGANModel(ConditionalModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ConditionalModel.Options):
         section = "AC-GAN"
-        preset: str = option(
-            "small",
-            "small data and few minutes, or the published settings for CIFAR-10",
-            presets={"small": {}, "official": BIGGAN},
-        )
+        preset: str = presets(BIGGAN)
         lambda_cond: float = option(1.0, "weight of the cross entropy of classes for the discriminator", least=0)
         lambda_cond_G: float = option(1.0, "and for the generator", least=0)
 
@@ -45,5 +42,5 @@ class ACGANModel(ConditionalModel):
 
     @property
     def loss_levels(self) -> Mapping[str, Mapping[str, float]]:
-        weights = {"D_cond": self.opt.lambda_cond, "G_cond": self.opt.lambda_cond_G}
-        return {n: {"chance": w * math.log(len(self.class_names)), "floor": 0.0} for n, w in weights.items() if w}
+        level = {"chance": math.log(len(self.class_names)), "floor": 0.0}
+        return weighted_levels(level, {"D_cond": self.opt.lambda_cond, "G_cond": self.opt.lambda_cond_G})

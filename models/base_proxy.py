@@ -10,6 +10,7 @@ from torch import nn
 
 from models.base_conditional import ConditionalModel
 from models.base_latent import Answers, Losses
+from models.losses import weighted_levels
 from networks.discriminator import EmbeddingHead, LogitHead, ProxyHead
 from options import option
 from util import distributed
@@ -81,9 +82,5 @@ class ProxyModel(ConditionalModel):
     @property
     def loss_levels(self) -> Mapping[str, Mapping[str, float]]:
         batch, classes = self.opt.batch_size * self.engine.world, len(self.class_names)
-        terms = {"D_cond": (self.opt.lambda_cond, True), "G_cond": (self.weight_G, False)}
-        return {
-            name: {level: weight * value for level, value in self.levels(batch, classes, reals).items()}
-            for name, (weight, reals) in terms.items()
-            if weight
-        }
+        of_D = weighted_levels(self.levels(batch, classes, True), {"D_cond": self.opt.lambda_cond})
+        return of_D | weighted_levels(self.levels(batch, classes, False), {"G_cond": self.weight_G})

@@ -9,20 +9,15 @@ from dataclasses import dataclass
 from torch import nn
 
 from models.base_conditional import ConditionalModel
-from models.noise.presets import BIGGAN
+from models.noise.presets import BIGGAN, presets
 from networks.discriminator import ProjectionHead
-from options import option
 
 
 class BigGANModel(ConditionalModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ConditionalModel.Options):
         section = "BigGAN"
-        preset: str = option(
-            "small",
-            "small data and few minutes, or the published settings for CIFAR-10",
-            presets={"small": {}, "official": BIGGAN},
-        )
+        preset: str = presets(BIGGAN)
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
         return {"logit": ProjectionHead(features, classes)}

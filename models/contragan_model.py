@@ -13,7 +13,7 @@ import torch
 from models.base_latent import Answers, Losses
 from models.base_proxy import ProxyModel
 from models.losses import supcon_in, supcon_levels, tutorial_contrast, tutorial_levels, two_c, two_c_levels
-from models.noise.presets import CONTRAGAN, TUTORIAL
+from models.noise.presets import CONTRAGAN, TUTORIAL, presets
 from options import UserError, option
 
 
@@ -21,10 +21,10 @@ class ContraGANModel(ProxyModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ProxyModel.Options):
         section = "ContraGAN"
-        preset: str = option(
-            "small",
+        preset: str = presets(
+            CONTRAGAN,
             "small data and few minutes; the published settings for CIFAR-10; the ContraGAN tutorial's",
-            presets={"small": {}, "official": CONTRAGAN, "tutorial": TUTORIAL},
+            tutorial=TUTORIAL,
         )
         contra_form: Literal["official", "supcon", "tutorial"] = option(
             "official",

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from models.base_latent import Answers, LatentModel, Losses
-from models.losses import infomax_levels, infomax_nce
-from models.noise.presets import SNGAN
+from models.losses import infomax_levels, infomax_nce, weighted_levels
+from models.noise.presets import SNGAN, presets
 from networks.discriminator import LogitHead
 from networks.infomax_heads import GlobalHead, LocalHead
 from options import option
@@ -23,11 +23,7 @@ class InfoMaxGANModel(LatentModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(LatentModel.Options):
         section = "InfoMax-GAN"
-        preset: str = option(
-            "small",
-            "small data and few minutes, or the published settings for CIFAR-10",
-            presets={"small": {}, "official": SNGAN | {"nce_dim": 1024}},
-        )
+        preset: str = presets(SNGAN | {"nce_dim": 1024})
         lambda_nce: float = option(0.2, "weight of the contrast of parts and whole for D (the paper's beta)", least=0)
         lambda_nce_G: float = option(0.2, "the same for G (alpha)", least=0)
         nce_form: Literal["official", "paper"] = option(
@@ -66,5 +62,4 @@ class InfoMaxGANModel(LatentModel):
         if self.places == 0:
             return {}
         levels = infomax_levels(opt.batch_size * self.engine.world, self.places, opt.nce_form == "paper")
-        weights = {"D_nce": opt.lambda_nce, "G_nce": opt.lambda_nce_G}
-        return {name: {k: w * v for k, v in levels.items()} for name, w in weights.items() if w}
+        return weighted_levels(levels, {"D_nce": opt.lambda_nce, "G_nce": opt.lambda_nce_G})

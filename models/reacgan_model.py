@@ -12,7 +12,7 @@ import torch
 from models.base_latent import Answers
 from models.base_proxy import ProxyModel
 from models.losses import d2d_ce, d2d_ce_levels
-from models.noise.presets import REACGAN
+from models.noise.presets import REACGAN, presets
 from options import default, option
 
 
@@ -20,11 +20,7 @@ class ReACGANModel(ProxyModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ProxyModel.Options):
         section = "ReACGAN"
-        preset: str = option(
-            "small",
-            "small data and few minutes, or the published settings for CIFAR-10",
-            presets={"small": {}, "official": REACGAN},
-        )
+        preset: str = presets(REACGAN)
         margin: float = option(0.98, "cosine to its proxy beyond which an image is near enough")
         d2d_form: Literal["paper", "released"] = option(
             "paper", "the equation, or the authors' code, which trains nearly alike and logs lower values"

@@ -6,16 +6,11 @@ Miyato, Kataoka, Koyama, Yoshida. Spectral Normalization for Generative Adversar
 from dataclasses import dataclass
 
 from models.base_latent import LatentModel
-from models.noise.presets import SNGAN
-from options import option
+from models.noise.presets import SNGAN, presets
 
 
 class SNGANModel(LatentModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(LatentModel.Options):
         section = "SNGAN"
-        preset: str = option(
-            "small",
-            "small data and few minutes, or the published settings for CIFAR-10",
-            presets={"small": {}, "official": SNGAN},
-        )
+        preset: str = presets(SNGAN)

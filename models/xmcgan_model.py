@@ -25,8 +25,8 @@ from models.captions.encoders import (
 from models.captions.frozen_network import FrozenNetwork
 from models.captions.results import CaptionTestOptions, save_samples
 from models.captions.selection import evenly, spread
-from models.losses import cosine_scores, matching_levels, matching_loss, word_scores
-from models.noise.presets import XMCGAN
+from models.losses import cosine_scores, matching_levels, matching_loss, weighted_levels, word_scores
+from models.noise.presets import XMCGAN, presets
 from models.noise.sampler import BATCH
 from models.noise.stabilizers import Stabilizers
 from networks.text import Text
@@ -53,11 +53,7 @@ class XMCGANModel(NoiseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options, TextOptions):
         section = "XMC-GAN"
-        preset: str = option(
-            "small",
-            "small data and half an hour; the published settings for COCO",
-            presets={"small": {}, "official": XMCGAN},
-        )
+        preset: str = presets(XMCGAN, "small data and half an hour; the published settings for COCO")
         updates: Literal["simultaneous", "alternating"] = option(
             "simultaneous", "G learns from D as it is before D's step, as published, or as it is after"
         )
@@ -253,11 +249,7 @@ class XMCGANModel(NoiseModel):
         opt, levels = self.opt, matching_levels(self.opt.batch_size * self.engine.world, self.opt.nce_form != "one-way")
         weights = {f"{who}_sent": opt.lambda_sent for who in "DG"} | {f"{who}_word": opt.lambda_word for who in "DG"}
         weights |= {"G_img": opt.lambda_img} | ({"G_frozen": opt.lambda_frozen} if self.frozen is not None else {})
-        return {
-            name: {level: weight * value for level, value in levels.items()}
-            for name, weight in weights.items()
-            if weight
-        }
+        return weighted_levels(levels, weights)
 
     # -- looking ---------------------------------------------------------------------------------
 

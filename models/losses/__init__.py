@@ -16,6 +16,7 @@ from .contrast import contrast, related
 from .dual import DUAL_G, dual_D, dual_G, dual_levels
 from .infomax import infomax_levels, infomax_nce
 from .lecam import lecam
+from .levels import weighted_levels
 from .overlap import dice_loss
 from .patch import patch_nce
 from .regularization import gradient_penalty, r1_penalty, total_variation
@@ -50,5 +51,6 @@ __all__ = [
     "tutorial_levels",
     "two_c",
     "two_c_levels",
+    "weighted_levels",
     "word_scores",
 ]

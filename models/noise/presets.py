@@ -1,5 +1,10 @@
 """The published settings of methods that make images from noise, for ``--preset``; recipes/ has other data sets."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from options import option
+
 # Of CIFAR-10 at 32 pixels: StudioGAN's configurations, 100,000 steps of G after 5 of D each, batches of 64 (128 for
 # ReACGAN). Their average begins at step 1000; here it warms up. There G's batch norm leaves out D's steps.
 BIGGAN = dict(
@@ -37,3 +42,12 @@ XMCGAN = dict(
     tau_word=0.02, rho1=5.0, rho2=5.0, nce_form="symmetric", drop_marks=False,
     similar=1, save_epoch_freq=50,
 )  # fmt: skip
+
+
+def presets(
+    official: Mapping[str, Any],
+    help: str = "small data and few minutes, or the published settings for CIFAR-10",
+    **more: Mapping[str, Any],
+) -> Any:
+    """``--preset`` of a method: small, which are its defaults, official, and further ones by name."""
+    return option("small", help, presets={"small": {}, "official": official, **more})
