@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -11,11 +12,12 @@ import numpy as np
 import torch
 
 from data.loading.cache import PixelCache
-from data.pictures.choice import held_out, in_turn
+from data.pictures.choice import held_out, in_turn, share
 from data.pictures.sources import Files, Missing, Stored, fit, look, window
 from options import UserError, default, option
 from util import distributed
 from util.images import to_tensor
+from util.seeding import derive
 
 from .base_dataset import BaseDataset, SkipItem
 
@@ -216,3 +218,28 @@ class PictureDataset(BaseDataset):
             images[len(kept)] = image if dtype.is_floating_point else ((image.clamp(-1, 1) + 1) * 127.5).round()
             kept.append(row)
         return images[: len(kept)], np.array(kept, dtype=np.int64)
+
+    def _read(
+        self, phase: str, limit: int | None, dtype: torch.dtype, stream: str, among: Sequence[int] | None = None
+    ) -> tuple[torch.Tensor, Any, np.ndarray, int]:
+        """Images of a phase as ``_stack`` reads them, all its pictures, the rows of these, and how many these are of.
+
+        Args:
+            limit: at most so many, of every class in proportion; ``stream`` names the draw.
+            among: these classes alone; None is all.
+
+        Raises:
+            UserError: there is no such phase, or there are no data.
+        """
+        if not self.present:
+            raise UserError(self.none_left)
+        pictures = self.pictures if phase == self.opt.phase else self.half(phase)
+        rows = np.arange(len(pictures)) if among is None else np.flatnonzero(np.isin(pictures.labels, list(among)))
+        count = len(rows)
+        if limit is not None and limit < count:
+            rows = rows[share(pictures.labels[rows], limit, derive(self.seed, stream, phase))]
+        images, kept = self._stack(pictures, rows, dtype)
+        if not len(kept):
+            of = "" if among is None else " of these classes"
+            raise UserError(f"--phase {phase}: no pictures{of}; see --test_fraction {self.opt.test_fraction}")
+        return images, pictures, kept, count

@@ -18,7 +18,6 @@ from data.captions.files import files, normalised, number
 from data.captions.glyphs import CaptionGlyphOptions, glyphs
 from data.captions.sources import UNSAID, Captioned, CaptionSource
 from data.captions.words import parse
-from data.pictures.choice import share
 from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed
@@ -222,15 +221,7 @@ class CaptionDataset(PictureDataset):
         Raises:
             UserError: there is no such phase, or there are no data.
         """
-        if not self.present:
-            raise UserError(self.none_left)
-        pictures = self.pictures if phase == self.opt.phase else self.half(phase)
-        rows, count = np.arange(len(pictures)), len(pictures)
-        if limit is not None and limit < count:
-            rows = share(pictures.labels, limit, derive(self.seed, "levels", phase))
-        images, kept = self._stack(pictures, rows, torch.uint8)
-        if not len(kept):
-            raise UserError(f"--phase {phase}: no pictures; see --test_fraction {self.opt.test_fraction}")
+        images, pictures, kept, count = self._read(phase, limit, torch.uint8, "levels")
         said = np.stack([numbers[0] for numbers in pictures.said[kept]])
         captions = [captions[0] for captions in pictures.captions[kept]]
         return Levels(images, captions, torch.from_numpy(said), torch.from_numpy(pictures.shown[kept]), count)

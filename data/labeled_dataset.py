@@ -14,12 +14,10 @@ import torch
 
 from data.fonts.drawn import GlyphOptions, glyphs
 from data.pictures.archives import LAYOUTS, archive, locate
-from data.pictures.choice import share
 from data.pictures.sources import Missing, Pictures, Source, digits, folder
 from options import UserError, nearest, option
 from util import distributed
 from util.files import write_atomically
-from util.seeding import derive
 
 from .base_pictures import PictureDataset
 
@@ -187,8 +185,8 @@ class LabeledDataset(PictureDataset):
         Raises:
             UserError: there is no such phase, or there are no data.
         """
-        images, labels, _ = self._read(phase, limit, None, torch.float32)
-        return images, labels
+        images, pictures, kept, _ = self._read(phase, limit, torch.float32, "arrays")
+        return images, torch.from_numpy(pictures.labels[kept])
 
     def levels(
         self, phase: str, limit: int | None = None, among: Sequence[int] | None = None
@@ -205,20 +203,5 @@ class LabeledDataset(PictureDataset):
         Raises:
             UserError: there is no such phase, or there are no data of these classes.
         """
-        return self._read(phase, limit, among, torch.uint8)
-
-    def _read(
-        self, phase: str, limit: int | None, among: Sequence[int] | None, dtype: torch.dtype
-    ) -> tuple[torch.Tensor, torch.Tensor, int]:
-        if not self.present:
-            raise UserError(self.none_left)
-        pictures = self.pictures if phase == self.opt.phase else self.half(phase)
-        rows = np.arange(len(pictures)) if among is None else np.flatnonzero(np.isin(pictures.labels, list(among)))
-        count = len(rows)
-        if limit is not None and limit < count:
-            rows = rows[share(pictures.labels[rows], limit, derive(self.seed, "arrays", phase))]
-        images, kept = self._stack(pictures, rows, dtype)
-        if not len(kept):
-            of = "" if among is None else " of these classes"
-            raise UserError(f"--phase {phase}: no pictures{of}; see --test_fraction {self.opt.test_fraction}")
+        images, pictures, kept, count = self._read(phase, limit, torch.uint8, "arrays", among)
         return images, torch.from_numpy(pictures.labels[kept]), count

@@ -13,11 +13,11 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from data.captions.sources import Captioned, CaptionSource
 from data.captions.words import WORDS, article, called, objects, parse, told
-from data.fonts.drawn import FontOptions, read_fonts
+from data.fonts.drawn import FontOptions, drawings, read_fonts
 from data.fonts.styles import Glyphs
 from data.pictures.sources import with_channels
 from options import UserError, default, option
-from util.fonts.faces import Geometry, character_name
+from util.fonts.faces import Geometry
 from util.seeding import derive
 
 __all__ = ["CaptionGlyphOptions", "glyphs", "parse"]
@@ -223,25 +223,17 @@ def glyphs(opt: Any, seed: int) -> CaptionSource:
     attributes = {"letter": tuple(map(chr, codes)), **{name: known for name, known in values.items() if known}}
     if opt.turned:
         attributes["turn"] = tuple(WORDS["turn"])
-    rows = [
-        (place, font, code, drawing)
-        for place, code in enumerate(codes)
-        for font, has in enumerate(real)
-        if code in has
-        for drawing in range(opt.glyph_variants)
-    ]
-    labels, fonts, codes_, _ = np.array(rows, dtype=np.int64).T
-    names = objects(f"{character_name(code)}_{styles[font].name}_{drawing}" for _, font, code, drawing in rows)
-    groups = objects(f"{code} {sorted(seen[font].items())}" for _, font, code, _ in rows)
+    (labels, fonts, of_rows, _), names = drawings(styles, codes, real, opt.glyph_variants)
+    groups = objects(f"{code} {sorted(seen[font].items())}" for font, code in zip(fonts, of_rows, strict=True))
     turns = [_turn(name, opt.turned) for name in names]
     angles = np.array([{"none": 0.0, "left": TURN, "right": -TURN}[turn] for turn in turns])
     shown = [
         {"letter": chr(code), **seen[font], **({"turn": turn} if opt.turned else {})}
-        for (_, font, code, _), turn in zip(rows, turns, strict=True)
+        for font, code, turn in zip(fonts, of_rows, turns, strict=True)
     ]
     geometry = Geometry(opt.crop_size, opt.glyph_scale, opt.glyph_shift)
     faces = [style.glyphs for style in styles]
-    columns = (labels, names, *told(shown, attributes, captions), fonts, codes_, angles, groups)
+    columns = (labels, names, *told(shown, attributes, captions), fonts, of_rows, angles, groups)
     every = partial(DrawnWithCaptions, *columns, faces, geometry, opt.vary, opt.draw_seed)
     return CaptionSource("glyphs", attributes, {"every": every}, channels=1)
 

@@ -115,23 +115,10 @@ def glyphs(opt: Any, seed: int) -> Source:
     faces = [style.glyphs for style in styles]
     of_font = opt.class_by == "font"
     classes = tuple(style.name for style in styles) if of_font else tuple(map(class_name, codes))
-    label = {code: place for place, code in enumerate(codes)}
-    rows = [
-        (font if of_font else label[code], font, code, drawing)
-        for code in codes
-        for font, has in enumerate(real)
-        if code in has
-        for drawing in range(opt.glyph_variants)
-    ]
-    columns = np.array(rows, dtype=np.int64).T
-    names = np.array(
-        [f"{character_name(code)}_{styles[font].name}_{drawing}" for _, font, code, drawing in rows], dtype=object
-    )
+    (places, fonts, of_rows, numbers), names = drawings(styles, codes, real, opt.glyph_variants)
     geometry = Geometry(opt.crop_size, opt.glyph_scale, opt.glyph_shift)
-    labels, fonts, codes_, drawings = columns
-    every = partial(
-        Drawn, labels, names, fonts, codes_, drawings, faces, geometry, opt.glyph_rotation, opt.glyph_shrink, seed
-    )
+    columns = (fonts if of_font else places, names, fonts, of_rows, numbers)
+    every = partial(Drawn, *columns, faces, geometry, opt.glyph_rotation, opt.glyph_shrink, seed)
     return Source("glyphs", classes, {"every": every}, channels=1, mirrors=False)
 
 
@@ -156,6 +143,25 @@ def read_fonts(opt: Any) -> tuple[list[Style], list[int], list[set[int]]]:
         gone = len(wanted) - len(codes)
         print(f"--target_font: {gone} of {len(wanted)} characters are in no font and left out", file=sys.stderr)
     return styles, codes, real
+
+
+def drawings(
+    styles: Sequence[Style], codes: Sequence[int], real: Sequence[set[int]], variants: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every drawing of what :func:`read_fonts` found, character by character and in each font that has it.
+
+    Returns:
+        (4, N) places of the characters, places of the fonts, code points, numbers of the drawing; (N,) names.
+    """
+    rows = [
+        (place, font, code, drawing)
+        for place, code in enumerate(codes)
+        for font, has in enumerate(real)
+        if code in has
+        for drawing in range(variants)
+    ]
+    names = [f"{character_name(code)}_{styles[font].name}_{drawing}" for _, font, code, drawing in rows]
+    return np.array(rows, dtype=np.int64).T, np.array(names, dtype=object)
 
 
 def class_name(code: int) -> str:
