@@ -16,13 +16,14 @@ import torch.nn.functional as F
 import networks
 from models.base_adversarial import AdversarialModel
 from models.fonts import results as font_results
-from models.fonts.presets import FORK, ZI2ZI
-from models.fonts.results import Pen
-from models.losses import contrast, dice_loss, gan_loss, related, total_variation
+from models.fonts.checks import check_data, check_terms
+from models.fonts.presets import BRANCHES, FORK, ZI2ZI
+from models.fonts.results import TASKS, Pen, StyleTestOptions
+from models.fonts.tuning import give_numbers, set_modes, trained_parts
+from models.losses import balance, contrast, dice_loss, gan_loss, related, total_variation
 from networks.warp import affine_maps, random_warp, splice, warp
-from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleTable, StyleUnet
+from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleUnet
 from options import UserError, default, option
-from util.fonts.faces import SYNTHETIC
 
 AFFINE = dict(scale=0.12, rotate=4.0, shear=0.06, shift=0.04)  # deformations of --augment 1, see networks/warp.py
 
@@ -75,14 +76,7 @@ class Zi2ziModel(AdversarialModel):
         lambda_tv: float = option(0.0, "weight of the total variation of generated glyphs", least=0)
         label_shuffling: bool = option(False, "also generate each character in the style of another of the batch")
         g_steps: int = option(1, "steps of the generator for one of the discriminator", least=1)
-        contrastive: str = option(
-            "none",
-            "contrastive loss of both branches, content and style",
-            presets={
-                kind: {"contrastive_content": kind, "contrastive_style": kind}
-                for kind in ("none", "ntxent", "supcon", "margin")
-            },
-        )
+        contrastive: str = option("none", "contrastive loss of both branches, content and style", presets=BRANCHES)
         contrastive_content: Literal["none", "ntxent", "supcon", "margin"] = option(
             "none", "the same character is near, in whatever style; others are far"
         )
@@ -126,38 +120,11 @@ class Zi2ziModel(AdversarialModel):
         eval: bool = default(True)
 
     @dataclass(frozen=True, kw_only=True)
-    class TestOptions(Options):
-        section = "zi2zi results"
-        text: str | None = option(None, "write this text in every style, or in those of --styles", per_run=True)
-        interpolate: tuple[str, ...] = option(
-            (), "styles by name or number: write --text on the way from each to the next", per_run=True
-        )
-        steps: int = option(8, "interpolate: steps from one style to the next", least=1, per_run=True)
-        export_ttf: str | None = option(None, "write a font file in the one style of --styles", per_run=True)
-        complete: str | None = option(
-            None,
-            "a font whose missing characters are added, its own kept; the result goes to --export_ttf",
-            per_run=True,
-        )
-        export_charset: str | None = option(
-            None, "characters of the font file: a name or a text file as for --charset; none is --charset", per_run=True
-        )
-        family: str | None = option(None, "export_ttf: name of the font family; none is <run> <style>", per_run=True)
-        views: int = option(
-            9,
-            "draw a glyph so many times, each from its source moved by a pixel or so, and average",
-            least=1,
-            per_run=True,
-        )
+    class TestOptions(StyleTestOptions, Options):
         num_test: int | Literal["all"] = default("all")
         metrics: tuple[str, ...] = default(("ink_l1", "l1", "ssim", "iou", "ink", "shift", "chamfer"))
 
-    tasks: Mapping[str, str] = {
-        "text": "write_text",
-        "interpolate": "write_blend",
-        "export_ttf": "write_font",
-        "complete": "write_font",
-    }
+    tasks = TASKS
     real_B: Any  # (B, C, H, W) in [-1, 1]
     visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
     visual_sides = {"real_B": "B"}
@@ -193,76 +160,22 @@ class Zi2ziModel(AdversarialModel):
         if not opt.is_train:
             self.visual_names += ("difference",)
             return
-        self.check_terms()
-        self.set_modes()
+        check_terms(opt)
+        set_modes(self.netG, opt.tune)
         self.netD = self.finish_D(
             GlyphDiscriminator(
                 opt.input_nc + opt.output_nc, opt.crop_size, opt.ndf, opt.netD, opt.normD, opt.embedding_num
             )
         )
         self.add_optimizer("D", self.netD)
-        self.add_optimizer("G", *self.trained_parts())
+        self.add_optimizer("G", *trained_parts(self.netG, opt.tune))
         if opt.contrastive_content != "none" or opt.contrastive_style != "none":
             self.netF = GlyphExtractor(opt.output_nc)
             self.add_optimizer("F", self.netF, lr=opt.lr_D)
 
-    def check_terms(self):
-        """Refuse terms that do not go together with the rest."""
-        opt = self.opt
-        compared = {"lambda_const": opt.lambda_const, "lambda_align": opt.lambda_align}
-        compared |= {f"contrastive_{b}": getattr(opt, f"contrastive_{b}") for b in ("content", "style")}
-        asked = next((f"--{flag} {value}" for flag, value in compared.items() if value not in (0, "none")), None)
-        if opt.input_nc != opt.output_nc and asked:
-            raise UserError(
-                f"{asked} compares both fonts' glyphs by one network; --input_nc {opt.input_nc} and --output_nc "
-                f"{opt.output_nc} must be equal"
-            )
-        if opt.fixed_styles and opt.tune in ("norms", "embedding"):
-            raise UserError(f"--tune {opt.tune} trains the table of styles, which --fixed_styles keeps; use --tune all")
-
-    def set_modes(self):
-        """What is not trained keeps the statistics of its norms too."""
-        self.netG.train(self.opt.tune in ("all", "decoder"))
-        self.netG.down.train(self.opt.tune == "all")
-
-    def trained_parts(self):
-        """The modules of the generator that ``--tune`` trains."""
-        G = self.netG
-        tables = [module for module in G.modules() if isinstance(module, StyleTable)]
-        return {"all": [G], "decoder": [G.up, G.styles], "norms": tables, "embedding": [G.styles]}[self.opt.tune]
-
     def meet(self, dataset):
-        opt = self.opt
-        if not hasattr(dataset, "style_list"):
-            raise UserError(
-                f"--model zi2zi needs characters and styles; use --dataset_mode font, not {opt.dataset_mode}"
-            )
-        if opt.direction == "BtoA":
-            raise UserError("--direction BtoA: zi2zi draws from the source font; swap --source_font and --target_font")
-        most = max(style.label for style in dataset.style_list)
-        if most >= opt.embedding_num:
-            raise UserError(f"--embedding_num {opt.embedding_num}: the styles go up to number {most}; give {most + 1}")
+        check_data(self.opt, dataset)
         self.P = dataset.styles_in_batch
-        if not opt.is_train:
-            strange = [
-                s.name for s in dataset.style_list if dataset.known_labels and s.label not in dataset.known_labels
-            ]
-            if strange:
-                raise UserError(
-                    f"--name {opt.name} was not trained in style {strange[0]}; train another run in it, with "
-                    f"--pretrained_name {opt.name}"
-                )
-            return
-        if not dataset.paired:
-            raise UserError("--model zi2zi needs each character in both fonts; leave out --paired false")
-        characters = opt.batch_size // self.P
-        for branch in ("content", "style"):
-            if getattr(opt, f"contrastive_{branch}") != "none" and (characters < 2 or not opt.styles_per_batch):
-                raise UserError(
-                    f"--contrastive_{branch} needs two characters or more in a batch, in every style of it; "
-                    f"--batch_size {opt.batch_size} --styles_per_batch {opt.styles_per_batch} has {characters}; "
-                    "give a larger --batch_size"
-                )
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A and B are (B, C, H, W) in [-1, 1], label and character int64 (B,); P neighbours share their character."""
@@ -423,42 +336,13 @@ class Zi2ziModel(AdversarialModel):
         font_results.write_text(Pen(self, dataset, engine), self.opt.text, folder / "text")
 
     def write_blend(self, dataset, engine, folder):
-        opt = self.opt
-        styles = dataset.choose(opt.interpolate, "--interpolate")
-        if len(styles) < 2:
-            raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
-        text = opt.text or "".join(chr(code) for code in dataset.characters[:8] if code < SYNTHETIC)
-        font_results.write_blend(Pen(self, dataset, engine), styles, opt.steps, text, folder / "blend")
+        font_results.write_blend(Pen(self, dataset, engine), folder / "blend")
 
     def write_font(self, dataset, engine, folder):
         font_results.write_font(Pen(self, dataset, engine), folder)
 
     # -- a run that goes on from another one's weights ---------------------------------------------------------------
 
-    @torch.no_grad()
     def adopt(self, dataset, engine):
-        """Give each style that the earlier run did not have the numbers of the one that is nearest to its glyphs."""
-        known = [label for label in dataset.known_labels if label < self.opt.embedding_num]
-        tables = [module for module in self.netG.modules() if isinstance(module, StyleTable)]
-        self.netG.eval()
-        for style in dataset.style_list:
-            if style.label in known or not known:
-                continue
-            A, B = (engine.place(x) for x in dataset.examples(style, 32))
-            far = []
-            for label in known:
-                fake, _ = self.netG(A, torch.full((len(A),), label, device=A.device))
-                far.append(F.l1_loss(fake.float(), B.float()).item())
-            nearest = known[far.index(min(far))]
-            for table in tables:
-                if table.weight.requires_grad:  # rows that never learn would stay the same
-                    table.weight[style.label] = table.weight[nearest]
-            print(f"style {style.name} begins as style number {nearest}, the nearest of {len(known)}")
-        self.set_modes()
-
-
-def balance(loss_D: torch.Tensor) -> torch.Tensor:
-    """zi2zi-pytorch's weight of the adversarial term: small while D is lost, and while D has won."""
-    bounds = torch.tensor([0.02, 0.08, 0.2, 5.0], device=loss_D.device)
-    weights = torch.tensor([0.20, 0.35, 0.50, 0.60, 0.05], device=loss_D.device)
-    return weights[torch.bucketize(loss_D, bounds, right=True)]
+        give_numbers(self.netG, dataset, engine)
+        set_modes(self.netG, self.opt.tune)

@@ -1,4 +1,4 @@
-"""The published settings of zi2zi, for ``--preset``."""
+"""The published settings of zi2zi, for ``--preset``, and what ``--contrastive`` sets."""
 
 # Weights, architecture and optimiser as published. Tian's discriminator loss is twice the one here, its category
 # term included; Adam does not see the difference. zi2zi-pytorch has a floor of 5e-5 under the discriminator's learning
@@ -17,3 +17,7 @@ FORK = ZI2ZI | dict(
     fixed_styles=False, netD="narrow", normD="instance", lambda_L1=97.0, lambda_const=0.0, lambda_align=15.0,
     lambda_category_D=1.0, balance_GAN=True, g_steps=1, augment=0.0, lr_decay_iters=1, lr_gamma=0.99, lr_min=1.5e-4,
 )  # fmt: skip
+
+BRANCHES = {
+    kind: {"contrastive_content": kind, "contrastive_style": kind} for kind in ("none", "ntxent", "supcon", "margin")
+}

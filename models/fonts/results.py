@@ -5,6 +5,7 @@ import statistics
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,45 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from options import UserError
+from options import BaseOptions, UserError, option
 from util.fonts.check import check_font
 from util.fonts.completion import complete_font
 from util.fonts.export import build_font, may_write
-from util.fonts.faces import Face, character_name, charset
+from util.fonts.faces import SYNTHETIC, Face, character_name, charset
 from util.images import save_levels, to_uint8
 from util.pages.results import ResultsPage
 from util.stopwatch import Countdown
 
 BATCH = 64  # glyphs that are drawn at once
+TASKS = {"text": "write_text", "interpolate": "write_blend", "export_ttf": "write_font", "complete": "write_font"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleTestOptions(BaseOptions):
+    """What a test can make instead of the page of held-out characters."""
+
+    section = "zi2zi results"
+    text: str | None = option(None, "write this text in every style, or in those of --styles", per_run=True)
+    interpolate: tuple[str, ...] = option(
+        (), "styles by name or number: write --text on the way from each to the next", per_run=True
+    )
+    steps: int = option(8, "interpolate: steps from one style to the next", least=1, per_run=True)
+    export_ttf: str | None = option(None, "write a font file in the one style of --styles", per_run=True)
+    complete: str | None = option(
+        None,
+        "a font whose missing characters are added, its own kept; the result goes to --export_ttf",
+        per_run=True,
+    )
+    export_charset: str | None = option(
+        None, "characters of the font file: a name or a text file as for --charset; none is --charset", per_run=True
+    )
+    family: str | None = option(None, "export_ttf: name of the font family; none is <run> <style>", per_run=True)
+    views: int = option(
+        9,
+        "draw a glyph so many times, each from its source moved by a pixel or so, and average",
+        least=1,
+        per_run=True,
+    )
 
 
 class Pen:
@@ -84,12 +114,15 @@ def write_text(pen: Pen, text: str, folder: Path) -> None:
     print(f"{len(rows) - 1} styles: {folder / 'index.html'}")
 
 
-def write_blend(pen: Pen, styles: Sequence[Any], steps: int, text: str, folder: Path) -> None:
-    """``--interpolate a b``: the way from style to style, each in ``steps`` steps, as lines and a moving picture."""
+def write_blend(pen: Pen, folder: Path) -> None:
+    """``--interpolate a b``: the way from style to style, each in ``--steps`` steps, as lines and a moving picture."""
+    opt, steps = pen.model.opt, pen.model.opt.steps
+    styles = pen.dataset.choose(opt.interpolate, "--interpolate")
+    if len(styles) < 2:
+        raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
+    text = opt.text or "".join(chr(code) for code in pen.dataset.characters[:8] if code < SYNTHETIC)
     sources = readable(pen, text)
-    page = ResultsPage(
-        folder, f"{pen.model.opt.name}: {' to '.join(s.name for s in styles)}", ["line"], width_of(pen, text)
-    )
+    page = ResultsPage(folder, f"{opt.name}: {' to '.join(s.name for s in styles)}", ["line"], width_of(pen, text))
     frames, countdown = [], Countdown((len(styles) - 1) * (steps + 1), "line")
     for one, other in itertools.pairwise(styles):
         for k in range(steps + 1):

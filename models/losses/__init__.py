@@ -1,6 +1,6 @@
 """Objectives as functions of tensors. They compute in float32 or better, whatever the networks compute in."""
 
-from .adversarial import GAN_MODES, gan_loss
+from .adversarial import GAN_MODES, balance, gan_loss
 from .conditional import (
     d2d_ce,
     d2d_ce_levels,
@@ -25,6 +25,7 @@ from .text import cosine_scores, matching_levels, matching_loss, word_scores
 __all__ = [
     "DUAL_G",
     "GAN_MODES",
+    "balance",
     "consistency",
     "contrast",
     "cosine_scores",

@@ -36,3 +36,10 @@ def gan_loss(logits: torch.Tensor, real: bool, mode: str, *, for_D: bool) -> tor
     if mode in ("wgangp", "hinge_paper"):
         return -sign * logits.mean()
     raise ValueError(f"unknown gan mode {mode!r}; choose from {GAN_MODES}")
+
+
+def balance(loss_D: torch.Tensor) -> torch.Tensor:
+    """zi2zi-pytorch's weight of the adversarial term: small while D is lost, and while D has won."""
+    bounds = torch.tensor([0.02, 0.08, 0.2, 5.0], device=loss_D.device)
+    weights = torch.tensor([0.20, 0.35, 0.50, 0.60, 0.05], device=loss_D.device)
+    return weights[torch.bucketize(loss_D, bounds, right=True)]

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 import train as train_script
 from data import DATASETS, Loader
 from models import MODELS
-from models.losses import total_variation
-from models.zi2zi_model import balance
+from models.losses import balance, total_variation
 from options import UserError
 from tests.conftest import train_options
 from util.training.engine import Engine
