@@ -29,24 +29,22 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 
 
 def main(argv=None):
-    opt = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
-    engine = Engine(opt)
-    dataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
-    loader = Loader(dataset, opt, engine.place, engine.rank, engine.world)
-    told, opt = opt, fitted(opt, len(loader))  # from here on the epochs are those that --max_steps asks for
-    dataset.opt = loader.opt = engine.opt = opt
+    # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
+    told = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
+    engine = Engine(told)
+    dataset = DATASETS.find(told.dataset_mode, told.plugin_dir)(told)
+    loader = Loader(dataset, told, engine.place, engine.rank, engine.world)
+    opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
+    dataset.n_epochs = opt.n_epochs
     model = MODELS.find(opt.model, opt.plugin_dir)(opt)
     model.meet(dataset)
     engine.prepare(model)
-    if model.needs_pairs and not dataset.paired:
-        raise UserError(
-            f"--lambda_L1 {opt.lambda_L1} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
-            "use --dataset_mode aligned, or font with --paired"
-        )
+    check_pairs(opt, dataset, model)
     evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq and engine.is_main else None
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
-    with contextlib.ExitStack() as stack:  # until here nothing was written
+    with contextlib.ExitStack() as stack:
+        # -- prepare: the folder of the run, and the weights it begins with --------------------------------------------
         stack.callback(loader.close)
         claimed = RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite) if engine.is_main else None
         stack.enter_context(claimed or contextlib.nullcontext())
@@ -67,6 +65,8 @@ def main(argv=None):
             save_options(told, folder, "train")
             dataset.save_files(folder)
             model.save_files(folder)
+
+        # -- prepare: what is shown, measured and kept of it -----------------------------------------------------------
         items, steps = len(loader) * opt.batch_size * engine.world, total_steps(opt, len(loader))
         evaluations = stack.enter_context(Evaluations(folder, evaluator, opt.best_metric, engine))
         visualizer = stack.enter_context(
@@ -87,6 +87,7 @@ def main(argv=None):
         if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
 
+        # -- loop ------------------------------------------------------------------------------------------------------
         stopwatch, counted = Stopwatch(), progress.images
         while progress.epoch < opt.total_epochs and not engine.reached_end():
             epoch = progress.epoch + 1
@@ -129,6 +130,8 @@ def main(argv=None):
             if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs or engine.reached_end():
                 checkpoint.save(folder, "latest", model, engine)
                 checkpoint.keep(folder, str(epoch), engine)
+
+        # -- finish ----------------------------------------------------------------------------------------------------
         if opt.eval_freq:
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
         for line in evaluations.lines():
@@ -136,6 +139,15 @@ def main(argv=None):
         visualizer.finish()
         record.finish()
     return 0
+
+
+def check_pairs(opt, dataset, model):
+    """Refuse a supervised term on data without pairs."""
+    if model.needs_pairs and not dataset.paired:
+        raise UserError(
+            f"--lambda_L1 {opt.lambda_L1} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
+            "use --dataset_mode aligned, or font with --paired"
+        )
 
 
 def make_evaluator(opt, dataset, engine):

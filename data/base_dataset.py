@@ -48,6 +48,8 @@ class BaseDataset(Dataset):
     def __init__(self, opt: Any):
         self.opt = opt
         self.epoch = 1  # 1-based number of the epoch being read; the loader sets it
+        # Epochs at the initial learning rate: --n_epochs, or what fits --max_steps, which depends on len(self).
+        self.n_epochs: int = getattr(opt, "n_epochs", 0)
 
     @property
     def paired_in_tests(self) -> bool:

@@ -108,7 +108,7 @@ class FolderDataset(BaseDataset):
     def load_size(self) -> int:
         """``--load_size``; once the learning rate falls, images are loaded at the size of the crop."""
         opt = self.opt
-        return opt.crop_size if opt.is_train and self.epoch > opt.n_epochs else opt.load_size
+        return opt.crop_size if opt.is_train and self.epoch > self.n_epochs else opt.load_size
 
     def prepare(self, pixels: np.ndarray, rng: random.Random) -> torch.Tensor:
         """Scale, crop and flip."""

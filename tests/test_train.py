@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import train as train_script
+from data.image_folder import FolderDataset
 from models import MODELS
 from options import UserError
 from tests.conftest import EPOCHS, EVERY_STEP, records, small_argv, train_options
@@ -424,6 +425,20 @@ def test_a_learning_rate_that_falls_reaches_its_end_with_the_last_step(dataroot,
     epochs = ("--n_epochs", 200, "--n_epochs_decay", 200, "--lr", 1, "--no_html")
     run(dataroot, tmp_path, *epochs, "--batch_size", batch, "--max_steps", 4, "--ngf", 2)
     assert rates == [1, 1, 1, 0.5]
+
+
+def test_images_are_no_longer_jittered_in_the_epochs_that_fit_the_steps(dataroot, tmp_path, monkeypatch):
+    """14 steps of 7 an epoch are two epochs of the forty that are told, the second with a rate that falls."""
+    sizes, prepare = {}, FolderDataset.prepare
+
+    def noting(self, pixels, rng):
+        sizes.setdefault(self.epoch, set()).add(self.load_size)
+        return prepare(self, pixels, rng)
+
+    monkeypatch.setattr(FolderDataset, "prepare", noting)
+    told = ("--n_epochs", 20, "--n_epochs_decay", 20, "--max_steps", 14, "--load_size", 40, "--crop_size", 32)
+    run(dataroot, tmp_path, *told, "--num_threads", 0, "--no_html")
+    assert sizes == {1: {40}, 2: {32}}
 
 
 def test_a_plateau_needs_epochs(dataroot, tmp_path):

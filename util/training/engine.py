@@ -28,8 +28,8 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 class Engine:
     def __init__(self, opt: Any):
-        self.opt, self.progress = opt, Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
-        self.told = opt  # what the shape of the learning rate is a function of; ``opt`` may get epochs that fit
+        self.opt = opt  # as told: the learning rate is a function of it, not of the epochs that fit --max_steps
+        self.progress = Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
         self.averages: dict[str, AveragedModel] = {}
         self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
         self.scalers: dict[str, torch.amp.GradScaler] = {}
@@ -191,7 +191,7 @@ class Engine:
     def set_learning_rate(self, model: Any) -> None:
         for optimizer in model.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.told, self.progress, group["initial_lr"])
+                group["lr"] = learning_rate(self.opt, self.progress, group["initial_lr"])
 
     # -- between steps ---------------------------------------------------------------------------
 
