@@ -13,7 +13,7 @@ from models.xmcgan_model import XMCGANModel, agree
 from networks.text import Text
 from options import UserError
 from tests.conftest import train_options, weights
-from tests.models.captions.test_encoders import minilm  # noqa: F401
+from tests.models.captions.test_encoders import SPELLER, speller
 from tests.test_latent import run, same, state
 from tests.util.test_distributed import in_processes
 from util import distributed
@@ -470,16 +470,17 @@ def test_a_run_that_is_overwritten_leaves_nothing_of_its_encoder(tmp_path):
     assert not noted.exists()
 
 
-def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path, minilm):  # noqa: F811
+def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path):
+    encoder = speller(tmp_path / "speller")
     words = ("--model", "xmcgan", "--dataroot", "glyphs", *TINY, "--max_dataset_size", 16, "--no_html")
-    words += ("--text_encoder", f"hf:{minilm}", "--max_words", 16, "--n_epochs", 1, "--print_freq", 8)
+    words += ("--text_encoder", f"hf:{encoder}", "--max_words", 16, "--n_epochs", 1, "--print_freq", 8)
     assert run(train_script, tmp_path, *words) == 0
     folder = tmp_path / "checkpoints/run"
     kept = state(tmp_path)
     assert kept["progress"]["step"] == 2 and set(kept["averages"]) == {"G"}
     assert not any(name.startswith(("netT", "encoder")) for name in kept["model"])
     assert not (folder / "vocabulary.json").exists() and not list(folder.glob("*_net_T*"))
-    assert kept["model"]["netG.sentence.weight"].shape == (128, 384)  # MiniLM's numbers of a word
+    assert kept["model"]["netG.sentence.weight"].shape == (128, SPELLER)
     logged = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert {"D_sent", "D_word", "G_sent", "G_word", "G_img"} <= set(logged)
     noted = folder / "pretrained.json"
