@@ -17,6 +17,7 @@ from options import TestOptions, TrainOptions
 from options.parsing import parse
 from util.config import read_config, saved_options
 
+pytest_plugins = ("tests.skips",)
 torch.set_num_threads(1)
 PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 

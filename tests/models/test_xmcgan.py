@@ -470,6 +470,7 @@ def test_a_run_that_is_overwritten_leaves_nothing_of_its_encoder(tmp_path):
     assert not noted.exists()
 
 
+@pytest.mark.extra
 def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path):
     encoder = speller(tmp_path / "speller")
     words = ("--model", "xmcgan", "--dataroot", "glyphs", *TINY, "--max_dataset_size", 16, "--no_html")

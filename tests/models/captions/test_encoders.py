@@ -35,13 +35,9 @@ KINDS = {
 }
 
 
-def library():
-    return pytest.importorskip("transformers", reason="the extra text is not installed")
-
-
 def tiny(folder, kind="bert"):
     """A folder with a tiny random model and a tokenizer of whole words, as from_pretrained reads it."""
-    transformers = library()
+    import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
@@ -65,7 +61,8 @@ def bert(tmp_path_factory):
 
 def speller(folder):
     """A folder with a tiny random BERT whose tokenizer works as MiniLM's does: it lower-cases, and spells any word."""
-    transformers = library()
+    import transformers
+
     words = ("a", "man", "rides", "horse", "someone", "on", "the", "stock", "market", "fell", "letter")
     pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", *words, *(c for c in ascii_lowercase if c != "a"), ",")
     pieces += tuple(f"##{c}" for c in ascii_lowercase)
@@ -129,6 +126,7 @@ def test_the_vocabulary_is_of_the_captions_or_of_the_run(tmp_path, capsys):
     assert again.digest == encoder.digest and again.unknown("another cube") == ["another"]
 
 
+@pytest.mark.extra
 def test_a_pretrained_encoder_reads_all_captions_at_once(tmp_path, bert, capsys):
     encoder = make_encoder(settings(tmp_path, text_encoder=f"hf:{bert}"), CAPTIONS)
     assert encoder.cache.path.parent == tmp_path / "text_cache" and encoder.cache.missing(CAPTIONS) == []
@@ -139,6 +137,7 @@ def test_a_pretrained_encoder_reads_all_captions_at_once(tmp_path, bert, capsys)
     assert capsys.readouterr().out == "--max_words 4: 2 of 3 captions are longer and are cut\n"
 
 
+@pytest.mark.extra
 def test_in_a_test_a_pretrained_encoder_reads_what_it_is_asked(tmp_path, bert, capsys):
     encoder = make_encoder(settings(tmp_path, text_encoder=f"hf:{bert}", is_train=False), CAPTIONS)
     assert encoder.network is None and not encoder.cache.path.exists() and capsys.readouterr().out == ""
@@ -163,9 +162,11 @@ def test_flags_that_mean_nothing_are_refused(argv, named):
 # -- pretrained ones -------------------------------------------------------------------------------
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_states_of_its_own_library(tmp_path, kind):
-    transformers = library()
+    import transformers
+
     folder = tiny(tmp_path / kind, kind)
     encoder = HFEncoder(folder, tmp_path, most=20)
     text = encoder.encode(CAPTIONS)
@@ -184,6 +185,7 @@ def test_every_kind_gives_the_states_of_its_own_library(tmp_path, kind):
     assert not any(p.requires_grad for p in encoder.network.parameters())
 
 
+@pytest.mark.extra
 def test_what_the_cache_holds_is_what_is_used(tmp_path, bert):
     first, again = (HFEncoder(bert, tmp_path, most=8) for _ in range(2))
     new = first.encode(CAPTIONS)
@@ -192,6 +194,7 @@ def test_what_the_cache_holds_is_what_is_used(tmp_path, bert):
     assert torch.equal(again.encode(CAPTIONS[::-1]).sentence, new.sentence.flip(0))
 
 
+@pytest.mark.extra
 def test_encoding_draws_no_random_numbers(tmp_path, bert):
     torch.manual_seed(3)
     HFEncoder(bert, tmp_path, most=8).prepare(CAPTIONS)
@@ -200,6 +203,7 @@ def test_encoding_draws_no_random_numbers(tmp_path, bert):
     assert torch.equal(drawn, torch.rand(1))
 
 
+@pytest.mark.extra
 def test_autocast_of_a_step_does_not_reach_the_encoder(tmp_path, bert):
     outside = HFEncoder(bert, tmp_path / "outside", most=8).encode(CAPTIONS)
     with torch.autocast("cpu", torch.bfloat16):
@@ -207,6 +211,7 @@ def test_autocast_of_a_step_does_not_reach_the_encoder(tmp_path, bert):
     assert torch.equal(outside.words, inside.words)
 
 
+@pytest.mark.extra
 def test_marks_can_be_left_out(tmp_path, bert):
     every, bare = HFEncoder(bert, tmp_path, most=8), HFEncoder(bert, tmp_path, most=8, drop_marks=True)
     assert every.words("a red cubes") == ["[CLS]", "a", "red", "cube", "##s", "[SEP]"]
@@ -215,6 +220,7 @@ def test_marks_can_be_left_out(tmp_path, bert):
     assert bare.digest != every.digest
 
 
+@pytest.mark.extra
 def test_long_captions_are_cut_and_said(tmp_path, bert, capsys):
     encoder = HFEncoder(bert, tmp_path, most=5)
     encoder.prepare([*CAPTIONS, "a red ball", "the red zebra", "the red okapi"])
@@ -225,6 +231,7 @@ def test_long_captions_are_cut_and_said(tmp_path, bert, capsys):
     assert encoder.unknown("the red zebra") == ["zebra"]
 
 
+@pytest.mark.extra
 def test_what_is_lost_on_the_encoder_is_said_whenever_a_run_trains(tmp_path, bert, capsys):
     captions = [*CAPTIONS, "the red zebra", "the red okapi"]
     told = []
@@ -234,6 +241,7 @@ def test_what_is_lost_on_the_encoder_is_said_whenever_a_run_trains(tmp_path, ber
     assert told[0] == told[1] and len(told[0]) == 2
 
 
+@pytest.mark.extra
 def test_a_cache_that_takes_much_room_is_announced(tmp_path, bert, capsys):
     encoder = HFEncoder(bert, tmp_path, most=8)
     encoder.dim = 10**8
@@ -243,6 +251,7 @@ def test_a_cache_that_takes_much_room_is_announced(tmp_path, bert, capsys):
     assert "GB" not in capsys.readouterr().out
 
 
+@pytest.mark.extra
 def test_many_captions_are_encoded_some_at_a_time(tmp_path, bert, monkeypatch):
     monkeypatch.setattr("models.captions.huggingface.PART", 2)
     encoder, kept = HFEncoder(bert, tmp_path, most=8), []
@@ -251,15 +260,15 @@ def test_many_captions_are_encoded_some_at_a_time(tmp_path, bert, monkeypatch):
     assert encoder.encode([*CAPTIONS, "a ball", "a"]).mask.shape == (5, 8) and kept == [2, 2, 1]
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("caption", ["", "  "])
 def test_a_caption_without_words_is_refused(tmp_path, bert, caption):
     with pytest.raises(UserError, match="no words"):
         HFEncoder(bert, tmp_path, most=8).encode(["a", caption])
 
 
+@pytest.mark.extra
 def test_an_id_is_refused_without_asking_the_network(tmp_path, monkeypatch):
-    library()
-
     def refuse(*_, **__):
         raise AssertionError("the network was asked")
 
@@ -288,6 +297,7 @@ def harm(folder, how):
         save_file({"something.else": torch.zeros(2)}, weights, metadata={"format": "pt"})
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize("how", ["no weights", "cut", "config", "pickle", "other"])
 def test_a_broken_folder_is_refused_in_one_line(tmp_path, how):
     folder = tmp_path / "model"
@@ -297,12 +307,14 @@ def test_a_broken_folder_is_refused_in_one_line(tmp_path, how):
         HFEncoder(str(folder), tmp_path, most=8).encode(["a"])
 
 
+@pytest.mark.extra
 def test_more_words_than_an_encoder_reads_are_refused(tmp_path):
     folder = tiny(tmp_path / "clip", "clip")
     with pytest.raises(UserError, match=r"--max_words 21.*20 tokens"):
         HFEncoder(folder, tmp_path, most=21)
 
 
+@pytest.mark.extra
 def test_other_weights_or_words_have_another_digest(tmp_path, bert):
     other = tmp_path / "t5"
     digests = [HFEncoder(f, tmp_path, most=m).digest for f, m in ((bert, 8), (bert, 9), (tiny(other, "t5"), 8))]
@@ -313,6 +325,7 @@ def test_other_weights_or_words_have_another_digest(tmp_path, bert):
 # -- one that spells -------------------------------------------------------------------------------
 
 
+@pytest.mark.extra
 def test_an_encoder_reads_a_caption_alike_alone_and_among_longer_ones(tmp_path):
     folder = speller(tmp_path / "speller")
     encoder = HFEncoder(folder, tmp_path, most=16)
@@ -323,6 +336,7 @@ def test_an_encoder_reads_a_caption_alike_alone_and_among_longer_ones(tmp_path):
     assert isinstance(encoder.cache, TextCache) and encoder.cache.missing(["a horse"]) == []
 
 
+@pytest.mark.extra
 def test_an_encoder_that_lower_cases_spells_what_it_does_not_know(tmp_path, capfd):
     encoder = HFEncoder(speller(tmp_path / "speller"), tmp_path, most=16)
     assert encoder.words("A cab") == ["[CLS]", "a", "c", "##a", "##b", "[SEP]"] and not encoder.unknown("A cab")

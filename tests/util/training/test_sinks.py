@@ -56,8 +56,8 @@ def read(folder):
     return events
 
 
+@pytest.mark.extra
 def test_tensorboard_continues_without_what_the_killed_run_logged(tmp_path):
-    pytest.importorskip("tensorboard")
     first = TensorBoard(tmp_path)
     for step in (10, 20, 30):
         first.losses(step, step / 10, {"G": float(step)})
