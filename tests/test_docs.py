@@ -1,12 +1,15 @@
 """What the pages show works: commands parse, links lead somewhere, the example trains, the tables are true."""
 
 import contextlib
+import importlib.metadata
 import json
 import math
+import os
 import random
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -39,7 +42,8 @@ from util.picture_files import ResultNames
 from util.training.schedule import Progress, lr_factor
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = {
@@ -51,6 +55,7 @@ ELSEWHERE = {
     "help",
 }  # flags of other programs
 
+PAPERS_AND_CODE = re.compile(r"https://(arxiv\.org/abs|doi\.org|github\.com)/[\w./-]+")  # where a page may lead outside
 HANDWRITING = {"output", "font", "columns", "dpi", "size"}  # flags of python -m util.handwriting
 
 
@@ -72,7 +77,7 @@ def files_shown():
     blocks = [
         block for text in TEXT.values() for language, block in FENCE.findall(text) if language in ("python", "yaml")
     ]
-    return {block.split()[1]: block for block in blocks}
+    return {block.split()[1]: block for block in blocks if re.match(r"# [\w./]+\.(py|yaml)\n", block)}
 
 
 @pytest.fixture
@@ -100,8 +105,8 @@ def workshop(tmp_path, monkeypatch, dataroot):
 
 @pytest.mark.parametrize("words", commands())
 def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
-    constrained = words[0].startswith("PIP_CONSTRAINT=")
-    words = words[1:] if constrained else words
+    constrained, elsewhere = words[0].startswith("PIP_CONSTRAINT="), words[0].startswith("PYTHONPATH=")
+    words = words[1:] if constrained or elsewhere else words
     if words[0] == "torchrun":
         words = ["python", *words[words.index("train.py") :]]
     match words:
@@ -133,6 +138,13 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
             named = [word for word in argv if Path(word).suffix in (".txt", ".lock")]
             assert all((ROOT / name).is_file() for name in named)
             assert not (constrained and named)  # it would constrain the lock's own setuptools
+        case ["python", "program.py"]:
+            assert elsewhere  # tried by test_a_program_elsewhere_finds_the_translator
+        case ["cp", source, picture]:
+            assert Path(source).suffix == Path(picture).suffix and (ROOT / picture).is_file()
+        case ["chromium", *flags, page]:
+            shot = next(flag.partition("=")[2] for flag in flags if flag.startswith("--screenshot="))
+            assert (ROOT / shot).is_file() and page.endswith("index.html")
         case ["source", ".venv/bin/activate"] | ["python", "-m", "visdom.server"] | ["tensorboard", "--logdir", _]:
             pass
         case _:
@@ -142,8 +154,13 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
 @pytest.mark.parametrize("page", TEXT)
 def test_links_lead_somewhere(page):
     for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", TEXT[page]):
+        if PAPERS_AND_CODE.fullmatch(target):
+            continue
         linked = (ROOT / page).parent / target if target else ROOT / page
         assert linked.is_file(), target
+        if linked.suffix != ".md":
+            assert linked.stat().st_size < 150_000, "pictures of pages are small"
+            continue
         headings = re.findall(r"^#+ (.*)$", prose(linked.read_text(encoding="utf-8")), re.MULTILINE)
         assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, anchor
 
@@ -161,13 +178,14 @@ def test_flags_and_files_that_are_named_exist(page, workshop):
     known |= {flag for cls in (TranslateOptions, EvaluateOptions, CompareOptions) for flag in flags_of(cls)}
     known |= ELSEWHERE | {"port", "env_path", "offline"} | HANDWRITING
     assert set(re.findall(r"(?<![\w-])--([a-z]\w*(?:-\w+)*)", TEXT[page])) <= known
-    paths = re.findall(r"`((?:models|data|docs|util|networks|options|tests)/[\w/]+\.\w+)`", TEXT[page])
+    folders = "models|data|docs|util|networks|options|tests|evaluation|benchmarks|recipes"
+    paths = re.findall(rf"`((?:{folders})/[\w/]+\.\w+)`", TEXT[page])
     assert all((ROOT / path).is_file() for path in paths)
 
 
 @pytest.mark.parametrize("page", TEXT)
 def test_a_page_speaks_of_the_project_alone(page):
-    assert not re.search(r"https?://|/(?:work|tmp|root|home)\b", TEXT[page])
+    assert not re.search(r"https?://|/(?:work|tmp|root|home)\b", PAPERS_AND_CODE.sub("", TEXT[page]))
     assert all(len(line) <= 120 or line.startswith("|") for line in TEXT[page].splitlines())
 
 
@@ -296,6 +314,61 @@ def test_defaults_and_codes_that_are_named():
     assert codes == ["0", "2", "3", "4", "5", str(cli.STOPPED), "130"]
     names = ResultNames()
     assert [names(p) for p in ("a/cat.png", "a/cat.jpg", "a/b/cat.jpg")] == ["cat", "cat_jpg", "b__cat"]
+
+
+def test_a_program_elsewhere_finds_the_translator(tmp_path):
+    """docs/translate.md: with the checkout on its path, and not without it."""
+    (tmp_path / "program.py").write_text("from translate import Translator\nprint(Translator.__name__)\n")
+    without = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for environment, code in ((without | {"PYTHONPATH": str(ROOT)}, 0), (without, 1)):
+        done = subprocess.run(
+            [sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == code and (done.stdout == "Translator\n") == (code == 0), done.stderr
+
+
+# -- packages --------------------------------------------------------------------------------------
+
+
+def packages():
+    """{extra, "" for core: names of its packages}; ``dev`` names other extras and none of its own."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {
+        extra: [re.match(r"[\w-]+", line)[0] for line in lines] for extra, lines in groups.items() if extra != "dev"
+    }
+
+
+def stated_licence(name):
+    """What an installed package says of its licence, wherever it says it."""
+    about = importlib.metadata.metadata(name)
+    return " ".join(filter(None, [about["License-Expression"], about["License"], *about.get_all("Classifier", [])]))
+
+
+def test_every_dependency_has_a_row_and_its_own_licence():
+    rows_of = {header: rows("CONTRIBUTING.md", header) for header in ("core", "extra", "tests")}
+    said = {name: row for found in rows_of.values() for row in found for name in row[0].split(", ")}
+    names = packages()
+    assert {name for row in rows_of["core"] for name in row[0].split(", ")} == set(names[""])
+    assert {name for row in rows_of["tests"] for name in row[0].split(", ")} == set(names["test"])
+    assert said.keys() == {name for found in names.values() for name in found}
+    for name, (_, purpose, size, licence) in said.items():
+        assert purpose and float(size) > 0
+        family = re.match(r"Apache|BSD|LGPL|MIT|MPL|Python Software Foundation", licence)
+        assert family, licence
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # an extra that is not installed
+            assert family[0] in stated_licence(name), name
+
+
+def test_core_and_dev_are_locked_together_from_no_host_in_particular():
+    locked = (ROOT / "requirements.lock").read_text()
+    names = set(re.findall(r"^([\w-]+)==", locked, re.MULTILINE))
+    wanted = packages()
+    dev = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+    extras = re.fullmatch(r"diptych\[(.*)\]", dev[0])[1].split(",")
+    assert len(dev) == 1 and {"test", "text", "tensorboard"} <= set(extras)
+    assert {name for extra in ("", *extras) for name in wanted[extra]} <= names
+    assert "://" not in locked and "@" not in locked
 
 
 def test_pins_are_those_of_the_project():
