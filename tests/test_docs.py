@@ -53,6 +53,7 @@ ELSEWHERE = {
     "nproc_per_node",
     "logdir",
     "help",
+    *("headless", "no-sandbox", "hide-scrollbars", "window-size", "screenshot"),
 }  # flags of other programs
 
 PAPERS_AND_CODE = re.compile(r"https://(arxiv\.org/abs|doi\.org|github\.com)/[\w./-]+")  # where a page may lead outside
@@ -66,7 +67,8 @@ def prose(text):
 def commands():
     """(page, words) of every line of a bash block, and of every inline command without an ellipsis."""
     for page, text in TEXT.items():
-        lines = [line for language, block in FENCE.findall(text) if language == "bash" for line in block.splitlines()]
+        blocks = [block.replace("\\\n", "") for language, block in FENCE.findall(text) if language == "bash"]
+        lines = [line for block in blocks for line in block.splitlines()]
         inline = re.findall(r"`((?:python|torchrun|make|uv|pip|tensorboard) [^`]+)`", prose(text))
         for line in [*lines, *(line for line in inline if "..." not in line)]:
             yield pytest.param(shlex.split(line), id=f"{page}: {line}")
