@@ -82,3 +82,11 @@ def test_hooks_run_the_linters_of_the_environment():
     lint = " ".join(would_run("lint"))
     for hook in repo["hooks"]:
         assert " ".join(shlex.split(hook["entry"])[:2]) in lint
+
+
+def test_version_and_licence_are_said_alike_everywhere():
+    version, citation = PROJECT["project"]["version"], yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == version and f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert citation["license"] == PROJECT["project"]["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 The Diptych authors\n")
+    assert [author["name"] for author in citation["authors"]] == ["The Diptych authors"]
