@@ -1,69 +1,115 @@
-"""Imports point downwards, and methods stay free of machinery."""
+"""Imports point downwards, methods stay free of machinery, and every file lies where a newcomer would look."""
 
 import ast
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = ("options", "util", "networks", "data", "models")
+OURS = ("options", "util", "networks", "data", "evaluation", "models")
 MAY_IMPORT = {
     "options": {"options"},
-    "util": {"options", "util"},
     "networks": {"networks"},
+    "util": {"options", "util"},
     "data": {"options", "util", "data"},
-    "models/losses": {"models"},
-    "models": {"options", "util", "networks", "models"},
+    "evaluation": {"options", "util", "networks", "evaluation"},
+    "models": {"options", "util", "networks", "evaluation", "models"},
 }
+ROOMS = ("noise", "captions", "fonts", "inference")  # of models/, below its bases
 MACHINERY = ("autocast", "torch.distributed", "torch.compile", ".backward(", ".cuda(", "zero_grad")
+PLUGINS = {"models": "model", "data": "dataset", "evaluation/metrics": "metric"}
+ALSO_THERE = {"data/image_folder.py"}  # where CycleGAN's users know it
+TRAPS = {"results", "datasets", "checkpoints"}  # folders that a run makes, which no tool looks into
+VALUES = {"glyphs", "digits", "fonts", "train", "test", "translate", "evaluate", "compare"}  # --dataroot, scripts
 
 
 def imported(path):
+    """Modules that a file imports, and names that may be modules, as absolute dotted names."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{a.name}" for a in node.names if module)
+
+
+def files_of(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def is_file(module):
+    """Whether a dotted name is a module of ours, not a name in one."""
+    path = ROOT / module.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def faults(files, allowed):
+    """Lines for imports that ``allowed(file, module)`` denies."""
+    ours = ((f, m) for f in files for m in imported(f) if m.split(".")[0] in OURS and is_file(m))
+    return [f"{f.relative_to(ROOT)} imports {m}" for f, m in ours if not allowed(f, m)]
+
+
+def test_relative_imports_are_read():
+    found = set(imported(ROOT / "models/__init__.py"))
+    assert "models.base_model" in found and "util.registry" in found
 
 
 @pytest.mark.parametrize("layer", MAY_IMPORT)
 def test_imports_point_downwards(layer):
-    files = list((ROOT / layer).rglob("*.py"))
-    if layer == "models":
-        files = [f for f in files if "losses" not in f.parts]
-    wrong = [
-        f"{f.relative_to(ROOT)} imports {name}"
-        for f in files
-        for name in imported(f)
-        if name.split(".")[0] in OURS and name.split(".")[0] not in MAY_IMPORT[layer]
-    ]
-    assert files and not wrong
+    files = files_of(layer)
+    assert files and not faults(files, lambda _, module: module.split(".")[0] in MAY_IMPORT[layer])
 
 
-def test_options_need_the_standard_library_only():
-    import sys
-
-    known = set(sys.stdlib_module_names) | {"options"}
-    assert not [
-        (f.name, n) for f in (ROOT / "options").glob("*.py") for n in imported(f) if n.split(".")[0] not in known
-    ]
+def test_evaluation_knows_no_pages():
+    assert not faults(files_of("evaluation"), lambda _, module: not module.startswith("util.pages"))
 
 
 def test_losses_know_nothing_of_models():
-    wrong = [
-        n
-        for f in (ROOT / "models/losses").glob("*.py")
-        for n in imported(f)
-        if n.startswith("models") and not n.startswith("models.losses")
-    ]
-    assert not wrong
+    files = files_of("models/losses")
+    assert files and not faults(files, lambda _, m: not m.startswith("models") or m.startswith("models.losses"))
+
+
+def test_rooms_of_models_are_below_its_bases_and_these_below_methods():
+    def floor(module):
+        parts = module.split(".")
+        if parts[0] != "models" or len(parts) == 1:
+            return 0
+        return 1 if parts[1] in (*ROOMS, "losses") else 2 if parts[1].startswith("base_") else 3
+
+    def allowed(file, module):
+        own = floor(".".join(file.relative_to(ROOT).with_suffix("").parts))
+        return floor(module) <= own
+
+    files = [f for f in files_of("models") if f.name != "__init__.py" or f.parent.name != "models"]
+    assert files and not faults(files, allowed)
+
+
+@pytest.mark.parametrize("folder", PLUGINS)
+def test_the_top_level_holds_plugins_and_their_bases(folder):
+    kind = re.compile(rf"base_\w+\.py|\w+_{PLUGINS[folder]}\.py|__init__\.py")
+    there = {p.relative_to(ROOT).as_posix(): p.name for p in (ROOT / folder).glob("*.py")}
+    assert there and not [path for path, name in there.items() if not kind.fullmatch(name) and path not in ALSO_THERE]
+
+
+def test_no_folder_has_a_name_that_hides_it():
+    folders = {p.parent.relative_to(ROOT) for top in (*OURS, "tests", "benchmarks") for p in files_of(top)}
+    assert not [folder for folder in folders if TRAPS & set(folder.parts)]
+    assert not [folder for folder in folders if folder.parts[0] in VALUES]
+
+
+def test_options_need_the_standard_library_only():
+    known = set(sys.stdlib_module_names) | {"options"}
+    assert not [(f.name, n) for f in files_of("options") for n in imported(f) if n.split(".")[0] not in known]
 
 
 def test_networks_import_torch_only():
     allowed = {"torch", "networks", "math", "copy", "inspect", "collections", "dataclasses", "typing", "itertools"}
-    assert not [
-        (f.name, n) for f in (ROOT / "networks").glob("*.py") for n in imported(f) if n.split(".")[0] not in allowed
-    ]
+    assert not [(f.name, n) for f in files_of("networks") for n in imported(f) if n.split(".")[0] not in allowed]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*_model.py")), ids=lambda p: p.name)
