@@ -13,6 +13,7 @@ from options import TestOptions, UserError
 from options.parsing import parse
 from util.cli import run
 from util.config import read_config, save_options
+from util.contract import check_sources
 from util.pages.files import note_checkpoint
 from util.pages.results import Results
 from util.stopwatch import Countdown
@@ -33,8 +34,8 @@ def run_test(argv, stack):
         raise UserError(f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=4)
     tests = TestSet(opt, engine.place)
     stack.callback(tests.close)
-    dataset, model = tests.dataset, MODELS.find(opt.model, opt.plugin_dir)(opt)
-    asked = [flag for flag in model.tasks if getattr(opt, flag) not in (None, (), False)]
+    dataset, model = tests.dataset, MODELS.make(opt.model, opt.plugin_dir, opt)
+    asked = model.asked(opt)
     if asked:  # samples from noise have metrics, of sets
         ignored = JUDGED[1:] if "num_samples" in asked else JUDGED
         refuse_ignored(opt, ignored, f"--model {opt.model} with --{asked[0]} makes nothing that this could judge")
@@ -60,7 +61,8 @@ def run_test(argv, stack):
         model.set_input(batch)
         with engine.inference():
             model.test()
-        visuals, paths = model.get_current_visuals(), model.image_paths
+        visuals, paths = model.get_current_visuals(), model.get_image_paths()
+        check_sources(model, visuals, paths)
         if results is None:  # the first batch went through: only now is anything written
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(

@@ -32,11 +32,11 @@ def main(argv=None):
     # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
     told = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
     engine = Engine(told)
-    dataset = DATASETS.find(told.dataset_mode, told.plugin_dir)(told)
+    dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
     loader = Loader(dataset, told, engine.place, engine.rank, engine.world)
     opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
     dataset.n_epochs = opt.n_epochs
-    model = MODELS.find(opt.model, opt.plugin_dir)(opt)
+    model = MODELS.make(opt.model, opt.plugin_dir, opt)
     model.meet(dataset)
     engine.prepare(model)
     check_pairs(opt, dataset, model)
@@ -77,9 +77,9 @@ def main(argv=None):
                 total_items=total_images(opt, len(loader), engine.world),
                 done_items=progress.images,
                 done_step=progress.step,
-                levels=lambda: model.loss_levels,
+                levels=model.get_loss_levels,
                 evaluations=evaluations.records,
-                detector=CollapseDetector(opt, steps, lambda: model.loss_levels),
+                detector=CollapseDetector(opt, steps, model.get_loss_levels),
             )
         )
         record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
@@ -88,7 +88,7 @@ def main(argv=None):
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
 
         # -- loop ------------------------------------------------------------------------------------------------------
-        stopwatch, counted = Stopwatch(), progress.images
+        stopwatch, began, counted = Stopwatch(), progress.images, progress.images
         while progress.epoch < opt.total_epochs and not engine.reached_end():
             epoch = progress.epoch + 1
             for batch in stopwatch.watch(loader.epoch(epoch, start=progress.in_epoch)):
@@ -125,7 +125,7 @@ def main(argv=None):
                     break  # --max_steps ends in the middle of an epoch, from where a longer run goes on
             else:
                 engine.end_epoch(model)
-            if model.losses:  # a run that is continued at the very end of an epoch has nothing to show of it
+            if progress.images > began:  # a run that is continued at the very end of an epoch has nothing to show of it
                 visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
             if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs or engine.reached_end():
                 checkpoint.save(folder, "latest", model, engine)

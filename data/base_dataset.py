@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from options import BaseOptions, option
+from util import contract
 from util.seeding import derive
 
 
@@ -39,6 +40,7 @@ class BaseDataset(Dataset):
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
+    hooks = ("__init__", "__len__", "__getitem__", "order", "first_rows", "save_files")  # what the toolkit calls
     none_left = "the dataset has no items"  # what is said of an empty one
     paired = False  # whether B of an item is what A should become
     floors: tuple[str, ...] = (
@@ -51,16 +53,23 @@ class BaseDataset(Dataset):
         # Epochs at the initial learning rate: --n_epochs, or what fits --max_steps, which depends on len(self).
         self.n_epochs: int = getattr(opt, "n_epochs", 0)
 
+    def check_made(self) -> None:
+        """Raises:
+        UserError: a plugin's constructor forgot that of its base.
+        """
+        if not hasattr(self, "opt"):
+            raise contract.broken(self, "__init__", "does not call super().__init__(opt)")
+
     @property
     def paired_in_tests(self) -> bool:
         """Whether B of an item is what A should become outside training, where it may be known though unused."""
         return self.paired
 
     def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__} must write __len__()")
+        raise contract.broken(self, "__len__()", "is not written: how many items there are")
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        raise NotImplementedError(f"{type(self).__name__} must write __getitem__(index)")
+        raise contract.broken(self, "__getitem__(index)", "is not written: one item, a dictionary")
 
     def order(self, generator: torch.Generator) -> list[int]:
         """The items of one epoch of training in their order; as many whatever the generator.

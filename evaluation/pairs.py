@@ -9,6 +9,7 @@ from evaluation.metrics import METRICS, Metric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.floors import FLOORS
 from evaluation.sets import GENERATED
+from util.contract import values_of
 from util.table import Row, Table
 
 
@@ -77,7 +78,7 @@ class Scores:
     def _table(self, style: str, candidates: Mapping[str, Sequence[Metric]]) -> Table:
         rows, better, remarks = [], dict[str, str](), dict[str, None]()
         for name, metrics in candidates.items():
-            computed = [metric.compute() for metric in metrics]
+            computed = [values_of(metric, "compute", metric.compute()) for metric in metrics]
             values = {key: value for found in computed for key, value in found.items()}
             kind: Any = "result" if name == GENERATED else "floor"
             rows.append(Row(label=name, kind=kind, values=values, count=self.pairs[style]))

@@ -99,7 +99,7 @@ class AdversarialModel(BaseModel):
         with eagerly:  # a compiled network has no second derivative
             if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
                 losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, D)
-            if opt.lambda_r1 > 0 and (opt.r1_every == 1 or self.every(opt.r1_every)):
+            if opt.lambda_r1 > 0 and (opt.r1_every == 1 or self.every(opt.r1_every, f"{name}_r1")):
                 losses[f"{name}_r1"] = 0.5 * opt.lambda_r1 * opt.r1_every * r1_penalty(real, D)
         return losses
 

@@ -1,15 +1,30 @@
 """What a method has to say for itself, and what it is given in return."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from networks.spectral import matrices
 from options import BaseOptions
-from util import distributed
+from options.errors import UnknownName
+from util import contract, distributed, published_names
+
+OF_OPTIMIZERS = 'write self.add_optimizer("G", self.netG) in __init__'
+
+
+class Optimizers(dict[str, torch.optim.Optimizer]):
+    """By name, as ``add_optimizer`` makes them, of a model of this class."""
+
+    def __init__(self, model: type):
+        super().__init__()
+        self.model = model
+
+    def append(self, optimizer: object) -> None:
+        """What CycleGAN's and CUT's files call; refuses."""
+        raise contract.broken(self.model, "optimizers", f"has no append; {OF_OPTIMIZERS}, and self.update('G', losses)")
 
 
 class BaseModel(nn.Module):
@@ -40,14 +55,21 @@ class BaseModel(nn.Module):
     # folder) with weights loaded; the folder of results may not exist yet. Such flags are fields of a nested
     # TestOptions(Options); None, False, 0 and nothing do not ask.
     tasks: Mapping[str, str] = {}
+    # what the toolkit calls, with these arguments
+    hooks: tuple[str, ...] = ("__init__", "set_input", "forward", "optimize_parameters", "meet", "adopt", "save_files")
+    hooks += ("get_current_visuals", "get_current_losses", "test")
 
     def __init__(self, opt: Any):
         super().__init__()
         self.opt = opt
         self.engine: Any = None
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = Optimizers(type(self))
         self.losses: dict[str, torch.Tensor] = {}
-        self.image_paths: Mapping[str, list[str]] = {}  # side -> the source file of each image of the batch
+        self.loss_owners: dict[str, str] = {}  # every term so far, in display order -> the optimizer that logs it
+        self._updated: dict[str, int] = {}  # optimizer -> the images before the batch that it last learnt from
+        self._awaited: dict[str, int] = {}  # term that comes now and then -> those before the batch that said so
+        # Side -> the source file of each image of the batch; a list is of side A.
+        self.image_paths: Mapping[str, list[str]] | list[str] = {}
 
     def meet(self, dataset: Any) -> None:
         """See the data once, before the first batch: refuse what does not suit the method, or size networks by it."""
@@ -59,13 +81,13 @@ class BaseModel(nn.Module):
         """Keep with a new run, in <checkpoints_dir>/<name>, what a test must know besides weights and options."""
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must write set_input(batch)")
+        raise contract.broken(self, "set_input(batch)", "is not written: keep the tensors of one batch")
 
     def forward(self) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must write forward()")
+        raise contract.broken(self, "forward()", "is not written: compute the images of visual_names")
 
     def optimize_parameters(self) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must write optimize_parameters()")
+        raise contract.broken(self, "optimize_parameters()", "is not written: self.update(optimizer, losses)")
 
     # -- for subclasses --------------------------------------------------------------------------
 
@@ -76,6 +98,10 @@ class BaseModel(nn.Module):
 
         --weight_decay is of convolutions and linear layers alone; the rest is then a group of its own.
         """
+        if not isinstance(name, str) or not all(isinstance(network, nn.Module) for network in networks):
+            told = ", ".join(map(contract.kind, (name, *networks)))
+            due = 'it is given a name and networks: self.add_optimizer("G", self.netG)'
+            raise contract.broken(self, "add_optimizer", f"was given {told}; {due}")
         opt = self.opt
         params = [p for network in networks for p in network.parameters()]
         if not params:  # a head that learns nothing
@@ -97,13 +123,33 @@ class BaseModel(nn.Module):
                 self.optimizers[name] = kind([group], fused=True)
 
     def update(self, name: str, losses: Callable[[], dict[str, torch.Tensor]]) -> None:
-        """Step the optimizer ``name`` on the sum of the dictionary that ``losses()`` returns, and log it."""
-        terms = self.engine.update(self, name, losses)
-        self.losses.update({key: value.detach() for key, value in terms.items()})
+        """Step the optimizer ``name`` on the sum of the dictionary that ``losses()`` returns, and log it.
 
-    def every(self, n: int) -> bool:
-        """True in the last of each n steps: ``if self.every(opt.n_dis): self.update("G", ...)``."""
+        A term that it logged for the batch before and leaves out now is forgotten, unless ``every`` was told of it.
+        Several updates for one batch log what all of them have. What other optimizers logged stays.
+        """
+        terms = self.engine.update(self, name, losses)
+        batch = self.engine.progress.images
+        again, self._updated[name] = self._updated.get(name) == batch, batch
+        self.loss_owners |= dict.fromkeys(terms, name)
+        for term, owner in self.loss_owners.items():
+            if owner == name and term not in terms and not again and self._awaited.get(term) != batch:
+                self.losses.pop(term, None)
+        known = self.losses | {term: value.detach() for term, value in terms.items()}
+        self.losses = {term: known[term] for term in dict.fromkeys([*self.loss_owners, *known]) if term in known}
+
+    def every(self, n: int, *terms: str) -> bool:
+        """True in the last of each n steps: ``if self.every(opt.n_dis): self.update("G", ...)``.
+
+        Args:
+            terms: losses that are computed then alone, and logged with their last value until the next.
+        """
+        self._awaited |= dict.fromkeys(terms, self.engine.progress.images)
         return self.engine.every(n)
+
+    def may_log(self, term: str) -> bool:
+        """Whether ``every`` was told of this term, which may be still to come."""
+        return term in self._awaited
 
     def gather(self, x: torch.Tensor) -> torch.Tensor:
         """Rows of x (B, ...) from every process, (world * B, ...), differentiable."""
@@ -140,10 +186,99 @@ class BaseModel(nn.Module):
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """{name: images}; a visual whose side the batch lacks is None and left out."""
-        missing = [name for name in self.visual_names if not hasattr(self, name)]
-        if missing:
-            raise AttributeError(f"{type(self).__name__}.visual_names lists {missing}, which forward() did not set")
-        return {n: v.detach() for n in self.visual_names if (v := getattr(self, n)) is not None}
+        images = self._images()
+        contract.check_images(self, images)
+        return {name: image.detach() for name, image in images.items()}
+
+    def _images(self) -> dict[str, Any]:
+        names = contract.names_in(self, "visual_names")
+        if missing := [name for name in names if not hasattr(self, name)]:
+            raise contract.broken(self, "visual_names", f"lists {', '.join(missing)}, which forward() did not set")
+        return {name: image for name in names if (image := getattr(self, name)) is not None}
+
+    def get_image_paths(self) -> Mapping[str, Sequence[str]]:
+        """Side -> the source file of each image of the batch."""
+        return contract.paths_by_side(self, self.image_paths)
+
+    def get_loss_levels(self) -> Mapping[str, Mapping[str, float]]:
+        """``loss_levels``, as they are now."""
+        return contract.levels_of(self, self.loss_levels)
+
+    def asked(self, opt: Any) -> list[str]:
+        """The flags of ``tasks`` that a test was given."""
+        for flag in self.tasks:
+            if not hasattr(opt, flag):
+                raise contract.broken(self, "tasks", f"names the flag {flag!r}, which is no field of TestOptions")
+        return [flag for flag in self.tasks if getattr(opt, flag) not in (None, (), False)]
+
+    # -- its contract ----------------------------------------------------------------------------
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Raises:
+        UserError: ``tasks`` or ``visual_sides`` of a plugin say what is not.
+        """
+        for attribute in ("tasks", "visual_sides"):
+            if not isinstance(value := getattr(cls, attribute), Mapping | property):
+                raise contract.broken(cls, attribute, f"is {contract.kind(value)}; it must be a dictionary")
+        for flag, method in cls.tasks.items():
+            if not callable(getattr(cls, str(method), None)):
+                raise contract.broken(cls, "tasks", f"says {method!r} of {flag!r}, and there is no such method")
+
+    def check_made(self) -> None:
+        """Raises:
+        UserError: a plugin's constructor forgot that of its base.
+        """
+        if not {"_modules", "optimizers", "loss_owners"} <= vars(self).keys():
+            raise contract.broken(self, "__init__", "does not call super().__init__(opt) first")
+
+    def check_prepared(self) -> None:
+        """Whether the engine can work with what the constructor and ``meet`` made.
+
+        Raises:
+            UserError: it cannot.
+        """
+        if not isinstance(self.optimizers, dict):
+            raise contract.broken(self, "optimizers", f"is {contract.kind(self.optimizers)}; {OF_OPTIMIZERS}")
+        if self.opt.is_train and not self.optimizers:
+            raise contract.broken(self, "optimizers", f"is empty, so nothing would be learnt; {OF_OPTIMIZERS}")
+        for name, value in vars(self).items():
+            if name.startswith("net") and isinstance(value, list | tuple | dict):
+                raise contract.broken(self, name, f"is {contract.kind(value)}; keep networks in torch.nn.ModuleList")
+        contract.names_in(self, "visual_names")
+        for name, side in self.visual_sides.items():
+            if side not in ("A", "B"):
+                raise contract.broken(self, "visual_sides", f"has {side!r} for {name!r}; a side is A or B")
+        averaged = contract.names_in(self, "ema_names")
+        lacking = [name for name in averaged if name not in self.networks]
+        if lacking and self.opt.is_train and self.opt.ema_decay > 0:
+            raise contract.broken(self, "ema_names", f"lists {lacking[0]!r}; there are {', '.join(self.networks)}")
+
+    def check_step(self) -> None:
+        """Whether the first step made what ``visual_names`` lists.
+
+        Raises:
+            UserError: it did not.
+        """
+        if type(self).get_current_visuals is BaseModel.get_current_visuals:  # else they are made when they are shown
+            contract.check_images(self, self._images())
+        self.get_loss_levels()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except AttributeError as error:
+            if not isinstance(getattr(type(self), name, None), property):
+                raise
+            instead = published_names.ASSIGNED.get(name, f"write it as @property def {name}(self)")
+            raise contract.broken(self, name, f"is a property and cannot be assigned; {instead}") from error
+
+    if not TYPE_CHECKING:  # to a type checker an unknown name stays a mistake
+
+        def __getattr__(self, name: str) -> Any:
+            if name in published_names.READ:
+                raise UnknownName(str(contract.broken(self, name, f"is not here; {published_names.READ[name]}")))
+            return super().__getattr__(name)
 
     @torch.no_grad()
     def test(self) -> None:

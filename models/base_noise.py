@@ -15,6 +15,7 @@ from models.noise.sampler import Sampler, truncate
 from models.noise.stabilizers import StabilizerOptions, Stabilizers
 from options import UserError, default, option
 from util import distributed
+from util.contract import broken
 from util.seeding import derive
 from util.training import checkpoint
 from util.weights import read_tensors
@@ -130,15 +131,15 @@ class NoiseModel(AdversarialModel):
 
     def save_samples(self, dataset: Any, engine: Any, folder: Path) -> None:
         """What test.py makes."""
-        raise NotImplementedError(f"{type(self).__name__} must write save_samples(dataset, engine, folder)")
+        raise broken(self, "save_samples(dataset, engine, folder)", "is not written")
 
     def asked_of(self, dataset: Any) -> Asked:
         """What ``--num_samples`` images of a test are to be of, and the real images beside them."""
-        raise NotImplementedError(f"{type(self).__name__} must write asked_of(dataset)")
+        raise broken(self, "asked_of(dataset)", "is not written")
 
     def generated(self, asked: Asked) -> torch.Tensor:
         """The images of a test, bytes (N, C, S, S), with the weights as they are now: those that test.py would save."""
-        raise NotImplementedError(f"{type(self).__name__} must write generated(asked)")
+        raise broken(self, "generated(asked)", "is not written")
 
     def tell_of_batches(self) -> None:
         """Say what contrasts within a batch do not gain by --accumulate."""

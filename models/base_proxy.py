@@ -14,6 +14,7 @@ from models.losses import weighted_levels
 from networks.discriminator import EmbeddingHead, LogitHead, ProxyHead
 from options import option
 from util import distributed
+from util.contract import broken
 
 
 class ProxyModel(ConditionalModel):
@@ -53,7 +54,7 @@ class ProxyModel(ConditionalModel):
 
     def class_term(self, answers: Answers, y: torch.Tensor, reals: bool) -> torch.Tensor:
         """The term of D's answers (B, ...) about images of classes y, all real or all generated; unweighted."""
-        raise NotImplementedError(f"{type(self).__name__} must write class_term(answers, y, reals)")
+        raise broken(self, "class_term(answers, y, reals)", "is not written")
 
     def levels(self, batch: int, classes: int, reals: bool) -> Mapping[str, float]:
         """Chance and floor of ``class_term`` for so many images of all processes."""

@@ -1,8 +1,9 @@
 """Options of every run."""
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from .errors import UnknownName
 from .fields import option
 
 
@@ -50,3 +51,10 @@ class BaseOptions:
     )
     verbose: bool = option(False, "print the networks, and a traceback when something fails", per_run=True)
     display_winsize: int = option(256, "width of an image on pages and in visdom, in pixels", least=1)
+
+    if not TYPE_CHECKING:  # to a type checker an unknown name stays a mistake
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "isTrain":  # what CycleGAN's and CUT's files ask
+                raise UnknownName("opt.isTrain: write opt.is_train")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -16,6 +16,10 @@ class UserError(Exception):
         self.code = code
 
 
+class UnknownName(UserError, AttributeError):
+    """An attribute that is called otherwise here; to hasattr and getattr it is one that is missing."""
+
+
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """ "; did you mean X?" when something known is spelt like ``name``, else nothing."""
     near = difflib.get_close_matches(name, list(known), n=1)

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from options import UserError, nearest
+from util import published_names
+from util.contract import check_class, file_of
 
 PLAIN, DOTTED = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
 
@@ -26,6 +28,23 @@ class Plugins:
     def find(self, name: str, plugin_dir: str | None = None) -> Any:
         return find_plugin(self.package, name, self.suffix, self.base, plugin_dir)
 
+    def make(self, name: str, plugin_dir: str | None, *arguments: Any) -> Any:
+        """The plugin of this name, made with these arguments.
+
+        Raises:
+            UserError: as find_plugin; or it calls a function of CycleGAN's or CUT's code.
+        """
+        cls = self.find(name, plugin_dir)
+        try:
+            plugin = cls(*arguments)
+        except AttributeError as error:
+            if getattr(error.obj, "__name__", "") != "networks" or error.name not in published_names.FUNCTIONS:
+                raise
+            said = f"{file_of(cls)}: {cls.__name__} asks for networks.{error.name}, which is not here"
+            raise UserError(f"{said}; {published_names.FUNCTIONS[error.name]}") from error
+        plugin.check_made()
+        return plugin
+
     def names(self, plugin_dir: str | None = None) -> list[str]:
         return list_plugins(self.package, self.suffix, plugin_dir)
 
@@ -37,7 +56,7 @@ def find_plugin(package: str, name: str, suffix: str, base: type, plugin_dir: st
     of a module of its own: ``--model my_lab.hinge_model`` needs no file in either.
 
     Raises:
-        UserError: no such plugin, or its file cannot be imported or lacks the class.
+        UserError: no such plugin, or its file cannot be imported, lacks the class or breaks its contract.
     """
     if not PLAIN.fullmatch(name) and not DOTTED.fullmatch(name):
         raise UserError(f"{name!r} cannot be the name of a {suffix}: use small letters, digits and underscores")
@@ -45,6 +64,7 @@ def find_plugin(package: str, name: str, suffix: str, base: type, plugin_dir: st
     wanted = module.__name__.rsplit(".", 1)[-1].replace("_", "").lower()
     for cls in vars(module).values():
         if isinstance(cls, type) and issubclass(cls, base) and cls.__name__.lower() == wanted:
+            check_class(cls, base)
             return cls
     raise UserError(
         f"{module.__file__} should define a subclass of {base.__name__} whose name, in lower case, is {wanted!r}"
@@ -73,8 +93,15 @@ def _import(package: str, name: str, suffix: str, plugin_dir: str | None) -> Mod
         if error.name == module_name or (error.name and module_name.startswith(error.name + ".")):
             known = list_plugins(package, suffix, plugin_dir)
             raise UserError(f"no {suffix} named {name!r}{nearest(name, known)}; known: {', '.join(known)}") from None
+        if error.name in published_names.MODULES:
+            raise UserError(
+                f"{suffix} {name!r} imports {error.name!r}, which is {published_names.MODULES[error.name]} here"
+            ) from error
         raise UserError(f"{suffix} {name!r} imports {error.name!r}, which is not installed") from error
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{suffix} {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        hint = ""
+        if isinstance(error, ImportError) and "relative import" in str(error):
+            hint = f"; outside the tree write it in full, such as from {package}.base_{suffix} import ..."
+        raise UserError(f"{suffix} {name!r} cannot be imported: {type(error).__name__}: {error}{hint}") from error

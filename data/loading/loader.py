@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.ahead import SideStream, move, one_ahead
 from options import UserError
+from util import contract
 from util.seeding import derive
 
 
@@ -40,7 +41,8 @@ class Loader:
         world: int = 1,
     ):
         self.dataset, self.opt, self.place, self.rank, self.world = dataset, opt, place, rank, world
-        if len(dataset) == 0:
+        self.written = getattr(dataset, "dataset", dataset)  # the plugin, of which ``dataset`` may be a part
+        if contract.length_of(dataset) == 0:
             raise UserError(dataset.none_left)
         self._items = len(self._order(1)) if opt.is_train else len(dataset)  # of an epoch
         if opt.is_train and len(self) == 0:
@@ -54,7 +56,7 @@ class Loader:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = min(opt.num_threads, len(dataset), cores)  # more than there are cores only get in each other's way
         self._loader = DataLoader(
-            _Keyed(dataset),
+            _Keyed(dataset, self.written),
             opt.batch_size if opt.is_train else None,
             sampler=_Keys(self._keys),
             num_workers=workers,
@@ -62,7 +64,7 @@ class Loader:
             persistent_workers=workers > 0,
             worker_init_fn=_start_worker,
             generator=torch.Generator(),
-            collate_fn=_collate if opt.is_train else None,
+            collate_fn=_Collate(self.written) if opt.is_train else None,
             prefetch_factor=4 if workers > 0 else None,
         )
 
@@ -117,11 +119,11 @@ class Loader:
             if item is None:
                 continue
             if group and (len(group) == self.opt.batch_size or _shape(item) != _shape(group[0])):
-                yield default_collate(group)
+                yield _together(self.written, group)
                 group = []
             group.append(item)
         if group:
-            yield default_collate(group)
+            yield _together(self.written, group)
 
 
 class _Keys:
@@ -140,8 +142,8 @@ class _Keys:
 class _Keyed(Dataset):
     """Reads (epoch, index), so that the epoch reaches workers that were started in an earlier one."""
 
-    def __init__(self, dataset: BaseDataset):
-        self.dataset = dataset
+    def __init__(self, dataset: BaseDataset, written: BaseDataset):
+        self.dataset, self.written, self.looked = dataset, written, False
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
         try:
@@ -153,28 +155,63 @@ class _Keyed(Dataset):
         self.dataset.epoch = epoch
         if not self.dataset.opt.is_train:
             try:
-                return self.dataset[index]
+                return self.checked(self.dataset[index])
             except SkipItem:
                 return None
         for step in range(len(self.dataset)):  # an unreadable item is replaced by the next one
             try:
-                return self.dataset[(index + step) % len(self.dataset)]
+                return self.checked(self.dataset[(index + step) % len(self.dataset)])
             except SkipItem:
                 continue
         raise UserError("no item of the dataset can be read")
+
+    def checked(self, item: Any) -> Any:
+        """The item; the first that this process reads is looked at closely."""
+        contract.check_item(self.written, item, closely=not self.looked)
+        self.looked = True
+        return item
 
 
 def _shape(item: dict[str, Any]) -> dict[str, Any]:
     return {k: getattr(v, "shape", None) for k, v in item.items()}
 
 
-def _collate(items: list[Any]) -> Any:
-    failed = next((item for item in items if isinstance(item, UserError)), None)
-    if failed is not None:
-        return failed
+def _together(dataset: BaseDataset, items: list[Any]) -> Any:
+    """Items as a batch.
+
+    Raises:
+        UserError: what the dataset makes are no items that can be one.
+    """
     try:
         return default_collate(items)
+    except (KeyError, TypeError):
+        if mistake := contract.not_a_batch(dataset, items):
+            raise mistake from None
+        raise
+
+
+class _Collate:
+    """Batches of training; a mistake is handed on as a value, which a worker would wrap in a traceback."""
+
+    def __init__(self, dataset: BaseDataset):
+        self.dataset = dataset
+
+    def __call__(self, items: list[Any]) -> Any:
+        failed = next((item for item in items if isinstance(item, UserError)), None)
+        if failed is not None:
+            return failed
+        try:
+            return _collate(self.dataset, items)
+        except UserError as error:
+            return error
+
+
+def _collate(dataset: BaseDataset, items: list[Any]) -> Any:
+    try:
+        return _together(dataset, items)
     except RuntimeError:
+        if mistake := contract.not_a_batch(dataset, [{k: v for k, v in i.items() if not _is_image(v)} for i in items]):
+            return mistake
         sizes = sorted(
             {tuple(v.shape[1:]) for item in items for v in item.values() if isinstance(v, torch.Tensor) and v.ndim == 3}
         )
@@ -183,6 +220,10 @@ def _collate(items: list[Any]) -> Any:
             + ", ".join(f"{w}x{h}" for h, w in sizes[:4])
             + "); crop them with --preprocess resize_and_crop, or use --batch_size 1"
         )
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim == 3
 
 
 def _start_worker(worker: int) -> None:

@@ -11,6 +11,7 @@ from data import DATASETS
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.loader import Loader
 from options import UserError
+from util.contract import length_of
 from util.seeding import derive
 
 
@@ -20,7 +21,7 @@ class FirstRows(BaseDataset):
     def __init__(self, dataset: BaseDataset, count: int | str):
         super().__init__(dataset.opt)
         self.dataset, self.none_left = dataset, dataset.none_left
-        self.items = dataset.first_rows(len(dataset) if count == "all" else int(count))
+        self.items = dataset.first_rows(length_of(dataset) if count == "all" else int(count))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -43,7 +44,7 @@ class TestSet:
 
     def __init__(self, opt: Any, place: Callable[[torch.Tensor], torch.Tensor]):
         self.opt, self.place = opt, place
-        self.dataset: BaseDataset = DATASETS.find(opt.dataset_mode, opt.plugin_dir)(opt)
+        self.dataset: BaseDataset = DATASETS.make(opt.dataset_mode, opt.plugin_dir, opt)
         self._loader: Loader | None = None
 
     @property

@@ -7,6 +7,7 @@ import torch
 
 from evaluation.metrics.base_metric import Facts, Metric
 from options import UserError
+from util.contract import broken
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class CaptionedMetric(Metric):
 
     def compare(self, judged: Judged) -> dict[str, float]:
         """{name: value}; NaN where these pictures define none. It never raises."""
-        raise NotImplementedError(f"{type(self).__name__} must write compare(judged)")
+        raise broken(self, "compare(judged)", "is not written")
 
     def update(self, real: torch.Tensor, fake: torch.Tensor, facts: Facts | None = None) -> None:
         name = type(self).__module__.rpartition(".")[2].removesuffix("_metric")

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import torch
 
+from util import contract
+
 Facts = Mapping[str, torch.Tensor]
 
 
@@ -18,6 +20,7 @@ class Metric:
         opt: the options of the run.
     """
 
+    hooks = ("__init__", "update", "compute", "remarks")  # what the toolkit calls
     better: Literal["lower", "higher", "one"] = "lower"  # in which direction the values improve; one: towards 1
     judge: Literal["character", "style"] | None = None  # what it has a judge tell apart
     against: Literal["target", "source"] = "target"  # what ``real`` is: what a fake should be, or what it was made of
@@ -33,12 +36,21 @@ class Metric:
             facts: what the data know of them, (B,) int64 on the CPU: ``character``, a code point, and ``label``, the
                 number of a style; without it all images are of one style.
         """
-        raise NotImplementedError(f"{type(self).__name__} must write update(real, fake, facts)")
+        raise contract.broken(self, "update(real, fake, facts)", "is not written: take in a batch of images")
 
     def compute(self) -> dict[str, float]:
         """{name: value} over everything taken in; NaN where that defines none. It never raises."""
-        raise NotImplementedError(f"{type(self).__name__} must write compute()")
+        raise contract.broken(self, "compute()", "is not written: {name: value}")
 
     def remarks(self) -> list[str]:
         """What a reader of the values must know, a line each."""
         return []
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Raises:
+        UserError: what a plugin says of itself is none of what it may say.
+        """
+        contract.one_of(cls, "better", ("lower", "higher", "one"))
+        contract.one_of(cls, "judge", (None, "character", "style"))
+        contract.one_of(cls, "against", ("target", "source"))

@@ -8,6 +8,7 @@ import torch
 
 from evaluation.metrics.base_metric import Facts, Metric
 from evaluation.metrics.shared.observed import Observed
+from util.contract import broken, names_in, values_of
 
 DEVIATION = " +-"  # ends the name of a value that is the standard deviation of another
 FEW = 10  # images of a set below which a distance of distributions says nothing but how few they are
@@ -27,7 +28,7 @@ class SetMetric(Metric):
     plugin is one file, <name>_metric.py, like that of any other metric; it writes :meth:`measure`.
     """
 
-    names: ClassVar[tuple[str, ...]]  # of its values; one that ends in " +-" is the deviation of the one before
+    names: ClassVar[tuple[str, ...]] = ()  # of its values; one that ends in " +-" is the deviation of the one before
     directions: ClassVar[Mapping[str, str]] = {}  # of names that improve elsewhere than ``better`` says
     asks: ClassVar[tuple[str, ...]] = ("features",)  # of Observed, without which it defines no value
     least: ClassVar[int] = 2  # images of either set below which it defines no value
@@ -45,11 +46,11 @@ class SetMetric(Metric):
         """
         if self.flaws(real, fake):
             return dict.fromkeys(self.names, math.nan)
-        return self.measure(real, fake)
+        return values_of(self, "measure", self.measure(real, fake))
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:
         """``compare`` of sets that have no flaws."""
-        raise NotImplementedError(f"{type(self).__name__} must write measure(real, fake)")
+        raise broken(self, "measure(real, fake)", "is not written: {name: value}")
 
     def doubts(self, real: Observed, fake: Observed) -> list[str]:
         """Why a value is not defined, or not to be trusted, a line each: "FID: 140 images for 2048 features, ..."."""
@@ -77,6 +78,12 @@ class SetMetric(Metric):
         if not self.alike and any(map(alike, numbers)):
             return f"all {kind} images are alike"
         return None
+
+    @classmethod
+    def check_class(cls) -> None:
+        super().check_class()
+        if not names_in(cls, "names"):
+            raise broken(cls, "names", "is empty; it lists the names of the values that measure() returns")
 
     @property
     def title(self) -> str:

@@ -90,14 +90,16 @@
     g.rect(left - rim, top - 2 - rim, right - left + 2 * rim, foot - top + 4 + 2 * rim); g.clip();
     const path = (values, alpha, width, tint) => {
       g.globalAlpha = alpha; g.lineWidth = width; g.strokeStyle = tint; g.lineJoin = "round"; g.beginPath();
-      let pen = false;
-      values.forEach((v, i) => {
-        v = scale(v);
-        if (v === null) { pen = false; return; }
-        if (pen) g.lineTo(X(xs[i]), Y(v)); else { g.moveTo(X(xs[i]), Y(v)); g.lineTo(X(xs[i]) + 0.1, Y(v)); }
-        pen = true;
+      const at = values.map(scale), known = i => i in at && at[i] !== null, alone = [];
+      at.forEach((v, i) => {
+        if (v === null) return;
+        if (known(i - 1)) g.lineTo(X(xs[i]), Y(v)); else g.moveTo(X(xs[i]), Y(v));
+        if (!known(i - 1) && !known(i + 1)) alone.push(i);
       });
-      g.stroke(); g.globalAlpha = 1;
+      g.stroke();
+      g.fillStyle = tint;
+      for (const i of alone) { g.beginPath(); g.arc(X(xs[i]), Y(at[i]), width, 0, 7); g.fill(); }  // between two gaps
+      g.globalAlpha = 1;
     };
     g.setLineDash([6, 5]);
     for (const line of lines) for (const [name, level] of Object.entries(line.levels)) {

@@ -106,6 +106,7 @@ class Part:
         row, results = {}, self.results
         for visual, image in images.items():
             side = results.sides.get(visual, "A")
+            side = side if side in paths else next(iter(paths))
             row[visual] = f"images/{visual}/{self.names[side](paths[side])}.png"
             save_image(image, results.files.note(f"{self.prefix}{row[visual]}"))
         side = "A" if "A" in paths else "B"

@@ -88,6 +88,8 @@ def state_of(model: Any, engine: Any) -> dict[str, Any]:
         "averages": {name: average.state_dict() for name, average in engine.averages.items()},
         "scalers": {name: scaler.state_dict() for name, scaler in engine.scalers.items()},
         "sums": engine.sums,
+        "losses": model.losses,  # what rests at the moment is logged with its last value
+        "loss_owners": model.loss_owners,
         "progress": engine.progress.state_dict(),
     }
 
@@ -204,6 +206,9 @@ def _restore_state(path: Path, model: Any, engine: Any) -> None:
         text = [line.strip() for line in str(error).splitlines()][:3]
         raise UserError(f"{path} does not fit the options of this run: {' '.join(text)}", code=4) from None
     engine.sums = {k: v.to(engine.device) for k, v in state["sums"].items()}
+    # Checkpoints of version 0.1 have no losses.
+    model.losses = {k: v.to(engine.device) for k, v in state.get("losses", {}).items()}
+    model.loss_owners = dict(state.get("loss_owners", {}))
     engine.progress.load_state_dict(state["progress"])
 
 

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from options import UserError
 from util import distributed
+from util.contract import broken, kind, not_losses
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.seeding import seed_everything
 from util.training.schedule import Progress, has_passed, learning_rate
@@ -43,6 +44,7 @@ class Engine:
         self.micro = 0  # batches accumulated towards the next update
         self.stepped: set[str] = set()  # optimizers that did, since the step began
         self.known: set[str] = set()  # and those that ever did
+        self.checked = False  # whether a step made what the model says that it makes
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
         self.signal = 0  # the number of a signal that asks the run to stop
@@ -61,6 +63,7 @@ class Engine:
 
     def prepare(self, model: Any) -> Any:
         """Place the model, make every process agree on it, average its generators, compile its networks."""
+        model.check_prepared()
         model.engine = self
         model.to(self.device)
         self.channels_last = self.channels_last or model.channels_last
@@ -128,6 +131,9 @@ class Engine:
                 optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             yield
+        if not self.checked and self.known >= set(model.optimizers):  # every optimizer had its turn
+            model.check_step()
+            self.checked = True
         self.micro = (self.micro + 1) % self.opt.accumulate
         items = self.opt.batch_size * self.world
         progress.in_epoch, progress.images = progress.in_epoch + items, progress.images + items
@@ -160,15 +166,20 @@ class Engine:
 
         With ``--accumulate n`` the optimizer steps on the mean gradient of n batches, in the last of them.
         """
+        if name not in model.optimizers:
+            known = ", ".join(model.optimizers) or "none"
+            raise broken(model, f"update({name!r})", f"names no optimizer; those that add_optimizer made: {known}")
+        if not callable(compute):
+            raise broken(model, f"update({name!r})", f"was given {kind(compute)}; give it the method that computes it")
         optimizer, scaler = model.optimizers[name], self.scalers[name]
         mine = [p for group in optimizer.param_groups for p in group["params"]]
         with only_trainable(model, mine):
             terms = compute()
-            if not terms:
-                raise UserError(f"--model {self.opt.model}: the losses of {name!r} are an empty dictionary")
-            total = torch.stack([term.reshape(()) for term in terms.values()]).sum()
+            if name not in self.known and (mistake := not_losses(model, name, compute, terms)):
+                raise mistake  # in the first turn; later only where they cannot be summed
+            total = total_of(model, name, compute, terms)
             self.finite &= torch.isfinite(total.detach())
-            with torch.autocast(self.device.type, enabled=False):
+            with torch.autocast(self.device.type, enabled=False), backward_of(model, name):
                 scaler.scale(total / self.opt.accumulate).backward()
         if self.micro == self.opt.accumulate - 1:
             distributed.average_gradients(mine)
@@ -205,11 +216,8 @@ class Engine:
 
     def end_epoch(self, model: Any) -> None:
         """Count the epoch; batches that were accumulated but make no whole update are dropped."""
-        if self.opt.lr_policy == "plateau" and not self.sums:
-            raise self.no_such_metric(model)
-        if self.sums:
-            self.progress.watch(distributed.mean(self.sums["total"] / self.sums["count"]).item())
-            self.sums = {}
+        if self.opt.lr_policy == "plateau":
+            self._watch_epoch(model)
         self.micro = 0
         for optimizer in model.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -238,16 +246,69 @@ class Engine:
         return UserError(f"--plateau_metric {self.opt.plateau_metric}: this model logs {', '.join(model.losses)}")
 
     def _watch(self, model: Any) -> None:
+        """Add the watched loss to the sums of the epoch, in the steps that log it."""
         name = self.opt.plateau_metric
-        if name not in model.losses and self.known < set(model.optimizers):
-            return  # it may be of a network whose first turn is still to come; end_epoch asks again
         if name not in model.losses:
-            raise self.no_such_metric(model)
+            # It may be of a network whose first turn is still to come; then the end of the epoch asks again.
+            if self.known >= set(model.optimizers) and not self._knows_metric(model):
+                raise self.no_such_metric(model)
+            return
         value = model.losses[name].detach().double()
         self.sums = {
             "total": self.sums.get("total", 0) + value,
             "count": self.sums.get("count", 0) + torch.ones_like(value),
         }
+
+    def _watch_epoch(self, model: Any) -> None:
+        """Give the mean of the watched loss to the plateau; an epoch in which it paused throughout counts for nothing.
+
+        It may have paused in one process alone, so every process asks all.
+        """
+        if not self._knows_metric(model):
+            raise self.no_such_metric(model)
+        nothing = torch.zeros((), dtype=torch.double, device=self.device)
+        total, count = (distributed.mean(self.sums.get(part, nothing)) for part in ("total", "count"))
+        if count > 0:
+            self.progress.watch((total / count).item())
+        self.sums = {}
+
+    def _knows_metric(self, model: Any) -> bool:
+        """Whether the watched loss was ever logged, in this part of the run or an earlier one, or is announced."""
+        metric = self.opt.plateau_metric
+        return bool(self.sums) or metric in model.loss_owners or model.may_log(metric)
+
+
+def total_of(model: Any, name: str, compute: Callable[[], Losses], terms: Losses) -> torch.Tensor:
+    """The sum of the losses.
+
+    Raises:
+        UserError: they are none, or depend on nothing. Why is looked into where summing fails; a step pays nothing.
+    """
+    try:
+        total = torch.stack([term.reshape(()) for term in terms.values()]).sum()
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        if mistake := not_losses(model, name, compute, terms):
+            raise mistake from None
+        raise
+    if not total.requires_grad:
+        why = "depend on no network of this optimizer; were they detached, or is it another optimizer's?"
+        raise broken(model, f"update({name!r})", f"has losses that {why}")
+    return total
+
+
+@contextlib.contextmanager
+def backward_of(model: Any, name: str) -> Iterator[None]:
+    """In words: what torch says of a graph that was differentiated, or whose values were changed."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "backward through the graph a second time" in str(error):
+            why = "were differentiated before: detach() in the losses of one optimizer what another trains"
+        elif "modified by an inplace operation" in str(error):
+            why = "go through weights or values that were changed meanwhile: compute them anew in the losses"
+        else:
+            raise
+        raise broken(model, f"update({name!r})", f"has losses that {why}") from error
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:

@@ -121,14 +121,19 @@ class VisdomSink:
                 self._client.save([self._env])  # the server keeps windows in memory until told to write them
 
     def _send_losses(self, points: list[Record]) -> int:
-        """Send the leading points that share their names as one request; returns how many."""
-        names = tuple(points[0][1])
-        run = list(itertools.takewhile(lambda p: tuple(p[1]) == names, points))
-        if not names:
-            return len(run)
-        new = names not in self._sets
-        index = len(self._sets) if new else self._sets.index(names)
-        values = np.array([[v if math.isfinite(v) else math.nan for v in map(_number, p[1].values())] for p in run])
+        """Send the leading points that belong to one window as one request; returns how many.
+
+        Names that have no window with all of them get a new one; in that of more names, those that pause leave a gap.
+        """
+        first = points[0][1]
+        fitting = [i for i, names in enumerate(self._sets) if first.keys() <= set(names)]
+        new = not fitting
+        index = len(self._sets) if new else max(fitting, key=lambda i: len(self._sets[i]))
+        names = tuple(first) if new else self._sets[index]
+        run = list(itertools.takewhile(lambda p: p[1] and p[1].keys() <= set(names), points))
+        if not run:
+            return 1
+        values = np.array([[_number(p[1].get(name)) for name in names] for p in run])
         positions = np.repeat(np.array([[p[0]] for p in run]), len(names), axis=1)
         options = {
             "title": f"{html.escape(self._name)} loss over time",
@@ -214,7 +219,7 @@ def _words(error: BaseException) -> str:
 
 
 def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    return math.nan if value is None or not math.isfinite(value) else float(value)
 
 
 def _colour(image: np.ndarray) -> np.ndarray:
