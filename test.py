@@ -40,7 +40,7 @@ def run_test(argv, stack):
         ignored = JUDGED[1:] if "num_samples" in asked else JUDGED
         refuse_ignored(opt, ignored, f"--model {opt.model} with --{asked[0]} makes nothing that this could judge")
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
-    model.meet(dataset)
+    model.see_data(dataset)
     engine.prepare(model)
     which = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema)
     if opt.eval:

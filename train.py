@@ -37,7 +37,7 @@ def main(argv=None):
     opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
     dataset.n_epochs = opt.n_epochs
     model = MODELS.make(opt.model, opt.plugin_dir, opt)
-    model.meet(dataset)
+    model.see_data(dataset)
     engine.prepare(model)
     check_pairs(opt, dataset, model)
     evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq and engine.is_main else None
@@ -53,7 +53,7 @@ def main(argv=None):
             checkpoint.restore(folder, opt.epoch, model, engine)
         elif opt.pretrained_name:
             checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
-            model.adopt(dataset, engine)
+            model.start_from(dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:
             require_packages(opt)

@@ -92,10 +92,10 @@ class Step:
             ours = MODELS.find(model)(opt)
             if opt.dataset_mode in ("font", "caption"):  # what is told of images belongs to them, so the batch is real
                 dataset = DATASETS.find(opt.dataset_mode)(opt)
-                ours.meet(dataset)
+                ours.see_data(dataset)
                 batch = next(iter(Loader(dataset, opt, self.engine.place).epoch()))
             elif opt.dataset_mode == "labeled":
-                ours.meet(SimpleNamespace(classes=tuple("0123456789"), channels=3, mirrors=True))
+                ours.see_data(SimpleNamespace(classes=tuple("0123456789"), channels=3, mirrors=True))
                 batch = {"image": torch.rand(opt.batch_size, 3, size, size, generator=images) * 2 - 1}
                 batch |= {"label": torch.randint(10, (opt.batch_size,), generator=images), "image_paths": []}
             self.engine.prepare(ours)

@@ -106,7 +106,7 @@ class Evaluator:
         self.tests = self.test_set(self.opt, self.engine.place)
         self.evaluation = Evaluation(self.opt, self.tests.dataset, self.engine.device, self.translates)
         self.copy = self.model_class(self.opt)
-        self.copy.meet(self.tests.dataset)
+        self.copy.see_data(self.tests.dataset)
         self.engine.prepare(self.copy)
         self.copy.train(not self.opt.eval)
         if not self.translates:

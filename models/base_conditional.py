@@ -19,11 +19,11 @@ class ConditionalModel(LatentModel):
 
     conditional = True
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         if len(dataset.classes) < 2:
             opt, count = self.opt, len(dataset.classes)
             raise UserError(f"--dataroot {opt.dataroot}: --model {opt.model} needs two classes, and there is {count}")
-        super().meet(dataset)
+        super().see_data(dataset)
 
     def conditions(self) -> torch.Tensor | None:
         return self.y if self.opt.fake_labels == "data" else super().conditions()

@@ -28,7 +28,7 @@ class ObserverOptions(BaseModel.Options):
 
 
 class JudgeModel(BaseModel):
-    """A subclass builds netC in meet(), and in forward() sets self.logits (B, classes) and self.target (B,)."""
+    """A subclass builds netC in see_data(), and in forward() sets self.logits (B, classes) and self.target (B,)."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(ObserverOptions):

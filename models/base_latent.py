@@ -54,7 +54,7 @@ class LatentModel(NoiseModel):
 
     # -- networks --------------------------------------------------------------------------------
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """Build networks for the classes and channels of these data."""
         opt = self.opt
         self.class_names: tuple[str, ...] = tuple(dataset.classes)

@@ -1,5 +1,7 @@
 """What a method has to say for itself, and what it is given in return."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +14,7 @@ from options import BaseOptions
 from options.errors import UnknownName
 from util import contract, distributed, published_names
 
+RENAMED = {"meet": "see_data", "adopt": "start_from"}
 OF_OPTIMIZERS = 'write self.add_optimizer("G", self.netG) in __init__'
 
 
@@ -56,7 +59,15 @@ class BaseModel(nn.Module):
     # TestOptions(Options); None, False, 0 and nothing do not ask.
     tasks: Mapping[str, str] = {}
     # what the toolkit calls, with these arguments
-    hooks: tuple[str, ...] = ("__init__", "set_input", "forward", "optimize_parameters", "meet", "adopt", "save_files")
+    hooks: tuple[str, ...] = (
+        "__init__",
+        "set_input",
+        "forward",
+        "optimize_parameters",
+        "see_data",
+        "start_from",
+        "save_files",
+    )
     hooks += ("get_current_visuals", "get_current_losses", "test")
 
     def __init__(self, opt: Any):
@@ -71,11 +82,25 @@ class BaseModel(nn.Module):
         # Side -> the source file of each image of the batch; a list is of side A.
         self.image_paths: Mapping[str, list[str]] | list[str] = {}
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """See the data once, before the first batch: refuse what does not suit the method, or size networks by it."""
 
-    def adopt(self, dataset: Any, engine: Any) -> None:
+    def start_from(self, dataset: Any, engine: Any) -> None:
         """Called when the weights of another run (``--pretrained_name``) were loaded, before the first step."""
+
+    meet, adopt = see_data, start_from  # their names in version 0.1, see __init_subclass__
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        """Let a plugin write or call a hook by its name in version 0.1, for one more release."""
+        super().__init_subclass__(**rest)
+        for old, new in RENAMED.items():
+            if new in vars(cls):
+                setattr(cls, old, vars(cls)[new])
+            elif old in vars(cls):
+                setattr(cls, new, vars(cls)[old])
+                if os.environ.get("RANK", "0") == "0":  # processes do not know each other yet
+                    told = contract.broken(cls, old, f"is called {new} now; the next release knows that name alone")
+                    print(f"warning: {told}", file=sys.stderr)
 
     def save_files(self, folder: Any) -> None:
         """Keep with a new run, in <checkpoints_dir>/<name>, what a test must know besides weights and options."""
@@ -233,7 +258,7 @@ class BaseModel(nn.Module):
             raise contract.broken(self, "__init__", "does not call super().__init__(opt) first")
 
     def check_prepared(self) -> None:
-        """Whether the engine can work with what the constructor and ``meet`` made.
+        """Whether the engine can work with what the constructor and ``see_data`` made.
 
         Raises:
             UserError: it cannot.

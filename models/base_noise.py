@@ -30,7 +30,7 @@ Losses = dict[str, torch.Tensor]
 class NoiseModel(AdversarialModel):
     """netG makes images from z ~ N(0, I) and, for some methods, classes or captions; netD answers what it is asked.
 
-    A method builds both in ``meet``, says which answers it ``wants`` to hear, and adds terms to the two losses:
+    A method builds both in ``see_data``, says which answers it ``wants`` to hear, and adds terms to the two losses:
     ``terms_D`` of reals, ``terms_G`` of fakes. All that D's answers need is D's own, and constant in G's step.
     """
 

@@ -34,8 +34,8 @@ class ProxyModel(ConditionalModel):
     contrasts = True
     wants: tuple[str, ...] = ("logit", "embedding", "proxy")
 
-    def meet(self, dataset: Any) -> None:
-        super().meet(dataset)
+    def see_data(self, dataset: Any) -> None:
+        super().see_data(dataset)
         mates = (self.opt.batch_size * distributed.world_size() - 1) / len(self.class_names)
         if self.opt.is_train and mates < 0.5 and distributed.rank() == 0:
             print(

@@ -57,7 +57,7 @@ class CaptionJudgeModel(BaseModel):
         super().__init__(opt)
         self.visual_names = ("real", "seen") if opt.is_train else ("real",)
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """Build a judge of the attributes and captions of these data; outside training the one of the run."""
         opt = self.opt
         if not opt.is_train:

@@ -59,7 +59,7 @@ class DomainModel(BaseModel):
         super().__init__(opt)
         self.visual_names = ("real", "seen") if opt.is_train else ("real",)
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """Build a network for images of so many channels; outside training the one that the run trained."""
         opt = self.opt
         self.mirrors = getattr(dataset, "mirrors", False)

@@ -39,7 +39,7 @@ class GlyphJudgeModel(JudgeModel):
         super().__init__(opt)
         self.visual_names = ("real_B", "seen_B") if opt.is_train else ("real_B",)
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """Build a judge of the characters or styles of these data; outside training the one that the run trained."""
         opt = self.opt
         if not opt.is_train:

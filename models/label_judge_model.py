@@ -38,7 +38,7 @@ class LabelJudgeModel(JudgeModel):
         super().__init__(opt)
         self.visual_names = ("real", "seen") if opt.is_train else ("real",)
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """Build a judge of the classes of these data; outside training the one that the run trained."""
         opt = self.opt
         if not opt.is_train:

@@ -104,7 +104,7 @@ class XMCGANModel(NoiseModel):
 
     # -- networks --------------------------------------------------------------------------------
 
-    def meet(self, dataset: Any) -> None:
+    def see_data(self, dataset: Any) -> None:
         """Build networks for the channels and, where the text encoder is trained, the words of these data."""
         opt = self.opt
         first = opt.is_train and not opt.continue_train

@@ -173,7 +173,7 @@ class Zi2ziModel(AdversarialModel):
             self.netF = GlyphExtractor(opt.output_nc)
             self.add_optimizer("F", self.netF, lr=opt.lr_D)
 
-    def meet(self, dataset):
+    def see_data(self, dataset):
         check_data(self.opt, dataset)
         self.P = dataset.styles_in_batch
 
@@ -343,6 +343,6 @@ class Zi2ziModel(AdversarialModel):
 
     # -- a run that goes on from another one's weights ---------------------------------------------------------------
 
-    def adopt(self, dataset, engine):
+    def start_from(self, dataset, engine):
         give_numbers(self.netG, dataset, engine)
         set_modes(self.netG, self.opt.tune)

@@ -115,7 +115,7 @@ def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
         flags = (*TINY, "--augment_D", "color", "--ada_target", 0.6, "--ada_kimg", 0.01, "--lambda_lecam", 0.3)
         opt = train_options("--model", "contragan", *flags, "--lecam_from", 0)
         engine, model = Engine(opt), MODELS.find("contragan")(opt)
-        model.meet(SimpleNamespace(classes=("a", "b", "c"), channels=1, mirrors=False))
+        model.see_data(SimpleNamespace(classes=("a", "b", "c"), channels=1, mirrors=False))
         engine.prepare(model)
         random = torch.Generator().manual_seed(rank)
         for _ in range(5):
@@ -152,6 +152,6 @@ def test_parameters_of_the_published_configurations():
     class Data:
         classes, channels, mirrors = tuple("0123456789"), 3, True
 
-    model.meet(Data())
+    model.see_data(Data())
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in model.networks.items()}
     assert counts == {"G": 9_416_196, "D": 2_517_186}

@@ -32,7 +32,7 @@ def prepared(name, *flags, steps=0):
     opt = train_options("--model", name, *TINY, *small.get(name, ()), *flags)
     engine = Engine(opt)
     model = MODELS.find(name)(opt)
-    model.meet(DATA)
+    model.see_data(DATA)
     engine.prepare(model)
     for step in range(steps):
         take(model, engine, step)
@@ -206,13 +206,13 @@ def test_truncated_noise_stays_within_its_limit_and_is_normal_there():
 def test_one_class_is_not_enough_for_a_method_of_classes():
     opt = train_options("--model", "contragan", *TINY)
     with pytest.raises(UserError, match="needs two classes"):
-        MODELS.find("contragan")(opt).meet(SimpleNamespace(classes=("a",), channels=1, mirrors=False))
+        MODELS.find("contragan")(opt).see_data(SimpleNamespace(classes=("a",), channels=1, mirrors=False))
 
 
 def test_a_size_that_no_ladder_has_is_refused_with_the_flag():
     opt = train_options("--model", "sngan", *TINY, "--crop_size", 50)
     with pytest.raises(UserError, match=r"--netG small --crop_size 50"):
-        MODELS.find("sngan")(opt).meet(DATA)
+        MODELS.find("sngan")(opt).see_data(DATA)
 
 
 def test_the_adversarial_loss_of_dualcontrast_is_not_chosen():
@@ -279,7 +279,7 @@ def test_stabilisers_have_a_term_or_a_state(name, which):
 def test_ada_without_an_augmentation_is_refused():
     opt = train_options("--model", "sngan", *TINY, "--ada_target", 0.6)
     with pytest.raises(UserError, match="--augment_D"):
-        MODELS.find("sngan")(opt).meet(DATA)
+        MODELS.find("sngan")(opt).see_data(DATA)
 
 
 def test_consistency_compares_embeddings_by_direction():
@@ -306,7 +306,7 @@ def test_consistency_compares_embeddings_by_direction():
 def test_a_target_of_ada_that_is_never_exceeded_is_refused(value):
     opt = train_options("--model", "sngan", *TINY, "--augment_D", "color", "--ada_target", value)
     with pytest.raises(UserError, match="--ada_target"):
-        MODELS.find("sngan")(opt).meet(DATA)
+        MODELS.find("sngan")(opt).see_data(DATA)
 
 
 @pytest.mark.parametrize(
@@ -343,4 +343,4 @@ def test_only_a_form_with_proxies_has_a_table_of_them(form, has):
 def test_an_unknown_augmentation_is_named():
     opt = train_options("--model", "sngan", *TINY, "--augment_D", "colour")
     with pytest.raises(UserError, match="--augment_D colour"):
-        MODELS.find("sngan")(opt).meet(DATA)
+        MODELS.find("sngan")(opt).see_data(DATA)

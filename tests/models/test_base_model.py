@@ -216,3 +216,37 @@ def test_names_of_cut_are_answered_with_what_to_write():
         model.nosuch  # noqa: B018
     with pytest.raises(UserError, match=r"Mixed\.optimizers has no append; write self\.add_optimizer"):
         model.optimizers.append(None)
+
+
+def test_hooks_by_their_names_in_version_0_1_work_and_say_so_once(capsys):
+    seen = []
+
+    class Parent(BaseModel):
+        def see_data(self, dataset):
+            seen.append(("parent", dataset))
+
+    class Old(Parent):
+        def see_data(self, dataset):
+            super().see_data(dataset)
+            seen.append(("old", dataset))
+
+        def start_from(self, dataset, engine):
+            seen.append((dataset, engine))
+
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("Old.")[2].partition(" now")[0] for line in said] == [
+        "meet is called see_data",
+        "adopt is called start_from",
+    ]
+    model = Old(train_options())
+    model.see_data(1)
+    model.start_from(2, 3)
+
+    class New(Old):
+        def see_data(self, dataset):
+            super().see_data(dataset)
+            seen.append(("new", dataset))
+
+    New(train_options()).see_data(4)  # a script of that time
+    assert seen == [("parent", 1), ("old", 1), (2, 3), ("parent", 4), ("old", 4), ("new", 4)]
+    assert capsys.readouterr().err == ""

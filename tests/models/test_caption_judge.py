@@ -51,7 +51,7 @@ def batch(count, seed):
 def trained(data, folder, change=lambda batch: batch, steps=60):
     opt = train_options("--model", "caption_judge", *TINY, "--lr", "0.01")
     engine, model = Engine(opt), MODELS.find("caption_judge")(opt)
-    model.meet(data)
+    model.see_data(data)
     engine.prepare(model)
     for step in range(steps):
         with engine.step(model):
@@ -141,7 +141,7 @@ def test_unknown_values_teach_nothing():
 def test_pictures_that_a_caption_is_true_of_are_no_negatives():
     """Two pictures of one caption: the loss is 0 whatever the network."""
     model = MODELS.find("caption_judge")(train_options("--model", "caption_judge", *TINY))
-    model.meet(DATA)
+    model.see_data(DATA)
     item = batch(1, 0)
     twice = {
         key: torch.cat([value] * 2) if isinstance(value, torch.Tensor) else value * 2 for key, value in item.items()
@@ -156,7 +156,7 @@ def test_pictures_that_a_caption_is_true_of_are_no_negatives():
 
 def test_half_of_what_it_learns_from_is_as_it_is():
     model = MODELS.find("caption_judge")(train_options("--model", "caption_judge", *TINY))
-    model.meet(DATA)
+    model.see_data(DATA)
     torch.manual_seed(0)
     model.set_input(batch(64, 0))
     model.forward()
@@ -166,10 +166,10 @@ def test_half_of_what_it_learns_from_is_as_it_is():
 def test_data_that_teach_nothing_are_refused():
     model = MODELS.find("caption_judge")(train_options("--model", "caption_judge", *TINY))
     with pytest.raises(UserError, match="a single caption"):
-        model.meet(SimpleNamespace(attributes={}, captions=("one",), channels=1))
+        model.see_data(SimpleNamespace(attributes={}, captions=("one",), channels=1))
     model = MODELS.find("caption_judge")(train_options("--model", "caption_judge", "--crop_size", 16))
     with pytest.raises(UserError, match="--crop_size 16"):
-        model.meet(DATA)
+        model.see_data(DATA)
 
 
 def test_what_is_no_judge_of_these_data_is_refused(run, tmp_path):

@@ -29,7 +29,7 @@ class Data(SimpleNamespace):
 
 def model_of(dataset, *argv):
     model = MODELS.find("domain")(train_options("--model", "domain", *TINY, *argv))
-    model.meet(dataset)
+    model.see_data(dataset)
     return model
 
 
@@ -48,7 +48,7 @@ def squares(count, seed):
 def test_views_of_new_images_find_one_another():
     opt = train_options("--model", "domain", *TINY, "--lr", "0.005")
     engine, model = Engine(opt), MODELS.find("domain")(opt)
-    model.meet(Data(channels=1))
+    model.see_data(Data(channels=1))
     engine.prepare(model)
     for step in range(50):
         with engine.step(model):

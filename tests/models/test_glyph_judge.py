@@ -50,7 +50,7 @@ def trained(kind, steps=40, *flags):
     opt = train_options("--model", "glyph_judge", "--judge", kind, *TINY, "--lr", "0.01", *flags)
     engine = Engine(opt)
     model = MODELS.find("glyph_judge")(opt)
-    model.meet(DATA)
+    model.see_data(DATA)
     engine.prepare(model)
     for step in range(steps):
         with engine.step(model):
@@ -112,7 +112,7 @@ def test_data_that_teach_nothing_are_refused():
         (SimpleNamespace(paired=True, style_list=DATA.style_list[:1]), "--judge style"),
     ):
         with pytest.raises(UserError, match=word):
-            model.meet(data)
+            model.see_data(data)
 
 
 def test_from_the_command_line_and_on_from_its_checkpoint(tmp_path):
@@ -130,7 +130,7 @@ def test_from_the_command_line_and_on_from_its_checkpoint(tmp_path):
     assert judge.classes == set(map(ord, "ABCDEF"))
     again = test_options("--name", "run", "--checkpoints_dir", tmp_path / "checkpoints", "--model", "glyph_judge")
     model = MODELS.find("glyph_judge")(again)
-    model.meet(None)
+    model.see_data(None)
     assert model.netC.classes == judge.network.classes
 
 

@@ -41,7 +41,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "judge"
     opt = train_options("--model", "label_judge", *TINY, "--lr", "0.01")
     engine, model = Engine(opt), MODELS.find("label_judge")(opt)
-    model.meet(DATA)
+    model.see_data(DATA)
     engine.prepare(model)
     for step in range(40):
         with engine.step(model):
@@ -100,10 +100,10 @@ def test_data_that_teach_nothing_are_refused():
     model = MODELS.find("label_judge")(train_options("--model", "label_judge", *TINY))
     for classes, word in ((("one",), "1 label alone"), (("a", "b\nc"), "line break")):
         with pytest.raises(UserError, match=word):
-            model.meet(SimpleNamespace(classes=classes, channels=1))
+            model.see_data(SimpleNamespace(classes=classes, channels=1))
     model = MODELS.find("label_judge")(train_options("--model", "label_judge", "--crop_size", 16))
     with pytest.raises(UserError, match="--crop_size 16"):
-        model.meet(DATA)
+        model.see_data(DATA)
 
 
 def test_what_is_no_judge_of_these_labels_is_refused(run, tmp_path):

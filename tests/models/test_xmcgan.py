@@ -58,7 +58,7 @@ def prepared(*flags, steps=0):
     opt = train_options("--model", "xmcgan", *TINY, *flags)
     engine = Engine(opt)
     model = XMCGANModel(opt)
-    model.meet(DATA)
+    model.see_data(DATA)
     engine.prepare(model)
     for step in range(steps):
         take(model, engine, step)
@@ -352,7 +352,7 @@ def test_ten_captions_of_many_are_spread_over_the_data():
     opt = train_options("--model", "xmcgan", *TINY)
     many = [f"bar {i}" for i in range(100)]
     model = XMCGANModel(opt)
-    model.meet(SimpleNamespace(captions=tuple(many), channels=1, mirrors=False))
+    model.see_data(SimpleNamespace(captions=tuple(many), channels=1, mirrors=False))
     assert model.fixed_captions == many[::11]
 
 
@@ -415,7 +415,7 @@ def test_flags_that_make_no_sense_are_refused(flags, word):
 def test_a_size_that_no_ladder_has_is_refused_with_the_flag():
     opt = train_options("--model", "xmcgan", *TINY, "--crop_size", 48)
     with pytest.raises(UserError, match=r"--crop_size 48: .* choose from \[32, 64, 128, 256\]"):
-        XMCGANModel(opt).meet(DATA)
+        XMCGANModel(opt).see_data(DATA)
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_a_size_that_no_ladder_has_is_refused_with_the_flag():
 )
 def test_contrasts_without_negatives_are_refused(flags, captions, word):
     with pytest.raises(UserError, match=word):
-        XMCGANModel(train_options("--model", "xmcgan", *TINY, *flags)).meet(
+        XMCGANModel(train_options("--model", "xmcgan", *TINY, *flags)).see_data(
             SimpleNamespace(**vars(DATA) | {"captions": captions})
         )
 

@@ -31,7 +31,7 @@ def made(tmp_path, *more):
     opt = train_options(*SMALL, "--checkpoints_dir", tmp_path, *more)
     dataset = DATASETS.find(opt.dataset_mode)(opt)
     engine, model = Engine(opt), MODELS.find(opt.model)(opt)
-    model.meet(dataset)
+    model.see_data(dataset)
     engine.prepare(model)
     batch = next(iter(Loader(dataset, opt, engine.place).epoch()))
     return opt, dataset, model, batch
@@ -232,7 +232,7 @@ def test_what_cannot_be_trained_is_told(tmp_path, words, message):
 def test_a_kind_of_data_without_styles_is_refused(tmp_path, dataroot):
     opt = train_options("--model", "zi2zi", "--dataset_mode", "unaligned", "--dataroot", dataroot, "--crop_size", 32)
     with pytest.raises(UserError, match="use --dataset_mode font, not unaligned"):
-        MODELS.find("zi2zi")(opt).meet(DATASETS.find("unaligned")(opt))
+        MODELS.find("zi2zi")(opt).see_data(DATASETS.find("unaligned")(opt))
 
 
 def test_a_new_font_begins_as_the_nearest_style_of_the_run_it_continues(tmp_path, capsys):
