@@ -144,8 +144,9 @@ def main(argv=None):
 def check_pairs(opt, dataset, model):
     """Refuse a supervised term on data without pairs."""
     if model.needs_pairs and not dataset.paired:
+        asking = f"--lambda_L1 {opt.lambda_L1}" if hasattr(opt, "lambda_L1") else f"--model {opt.model}"
         raise UserError(
-            f"--lambda_L1 {opt.lambda_L1} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
+            f"{asking} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
             "use --dataset_mode aligned, or font with --paired"
         )
 

@@ -243,6 +243,9 @@ class BaseModel(nn.Module):
         """Raises:
         UserError: ``tasks`` or ``visual_sides`` of a plugin say what is not.
         """
+        for taken in ("opt", "engine", "optimizers", "losses", "loss_owners", "image_paths"):
+            if callable(getattr(cls, taken, None)):
+                raise contract.broken(cls, taken, f"is a method, and self.{taken} is the toolkit's; call it otherwise")
         for attribute in ("tasks", "visual_sides"):
             if not isinstance(value := getattr(cls, attribute), Mapping | property):
                 raise contract.broken(cls, attribute, f"is {contract.kind(value)}; it must be a dictionary")

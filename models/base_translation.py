@@ -44,7 +44,22 @@ class TranslationModel(AdversarialModel):
         self.real_A, self.real_B = batch.get("A"), batch.get("B")
         self.image_paths = {side: list(batch[f"{side}_paths"]) for side in "AB" if f"{side}_paths" in batch}
         if self.opt.is_train:
+            self.check_sides()
             self.check_size()
+
+    def check_sides(self) -> None:
+        """Training takes both sides, of as many channels as the networks."""
+        opt = self.opt
+        for side, channels, flag in (("A", opt.input_nc, "input_nc"), ("B", opt.output_nc, "output_nc")):
+            image = getattr(self, f"real_{side}")
+            if image is None:
+                raise UserError(
+                    f"--dataset_mode {opt.dataset_mode}: items have no {side}, which --model {opt.model} learns from"
+                )
+            if image.shape[1] != channels:
+                raise UserError(
+                    f"--dataset_mode {opt.dataset_mode}: {side} has {image.shape[1]} channels, and --{flag} is {channels}"
+                )
 
     def check_size(self) -> None:
         """A discriminator that ends in a linear layer judges images of one size alone."""

@@ -234,6 +234,16 @@ def length_of(dataset: Any) -> int:
     return int(length)
 
 
+def indices_of(dataset: Any, method: str, indices: Any) -> list[int]:
+    """Raises:
+    UserError: a method of a dataset returned something else than places of its items.
+    """
+    listed = isinstance(indices, list | tuple | range)
+    if not listed or not all(isinstance(i, numbers.Integral) for i in indices):
+        raise broken(dataset, method, f"returned {kind(indices)}; it must return a list of places of items")
+    return list(indices)
+
+
 def values_of(metric: Any, method: str, values: Any) -> dict[str, float]:
     """What a metric computed.
 

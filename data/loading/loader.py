@@ -83,7 +83,8 @@ class Loader:
         """Every item of a training epoch, in its order."""
         if self.opt.serial_batches:
             return list(range(len(self.dataset)))
-        return self.dataset.order(torch.Generator().manual_seed(derive(self.opt.seed, "order", number)))
+        order = self.dataset.order(torch.Generator().manual_seed(derive(self.opt.seed, "order", number)))
+        return contract.indices_of(self.written, "order", order)
 
     def epoch(self, number: int = 1, start: int = 0, items: int | None = None) -> Iterator[dict[str, Any]]:
         """Batches of this epoch (1-based) from item ``start`` on, of the first ``items`` items if that is given."""

@@ -11,7 +11,7 @@ from data import DATASETS
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.loader import Loader
 from options import UserError
-from util.contract import length_of
+from util.contract import indices_of, length_of
 from util.seeding import derive
 
 
@@ -21,7 +21,8 @@ class FirstRows(BaseDataset):
     def __init__(self, dataset: BaseDataset, count: int | str):
         super().__init__(dataset.opt)
         self.dataset, self.none_left = dataset, dataset.none_left
-        self.items = dataset.first_rows(length_of(dataset) if count == "all" else int(count))
+        items = dataset.first_rows(length_of(dataset) if count == "all" else int(count))
+        self.items = indices_of(dataset, "first_rows", items)
 
     def __len__(self) -> int:
         return len(self.items)

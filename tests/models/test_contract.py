@@ -27,7 +27,7 @@ class {Name}Model(BaseModel):
         {init}
 
     def set_input(self, input):
-        self.real_A, self.real_B = input["A"], input["B"]
+        self.real_A, self.real_B = input["A"], input.get("B")
         self.image_paths = input["A_paths"]
         {set_input}
 
@@ -39,7 +39,7 @@ class {Name}Model(BaseModel):
         self.forward()
         {step}
 
-    def losses(self):
+    def loss_terms(self):
         return {losses}
 """
 DATASET = """
@@ -75,7 +75,7 @@ class {Name}Metric(Metric):
     def compute(self):
         return {values}
 """
-USUAL = dict(body="", init="pass", set_input="pass", forward="pass", step='self.update("G", self.losses)')
+USUAL = dict(body="", init="pass", set_input="pass", forward="pass", step='self.update("G", self.loss_terms)')
 USUAL |= dict(losses='{"L1": (self.fake_B - self.real_B).abs().mean()}')
 numbers = itertools.count()
 
@@ -97,7 +97,7 @@ def trained(dataroot, folder, *more):
     return train_script.main([*kept, *map(str, once), *map(str, more)])
 
 
-def tested(dataroot, folder, *more):
+def shown(dataroot, folder, *more):
     argv = ["--dataroot", dataroot, "--checkpoints_dir", folder / "checkpoints", "--name", "run", "--gpu_ids", -1]
     argv += ["--results_dir", folder / "results", "--num_threads", 0, "--plugin_dir", folder, *more]
     return test_script.main([str(word) for word in argv])
@@ -110,7 +110,7 @@ def of(folder, name, kind, said):
 
 def test_a_list_of_paths_is_of_side_a(dataroot, tmp_path):
     name = plugin(tmp_path, "model", MODEL, **USUAL)
-    assert trained(dataroot, tmp_path, "--model", name) == 0 == tested(dataroot, tmp_path, "--model", name)
+    assert trained(dataroot, tmp_path, "--model", name) == 0 == shown(dataroot, tmp_path, "--model", name)
     made = sorted(path.name for path in (tmp_path / "results/run/test_latest/images/fake_B").iterdir())
     assert made == ["testA_0.png", "testA_1.png", "testA_2.png"]
 
@@ -122,19 +122,19 @@ def test_a_list_of_paths_is_of_side_a(dataroot, tmp_path):
         (dict(body="visual_names = 3"), r".visual_names is an int; it must list names"),
         (dict(body='visual_names = ("fake_B", "gone")'), r".visual_names lists gone, which forward\(\) did not set"),
         (dict(forward="self.real_A = [self.real_A]"), r".real_A is a list; 'real_A' of visual_names must be images"),
-        (dict(forward="self.real_A = self.real_A[0]"), r".real_A is a tensor of shape \(3, 32, 32\)"),
+        (dict(forward="self.real_A = self.real_A[0]"), r".real_A is a tensor of shape \(3, 256, 256\)"),
         (dict(forward="self.real_A = self.real_A.repeat(2, 1, 1, 1)"), r".visual_names lists .*real_A 2, fake_B 1"),
-        (dict(losses="None"), r".losses returned None; losses are a dictionary"),
-        (dict(losses="self.fake_B.mean()"), r".losses returned a tensor of shape \(\)"),
-        (dict(losses='{"L1": self.fake_B.mean().item()}'), r".losses returned a float as 'L1'"),
-        (dict(losses='{"L1": "much"}'), r".losses returned a str as 'L1'"),
-        (dict(losses='{"L1": self.fake_B}'), r".losses returned a tensor of shape .* as 'L1'.*: take its mean\(\)"),
-        (dict(losses="{1: self.fake_B.mean()}"), r".losses returned the name 1 of a loss"),
+        (dict(losses="None"), r".loss_terms returned None; losses are a dictionary"),
+        (dict(losses="self.fake_B.mean()"), r".loss_terms returned a tensor of shape \(\)"),
+        (dict(losses='{"L1": self.fake_B.mean().item()}'), r".loss_terms returned a float as 'L1'"),
+        (dict(losses='{"L1": "much"}'), r".loss_terms returned a str as 'L1'"),
+        (dict(losses='{"L1": self.fake_B}'), r".loss_terms returned a tensor of shape .* as 'L1'.*: take its mean\(\)"),
+        (dict(losses="{1: self.fake_B.mean()}"), r".loss_terms returned the name 1 of a loss"),
         (dict(losses='{"L1": self.fake_B.mean().detach()}'), r".update\('G'\) has losses that depend on no network"),
-        (dict(step='self.update("X", self.losses)'), r".update\('X'\) names no optimizer; .* made: G"),
-        (dict(step='self.update("G", self.losses())'), r".update\('G'\) was given a dict; give it the method"),
+        (dict(step='self.update("X", self.loss_terms)'), r".update\('X'\) names no optimizer; .* made: G"),
+        (dict(step='self.update("G", self.loss_terms())'), r".update\('G'\) was given a dict; give it the method"),
         (
-            dict(step='[self.update("G", self.losses) for _ in "12"]'),
+            dict(step='[self.update("G", self.loss_terms) for _ in "12"]'),
             r".update\('G'\) has losses that were",
         ),
         (dict(init="self.optimizers.clear()"), r".optimizers is empty, so nothing would be learnt"),
@@ -150,6 +150,7 @@ def test_a_list_of_paths_is_of_side_a(dataroot, tmp_path):
         (dict(body="loss_levels = {'L1': 0.5}"), r".loss_levels has a float for 'L1'"),
         (dict(body="def loss_levels(self): return {}"), r".loss_levels is a method; it must be a property"),
         (dict(body="visual_sides = {'fake_B': 'C'}"), r".visual_sides has 'C' for 'fake_B'"),
+        (dict(body="def losses(self): return {}"), r".losses is a method, and self.losses is the toolkit's"),
         (dict(body="tasks = {'phase': 'nosuch'}"), r".tasks says 'nosuch' of 'phase'"),
     ],
     ids=str,
@@ -176,7 +177,7 @@ def test_what_only_a_test_asks_of_a_model(dataroot, tmp_path, parts, said):
     name = plugin(tmp_path, "model", MODEL, **(USUAL | parts))
     assert trained(dataroot, tmp_path, "--model", name) == 0
     with pytest.raises(UserError, match=of(tmp_path, name, "model", said)):
-        tested(dataroot, tmp_path, "--model", name)
+        shown(dataroot, tmp_path, "--model", name)
 
 
 @pytest.mark.parametrize("place", ["init", "set_input", "forward", "step"])
@@ -230,11 +231,11 @@ def test_metrics_that_break_their_contract_are_told_in_one_line(whole, dataroot,
     name = plugin(tmp_path, "metric", METRIC, body="", values=values)
     argv = ["--checkpoints_dir", whole / "checkpoints", "--metrics", name, "--num_test", 1]
     with pytest.raises(UserError, match=of(tmp_path, name, "metric", said)):
-        tested(dataroot, tmp_path, *argv)
+        shown(dataroot, tmp_path, *argv)
 
 
 def test_a_metric_says_where_it_improves(whole, dataroot, tmp_path):
     name = plugin(tmp_path, "metric", METRIC, body="better = 'up'", values="{'x': 1.0}")
     said = r".better is 'up'; it must be one of 'lower', 'higher', 'one'"
     with pytest.raises(UserError, match=of(tmp_path, name, "metric", said)):
-        tested(dataroot, tmp_path, "--checkpoints_dir", whole / "checkpoints", "--metrics", name)
+        shown(dataroot, tmp_path, "--checkpoints_dir", whole / "checkpoints", "--metrics", name)
