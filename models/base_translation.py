@@ -57,9 +57,8 @@ class TranslationModel(AdversarialModel):
                     f"--dataset_mode {opt.dataset_mode}: items have no {side}, which --model {opt.model} learns from"
                 )
             if image.shape[1] != channels:
-                raise UserError(
-                    f"--dataset_mode {opt.dataset_mode}: {side} has {image.shape[1]} channels, and --{flag} is {channels}"
-                )
+                told = f"{side} has {image.shape[1]} channels"
+                raise UserError(f"--dataset_mode {opt.dataset_mode}: {told}, and --{flag} is {channels}")
 
     def check_size(self) -> None:
         """A discriminator that ends in a linear layer judges images of one size alone."""

@@ -145,6 +145,21 @@ def test_killed_for_good_it_continues_to_the_same_bits(whole, dataroot, tmp_path
     assert differences(state(whole), state(tmp_path)) == []
 
 
+def test_a_continued_run_logs_what_rests_at_the_moment(dataroot, tmp_path):
+    """R1 of every fourth step keeps its last value, in the steps after a resume too."""
+    argv = ("--lambda_r1", 1, "--r1_every", 4, "--n_epochs_decay", 0, *EVERY_STEP, "--n_epochs")
+    run(dataroot, tmp_path / "whole", *argv, 2)
+    run(dataroot, tmp_path / "parts", *argv, 1)
+    run(dataroot, tmp_path / "parts", "--continue_train", "--n_epochs", 2)
+    whole, parts = (
+        [{k: v for k, v in r.items() if k != "time"} for r in records(tmp_path / folder)]
+        for folder in ("whole", "parts")
+    )
+    assert whole == parts and [list(a) for a in whole] == [list(b) for b in parts]
+    r1 = [record.get("D_r1") for record in whole]
+    assert r1[:3] == [None] * 3 and r1[3] and r1[3:7] == [r1[3]] * 4 and r1[7] != r1[3]
+
+
 def test_a_queue_of_negatives_is_continued(dataroot, tmp_path):
     argv = ("--negatives", "queue", "--queue_size", 50, "--n_epochs_decay", 0, "--n_epochs")
     run(dataroot, tmp_path / "whole", *argv, 2)
