@@ -226,11 +226,11 @@ def test_hooks_by_their_names_in_version_0_1_work_and_say_so_once(capsys):
             seen.append(("parent", dataset))
 
     class Old(Parent):
-        def see_data(self, dataset):
-            super().see_data(dataset)
+        def meet(self, dataset):
+            super().meet(dataset)
             seen.append(("old", dataset))
 
-        def start_from(self, dataset, engine):
+        def adopt(self, dataset, engine):
             seen.append((dataset, engine))
 
     said = capsys.readouterr().err.splitlines()
@@ -247,6 +247,6 @@ def test_hooks_by_their_names_in_version_0_1_work_and_say_so_once(capsys):
             super().see_data(dataset)
             seen.append(("new", dataset))
 
-    New(train_options()).see_data(4)  # a script of that time
+    New(train_options()).meet(4)  # a script of that time
     assert seen == [("parent", 1), ("old", 1), (2, 3), ("parent", 4), ("old", 4), ("new", 4)]
     assert capsys.readouterr().err == ""
