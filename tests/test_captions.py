@@ -75,6 +75,7 @@ def trained(once, tmp_path):
     return tmp_path, once / "squares"
 
 
+@pytest.mark.slow
 def test_a_table_of_captions_is_trained_on_and_a_typed_caption_drawn(trained, capsys):
     folder, data = trained
     typed = ("--caption", 'a blue square, on "purple" <b>', "--results_dir", folder / "results")
@@ -127,6 +128,7 @@ def test_a_vocabulary_that_is_damaged_is_named(trained):
     assert error.value.code == 4
 
 
+@pytest.mark.slow
 def test_digits_have_captions_measured_from_their_pixels(tmp_path):
     flags = ("--model", "xmcgan", "--dataroot", "digits", "--max_dataset_size", 64, "--n_epochs", 1)
     assert run(train_script, tmp_path, *flags, *TINY) == 0

@@ -96,6 +96,7 @@ def calls(folder):
 TWO = "models: {cut: {}, small: {model: cut, ngf: 4}}\nseeds: [0, 1]\nbudget: 5 steps\nevaluate: {num_test: 3}\n"
 
 
+@pytest.mark.slow
 def test_every_run_is_trained_and_tested_once(tmp_path, pretending, capsys):
     assert pretending(TWO) == 0
     names = ["cut-s0", "small-s0", "cut-s1", "small-s1"]  # one seed of all before the next
@@ -108,6 +109,7 @@ def test_every_run_is_trained_and_tested_once(tmp_path, pretending, capsys):
     assert calls(tmp_path) == ["train.py small-s2", "test.py small-s2 latest"]
 
 
+@pytest.mark.slow
 def test_what_is_tested_anew_is_what_changed(tmp_path, pretending):
     assert pretending(TWO) == 0 and len(calls(tmp_path)) == 8
     assert pretending(TWO.replace("num_test: 3", "num_test: 4"), "--models", "cut") == 0  # other words
@@ -122,6 +124,7 @@ def test_the_best_checkpoint_is_tested_where_there_is_one(tmp_path, pretending):
     assert calls(tmp_path) == ["train.py cut-s0", "test.py cut-s0 latest", "test.py cut-s0 best"]
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_told_and_the_others_go_on(tmp_path, pretending, capsys):
     text = "models: {bad: {model: cut, ngf: 13}, cut: {}}\nbudget: 5 steps"
     assert pretending(text) == 1
@@ -144,6 +147,7 @@ def test_a_test_that_failed_is_tried_again_when_asked(tmp_path, pretending):
     assert pretending(text) == 0 and calls(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_runs_whose_options_changed_are_refused_before_anything_runs(tmp_path, pretending):
     assert pretending(TWO) == 0 and calls(tmp_path)
     other = TWO.replace("ngf: 4", "ngf: 6") + "common: {lr: 1.0e-3}\n"
@@ -196,6 +200,7 @@ def timed_anew(folder):
     return [line for line in calls(folder) if "timing" in line]
 
 
+@pytest.mark.slow
 def test_what_was_timed_with_other_options_is_timed_anew(tmp_path, pretending, monkeypatch, capsys):
     text = "models: {cut: {ngf: 4}, dcl: {}}\nbudget: 2 minutes"
     assert pretending(text) == 0 and timed_anew(tmp_path) == ["train.py cut-timing", "train.py dcl-timing"]
@@ -205,6 +210,7 @@ def test_what_was_timed_with_other_options_is_timed_anew(tmp_path, pretending, m
     assert timed_anew(tmp_path) == []  # other minutes of the same pace
 
 
+@pytest.mark.slow
 def test_seeds_have_equal_steps_on_whatever_machine_the_later_ones_run(tmp_path, pretending, monkeypatch, capsys):
     text = "models: {cut: {}}\nbudget: 2 minutes"
     assert pretending(text) == 0 and timed_anew(tmp_path)
@@ -232,6 +238,7 @@ def test_a_run_that_a_signal_ended_has_not_failed(tmp_path, pretending, capsys):
     assert pretending(text) == 0 and calls(tmp_path) == ["train.py shy-s0", "test.py shy-s0 latest"]
 
 
+@pytest.mark.slow
 def test_a_prepared_run_that_was_stopped_is_waited_for(tmp_path, pretending, capsys):
     text = TWO + "prepare: {eyes: {model: cut, ngf: 75}}\n"
     assert pretending(text) == 75 and calls(tmp_path) == ["train.py eyes"]
@@ -374,6 +381,7 @@ def test_a_second_signal_ends_at_once_what_does_not_listen(tmp_path, pretending)
     assert not list((tmp_path / "experiments/some/state").glob("*failed*"))
 
 
+@pytest.mark.slow
 def test_a_page_of_chosen_runs(tmp_path, pretending, capsys):
     assert pretending(TWO) == 0
     there = tmp_path / "experiments/some/checkpoints"
@@ -426,6 +434,7 @@ evaluate: {num_test: all, metrics: [self_similarity]}
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_grid_ends_as_the_uninterrupted_one(dataroot, tmp_path, capsys, monkeypatch):
     """It is stopped in the middle of its second run; the final weights are those of a run in one piece."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of every script here: sums have one order

@@ -167,6 +167,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}, anchor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", TEXT)
 def test_flags_and_files_that_are_named_exist(page, workshop):
     kinds = [(MODELS, [*MODELS.names(), "denoise"]), (DATASETS, [*DATASETS.names(), "noisy"])]
@@ -204,6 +205,7 @@ def arguments(script, model):
     raise AssertionError(f"no command {script} --name {model}")
 
 
+@pytest.mark.slow
 def test_the_example_trains_and_is_tested(workshop):
     small = [w for w in SMALL if w not in ("--netF_nc", "8", "--num_patches", "16")]
     small = [*small, "--max_dataset_size", "3", "--print_freq", "1", "--n_epochs_decay", "0"]
@@ -318,6 +320,7 @@ def test_defaults_and_codes_that_are_named():
     assert [names(p) for p in ("a/cat.png", "a/cat.jpg", "a/b/cat.jpg")] == ["cat", "cat_jpg", "b__cat"]
 
 
+@pytest.mark.slow
 def test_a_program_elsewhere_finds_the_translator(tmp_path):
     """docs/translate.md: with the checkout on its path, and not without it."""
     (tmp_path / "program.py").write_text("from translate import Translator\nprint(Translator.__name__)\n")

@@ -74,6 +74,7 @@ CONTRAGAN = ("--model", "contragan", "--dataroot", "digits", *TINY, "--max_datas
 SETS = ("--eval_metrics", "fid,kid", "--eval_samples", 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv,evaluation",
     [
@@ -99,6 +100,7 @@ def test_a_run_is_the_same_bits_with_evaluation_and_without(dataroot, tmp_path, 
     assert not (tmp_path / "without/checkpoints/run/evaluations.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_records_the_best_checkpoint_and_the_last_evaluation(dataroot, tmp_path, wild, capsys):
     assert run(dataroot, tmp_path, *SHORT, "--eval_freq", 3, "--eval_metrics", "l1", "--max_steps", 10) == 0
     found = records(tmp_path)
@@ -116,6 +118,7 @@ def test_records_the_best_checkpoint_and_the_last_evaluation(dataroot, tmp_path,
     assert state(tmp_path, "best")[".progress.step"] == 6 and state(tmp_path)[".progress.step"] == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [4, 7, 10])
 def test_cut_off_and_continued_the_same_records_come_out(dataroot, tmp_path, wild, monkeypatch, cut):
     argv = (*SHORT, "--eval_freq", 3, "--eval_metrics", "l1", "--max_steps", 11, "--save_latest_freq", 5)
@@ -145,6 +148,7 @@ def test_cut_off_and_continued_the_same_records_come_out(dataroot, tmp_path, wil
         assert differences(state(tmp_path / "whole", which), state(tmp_path / "cut", which)) == []
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_killed_in_the_end_is_made_by_a_continued_run(dataroot, tmp_path, monkeypatch):
     class Dying(Wild):
         def __call__(self, model, engine):
@@ -158,6 +162,7 @@ def test_an_evaluation_that_was_killed_in_the_end_is_made_by_a_continued_run(dat
     assert [r["step"] for r in records(tmp_path)] == [21]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_can_be_tested_and_translated_with(dataroot, tmp_path, wild):
     run(dataroot, tmp_path, *SHORT, "--eval_freq", 3, "--eval_metrics", "l1", "--max_steps", 7)
     where = ("--name", "run", "--checkpoints_dir", tmp_path / "checkpoints", "--gpu_ids", -1, "--epoch", "best")
@@ -207,6 +212,7 @@ def test_a_value_that_does_not_exist_is_named_before_the_first_step(dataroot, tm
     assert not (tmp_path / "checkpoints/run/metrics.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_evaluates(dataroot, tmp_path):
     """The copy of the model is made and run by one of them alone, so nothing in it may wait for the other."""
     argv = small_argv(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--no_html", "--max_steps", 3)

@@ -39,6 +39,7 @@ def run_test(trained, out, *words):
     return Path(out, "fonts", "test_latest")
 
 
+@pytest.mark.slow
 def test_a_page_for_each_style_with_scores_beside_their_floors(trained, tmp_path, capsys):
     page = run_test(trained, tmp_path)
     told = capsys.readouterr().out
@@ -83,6 +84,7 @@ def test_styles_blend(trained, tmp_path):
         run_test(trained, tmp_path, "--interpolate", "1")
 
 
+@pytest.mark.slow
 def test_a_font_file(trained, tmp_path, capsys):
     path = tmp_path / "new.ttf"
     words = ("--styles", "DejaVuSerif", "--export_ttf", path, "--family", "Blots")
@@ -100,6 +102,7 @@ def test_a_font_file(trained, tmp_path, capsys):
         run_test(trained, tmp_path, "--export_ttf", tmp_path / "two.ttf")
 
 
+@pytest.mark.slow
 def test_a_font_is_completed(trained, tmp_path, capsys):
     base = tmp_path / "mine.ttf"
     whole = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSerif.ttf")
@@ -118,6 +121,7 @@ def test_a_font_is_completed(trained, tmp_path, capsys):
         assert after["hmtx"][after.getBestCmap()[code]] == before["hmtx"][name]
 
 
+@pytest.mark.slow
 def test_a_style_from_pictures_of_a_few_characters(trained, tmp_path):
     hand, geometry = tmp_path / "hand", Geometry(64)
     hand.mkdir()

@@ -44,6 +44,7 @@ def same(one, other):
     return one == other
 
 
+@pytest.mark.slow
 def test_a_continued_run_is_the_whole_run(tmp_path):
     """Bit for bit, with all that has a state: averages, ADA's probability, LeCam's averages, n_dis across epochs."""
     stable = ("--augment_D", "color,translation", "--ada_target", 0.6, "--ada_kimg", 0.5, "--lambda_lecam", 0.3)
@@ -85,6 +86,7 @@ def test_images_without_the_data(tmp_path, capsys):
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_fixed_grid_of_a_test_is_that_of_training(tmp_path):
     words = ("--model", "biggan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 40, "--n_epochs", 1)
     assert run(train_script, tmp_path, *words, "--seed", 5) == 0
@@ -108,6 +110,7 @@ def test_a_class_that_is_not_there_is_named(tmp_path):
         run(test_script, tmp_path, "--dataroot", "digits", "--classes", "11")
 
 
+@pytest.mark.slow
 def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
     """Three steps with everything that gathers: weights, ADA's probability and LeCam's averages stay one."""
 
@@ -133,6 +136,7 @@ def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
     assert labels != others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_networks_of_recipes_fit_together(path):
     opt = train_options("--config", path)
@@ -144,6 +148,7 @@ def test_networks_of_recipes_fit_together(path):
     assert image.shape == (4, 3, opt.crop_size, opt.crop_size) and trunk.features > 0
 
 
+@pytest.mark.slow
 def test_parameters_of_the_published_configurations():
     """Counts of ContraGAN's training logs: CIFAR-10 at 32 pixels, ten classes, embeddings of 512."""
     opt = train_options("--model", "contragan", "--preset", "official", "--source", "cifar10", "--dataroot", "x")

@@ -24,6 +24,7 @@ def photographs(tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_photographs_are_translated_at_their_own_size(photographs, tmp_path):
     common = ["--dataroot", str(photographs), "--checkpoints_dir", str(tmp_path / "checkpoints"), "--name", "photos"]
     small = "--ngf 4 --ndf 4 --netF_nc 8 --num_patches 16 --load_size 64 --crop_size 48 --n_epochs 1 --n_epochs_decay 1"

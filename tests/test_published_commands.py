@@ -123,6 +123,7 @@ def checkpoint(command):
     return run_folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", TRAINING)
 def test_training(command):
     folder = checkpoint(command)
@@ -153,6 +154,7 @@ def test_weights_alone_can_be_tested(command):
     assert len(list(Path("results", folder.name, f"{phase}_latest/images/fake_B").iterdir())) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ("", " --model dcl"))
 def test_the_weights_of_dclgan_alone_can_be_tested(model):
     """The published command has no ``--model``, dcl being the default there and cut here: the weights decide."""
@@ -170,6 +172,7 @@ def test_the_weights_of_dclgan_alone_can_be_tested(model):
         assert list((images / visual).iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", MORE)
 def test_a_command_with_more_of_the_published_flags(more):
     name = "more_" + str(MORE.index(more))
@@ -177,6 +180,7 @@ def test_a_command_with_more_of_the_published_flags(more):
     assert Path("checkpoints", name, "latest_net_G.pth").is_file()
 
 
+@pytest.mark.slow
 def test_training_goes_on_as_published():
     checkpoint(CUT)
     shutil.copytree("checkpoints/grumpycat_CUT", "checkpoints/goes_on")

@@ -44,6 +44,7 @@ def test_a_recipe_begins_with_its_commands_and_what_to_expect(path, tmp_path):
     compare.check_test([*tested, "--checkpoints_dir", str(tmp_path)], opt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_can_be_compared(path, tmp_path, capsys):
     """Options of every run and of its tests are read; nothing is written."""

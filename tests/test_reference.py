@@ -135,6 +135,7 @@ def as_published(opt, losses):
     return {name: value * (2 if name in mine else 1) for name, value in losses.items()}
 
 
+@pytest.mark.slow
 @of_kind("train_steps")
 def test_training_steps(entry, tensors, monkeypatch, tmp_path):
     argv = [

@@ -93,6 +93,7 @@ def test_testing_needs_a_checkpoint(dataroot, tmp_path):
     assert error.value.code == 4 and not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_one_channel_from_end_to_end_on_glyphs(tmp_path):
     argv = (
         "--dataset_mode",
@@ -128,6 +129,7 @@ def test_metrics_need_true_targets(whole):
         results(whole, "--metrics", "l1")
 
 
+@pytest.mark.slow
 def test_the_templates_train(dataroot, tmp_path):
     argv = [
         "--model",
@@ -202,6 +204,7 @@ class OutsideModel(BaseModel):
 """
 
 
+@pytest.mark.slow
 def test_a_plugin_from_outside_the_tree(dataroot, tmp_path):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/outside_model.py").write_text(PLUGIN)
@@ -238,6 +241,7 @@ def test_a_plugin_from_outside_the_tree(dataroot, tmp_path):
         results(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_pages_of_a_run_open_in_a_browser(whole):
     """The scripts of the pages run, every image loads, and nothing is asked for but the pages' own files."""
     results(whole)
@@ -250,6 +254,7 @@ def test_the_pages_of_a_run_open_in_a_browser(whole):
     assert "finished" in html and "NCE_Y" in html
 
 
+@pytest.mark.slow
 def test_a_page_is_whole_while_its_run_is_alive(dataroot, tmp_path, monkeypatch):
     from util.visualizer import Visualizer
 

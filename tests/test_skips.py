@@ -44,12 +44,14 @@ def run(folder, *words, ci="true", suite=SUITE, names=NAMED):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ALONE_AND_ABREAST)
 def test_a_skip_that_is_named_passes(tmp_path, words):
     done = run(tmp_path, *words)
     assert done.returncode == 0 and "1 passed, 2 skipped, 1 xfailed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ALONE_AND_ABREAST)
 def test_a_skip_that_is_not_named_fails(tmp_path, words):
     done = run(tmp_path, *words, names="test_a.py::test_skipped | no moon tonight\n")
@@ -58,17 +60,20 @@ def test_a_skip_that_is_not_named_fails(tmp_path, words):
     assert "test_skipped was skipped" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_named_test_that_skips_for_another_reason_fails(tmp_path):
     done = run(tmp_path, names=NAMED.replace("no moon tonight", "no sun today"))
     assert done.returncode == 1 and "test_a.py::test_skipped was skipped: no moon tonight" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ALONE_AND_ABREAST)
 def test_a_file_that_is_skipped_as_a_whole_fails(tmp_path, words):
     done = run(tmp_path, *words, suite=WHOLE_FILE)
     assert done.returncode == 1 and "test_a.py was skipped: no such package" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_elsewhere_a_skip_is_shown_and_passes(tmp_path):
     done = run(tmp_path, ci="", names="")
     assert done.returncode == 0 and "hole: test_a.py::test_skipped was skipped: no moon tonight" in done.stdout

@@ -83,6 +83,7 @@ def test_a_run_leaves_the_published_files(whole):
     assert {"model.1.weight", "model.4.bias", "model.7.filt", "model.12.conv_block.5.weight"} <= set(keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 6, 8, 20])
 def test_a_run_that_was_cut_off_anywhere_continues_to_the_same_bits(whole, dataroot, tmp_path, cut, monkeypatch):
     """Interrupted after ``cut`` of 21 steps: within an epoch, before its end, after it, before the end of all."""
@@ -112,6 +113,7 @@ def test_a_run_that_was_cut_off_anywhere_continues_to_the_same_bits(whole, datar
     assert strip == [{k: v for k, v in r.items() if k != "time"} for r in records(whole)]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_between_a_save_and_the_end_of_its_epoch(whole, dataroot, tmp_path, monkeypatch):
     from util.training.engine import Engine
 

@@ -10,6 +10,7 @@ from options import UserError
 SMALL = "--ngf 4 --netG resnet_4blocks --gpu_ids -1 --sizes 32 --rounds 1"
 
 
+@pytest.mark.slow
 def test_a_row_for_each_variant(tmp_path):
     argv = f"--models dcl,cut --batches 1,2 --variants published,published-pass,fp32 --no_memory {SMALL}".split()
     assert inference.main([*argv, "--json", str(tmp_path / "rows")]) == 0

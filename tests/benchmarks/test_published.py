@@ -102,6 +102,7 @@ def test_losses_and_gradients_are_the_published_ones(name, batch):
     assert max(errors.values()) < 1e-12, errors
 
 
+@pytest.mark.slow
 def test_negatives_from_the_batch_are_asked_for_by_either_name():
     steps = [one_step("cut", torch.float64, 0, 2, *more) for more in (("--negatives", "minibatch"), ())]
     (model, theirs, *_), (_, internal, *_) = steps
@@ -110,6 +111,7 @@ def test_negatives_from_the_batch_are_asked_for_by_either_name():
         one_step("dcl", torch.float64, 0, 2, "--negatives", "internal")
 
 
+@pytest.mark.slow
 def test_mirrored_or_not():
     seen = set()
     for seed in range(4):

@@ -14,6 +14,7 @@ SMALL = "--ngf 4 --ndf 4 --netG resnet_4blocks --netD n_layers --n_layers_D 2 --
 HEADS = "--netF_nc 8 --num_patches 16 --nce_layers 4,8,12,14"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cut", "simdcl"])
 def test_a_row_for_each_variant(model, tmp_path, capsys):
     argv = f"--models {model} --variants published,fp32,adamw=--optimizer=adamw --floor --no_memory {SMALL} {HEADS}"
@@ -24,6 +25,7 @@ def test_a_row_for_each_variant(model, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_a_step_of_a_method_from_noise_is_one_of_its_generator():
     flags = ["--ngf", "16", "--ndf", "8", "--z_dim", "8", "--batch_size", "4", "--n_dis", "3", "--gpu_ids", "-1"]
     one = step.Step("contragan", 32, "fp32", flags)
@@ -31,11 +33,13 @@ def test_a_step_of_a_method_from_noise_is_one_of_its_generator():
     assert one.engine.averages["G"].n_averaged == 1
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own():
     own = common.in_own_process("benchmarks.step", f"--peak published --models cut {SMALL} {HEADS}".split())
     assert 10 < own["start"] < own["peak"]
 
 
+@pytest.mark.slow
 def test_memory_of_the_process_that_started_it_does_not_count():
     ballast = torch.ones(2**28)  # 1 GiB
     code = "import torch; from benchmarks.common import memory; print(memory(torch.device('cpu'))[1])"

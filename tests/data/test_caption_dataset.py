@@ -68,6 +68,7 @@ def test_a_caption_is_drawn_for_every_item_and_epoch():
     assert first != [other[i]["caption"] for i in range(40)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_items_are_the_same_whatever_the_number_of_workers():
     streams = []
@@ -123,6 +124,7 @@ def test_compositions_that_are_held_out_are_never_trained_on(capsys):
     assert len(train) + len(test) == 52 * 4 * 2 == len(dataset("caption", *GLYPHS, "--phase", "all"))
 
 
+@pytest.mark.slow
 def test_levels_are_items_of_a_phase_in_bytes():
     data = dataset("caption", *GLYPHS)
     levels, test = data.levels("test"), dataset("caption", *GLYPHS, train=False)

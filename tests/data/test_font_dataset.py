@@ -93,6 +93,7 @@ def test_ink_outside_the_canvas_is_counted(capsys):
     assert "the canvas cuts off" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_items_do_not_depend_on_the_number_of_workers():
     data = dataset("font", *ASCII, "--crop_size", 16, "--batch_size", 8)
@@ -188,6 +189,7 @@ def test_labels_and_names_are_kept_with_the_run_and_go_on(tmp_path):
         dataset("font", *THREE, *run, train=False)
 
 
+@pytest.mark.slow
 def test_what_the_earlier_run_has_not_seen_stays_unseen(tmp_path):
     base = dataset("font", *ASCII, "--checkpoints_dir", tmp_path, "--name", "base")
     base.save_files(tmp_path / "base")

@@ -505,6 +505,7 @@ def test_a_font_is_a_class():
     assert all(data.classes[data[i]["label"]] in data[i]["image_paths"] for i in range(9))
 
 
+@pytest.mark.slow
 def test_drawings_are_turned_and_shrunk_about_the_middle():
     def ink(*words):
         data = dataset("labeled", *GLYPHS[:4], "--target_font", "DejaVuSans", "--charset", "ascii", "--phase", "all",

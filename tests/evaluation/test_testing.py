@@ -84,6 +84,7 @@ def trained(whole, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_fid_is_of_all_images_that_were_saved_and_all_real_ones(trained, gallery, eyes, capsys):
     more = ("--extractor", eyes, "--num_test", "all", "--dataroot", gallery)
     folder, kept = run_test(trained, "--metrics", "fid,kid", *more)
@@ -103,6 +104,7 @@ def test_fid_is_of_all_images_that_were_saved_and_all_real_ones(trained, gallery
     assert "FID-module" in page and "training images" in page
 
 
+@pytest.mark.slow
 def test_both_sides_of_a_two_sided_method_are_compared(dataroot, gallery, tmp_path, eyes):
     small = small_argv(dataroot, tmp_path, "--model", "cycle_gan", "--n_epochs", 1, "--n_epochs_decay", 0)
     drop = {"--netF_nc", "--num_patches"}

@@ -105,6 +105,7 @@ def test_a_score_is_what_is_judged():
     )
 
 
+@pytest.mark.slow
 def test_a_score_goes_around_the_compiler_in_a_penalty():
     """Compiled networks have no second derivative, so a score that calls one runs it as it was written."""
     model, calls = judge("--compile", *CRITIC, "--lambda_r1", "2"), []
@@ -116,6 +117,7 @@ def test_a_score_goes_around_the_compiler_in_a_penalty():
     assert len(calls) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv", [(*CRITIC,), ("--lambda_r1", "1")], ids=" ".join)
 def test_a_penalty_needs_images_that_do_not_mix(argv):
     opt = train_options("--normD", "batch", *argv)
@@ -174,6 +176,7 @@ STABLE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["cut", "fastcut", "cycle_gan", "dcl", "simdcl", "sincut", "template"])
 def test_every_method_trains_with_every_stabiliser(name, precision):
@@ -206,6 +209,7 @@ def test_a_step_of_the_generator_leaves_a_bounded_discriminator_alone():
     assert image.grad.any() and all(p.grad is None for p in model.netD.parameters())
 
 
+@pytest.mark.slow
 def test_a_run_with_every_stabiliser_is_continued_to_the_same_bits(dataroot, tmp_path):
     """The vectors of power iteration are part of a checkpoint."""
     argv = (*STABLE, "--n_epochs_decay", 0, "--n_epochs")

@@ -71,6 +71,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_attributes_and_captions_are_learnt(run):
     levels, shown, said, captions = bars(200, 1000)
     judge = load_caption_judge(run, ATTRIBUTES)

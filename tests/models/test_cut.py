@@ -33,6 +33,7 @@ def step(model, engine, data):
         model.optimize_parameters()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [
@@ -121,6 +122,7 @@ def test_discriminators_stay_untouched_by_the_generator_step():
     assert all(torch.equal(p, q) for p, q in zip(model.netD.parameters(), seen, strict=True))
 
 
+@pytest.mark.exhaustive
 def test_tiny_networks_stay_finite():
     """20 seeds x 50 steps at ngf 4, where published runs turned NaN: heads this small put out rows of zeros."""
     for seed in range(20):

@@ -45,6 +45,7 @@ def squares(count, seed):
     return images
 
 
+@pytest.mark.slow
 def test_views_of_new_images_find_one_another():
     opt = train_options("--model", "domain", *TINY, "--lr", "0.005")
     engine, model = Engine(opt), MODELS.find("domain")(opt)

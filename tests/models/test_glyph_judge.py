@@ -70,6 +70,7 @@ def runs(tmp_path_factory):
     return folders
 
 
+@pytest.mark.slow
 def test_characters_are_learnt_and_answered_as_code_points(runs):
     images, character, _ = bars(60, seed=1000)
     judge = load_judge(runs["character"], "character")

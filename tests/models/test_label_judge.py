@@ -58,6 +58,7 @@ def look(judge, images):
     return torch.cat(features), torch.cat(answers)
 
 
+@pytest.mark.slow
 def test_labels_are_learnt_and_answered_in_the_numbers_of_the_data(run):
     images, label = bars(60, 1000)
     judge = load_label_judge(run, CLASSES)

@@ -102,6 +102,7 @@ def test_one_place_in_every_crop_told_from_the_same_place_in_the_others(monkeypa
     assert seen == [((4, 1, 8), True)] * 6  # three layers, of fake_B and of idt_B
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv,absent",
     [
@@ -152,6 +153,7 @@ def test_the_penalty_does_not_go_through_a_compiled_network():
     assert len(calls) == 3 and "D_R1" in model.losses  # real, fake, and fake again for G
 
 
+@pytest.mark.slow
 def test_the_commands_of_cuts_readme(tmp_path):
     """Two steps, a checkpoint that goes on bit for bit, and the whole picture in its own size."""
     images(tmp_path / "data/trainA", "monet.jpg", size=(75, 46))

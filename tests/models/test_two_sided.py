@@ -43,6 +43,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv", map(str.split, VARIANTS), ids=VARIANTS)
 @pytest.mark.parametrize("size", [1, 2], ids=["one", "two"])
 def test_every_variant_trains(argv, size):

@@ -275,6 +275,7 @@ def test_length_norm_is_handed_on():
     assert values[0] != values[1]
 
 
+@pytest.mark.slow
 def test_contrasts_of_two_processes_have_the_gradients_of_one(tmp_path):
     """Captions of the halves have different numbers of words; equal ones are in both halves."""
     items = batch(kinds=[0, 3, 4, 1, 1, 5, 2, 2], short=(0, 1, 2, 3))
@@ -356,6 +357,7 @@ def test_ten_captions_of_many_are_spread_over_the_data():
     assert model.fixed_captions == many[::11]
 
 
+@pytest.mark.slow
 def test_looking_changes_nothing():
     (one, engine), (other, its) = prepared(steps=2), prepared(steps=2)
     visuals = one.get_current_visuals()
@@ -431,6 +433,7 @@ def test_contrasts_without_negatives_are_refused(flags, captions, word):
 # -- through the script ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_continued_run_is_the_whole_run(tmp_path):
     """Bit for bit, averages of generator and encoder among it; the words keep their numbers."""
     words = ("--model", "xmcgan", "--dataroot", "digits", *TINY, "--n_dis", 2, "--max_dataset_size", 24, "--no_html")
@@ -449,6 +452,7 @@ def test_a_continued_run_is_the_whole_run(tmp_path):
     assert len(json.loads(vocabulary)["words"]) > 5
 
 
+@pytest.mark.slow
 def test_words_keep_their_numbers_where_weights_of_another_run_are_taken(tmp_path):
     words = ("--model", "xmcgan", "--dataroot", "digits", *TINY, "--max_dataset_size", 16, "--no_html", "--n_epochs", 1)
     assert run(train_script, tmp_path, *words, "--split_seed", 1) == 0
@@ -461,6 +465,7 @@ def test_words_keep_their_numbers_where_weights_of_another_run_are_taken(tmp_pat
     assert (tmp_path / "checkpoints/other/vocabulary.json").read_bytes() == vocabulary
 
 
+@pytest.mark.slow
 def test_a_run_that_is_overwritten_leaves_nothing_of_its_encoder(tmp_path):
     words = ("--model", "xmcgan", "--dataroot", "digits", *TINY, "--max_dataset_size", 8, "--no_html", "--n_epochs", 1)
     assert run(train_script, tmp_path, *words) == 0
@@ -470,6 +475,7 @@ def test_a_run_that_is_overwritten_leaves_nothing_of_its_encoder(tmp_path):
     assert not noted.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.extra
 def test_a_pretrained_encoder_teaches_and_is_not_taught(tmp_path):
     encoder = speller(tmp_path / "speller")

@@ -235,6 +235,7 @@ def test_a_kind_of_data_without_styles_is_refused(tmp_path, dataroot):
         MODELS.find("zi2zi")(opt).see_data(DATASETS.find("unaligned")(opt))
 
 
+@pytest.mark.slow
 def test_a_new_font_begins_as_the_nearest_style_of_the_run_it_continues(tmp_path, capsys):
     run = ("--checkpoints_dir", str(tmp_path), *map(str, SMALL), "--n_epochs", "1", "--max_dataset_size", "12")
     assert train_script.main([*run, "--name", "base", "--held_out", "STIXGeneral"]) == 0
@@ -247,6 +248,7 @@ def test_a_new_font_begins_as_the_nearest_style_of_the_run_it_continues(tmp_path
     assert not torch.equal(base["styles.weight"][2], tuned["styles.weight"][2])
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_goes_on_bit_for_bit(tmp_path):
     words = [*map(str, SMALL), "--contrastive", "supcon", "--splice", "0.5", "--GAN_from", "0.4", "--ema_decay", "0.9"]
     words += [

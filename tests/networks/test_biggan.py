@@ -131,6 +131,7 @@ def test_gradients_reach_all_noise_the_embedding_and_all_else():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in G.parameters())
 
 
+@pytest.mark.slow
 def test_evaluation_is_deterministic_and_copies_agree():
     G, D, z, y = build_G().eval(), spectral_norm(build_D()).eval(), torch.randn(2, 8), torch.tensor([0, 1])
     images = G(z, y)

@@ -136,6 +136,7 @@ def test_a_seed_decides_and_an_image_does_not_depend_on_the_others(transform):
     assert len({tuple(image.flatten().tolist()) for image in same}) > 3  # each has a draw of its own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "transform,channels,size", [(DiffAugment(ALL), 2, 4), (shift_and_flip, 1, 8)], ids=["DiffAugment", "shift_and_flip"]
 )

@@ -49,6 +49,7 @@ def test_downsample_is_a_depthwise_convolution(H, W):
     torch.testing.assert_close(down.filt[0, 0] * 16, torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]).double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize("H,W", [*SIZES, (6, 9)])
 def test_downsample_in_low_precision_is_the_same_sum(H, W, layout):

@@ -37,6 +37,7 @@ def test_an_embedding_is_bounded_by_the_matrix_of_its_rows():
     torch.testing.assert_close(bounded(torch.arange(5)) * norm, bounded.parametrizations.weight.original)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_networks("D"))
 def test_every_layer_of_a_discriminator_is_bounded(name):
     torch.manual_seed(0)

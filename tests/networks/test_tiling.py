@@ -31,6 +31,7 @@ def levels(a, b):
     return (a - b).abs().max().item() * 127.5
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_tiles_share_the_statistics_of_the_whole():
     x, G = photograph(241, 162), generator()

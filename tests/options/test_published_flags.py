@@ -124,6 +124,7 @@ def check(script, parse, command, name, value):
     assert (expected != value) == bool(why), "no exception any more: take it off the list"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command,name,value", cases(TRAINING))
 def test_defaults_of_training(command, name, value):
     check("train", train_options, command, name, value)

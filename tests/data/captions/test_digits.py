@@ -16,6 +16,7 @@ def pictures(source):
     return source.phases["every"]()
 
 
+@pytest.mark.slow
 def test_pictures_and_numbers_are_those_of_scikit_learn(source, pictures):
     from sklearn.datasets import load_digits
 

@@ -39,6 +39,7 @@ def stream(workers, *argv):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize(
     "argv",

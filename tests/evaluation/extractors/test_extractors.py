@@ -61,6 +61,7 @@ def weights(tmp_path_factory):
     return path, network
 
 
+@pytest.mark.slow
 def test_features_are_those_of_torch_fidelity(weights):
     path, network = weights
     extractor, images = load_extractor(options("inception", path)), levels(2, 3, 299)
@@ -72,6 +73,7 @@ def test_features_are_those_of_torch_fidelity(weights):
     assert seen.answers is None and extractor.tag == "" and "antialiasing" in extractor.resize
 
 
+@pytest.mark.slow
 def test_grey_is_three_equal_channels_at_any_size(weights):
     extractor, grey = load_extractor(options("inception", weights[0])), levels(1, 1, 24)
     torch.testing.assert_close(extractor(grey).features, extractor(grey.expand(-1, 3, -1, -1)).features)
@@ -79,6 +81,7 @@ def test_grey_is_three_equal_channels_at_any_size(weights):
         extractor(levels(1, 2, 24))
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_known_are_said_to_be(weights, monkeypatch):
     path, _ = weights
     extractor = load_extractor(options("inception", path))
@@ -125,6 +128,7 @@ def test_files_that_are_cut_off_or_missing_are_refused(weights, tmp_path):
     assert inception.STANDARD in message("inception")
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(weights, tmp_path):
     path = tmp_path / "other.pth"
     torch.save(nn.Linear(2, 2).state_dict(), path)

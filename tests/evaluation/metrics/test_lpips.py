@@ -52,6 +52,7 @@ def metric(path):
     return METRICS.find("lpips")(SimpleNamespace(lpips_weights=str(path)))
 
 
+@pytest.mark.slow
 def test_lpips_is_its_formula_and_0_of_equal_images(weights):
     torch.manual_seed(5)
     state = torch.get_rng_state()

@@ -162,6 +162,7 @@ def test_flags_that_mean_nothing_are_refused(argv, named):
 # -- pretrained ones -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.extra
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_states_of_its_own_library(tmp_path, kind):

@@ -49,6 +49,7 @@ def test_a_gradient_goes_through_and_none_stays(file):
     assert all(p.grad is None and not p.requires_grad for p in frozen.network.parameters())
 
 
+@pytest.mark.slow
 def test_its_contrast_reaches_the_generator_and_leaves_it_as_it_is(file):
     model, engine = prepared("--frozen_network", NAME, "--frozen_weights", file, "--lambda_frozen", 2, "--tau", 0.2)
     start = {name: x.clone() for name, x in model.frozen.network.state_dict().items()}

@@ -397,6 +397,7 @@ def test_images_that_are_not_finite_are_refused(tmp_path):
     assert error.value.code == 3
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser(tmp_path, judge):
     """Every image arrives, a tile of a word enlarges, a phone needs no sideways scrolling."""
     results(Model(tmp_path, "--caption_judge", judge, "--num_samples", 12), tmp_path / "out")

@@ -25,6 +25,7 @@ def test_r1_of_a_map_sums_its_logits():
     torch.testing.assert_close(penalty, w.square().sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name,more",
     [

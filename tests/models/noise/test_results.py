@@ -236,6 +236,7 @@ def test_what_is_wrong_is_said_in_a_line(tmp_path):
     assert error.value.code == 3
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser(tmp_path, judge):
     """Every image arrives, curves are drawn, a click enlarges, a phone needs no sideways scrolling."""
     (tmp_path / "run").mkdir()

@@ -286,6 +286,7 @@ def save_and_die(run, fatal):
     os._exit(calls)
 
 
+@pytest.mark.exhaustive
 def test_killed_at_any_moment_of_a_save_it_leaves_a_valid_checkpoint(saved):
     """Every write, link and rename of one save is where the process dies once."""
     template = {p.name: p.read_bytes() for p in saved.iterdir()}

@@ -60,6 +60,7 @@ def by_hand(images, captions, folder):
     return scores
 
 
+@pytest.mark.slow
 def test_score_is_the_mean_of_100_cosines_cut_at_zero(folder):
     captions = [f"a {colour} {thing}" for colour in ("red", "blue") for thing in ("cube", "ball", "ball cube red")] * 6
     images = pictures(len(captions))  # more than a batch
