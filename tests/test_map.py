@@ -25,6 +25,8 @@ def definitions(tree):
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
+        if isinstance(node, ast.Assign):
+            yield from (name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name))
         if isinstance(node, ast.ClassDef):
             yield from (f"{node.name}.{name}" for name in definitions(node))
 
