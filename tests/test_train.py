@@ -60,6 +60,7 @@ def differences(one, other):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_published_files(whole):
     names = {p.name for p in (whole / "checkpoints/run").iterdir()}
     assert {
@@ -129,6 +130,7 @@ def test_a_run_that_was_cut_off_between_a_save_and_the_end_of_its_epoch(whole, d
     assert differences(state(whole), state(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_killed_for_good_it_continues_to_the_same_bits(whole, dataroot, tmp_path):
     process = spawn(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--num_threads", 1)
     while (
@@ -162,6 +164,7 @@ def test_a_continued_run_logs_what_rests_at_the_moment(dataroot, tmp_path):
     assert r1[:3] == [None] * 3 and r1[3] and r1[3:7] == [r1[3]] * 4 and r1[7] != r1[3]
 
 
+@pytest.mark.slow
 def test_a_queue_of_negatives_is_continued(dataroot, tmp_path):
     argv = ("--negatives", "queue", "--queue_size", 50, "--n_epochs_decay", 0, "--n_epochs")
     run(dataroot, tmp_path / "whole", *argv, 2)
@@ -171,6 +174,7 @@ def test_a_queue_of_negatives_is_continued(dataroot, tmp_path):
     assert any("memory" in key for key in whole) and differences(whole, state(tmp_path / "parts")) == []
 
 
+@pytest.mark.slow
 def test_asked_to_stop_it_saves_and_says_so(whole, dataroot, tmp_path):
     process = spawn(
         dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--save_latest_freq", 10**6, "--num_threads", 1
@@ -185,6 +189,7 @@ def test_asked_to_stop_it_saves_and_says_so(whole, dataroot, tmp_path):
     assert differences(state(whole), state(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_number_of_workers_does_not(whole, dataroot, tmp_path):
     run(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--num_threads", 4)
     assert differences(state(whole), state(tmp_path)) == []
@@ -198,6 +203,7 @@ def first_weights(folder):
     return Engine(opt).prepare(MODELS.find(opt.model)(opt)).netG.state_dict()
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_image_are_one_process_with_two(dataroot, tmp_path):
     """All patches are compared, so no draw depends on the process; the sums are taken in another order."""
     argv = ("--n_epochs", 2, "--n_epochs_decay", 0, "--num_patches", 0, "--batch_size")
@@ -258,6 +264,7 @@ def test_a_mistake_leaves_nothing_behind(dataroot, tmp_path, argv, message):
         assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_exit_codes_and_one_line(dataroot, tmp_path):
     for argv, code, text in (
         ((), 2, "holds a run already"),
@@ -297,6 +304,7 @@ def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["train.py", "test.py"])
 def test_an_error_with_workers_ends_the_process(whole, dataroot, tmp_path, script):
     """A corrupt image is named in one line, and no worker keeps the process from ending."""
@@ -313,6 +321,7 @@ def test_an_error_with_workers_ends_the_process(whole, dataroot, tmp_path, scrip
     assert done.stderr.strip().splitlines()[-1].startswith(f"{script}: ") and ".png" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_file_of_a_run_starts_another_and_deletes_nothing(dataroot, tmp_path):
     short = ("--n_epochs", 1, "--n_epochs_decay", 0)
     run(dataroot, tmp_path, *short, "--overwrite")
@@ -324,6 +333,7 @@ def test_the_file_of_a_run_starts_another_and_deletes_nothing(dataroot, tmp_path
     assert (tmp_path / "checkpoints/run/latest_net_G.pth").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_continued_run_takes_what_it_is_told_anew(dataroot, tmp_path):
     run(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--ema_decay", 0.5)
     before = state(tmp_path)
@@ -334,6 +344,7 @@ def test_a_continued_run_takes_what_it_is_told_anew(dataroot, tmp_path):
     assert set(opt_lr) == {0.0}
 
 
+@pytest.mark.slow
 def test_another_batch_size_in_the_middle_of_an_epoch_goes_on_with_the_next_item(dataroot, tmp_path, monkeypatch):
     from util.training.engine import Engine
 
@@ -350,6 +361,7 @@ def test_another_batch_size_in_the_middle_of_an_epoch_goes_on_with_the_next_item
     assert (state(tmp_path)[".progress.images"], state(tmp_path)[".progress.step"]) == (7, 5)  # three and two times two
 
 
+@pytest.mark.slow
 def test_stopped_before_its_first_checkpoint_a_run_starts_from_the_beginning(whole, dataroot, tmp_path, monkeypatch):
     from util.training.engine import Engine
 
@@ -364,6 +376,7 @@ def test_stopped_before_its_first_checkpoint_a_run_starts_from_the_beginning(who
     assert differences(state(whole), state(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_suffix_names_the_run_that_is_continued_and_tested(dataroot, tmp_path):
     short = ("--n_epochs", 1, "--n_epochs_decay", 0, "--suffix", "{model}_{ngf}")
     run(dataroot, tmp_path, *short, "--lambda_NCE", 3)
@@ -372,6 +385,7 @@ def test_a_suffix_names_the_run_that_is_continued_and_tested(dataroot, tmp_path)
     assert "lambda_NCE: 3.0" in text and "n_epochs: 2" in text
 
 
+@pytest.mark.slow
 def test_what_a_configuration_file_says_counts_before_the_plugins_are_known(dataroot, tmp_path):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/inconfig_model.py").write_text(
@@ -401,6 +415,7 @@ def test_the_supervised_term_needs_pairs(dataroot, tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_run_told_in_steps_ends_there_and_continues_to_the_same_bits(dataroot, tmp_path, monkeypatch, capsys):
     """17 steps of 7 an epoch: the end and the cut are both in the middle of one."""
     argv = (*EPOCHS, "--ema_decay", 0.9, "--max_steps", 17, "--save_epoch_freq", 1, "--no_html")
@@ -423,6 +438,7 @@ def test_a_run_told_in_steps_ends_there_and_continues_to_the_same_bits(dataroot,
     assert (folder / "latest_state.pt").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_steps_of_whole_epochs_are_the_run_of_these_epochs(dataroot, tmp_path):
     flat = ("--n_epochs_decay", 0, "--no_html")  # a learning rate that falls falls with every step
     run(dataroot, tmp_path / "epochs", *flat, "--n_epochs", 2)
@@ -463,6 +479,7 @@ def test_a_plateau_needs_epochs(dataroot, tmp_path):
         run(dataroot, tmp_path, "--max_steps", 9, "--lr_policy", "plateau", "--plateau_metric", "NCE")
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_in_the_middle_of_the_epoch(dataroot, tmp_path):
     flat = ("--n_epochs_decay", 0, "--no_html")  # the learning rate does not depend on the length
     run(dataroot, tmp_path / "long", *flat, "--max_steps", 12)

@@ -248,6 +248,7 @@ def test_either_direction_of_a_two_sided_folder(published):
     assert torch.equal(Translator.from_checkpoint(folder, "BtoA")(x), back(x))
 
 
+@pytest.mark.slow
 def test_a_run_of_ours_its_average_and_its_direction(whole, tmp_path):
     run, x = whole / "checkpoints/run", torch.rand(3, 32, 32)
     averaged, raw = (Translator.from_checkpoint(run, use_ema=ema) for ema in (True, False))
@@ -262,6 +263,7 @@ def test_a_run_of_ours_its_average_and_its_direction(whole, tmp_path):
         Translator.from_checkpoint(tmp_path, "AtoB")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_trained_BtoA_gives_what_its_test_gives(dataroot, tmp_path):
     argv = small_argv(dataroot, tmp_path, "--direction", "BtoA", "--n_epochs", 1, "--n_epochs_decay", 0)
     assert train_script.main(argv) == 0
@@ -292,6 +294,7 @@ def test_every_kind_of_image_comes_back_as_it_came(published):
         translator("a.png")
 
 
+@pytest.mark.slow
 def test_large_pictures_in_tiles(published):
     source = picture(published / "a.png", (300, 280))
     for name, words in (("whole", ()), ("tiles", ("--tile", 192, "--overlap", 128))):

@@ -59,6 +59,7 @@ def gathered(rank):
     return loss.item(), parameter.grad.tolist()
 
 
+@pytest.mark.slow
 def test_gather_has_the_gradient_of_one_process(tmp_path):
     weight = rows(1)[:3].clone().requires_grad_()
     loss = contrast(weight, rows())

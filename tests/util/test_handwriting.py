@@ -40,6 +40,7 @@ def read(picture, geometry=GEOMETRY):
     return page, read_page(page, geometry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pen, grey, conditions, least",
     [
@@ -68,6 +69,7 @@ def test_what_is_written_comes_back(blank, pen, grey, conditions, least):
     assert (corners == 255).all()  # neither guides nor shading
 
 
+@pytest.mark.slow
 def test_other_layouts_and_geometries(blank):
     """The reader follows the page: its columns, em box and baseline are brought to the geometry asked for."""
     layout = Layout(6, 0.7, 0.2)
@@ -148,6 +150,7 @@ def run(*argv):
     return main([str(word) for word in argv])
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path, capsys):
     """print, write on the pages, read: glyphs of a hand."""
     (tmp_path / "chars.txt").write_text("永gAQ\n", encoding="utf-8")

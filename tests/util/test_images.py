@@ -53,6 +53,7 @@ def test_luma_and_replication(tmp_path):
     assert (back == RGB[..., :1]).all() and back.shape == (2, 3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", (1, 3))
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path, channels):
     array = np.array([[[0] * channels, [40000] * channels, [65535] * channels, [257] * channels]], np.uint16)
@@ -151,6 +152,7 @@ def test_channels_that_are_not_there_are_not_invented(tmp_path):
         read_pixels(tmp_path / "x.png", 2)
 
 
+@pytest.mark.slow
 def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     buffer = io.BytesIO()
     Image.new("1", (20000, 20000)).save(buffer, "PNG")

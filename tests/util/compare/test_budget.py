@@ -36,6 +36,7 @@ def test_a_pace_is_the_mean_over_cheap_and_dear_steps(tmp_path):
     assert measured_pace(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_a_pace_belongs_to_options_device_and_threads():
     def key(*words, threads=2):
         return fingerprint(compare.parse_train(["--model", "cut", "--device", "cpu", *words]), threads)

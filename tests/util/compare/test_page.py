@@ -123,6 +123,7 @@ def page(tmp_path_factory):
     return build_page(experiment(root), root / "page", f"Glyphs {NASTY}", "One font pair.\n\nA </script> note.")
 
 
+@pytest.mark.slow
 def test_the_page_is_one_file_that_asks_for_nothing(page):
     text = page.read_text()
     assert "http://" not in text and "https://" not in text
@@ -200,6 +201,7 @@ def test_large_images_are_made_small(tmp_path):
     assert path.stat().st_size < 400_000  # the PNG has 1.9 MB
 
 
+@pytest.mark.slow
 def test_the_page_lives_in_a_browser(page, tmp_path):
     with chromium() as tab:
         for width, dark in ((1280, False), (390, True)):
@@ -235,6 +237,7 @@ def test_the_page_lives_in_a_browser(page, tmp_path):
         assert tab.errors == []
 
 
+@pytest.mark.slow
 def test_a_column_whose_ideal_is_one_sorts_by_the_distance_from_it(tmp_path):
     for name, value in (("far", 3.0), ("near", 0.9), ("low", 0.2)):
         result = tmp_path / name / "test_latest"

@@ -121,6 +121,7 @@ def browser():
         yield page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1200, 390])
 def test_in_a_browser(browser, tmp_path, width):
     fill(tmp_path, styles=["s" * 120, *STYLES], count=SHEET)

@@ -117,6 +117,7 @@ def test_saved_on_the_way(tmp_path):
     assert len(links_of(tmp_path / "index.html")) == 201
 
 
+@pytest.mark.slow
 def test_cost_grows_with_the_rows_only(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(results_page, "write_atomically", lambda path, text: written.append(len(text)))
@@ -185,6 +186,7 @@ def test_arrows_step_through_columns_and_rows(browser, tmp_path):
     assert browser.broken_images() == [] and browser.errors == []
 
 
+@pytest.mark.slow
 def test_phone_needs_no_sideways_scrolling(browser, tmp_path):
     make(tmp_path, ["n" * 200], [f"column_{i}" for i in range(8)])
     browser.size(390, 800, mobile=True)

@@ -316,6 +316,7 @@ def test_warnings_stand_on_top_and_nothing_of_evaluations_without_any(tmp_path):
     assert "Evaluation" not in text and data_of(tmp_path)["evaluations"] == {}
 
 
+@pytest.mark.slow
 def test_evaluations_in_a_browser(browser, tmp_path):
     values = [{"FID": 9.0 - i, "SSIM": 0.1 * i, "odd": None} for i in range(6)]
     records = [evaluated(100 * i, i == 3, **v) for i, v in enumerate(values)]

@@ -42,6 +42,7 @@ def test_absent_wandb_is_named(monkeypatch, tmp_path):
         WandB("diptych", "run", tmp_path, {})
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_unasked():
     script = "import sys, util.visualizer; print([m for m in ('wandb', 'tensorboard', 'visdom') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -152,6 +152,7 @@ def test_hung_server_costs_the_training_thread_nothing():
         assert sink._thread.is_alive()  # left behind, still waiting
 
 
+@pytest.mark.slow
 def test_hung_server_does_not_keep_the_process_alive():
     script = """if True:
         import sys
@@ -342,6 +343,7 @@ def test_second_server_on_a_port_says_so(real_server):
         serve(real_server[0], real_server[1], offline=True)
 
 
+@pytest.mark.slow
 def test_interrupted_server_keeps_its_windows(real_server):
     port, folder, process = real_server
     message = {"data": [{"content": "hello", "type": "text"}], "win": "9", "eid": "later", "opts": {}}
