@@ -121,6 +121,7 @@ def score_samples(
         judge: which one it is, in words.
         known: names of values that another extractor gave already; they are left to it.
     """
+    train = train.take(floor_rows(len(train), len(fake)))
     distances = SetScores([KidMetric(), FidMetric()], Description(tag=DOMAIN, name=judge)).compute(held, fake, train)
     own = SetScores([AccuracyMetric(), VarietyMetric()], Description(tag="", name=judge), classes)
     table = distances if fake.labels is None else own.compute(held, fake, train).beside(distances)
@@ -129,6 +130,11 @@ def score_samples(
     if left:
         remarks.append(f"{', '.join(left)}: as --extractor sees them, above")
     return replace(table.only(name for name in table.names if name not in left), remarks=remarks)
+
+
+def floor_rows(count: int, most: int) -> torch.Tensor:
+    """Which of the training images the floors are of: as many as were generated, the same for every extractor."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(derive("floor")))[:most]
 
 
 def imbalance(held: Observed) -> list[str]:

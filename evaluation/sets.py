@@ -130,9 +130,7 @@ def tagged(name: str, tag: str) -> str:
 
 def subsample(images: Observed, most: int) -> Observed:
     """At most so many of them, the same each time."""
-    return images if len(images) <= most else images.take(subsample_rows(len(images), most))
-
-
-def subsample_rows(count: int, most: int) -> torch.Tensor:
-    """Which ones: ``most`` numbers below ``count``."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(derive("floor of a set")))[:most]
+    if len(images) <= most:
+        return images
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive("floor of a set")))
+    return images.take(order[:most])

@@ -15,8 +15,8 @@ from evaluation.metrics.base_captioned import CaptionedMetric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.pairs import Scores, make_metrics
-from evaluation.samples import RealImages
-from evaluation.sets import SetScores, subsample_rows
+from evaluation.samples import RealImages, floor_rows
+from evaluation.sets import SetScores
 from options import UserError
 from util.images import to_bytes
 from util.seeding import derive
@@ -211,9 +211,8 @@ class Evaluation:
                 self.diversity.add(name, part.float() / 127.5 - 1)
         if "" not in self.others:
             self.reals[""] = [self.seen(*data.held)]
-            images, of = data.train
-            rows = subsample_rows(len(images), len(levels)) if len(images) > len(levels) else slice(None)
-            self.others[""] = self.seen(images[rows], of[rows])
+            rows = floor_rows(len(data.train[0]), len(levels))
+            self.others[""] = self.seen(data.train[0][rows], data.train[1][rows])
         return self.table(self.reals[""][0], self.seen(levels, labels), self.others[""])
 
     def seen(self, levels: torch.Tensor, labels: torch.Tensor | None) -> Observed:

@@ -228,10 +228,10 @@ def floors_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(value: float) -> str:
-    """Four decimals, or four figures where the number is large; a dash where there is no value."""
+    """Four decimals, one where the number is large; a dash where there is no value."""
     if not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def figures(value: float) -> str:

@@ -5,34 +5,23 @@ from collections.abc import Mapping
 from dominate import tags
 
 from util.html import link, visible
-from util.table import ARROWS, Row, Table
+from util.table import ARROWS, Table
 
 
 def table_section(
     table: Table, heading: str = "Metrics", note: str = "", pages: Mapping[str, str] | None = None
 ) -> tags.section:
-    """A card: a row for what was generated, or for each style and their mean, and what these are read against below.
+    """A card: what was generated, and what it is read against.
+
+    Styles are rows, with their mean and the floors below; where there is one result alone, the values are.
 
     Args:
         note: what stands beside the heading; what the values are of, without it.
         pages: style -> the folder of its page, relative, with a slash at its end.
     """
-    pages, results = pages or {}, table.results
-    names = [f"{name} {ARROWS[table.better[name]]}" if name in table.better else name for name in table.names]
-    corner = "style" if len(results) > 1 else ""
-    head = tags.thead(tags.tr(*[tags.th(visible(name), scope="col") for name in (corner, *names)]))
-    body, foot = tags.tbody(), tags.tfoot()
-    shown = [*results, *(row for row in table.rows if row.kind == "mean"), *table.floors]
-    for row in shown:
-        label = visible(_label(row, shown))
-        linked = row.label in pages and row.kind == "result"
-        name = tags.a(label, href=f"{link(pages[row.label])}index.html") if linked else label
-        cells = [tags.td(row.shown(name)) for name in table.names]
-        kind = "style" if row.kind == "result" else row.kind
-        (body if kind == "style" else foot).add(tags.tr(tags.th(name, scope="row"), *cells, cls=kind))
     section = tags.section(
         tags.div(tags.h2(visible(heading)), tags.span(visible(note or table.of), cls="soft"), cls="head"),
-        tags.div(tags.table(head, body, foot, cls="scores"), cls="scroll"),
+        tags.div(_styles(table, pages or {}) if len(table.results) > 1 else _values(table), cls="scroll"),
         cls="card",
     )
     for line in [*_about(table), *table.remarks]:
@@ -40,11 +29,36 @@ def table_section(
     return section
 
 
-def _label(row: Row, shown: list[Row]) -> str:
-    """Its name, with the number of its images where the rows of one result differ in it."""
-    one = sum(other.kind == "result" for other in shown) == 1
-    differ = len({other.count for other in shown}) > 1
-    return f"{row.label} ({row.count:,})" if row.count and one and differ else row.label
+def _values(table: Table) -> tags.table:
+    """A row for each value, a column for what was generated and for each floor."""
+    shown = [*table.results, *table.floors]
+    differ = len({row.count for row in shown}) > 1
+    labels = [f"{row.label} ({row.count:,})" if row.count and differ else row.label for row in shown]
+    body = tags.tbody()
+    for name in table.names:
+        cells = [tags.td(row.shown(name), cls="" if row.kind == "result" else "floor") for row in shown]
+        body.add(tags.tr(tags.th(visible(_headed(table, name)), scope="row"), *cells))
+    head = [tags.th(visible(label), scope="col") for label in ("", *labels)]
+    return tags.table(tags.thead(tags.tr(*head)), body, cls="scores")
+
+
+def _styles(table: Table, pages: Mapping[str, str]) -> tags.table:
+    """A row for each style, for their mean and for each floor; a column for each value."""
+    names = ["style", *(_headed(table, name) for name in table.names)]
+    body, foot = tags.tbody(), tags.tfoot()
+    for row in [*table.results, *(row for row in table.rows if row.kind == "mean"), *table.floors]:
+        label = visible(row.label)
+        linked = row.label in pages and row.kind == "result"
+        name = tags.a(label, href=f"{link(pages[row.label])}index.html") if linked else label
+        cells = [tags.td(row.shown(name)) for name in table.names]
+        kind = "style" if row.kind == "result" else row.kind
+        (body if kind == "style" else foot).add(tags.tr(tags.th(name, scope="row"), *cells, cls=kind))
+    return tags.table(tags.thead(tags.tr(*[tags.th(visible(n), scope="col") for n in names])), body, foot, cls="scores")
+
+
+def _headed(table: Table, name: str) -> str:
+    """A value's name, and where it improves."""
+    return f"{name} {ARROWS[table.better[name]]}" if name in table.better else name
 
 
 def _about(table: Table) -> list[str]:
