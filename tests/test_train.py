@@ -460,6 +460,7 @@ def test_a_learning_rate_that_falls_reaches_its_end_with_the_last_step(dataroot,
     assert rates == [1, 1, 1, 0.5]
 
 
+@pytest.mark.slow
 def test_images_are_no_longer_jittered_in_the_epochs_that_fit_the_steps(dataroot, tmp_path, monkeypatch):
     """14 steps of 7 an epoch are two epochs of the forty that are told, the second with a rate that falls."""
     sizes, prepare = {}, FolderDataset.prepare
