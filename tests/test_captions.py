@@ -106,6 +106,7 @@ def test_the_run_is_tested_without_its_pictures(trained, capsys):
     assert len(json.loads((folder / "results/run/test_latest/captions.json").read_text(encoding="utf-8"))) == 4
 
 
+@pytest.mark.slow
 def test_a_judge_scores_what_a_trained_model_draws(trained, capsys):
     folder, data = trained
     own = ["--checkpoints_dir", folder / "checkpoints", "--name", "judge", "--gpu_ids", -1, "--dataroot", data]

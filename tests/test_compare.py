@@ -137,6 +137,7 @@ def test_a_failed_run_is_told_and_the_others_go_on(tmp_path, pretending, capsys)
     assert pretending(text, "--retry_failed") == 1 and calls(tmp_path) == ["train.py bad-s0"]
 
 
+@pytest.mark.slow
 def test_a_test_that_failed_is_tried_again_when_asked(tmp_path, pretending):
     text, broken = "models: {cut: {}}\nbudget: 5 steps", tmp_path / "scripts/broken"
     broken.write_text("")
@@ -161,6 +162,7 @@ def test_runs_whose_options_changed_are_refused_before_anything_runs(tmp_path, p
     assert pretending(other) == 0 and calls(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_prepared_runs_come_first_and_are_named_in_braces(tmp_path, pretending, capsys):
     text = TWO + "prepare: {eyes: {model: domain, dataset_mode: single}}\n"
     text = text.replace("num_test: 3", "num_test: 3, metrics: [self_similarity], extractor: 'domain:{eyes}'")
@@ -181,6 +183,7 @@ def test_nothing_is_compared_without_what_is_prepared(tmp_path, pretending, caps
     assert calls(tmp_path) == ["train.py eyes"] and "nothing is compared without eyes" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_minutes_are_turned_into_steps_once(tmp_path, pretending, capsys):
     text = "models: {cut: {}}\nbudget: 2 minutes"
     assert pretending(text, "--dry_run") == 0
@@ -228,6 +231,7 @@ def test_seeds_have_equal_steps_on_whatever_machine_the_later_ones_run(tmp_path,
     assert pretending(text) == 0 and timed_anew(tmp_path) == ["train.py cut-timing"]
 
 
+@pytest.mark.slow
 def test_a_run_that_a_signal_ended_has_not_failed(tmp_path, pretending, capsys):
     text = "models: {shy: {model: cut, ngf: 75}, cut: {}}\nbudget: 5 steps"
     assert pretending(text) == 75
@@ -309,6 +313,7 @@ def test_evaluations_are_spread_over_the_steps_of_each_run(tmp_path, pretending,
         pretending(text.replace("evaluations: 5", "evaluations: often"))
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_share_the_cores(tmp_path, pretending, monkeypatch):
     monkeypatch.setattr("util.compare.runner.cores", lambda: 6)
     assert pretending(TWO, "--jobs", 3) == 0
@@ -357,6 +362,7 @@ def test_a_signal_that_reached_every_process_is_not_passed_on(tmp_path, monkeypa
 WAITING = "models: {cut: {ngf: 99}, small: {model: cut, ngf: 4}}\nbudget: 5 steps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_passed_on_and_the_same_command_goes_on(tmp_path, pretending, capsys, number):
     with signals(tmp_path / "experiments/some/checkpoints/ready", number):
@@ -402,6 +408,7 @@ def test_a_page_of_chosen_runs(tmp_path, pretending, capsys):
             compare.main([*names, *where])
 
 
+@pytest.mark.slow
 def test_seeds_of_one_variant_are_found_by_their_options(tmp_path, pretending):
     from util.compare.chosen import chosen_runs
 

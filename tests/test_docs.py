@@ -105,6 +105,7 @@ def workshop(tmp_path, monkeypatch, dataroot):
 # -- commands, links, names ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", commands())
 def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
     constrained, elsewhere = words[0].startswith("PIP_CONSTRAINT="), words[0].startswith("PYTHONPATH=")

@@ -58,6 +58,7 @@ def test_a_page_for_each_style_with_scores_beside_their_floors(trained, tmp_path
         assert picture.shape == (32, 32, 3)
 
 
+@pytest.mark.slow
 def test_text_in_every_style(trained, tmp_path):
     page = run_test(trained, tmp_path, "--text", "Ab c") / "text"
     lines = sorted((page / "images").iterdir())
@@ -74,6 +75,7 @@ def test_text_in_every_style(trained, tmp_path):
         run_test(trained, tmp_path, "--text", "A字")
 
 
+@pytest.mark.slow
 def test_styles_blend(trained, tmp_path):
     page = run_test(trained, tmp_path, "--interpolate", "DejaVuSerif", "1", "--steps", 2, "--text", "ABC") / "blend"
     lines = [np.array(Image.open(p)).astype(int) for p in sorted((page / "images").iterdir())]

@@ -59,6 +59,7 @@ def test_a_continued_run_is_the_whole_run(tmp_path):
     assert whole["model"]["stabilizers.ada.p"] > 0 and whole["progress"]["step"] == 15
 
 
+@pytest.mark.slow
 def test_cifar10_from_a_local_copy_to_a_page(tmp_path, capsys):
     cifar10_binary(tmp_path / "cifar")
     words = ("--model", "contragan", "--dataroot", tmp_path / "cifar", "--source", "cifar10", *TINY)
@@ -77,6 +78,7 @@ def test_cifar10_from_a_local_copy_to_a_page(tmp_path, capsys):
     assert "D_cond" in log and "(chance " in log and "floor" in log
 
 
+@pytest.mark.slow
 def test_images_without_the_data(tmp_path, capsys):
     words = ("--model", "sngan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 40, "--n_epochs", 1)
     assert run(train_script, tmp_path, *words) == 0

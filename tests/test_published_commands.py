@@ -134,6 +134,7 @@ def test_training(command):
         assert (options["nce_idt"], options["lambda_NCE"], options["flip_equivariance"]) == (False, 10.0, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", TESTING)
 def test_testing(command):
     checkpoint(TESTING[command])
@@ -143,6 +144,7 @@ def test_testing(command):
     assert (page / "index.html").is_file() and list((page / "images/fake_B").glob("*.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", PRETRAINED)
 def test_weights_alone_can_be_tested(command):
     """Nothing but latest_net_G.pth is there, as in the authors' archive; the width is told, 64 being theirs."""
@@ -191,6 +193,7 @@ def test_training_goes_on_as_published():
     assert Path("checkpoints/goes_on/3_net_G.pth").is_file()
 
 
+@pytest.mark.slow
 def test_the_weights_of_another_run_are_the_start():
     checkpoint(CUT)
     run(CUT.replace("grumpycat_CUT", "finetuned") + " --pretrained_name grumpycat_CUT", CONTRASTIVE)

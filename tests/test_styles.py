@@ -105,6 +105,7 @@ def run(lab, folder, *more):
     return folder / "run/test_latest"
 
 
+@pytest.mark.slow
 def test_several_styles_have_a_page_each_and_a_table(lab, tmp_path, capsys):
     page = run(lab, tmp_path, "--num_test", 3, "--metrics", "l1", "iou", "--batch_size", 2)
     printed = capsys.readouterr().out
@@ -125,6 +126,7 @@ def test_several_styles_have_a_page_each_and_a_table(lab, tmp_path, capsys):
     assert 0 < kept["L1"]["floors"]["the truth, one pixel off"]["value"] < 0.2
 
 
+@pytest.mark.slow
 def test_batches_that_reach_over_styles_give_the_same_scores(lab, tmp_path):
     kept = [
         json.loads((run(lab, tmp_path / n, "--metrics", "l1", "--batch_size", n) / "metrics.json").read_text())["L1"]

@@ -281,6 +281,7 @@ def test_exit_codes_and_one_line(dataroot, tmp_path):
         ), err
 
 
+@pytest.mark.slow
 def test_networks_that_another_run_lacks_start_afresh(whole, dataroot, tmp_path, capsys):
     file = "checkpoints/other/latest_net_G.pth"
     (tmp_path / file).parent.mkdir(parents=True)
@@ -293,6 +294,7 @@ def test_networks_that_another_run_lacks_start_afresh(whole, dataroot, tmp_path,
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
+@pytest.mark.slow
 def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/other").symlink_to(whole / "checkpoints/run")
@@ -446,6 +448,7 @@ def test_steps_of_whole_epochs_are_the_run_of_these_epochs(dataroot, tmp_path):
     assert differences(state(tmp_path / "epochs"), state(tmp_path / "steps")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 4])  # 7 steps an epoch, or 1
 def test_a_learning_rate_that_falls_reaches_its_end_with_the_last_step(dataroot, tmp_path, monkeypatch, batch):
     rates, step = [], Engine.set_learning_rate

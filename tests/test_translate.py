@@ -73,6 +73,7 @@ def level(a, b):
     return np.abs(np.asarray(a, int) - np.asarray(b, int)).max()
 
 
+@pytest.mark.slow
 def test_published_weights_give_the_published_picture(published):
     source = picture(published / "data/testA/cat.png", (300, 211))
     expected = as_published(source)
@@ -83,6 +84,7 @@ def test_published_weights_give_the_published_picture(published):
     assert level(Image.open(published / "out.png"), expected) <= 1
 
 
+@pytest.mark.slow
 def test_test_infers_both_sides_and_names_a_flag_that_contradicts(published, dataroot):
     assert run_test(published, "two", dataroot) == 0
     made = published / "results/two/test_latest/images"

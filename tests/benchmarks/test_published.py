@@ -91,6 +91,7 @@ def off(ours, published):
 CASES = [("cut", 1), ("cut", 2), ("fastcut", 1), ("cycle_gan", 1), ("dcl", 1), ("dcl", 2), ("simdcl", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,batch", CASES)
 def test_losses_and_gradients_are_the_published_ones(name, batch):
     model, theirs, ours, gradients = one_step(name, torch.float64, batch_size=batch)
@@ -126,6 +127,7 @@ def test_mirrored_or_not():
 FLOAT32_BOUND = {"D_fake": 3e-6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("name", ["cut", "fastcut", "cycle_gan", "dcl", "simdcl"])
 def test_float32_losses(name, seed):

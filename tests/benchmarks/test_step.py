@@ -47,6 +47,7 @@ def test_memory_of_the_process_that_started_it_does_not_count():
     assert float(done.stdout) < 1024 and len(ballast) > 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_left_out_with_a_reason(capsys):
     step.main([*f"--models cut --no_memory --variants published,fp32 --normG batch {SMALL} {HEADS}".split()])
     published, ours = capsys.readouterr().out.splitlines()[-2:]

@@ -149,6 +149,7 @@ def test_digits_are_found_by_their_name():
 # -- real pictures for a caption that somebody typed -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_real_pictures_of_a_typed_caption_show_what_it_says():
     data = dataset("caption", *GLYPHS)
     found, exact = data.find("a bold letter g", 3)

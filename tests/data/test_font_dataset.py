@@ -81,6 +81,7 @@ def test_characters_that_a_font_lacks_are_dropped_and_told(tmp_path, capsys):
         dataset("font", "--charset", "kana")
 
 
+@pytest.mark.slow
 def test_a_second_source_font_fills_the_gaps_of_the_first():
     with pytest.raises(UserError):
         dataset("font", "--charset", "cyrillic", "--source_font", "cmr10")
@@ -208,6 +209,7 @@ def test_fonts_that_are_nearly_one_are_reported(capsys):
     assert "nearly the same" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_mistakes_about_grids_are_told():
     grid = (*THREE, "--paired", "--styles_per_batch", 3)
     assert [dataset("font", *grid, "--batch_size", n).styles_in_batch for n in (9, 8, 7)] == [3, 2, 1]
@@ -268,6 +270,7 @@ def test_a_run_that_goes_on_keeps_its_geometry_and_knows_its_fonts_by_their_file
         dataset("font", *run, "--name", "new", "--pretrained_name", "base", "--glyph_scale", 0.7)
 
 
+@pytest.mark.slow
 def test_pairs_of_any_label_are_used_when_they_are_mixed_freely(tmp_path, capsys):
     def pair(label, code):
         glyph = [Face(font).draw(code, Geometry(64)) for font in ("DejaVuSerif", "DejaVuSans")]

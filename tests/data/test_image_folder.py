@@ -34,6 +34,7 @@ def same(left, right):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_items_do_not_depend_on_the_number_of_workers(root):
     data = dataset("unaligned", "--dataroot", root, *SMALL, "--batch_size", 2)
@@ -74,6 +75,7 @@ def test_the_largest_dataset_is_the_first_by_name(root):
     assert [p.name for p in data.sides["A"]] == ["0.png", "1.png"] and len(data) == 2
 
 
+@pytest.mark.slow
 def test_a_bad_image_stops_the_run_or_is_skipped(root, capfd):
     (root / "trainA" / "2.png").write_bytes(b"no image")
     data = dataset("unaligned", "--dataroot", root, *SMALL)

@@ -66,6 +66,7 @@ def test_order_is_shuffled_by_epoch_whatever_the_number_of_workers(tmp_path):
     assert streams[0][0]["image_paths"] != streams[0][3]["image_paths"]
 
 
+@pytest.mark.slow
 def test_mirroring_is_off_where_it_changes_the_class(tmp_path):
     root = folder(tmp_path / "d", {"cat": 3, "dog": 3})
     for words, expected in (

@@ -73,6 +73,7 @@ def test_corners_are_cells_of_one_grid_until_it_is_used_up():
     assert corners(16, 16, 16, 3, random.Random(0)) == [(0, 0)] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_items_are_functions_of_seed_epoch_and_index(root):
     data = dataset("singleimage", "--dataroot", root, *SMALL)

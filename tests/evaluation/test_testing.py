@@ -166,6 +166,7 @@ def test_results_say_which_checkpoint_they_are_of(trained):
     assert json.loads((folder / "checkpoint.json").read_text()) == nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "flags"),
     [

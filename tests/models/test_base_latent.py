@@ -255,6 +255,7 @@ STABILIZERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", STABILIZERS)
 @pytest.mark.parametrize("name", ["contragan", "dualcontrast"])
 def test_stabilisers_have_a_term_or_a_state(name, which):

@@ -187,6 +187,7 @@ def test_what_is_summed_is_what_is_logged():
     assert list(model.get_current_visuals()) == ["real_A", "fake_B", "real_B", "idt_B"]
 
 
+@pytest.mark.slow
 def test_a_queue_brings_the_keys_of_earlier_batches():
     """Of images that repeat, the first batch knows no others; afterwards the loss grows with every negative."""
     values = {}
@@ -213,12 +214,14 @@ def test_a_queue_holds_the_keys_of_every_process(monkeypatch):
     assert torch.equal(vectors[16:32], -vectors[:16]) and not vectors[32:].any()
 
 
+@pytest.mark.slow
 def test_negatives_are_asked_for_by_either_name():
     asked = [build(*argv)[0].across_batch for argv in ((), ("--negatives", "minibatch"), ("--negatives", "queue"))]
     assert asked == [False, True, True]
     assert build("--nce_includes_all_negatives_from_minibatch", "true")[0].across_batch
 
 
+@pytest.mark.slow
 def test_the_supervised_term_measures_the_distance_to_the_target():
     model, engine = build("--model", "fastcut", "--lambda_L1", "7")
     for seed in range(6):  # some of them mirrored

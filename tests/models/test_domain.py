@@ -116,6 +116,7 @@ def test_data_that_teach_nothing_are_refused():
             model_of(Data(channels=1), *argv)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folders", "font", "digits"])
 def test_from_the_command_line_to_an_extractor(kind, dataroot, tmp_path, capsys):
     """Two steps on folders, glyphs or digits; test.py says what they are worth, metrics see with them."""

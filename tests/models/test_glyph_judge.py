@@ -78,6 +78,7 @@ def test_characters_are_learnt_and_answered_as_code_points(runs):
     assert judge.classes == set(CODES) and judge(images).dtype == torch.int64
 
 
+@pytest.mark.slow
 def test_styles_are_answered_in_the_numbers_of_the_data(runs):
     images, _, label = bars(60, seed=1000)
     judge = load_judge(runs["style"], "style", styles={"thin": 5, "bold": 3})
@@ -99,6 +100,7 @@ def test_a_judge_from_its_file_answers_as_the_one_that_was_saved(tmp_path):
     assert torch.equal(judge(images), judge.values[kept(images).argmax(1)])
 
 
+@pytest.mark.slow
 def test_losses_and_pictures_of_a_step():
     model, _ = trained("character", 1)
     assert model.loss_names == ["CE", "C", "accuracy"] and 0 <= model.get_current_losses()["accuracy"] <= 1

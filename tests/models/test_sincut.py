@@ -68,6 +68,7 @@ def test_networks_have_the_published_sizes():
     assert counts == {"G": 3_068_404, "D": 5_885_473, "F": 280_832}
 
 
+@pytest.mark.slow
 def test_terms():
     """Each against its formula; what is summed is what is logged."""
     model, engine = build("--lambda_R1", "10", "--lambda_identity", "3")

@@ -110,6 +110,7 @@ def test_sides_of_different_channels():
             build(*argv, "--input_nc", "1")
 
 
+@pytest.mark.slow
 def test_similarity_is_a_mean_or_the_papers_sum():
     mean, _ = build("simdcl")
     total, _ = build("simdcl", "--sim_sum")

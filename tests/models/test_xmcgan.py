@@ -128,6 +128,7 @@ def test_each_network_learns_in_its_own_step_alone(updates, order):
     assert seen == [(which, learners[which], set()) for which in order]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("updates", ["simultaneous", "alternating"])
 def test_both_learn_from_the_same_weights_or_the_generator_from_a_newer_discriminator(updates):
     model, engine = prepared("--updates", updates)
@@ -370,6 +371,7 @@ def test_looking_changes_nothing():
         assert same(engine.averages[name].state_dict(), its.averages[name].state_dict())
 
 
+@pytest.mark.slow
 def test_images_and_attention_are_drawn_for_any_captions():
     model, _ = prepared(steps=2)
     captions = ["a thin bar in the left", "bar"] * 60

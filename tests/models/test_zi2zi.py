@@ -51,6 +51,7 @@ def snapshot(model):
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_term_is_computed_and_every_network_learns(tmp_path, precision):
     _, _, model, batch = made(tmp_path, *EVERYTHING, "--precision", precision)

@@ -17,6 +17,7 @@ def state_of(name, **arguments):
 SETTINGS = list(itertools.product(("instance", "batch", "none"), (False, True), (False, True), (False, True)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", networks.list_networks("G"))
 def test_every_generator_is_known_by_its_weights(name):
     for norm, dropout, strided, transposed in SETTINGS if name.startswith("resnet") else SETTINGS[::8]:

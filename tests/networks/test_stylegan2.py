@@ -188,6 +188,7 @@ def test_start_is_the_networks_own(kind):
     assert all(torch.equal(v, before[k]) for k, v in init_weights(network).state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["G", "D"])
 def test_gradients_can_be_differentiated(kind):
     """As R1 does with the discriminator's."""

@@ -40,6 +40,7 @@ def test_tiles_share_the_statistics_of_the_whole():
     assert levels(apart[:, :, :56], whole(G, x)[:, :, :56]) > 20  # what tiles by themselves would give
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["batch", "none", "instance"])
 @torch.inference_mode()
 def test_tiles_are_exact_where_the_overlap_is_what_a_pixel_sees(norm):

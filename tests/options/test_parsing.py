@@ -103,6 +103,7 @@ CUT = dict(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,value", (BASE | TRAIN | CUT).items(), ids=str)
 def test_published_flags_of_training(name, value):
     assert getattr(train_options(), name) == value
@@ -338,6 +339,7 @@ def test_a_default_for_an_option_that_this_kind_of_run_lacks_is_no_flag():
     )
 
 
+@pytest.mark.slow
 def test_every_flag_has_a_line_of_help():
     for name in PLUGINS["model"].names():
         for kind in (TrainOptions, TestOptions):

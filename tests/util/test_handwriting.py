@@ -101,6 +101,7 @@ def test_strokes_beyond_a_cell_are_cut_off_and_reported(blank):
     assert written.cut_off == [CODES[11]] and set(written.canvases) == {CODES[11]}
 
 
+@pytest.mark.slow
 def test_a_damaged_label_costs_one_cell(blank):
     page = write(blank.copy(), WRITTEN, HAND)
     scale = page.width / 210

@@ -174,6 +174,7 @@ def test_what_a_user_types_is_read():
 # -- pictures ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_drawings_are_a_function_of_name_and_seed(some):
     first, again, anew = every(**some), every(**some), every(draw_seed=1, **some)
     assert first.captions.tolist() == again.captions.tolist() == anew.captions.tolist()
@@ -193,6 +194,7 @@ def test_drawings_of_a_glyph_differ_unless_told_not_to(some):
     assert abs(varied.pixels(0, 1).astype(int) - varied.pixels(1, 1)).max() > 100
 
 
+@pytest.mark.slow
 def test_ink_stays_on_the_paper_and_paper_white():
     pictures = every(charset="letters", turned=0.3)
     for row in np.random.default_rng(0).permutation(len(pictures))[:150]:
@@ -202,6 +204,7 @@ def test_ink_stays_on_the_paper_and_paper_white():
         assert np.median(image) > 245 and image.min() < 150, pictures.names[row]
 
 
+@pytest.mark.slow
 def test_capitals_are_larger_than_small_letters():
     pictures = every(charset="letters", glyph_variants=16, crop_size=64)
     for font in (0, 1, 8):

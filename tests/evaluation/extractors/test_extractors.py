@@ -93,6 +93,7 @@ def test_weights_that_are_not_known_are_said_to_be(weights, monkeypatch):
     assert known.comparable and not known.remarks and known.name.endswith(f"random.pth, sha256 {digest[:12]}")
 
 
+@pytest.mark.slow
 def test_nothing_is_downloaded_and_no_random_number_missed(weights, monkeypatch):
     monkeypatch.setattr(fidelity, "load_state_dict_from_url", lambda *a, **k: pytest.fail("a download"))
     torch.manual_seed(3)

@@ -49,6 +49,7 @@ def by_fidelity(fake, real):
     return fid_statistics_to_metric(*map(fid_features_to_statistics, (fake, real)), False)["frechet_inception_distance"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "m", "F"), [(300, 500, 64), (64, 65, 64), (30, 500, 64), (500, 20, 64), (40, 60, 256)], ids=str
 )

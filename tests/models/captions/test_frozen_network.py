@@ -66,6 +66,7 @@ def test_its_contrast_reaches_the_generator_and_leaves_it_as_it_is(file):
     assert all(torch.equal(x, start[name]) for name, x in model.frozen.network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_reals_are_constants_in_its_contrast(file):
     model, _ = prepared("--frozen_network", NAME, "--frozen_weights", file)
     items = batch()

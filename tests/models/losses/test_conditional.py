@@ -248,6 +248,7 @@ def test_d2d_ce_starts_at_chance_and_ends_at_its_floor(released):
     assert d2d_ce_levels(8, 1, 0.5, 0.98, released) == {"chance": 0, "floor": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", [two_c, d2d_ce])
 def test_two_processes_have_the_gradient_of_one(criterion, tmp_path):
     def loss(weight, rows, gather):

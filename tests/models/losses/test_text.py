@@ -281,6 +281,7 @@ def test_no_context_is_built_and_no_table_of_all_places_and_words():
 # -- processes -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one(tmp_path):
     said = torch.tensor([0, 1, 2, 0, 3, 1])
 

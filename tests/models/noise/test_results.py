@@ -186,6 +186,7 @@ def test_neighbours_found_in_parts_are_those_of_the_whole(monkeypatch):
     assert torch.equal(found[1], expected[1])
 
 
+@pytest.mark.slow
 def test_the_grid_shows_some_of_many_classes(tmp_path):
     names = tuple(f"c{i:03d}" for i in range(96))
     data = SimpleNamespace(classes=names, channels=1, present=False)

@@ -92,6 +92,7 @@ def test_curves_with_gaps():
     assert kept.points()[1] == {"G": [1.0, None], "D": [5.0, None]}
 
 
+@pytest.mark.slow
 def test_page_stays_small(tmp_path):
     page = make(tmp_path, epochs=())
     page.write(curves(40_000, [f"loss_{i}" for i in range(6)]), Status())
@@ -124,6 +125,7 @@ def test_continued_run_shows_older_epochs(tmp_path):
     assert [s[5:-4] for s in shown] == [f"00{e}_{v}" for e in (3, 2, 1) for v in ("z_first", "a_second")]
 
 
+@pytest.mark.slow
 def test_work_per_write_does_not_grow_with_the_epochs(tmp_path, monkeypatch):
     page, sizes, rendered = make(tmp_path, epochs=()), [], []
     real = page._archive

@@ -132,6 +132,7 @@ def test_weight_files_are_plain_and_under_published_names(saved):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["latest_state.pt", "latest_net_G.pth", "latest.manifest.json"])
 @pytest.mark.parametrize("damage", ["empty", "short", "half", "one bit", "missing"])
 def test_damage_is_noticed_and_the_previous_checkpoint_is_used(saved, name, damage, capsys):

@@ -308,6 +308,7 @@ def window(port, number, env="main"):
     return requests.post(f"http://127.0.0.1:{port}/win_data", data=message, timeout=10).json()
 
 
+@pytest.mark.slow
 def test_real_server_takes_losses_and_images(real_server, capsys):
     port, folder, _ = real_server
     sink = VisdomSink("http://localhost", port, "zebras", "run")
@@ -326,6 +327,7 @@ def test_real_server_takes_losses_and_images(real_server, capsys):
     assert said.out == said.err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="looks at Linux's list of sockets")
 def test_real_server_listens_on_loopback_only(real_server):
     rows = [
@@ -338,6 +340,7 @@ def test_real_server_listens_on_loopback_only(real_server):
     assert [local for _, local, _, state, *_ in rows if state == "0A" and local.endswith(port)] == ["0100007F" + port]
 
 
+@pytest.mark.slow
 def test_second_server_on_a_port_says_so(real_server):
     with pytest.raises(UserError, match=f"cannot serve port {real_server[0]}"):
         serve(real_server[0], real_server[1], offline=True)
