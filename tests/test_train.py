@@ -149,6 +149,7 @@ def test_killed_for_good_it_continues_to_the_same_bits(whole, dataroot, tmp_path
     assert differences(state(whole), state(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_continued_run_logs_what_rests_at_the_moment(dataroot, tmp_path):
     """R1 of every fourth step keeps its last value, in the steps after a resume too."""
     argv = ("--lambda_r1", 1, "--r1_every", 4, "--n_epochs_decay", 0, *EVERY_STEP, "--n_epochs")
