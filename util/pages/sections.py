@@ -39,7 +39,7 @@ def _values(table: Table) -> tags.table:
         cells = [tags.td(row.shown(name), cls="" if row.kind == "result" else "floor") for row in shown]
         body.add(tags.tr(tags.th(visible(_headed(table, name)), scope="row"), *cells))
     head = [tags.th(visible(label), scope="col") for label in ("", *labels)]
-    return tags.table(tags.thead(tags.tr(*head)), body, cls="scores")
+    return tags.table(tags.thead(tags.tr(*head)), body, cls="scores values")
 
 
 def _styles(table: Table, pages: Mapping[str, str]) -> tags.table:
