@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from options import UserError, nearest
 from util import distributed
-from util.files import write_atomically
+from util.files import continue_json_lines, read_json
 from util.training import checkpoint
 from util.training.isolation import isolated
 from util.training.run_record import RunRecord
@@ -38,7 +38,7 @@ class Evaluations:
     def __init__(self, run: Path, evaluator: Any, metric: str | None, engine: Any):
         self.run, self.evaluator, self.metric, self.engine = run, evaluator, metric, engine
         done = engine.progress.step
-        self.records = _continue_records(run / FILE, done) if engine.is_main and (run / FILE).is_file() else []
+        self.records = continue_json_lines(run / FILE, done, _with_values) if engine.is_main else []
         self.best = self._kept_best() if engine.is_main else None
         self._remarked: set[str] = set()
         self._explained = False
@@ -146,9 +146,8 @@ class Evaluations:
     def _kept_best(self) -> dict[str, Any] | None:
         """The record of the checkpoint ``best``; one whose record was dropped, or is of another step, is removed."""
         best = next((r for r in reversed(self.records) if r.get("best")), None)
-        manifest, step = self.run / f"{BEST}.manifest.json", None
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            step = json.loads(manifest.read_text(encoding="utf-8"))["step"]
+        manifest = self.run / f"{BEST}.manifest.json"
+        step = read_json(manifest).get("step")
         if best is not None and best["step"] == step:
             if self.metric is None or self._match(best["values"]) is not None:
                 return best
@@ -223,15 +222,7 @@ def _number(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.4g}"
 
 
-def _continue_records(path: Path, done_step: int) -> list[dict[str, Any]]:
-    """The records up to ``done_step``; the file is replaced if it holds anything else."""
-    records = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            record = json.loads(line)
-            if line.endswith("\n") and record["step"] <= done_step and record["values"]:
-                records.append(record)
-    if len(records) < len(lines):
-        write_atomically(path, "".join(json.dumps(record) + "\n" for record in records))
-    return records
+def _with_values(record: dict[str, Any]) -> dict[str, Any]:
+    if not record["values"]:
+        raise ValueError("an evaluation without values")
+    return record

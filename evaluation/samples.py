@@ -1,7 +1,6 @@
 """Images from noise beside real ones: scores by a judge, and the nearest training images."""
 
 import hashlib
-import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from evaluation.metrics.shared.observed import Observed
 from evaluation.metrics.variety_metric import VarietyMetric
 from evaluation.sets import Description, SetScores
 from options import UserError
+from util.files import read_json
 from util.images import from_bytes
 from util.seeding import derive
 from util.stopwatch import Countdown
@@ -89,14 +89,9 @@ def warnings(judge: LabelJudge, opt: Any) -> list[str]:
 
 def divided_otherwise(judge: str, opt: Any, file: str) -> list[str]:
     """A line where the data of a judge's run were not divided as the model's, as ``file`` of both runs tells."""
-    divisions = []
-    for run in (Path(judge), Path(opt.checkpoints_dir, opt.name)):
-        try:
-            kept = json.loads((run / file).read_text(encoding="utf-8"))
-            divisions.append((kept["split_seed"], kept["test_fraction"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
-    if divisions[0] == divisions[1]:
+    kept = [read_json(run / file) for run in (Path(judge), Path(opt.checkpoints_dir, opt.name))]
+    divisions = [(division.get("split_seed"), division.get("test_fraction")) for division in kept]
+    if divisions[0] == divisions[1] or any(None in division for division in divisions):
         return []
     one, other = (f"--split_seed {seed} --test_fraction {fraction}" for seed, fraction in divisions)
     return [f"the judge was trained with {one}, the model with {other}: it may know the held-out images"]

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from options import TrainOptions, UserError
 from options.fields import flags_of
 from util.cli import reason, warn
-from util.pages.curves import Curves
+from util.files import continue_json_lines
+from util.pages.curves import Curves, losses_of
 from util.pages.training import Levels, Status, TrainingPage
 from util.stopwatch import _duration, _Speed
 from util.training.collapse import CollapseDetector
@@ -81,8 +82,9 @@ class Visualizer:
             return
         with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
             epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
-            for step, position, losses in _continue_records(run / "metrics.jsonl", done_step, epochs_per_step):
-                self._curves.add(position, losses)
+            for step, epoch, _, losses in continue_json_lines(run / "metrics.jsonl", done_step, losses_of):
+                # The last step of an epoch is at its end, not at its beginning.
+                self._curves.add(epoch + (step * epochs_per_step - 1e-6) % 1, losses)
                 if detector is not None:
                     detector.see_losses(step, losses)
             for record in self._evaluations:
@@ -288,40 +290,6 @@ class Visualizer:
             if what not in self._warned:
                 self._warned.add(what)
                 warn(f"cannot {what} ({reason(error)}); training goes on without it")
-
-
-def _continue_records(path: Path, done_step: int, epochs_per_step: float) -> list[tuple[int, float, Losses]]:
-    """The records up to ``done_step`` as (step, position, losses); the file is replaced if it holds anything else."""
-    if not path.is_file():
-        return []
-    records: list[tuple[int, float, Losses]] = []
-    clean, temporary = True, path.with_name(path.name + ".tmp")
-    with path.open(encoding="utf-8", errors="replace") as old, temporary.open("w", encoding="utf-8") as new:
-        for line in old:
-            record = _record(line)
-            if record is None or record[0] > done_step:
-                clean = False
-                continue
-            new.write(line)
-            step, epoch, losses = record  # the last step of an epoch is at its end, not at its beginning
-            records.append((step, epoch + (step * epochs_per_step - 1e-6) % 1, losses))
-    if clean:
-        temporary.unlink()
-    else:
-        temporary.replace(path)
-    return records
-
-
-def _record(line: str) -> tuple[int, int, Losses] | None:
-    """(step, epoch, losses); None for a line that a killed run left unfinished."""
-    try:
-        values = json.loads(line)
-        step, epoch = int(values.pop("step")), int(values.pop("epoch"))
-        values.pop("time", None)
-        losses = {name: None if v is None else float(v) for name, v in values.items()}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
-    return (step, epoch, losses) if line.endswith("\n") else None
 
 
 def _with_defaults(opt: TrainOptions) -> dict[str, tuple[Any, bool]]:

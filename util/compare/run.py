@@ -1,7 +1,6 @@
 """What a comparison knows of one training run, read from the files that training and test.py left."""
 
 import hashlib
-import json
 import math
 import os
 import re
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from options import UserError
 from util.config import read_config
+from util.files import read_json, read_json_lines, read_text
 from util.pages.curves import Curves
 
 WHICH = ("latest", "best")  # checkpoints that are reported
@@ -118,8 +118,8 @@ def read_run(
     It never raises for what files hold: what is missing or damaged is empty.
     """
     folder = Path(checkpoints, name)
-    facts = _json(folder / "run.json")
-    records = list(_lines(folder / "evaluations.jsonl"))
+    facts = read_json(folder / "run.json")
+    records = list(read_json_lines(folder / "evaluations.jsonl"))
     options = _options(folder / "train_opt.yaml")
     state = facts.get("state")
     if state not in STATES:
@@ -177,32 +177,6 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(_text(path))
-    except (ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
-    """The records of a JSONL file; a line that a killed run left unfinished is passed over."""
-    for line in _text(path).splitlines():
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(values, dict):
-            yield values
-
-
 def _options(path: Path) -> dict[str, Any]:
     try:
         return read_config(path) if path.is_file() else {}
@@ -211,7 +185,7 @@ def _options(path: Path) -> dict[str, Any]:
 
 
 def _changed(path: Path) -> dict[str, str]:
-    return {match[1]: match[2] for line in _text(path).splitlines() if (match := CHANGED.fullmatch(line))}
+    return {match[1]: match[2] for line in read_text(path).splitlines() if (match := CHANGED.fullmatch(line))}
 
 
 def _directions(found: Any) -> dict[str, str]:
@@ -223,7 +197,7 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
     """Entries that have a value; None without the file. Rows of version 1 become entries of what was generated."""
     if not path.is_file():
         return None
-    found = _json(path)
+    found = read_json(path)
     rows = found.get("scores")
     if isinstance(rows, dict) and isinstance(generated := rows.get("generated"), dict):
         floors = {name: row for name, row in rows.items() if isinstance(row, dict) and name != "generated"}
@@ -238,12 +212,12 @@ def _stale(run: Path, test: Path, which: str) -> str:
 
     A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
     """
-    tested, manifest = _json(test / "checkpoint.json"), run / f"{which}.manifest.json"
+    tested, manifest = read_json(test / "checkpoint.json"), run / f"{which}.manifest.json"
     if not tested:
         return ""
     if not manifest.is_file():
         return GONE if any(run.glob("*.manifest.json")) else ""
-    now, then = number(_json(manifest).get("step")), number(tested.get("step"))
+    now, then = number(read_json(manifest).get("step")), number(tested.get("step"))
     digest = tested.get("sha256")
     if isinstance(digest, str):
         try:
@@ -278,7 +252,7 @@ def _evaluated(records: Sequence[dict[str, Any]], step: float) -> dict[str, dict
 
 def _losses(path: Path) -> Series:
     curves = Curves(limit=POINTS)
-    for record in _lines(path):
+    for record in read_json_lines(path):
         step = number(record.get("step"))
         if step is not None:
             fixed = ("step", "epoch", "time")

@@ -1,9 +1,12 @@
 """Losses over epochs as a page draws them, in as many points as it has room for."""
 
-import json
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from util.files import read_json_lines
 
 
 class Curves:
@@ -53,20 +56,26 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
+def losses_of(record: dict[str, Any]) -> tuple[int, int, float, dict[str, float | None]]:
+    """(step, epoch, time, losses) of a record of metrics.jsonl.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    step, epoch, time = int(record["step"]), int(record["epoch"]), float(record.get("time") or 0)
+    told = {name: value for name, value in record.items() if name not in ("step", "epoch", "time")}
+    return step, epoch, time, {name: None if v is None else float(v) for name, v in told.items()}
+
+
 def read_curves(path: Path) -> tuple[Curves, float]:
     """The losses of metrics.jsonl, and when the last was written; lines that are cut off are passed over.
 
     Records count steps. How many make an epoch is inferred: the most that fit all of them.
     """
     records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
-        try:
-            values = json.loads(line)
-            step, epoch, time = (values.pop(key) for key in ("step", "epoch", "time"))
-            losses = {name: None if v is None else float(v) for name, v in values.items()}
-            records.append((int(step), int(epoch), float(time), losses))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
+    for record in read_json_lines(path):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            records.append(losses_of(record))
     curves = Curves()
     per_epoch = max((step / epoch for step, epoch, _, _ in records if epoch > 0), default=1.0)
     for step, epoch, _, losses in records:

@@ -11,7 +11,7 @@ import torch
 
 from options import UserError
 from util.cli import reason, warn
-from util.files import write_atomically
+from util.files import read_json, write_atomically
 from util.stopwatch import peak_memory
 
 FILE = "run.json"
@@ -20,11 +20,7 @@ WRITE_EVERY = 15.0  # seconds between two writes
 
 def read_record(run: Path) -> dict[str, Any]:
     """What ``run.json`` says; empty where there is none that can be read."""
-    try:
-        values = json.loads((run / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    return read_json(run / FILE)
 
 
 class RunRecord:
