@@ -77,8 +77,8 @@ def plan(experiment):
     for one in [*experiment.prepared, *experiment.runs]:
         done, failure = experiment.is_done(one), experiment.failure(one)
         state = "finished" if done else f"failed ({failure}); --retry_failed" if failure else experiment.state(one)
-        steps = experiment.steps_of(one.variant) if one.seed is not None else one.options.get("max_steps")
-        timed = one.seed is not None and experiment.must_time(one.variant)
+        steps = experiment.timings.steps_of(one.variant) if one.seed is not None else one.options.get("max_steps")
+        timed = one.seed is not None and experiment.timings.must_time(one.variant)
         length = f"{recipe.budget}, timed first" if timed else f"{steps} steps" if steps else "its epochs"
         yield f"  {one.name:<32} {length:<24} {state}"
         if not done and not failure:
@@ -92,10 +92,10 @@ def plan(experiment):
 def kept(experiment):
     """A line for each variant whose steps were timed otherwise, and stay because its runs have begun."""
     for variant in experiment.recipe.models:
-        if experiment.keeps_steps(variant):
+        if experiment.timings.keeps_steps(variant):
             yield (
                 f"{variant}: timed on another device, with other threads or other defaults; its runs have begun, so "
-                f"all seeds keep {experiment.steps_of(variant)} steps"
+                f"all seeds keep {experiment.timings.steps_of(variant)} steps"
             )
 
 
@@ -126,9 +126,9 @@ def run_grid(experiment, opt):
     work([one for one in experiment.prepared if one.name in todo])
     blocked = [one.name for one in experiment.prepared if one.name in failed or one.name in stopped]
     if not blocked and not runner.signals:
-        timing = [v for v in experiment.recipe.models if experiment.must_time(v)]
+        timing = [v for v in experiment.recipe.models if experiment.timings.must_time(v)]
         codes = runner.run(
-            {v: experiment.time_variant(v) for v in timing}, lambda active: f"timing {', '.join(active)}"
+            {v: experiment.timings.time(v) for v in timing}, lambda active: f"timing {', '.join(active)}"
         )
         untimed = [v for v in timing if codes[v]]
         stopped.update(v for v in untimed if codes[v] == STOPPED)

@@ -7,8 +7,7 @@ import pytest
 
 import compare
 from tests.conftest import train_options
-from util.compare.experiment import words_of
-from util.compare.recipe import read_recipe
+from util.compare.recipe import read_recipe, words_of
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 GRIDS = ["digits", "glyphs"]

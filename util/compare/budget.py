@@ -1,8 +1,13 @@
-"""How long a step of a variant takes: timed once, for one set of options on one device with so many threads."""
+"""The budget of an experiment: what a step of a variant takes, and so how many it has in so many minutes.
+
+A pace is timed once, for one set of options on one device with so many threads, and kept in ``budget.json``.
+"""
 
 import hashlib
 import json
 import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,12 @@ import torch
 from options import TrainOptions, UserError
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, as_dict
+from util.cli import STOPPED
+from util.compare.recipe import Recipe, words_of
+from util.compare.runner import ENDED, Command, Task, say, threads
 from util.device import choose_device
+from util.files import read_json, read_json_lines, write_atomically
+from util.training.run_record import read_record
 
 WARM_UP = 5  # steps that are not counted: libraries choose their kernels, loading workers start
 LEAST = 30  # steps that are counted
@@ -20,6 +30,114 @@ APART = {name for name, flag in flags_of(TrainOptions).items() if flag.metadata[
 APART = (APART | {"display_winsize"}) - {"batch_size", "precision", "phase"}
 QUICKER = {"compile", "num_threads", "deterministic"}  # of those, what changes how long a step takes
 UNTIMED = {"seed", "max_steps"}
+
+
+class Timings:
+    """Paces of the variants of a recipe, and the optimizer steps that follow.
+
+    Args:
+        folder: of the experiment.
+        script: train.py.
+        parse_train: the words of train.py -> its options.
+        has_begun: whether a run of a variant goes on with these options, whatever its seed.
+        jobs: runs side by side, which share the processor's cores.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        script: Path,
+        parse_train: Callable[[list[str]], Any],
+        has_begun: Callable[[str, Any], bool],
+        jobs: int,
+    ):
+        self.recipe, self.folder, self.script, self.jobs = recipe, folder, script, jobs
+        self.parse_train, self.has_begun = parse_train, has_begun
+        self._timed = {v: facts for v, facts in read_json(folder / "budget.json").items() if isinstance(facts, dict)}
+        self._options: dict[str, Any] = {}  # of a variant, read once
+        self._begun: dict[str, bool] = {}
+
+    def pace_of(self, variant: str) -> float | None:
+        """Seconds per step as they were timed, whenever that was."""
+        return self._timed.get(variant, {}).get("seconds_per_step")
+
+    def steps_of(self, variant: str) -> int | None:
+        """Optimizer steps of a variant; None where it has no budget, or minutes that are not timed yet."""
+        budget = self.recipe.budget
+        if budget is None or budget.minutes is None:
+            return None if budget is None else budget.steps
+        valid = variant in self._timed and (not self._is_stale(variant) or self.keeps_steps(variant))
+        return self._in_budget(variant) if valid else None
+
+    def must_time(self, variant: str) -> bool:
+        return self.recipe.budget is not None and self.steps_of(variant) is None
+
+    def keeps_steps(self, variant: str) -> bool:
+        """Whether a timing is kept that this machine, or these options, did not make: runs by it have begun.
+
+        Seeds of a variant are compared with one another, so all have the same steps.
+        """
+        if variant not in self._timed or not self._is_stale(variant):
+            return False
+        if variant not in self._begun:
+            self._begun[variant] = self.has_begun(variant, self._parsed(variant))
+        return self._begun[variant]
+
+    def forget_begun(self) -> None:
+        """Runs start anew: ask again which timings are kept for those that have begun."""
+        self._begun.clear()
+
+    def time(self, variant: str) -> Task:
+        """Train a few steps that are thrown away, and keep how long one takes."""
+        name, steps = f"{variant}-timing", timed_steps(self._parsed(variant))
+        run, log = self.folder / "checkpoints" / name, self.folder / "logs" / f"{name}.log"
+        words = {"name": name, "checkpoints_dir": run.parent, **self.recipe.models[variant], "max_steps": steps}
+        words |= {"print_freq": 1, "no_html": True, "overwrite": True}
+        code = yield Command(f"{variant}: timing {steps} steps", self.script, words_of(words), log)
+        if code:
+            return STOPPED if code in ENDED else code
+        record, pace = read_record(run), measured_pace(run)
+        if not pace:
+            say(f"{run}: metrics.jsonl does not say how long a step takes")
+            return 1
+        facts = {"seconds_per_step": pace, "device": record.get("device"), "threads": record.get("threads")}
+        self._timed[variant] = facts | {"of": self._fingerprint(variant)}
+        told = {v: {"budget": str(self.recipe.budget), "steps": self._in_budget(v)} for v in self._timed}
+        kept = {v: facts | told[v] for v, facts in self._timed.items()}
+        write_atomically(self.folder / "budget.json", json.dumps(kept, indent=1) + "\n")
+        shutil.rmtree(run)
+        say(f"{variant}: {pace:.3g} s a step, so {self.recipe.budget} are {self.steps_of(variant)} steps")
+        return 0
+
+    def note(self) -> str:
+        """What a page says of the budget; empty where runs have none."""
+        budget = self.recipe.budget
+        if budget is None:
+            return ""
+        if budget.minutes is None:
+            return f"Each run had {budget} of the optimizer, whatever a step takes."
+        steps = ", ".join(f"{v} {self._in_budget(v)}" for v in self.recipe.models if v in self._timed)
+        return (
+            f"Each run had {budget} of training, turned into optimizer steps by timing at least {LEAST} steps of each "
+            f"variant once: {steps}."
+        )
+
+    def _in_budget(self, variant: str) -> int | None:
+        """Steps in the minutes of the budget, by what was timed, whenever that was."""
+        budget, pace = self.recipe.budget, self.pace_of(variant)
+        return max(1, int(budget.minutes * 60 / pace)) if budget and budget.minutes and pace else None
+
+    def _is_stale(self, variant: str) -> bool:
+        return self._timed[variant].get("of") != self._fingerprint(variant)
+
+    def _fingerprint(self, variant: str) -> str:
+        return fingerprint(self._parsed(variant), threads(self.jobs))
+
+    def _parsed(self, variant: str) -> Any:
+        if variant not in self._options:
+            self._options[variant] = self.parse_train(words_of({"name": variant} | self.recipe.models[variant]))
+        return self._options[variant]
 
 
 def timed_steps(opt: Any) -> int:
@@ -31,11 +149,10 @@ def timed_steps(opt: Any) -> int:
 def measured_pace(run: Path) -> float | None:
     """Mean seconds per step, without the warm-up, of a run that told its losses after each; None where it did not."""
     try:
-        records = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-        times = {record["step"]: float(record["time"]) for record in records}
+        times = {record["step"]: float(record["time"]) for record in read_json_lines(run / "metrics.jsonl")}
         last = max(times)
         pace = (times[last] - times[WARM_UP]) / (last - WARM_UP)
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
         return None
     return pace if pace > 0 else None
 

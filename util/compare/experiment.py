@@ -14,7 +14,7 @@ Everything is derived from these files, so that a comparison that was cut off go
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
 from util.cli import STOPPED
-from util.compare.budget import APART, LEAST, UNTIMED, fingerprint, measured_pace, timed_steps
-from util.compare.recipe import Options, Recipe
-from util.compare.runner import ENDED, Command, Task, last_line, say, threads
+from util.compare.budget import APART, UNTIMED, Timings
+from util.compare.recipe import Options, Recipe, text_of, words_of
+from util.compare.runner import ENDED, Command, Task, last_line
 from util.config import read_config
-from util.files import write_atomically
+from util.files import read_json, write_atomically
 from util.training.run_folder import RESULTS_OF_A_RUN
 from util.training.run_record import read_record
 
@@ -68,7 +68,6 @@ class Experiment:
     def __init__(
         self, recipe: Recipe, folder: Path, scripts: Path, parse_train: Parse, check_test: Check, jobs: int = 1
     ):
-        self.jobs = jobs
         self.recipe, self.folder, self.scripts = recipe, folder, scripts
         self.parse_train, self.check_test = parse_train, check_test
         self.checkpoints, self.results = folder / "checkpoints", folder / "results"
@@ -83,10 +82,8 @@ class Experiment:
             raise UserError(
                 f"{recipe.path}: prepare: {clash.pop()} is the name of a run that is compared; take another"
             )
-        self.timed = self._timed()
+        self.timings = Timings(recipe, folder, scripts / "train.py", parse_train, self._has_begun, jobs)
         self.overwritten: set[str] = set()
-        self._options: dict[str, Any] = {}  # of a variant, read once
-        self._kept: dict[str, bool] = {}
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -96,7 +93,7 @@ class Experiment:
         options |= {} if run.seed is None else {"seed": run.seed}
         options |= run.options
         if run.seed is not None:
-            steps = self.steps_of(run.variant)
+            steps = self.timings.steps_of(run.variant)
             options |= {} if steps is None else {"max_steps": steps}
             options |= self.during(run, options, steps)
         words = words_of(options)
@@ -130,7 +127,7 @@ class Experiment:
         where = f"{self.recipe.path}: during: evaluations"
         if not isinstance(count, int) or count < 1:
             raise UserError(f"{where}: expected a whole number of evaluations of each run, not {count!r}")
-        if steps is None and not self.must_time(run.variant):
+        if steps is None and not self.timings.must_time(run.variant):
             raise UserError(
                 f"{where}: needs a budget, for it is spread over a run's steps; or give eval_freq in images"
             )
@@ -171,7 +168,7 @@ class Experiment:
     def _check_unchanged(self, run: Run, opt: Any) -> None:
         if run.name in self.overwritten:
             return
-        untimed = {"max_steps"} if run.seed is not None and self.must_time(run.variant) else set()
+        untimed = {"max_steps"} if run.seed is not None and self.timings.must_time(run.variant) else set()
         change = self._change(run, opt, untimed)
         if change:
             key, saved, wanted = change
@@ -198,7 +195,13 @@ class Experiment:
                 self._check_unchanged(run, self.parse_train(self.train_words(run)))
             except UserError:
                 self.overwritten.add(run.name)
-        self._kept.clear()  # what starts anew keeps no timing
+        self.timings.forget_begun()  # what starts anew keeps no timing
+
+    def _has_begun(self, variant: str, opt: Any) -> bool:
+        """Whether a run of the variant, of any seed, goes on with these options."""
+        seeds = self.checkpoints.glob(f"{variant}-s*")
+        there = [Run(p.name, variant, 0, {}) for p in seeds if p.name.removeprefix(f"{variant}-s").isdecimal()]
+        return any(self.state(run) not in ("new", "overwrite") and not self._change(run, opt, UNTIMED) for run in there)
 
     # -- how far a run is ------------------------------------------------------------------------
 
@@ -215,7 +218,7 @@ class Experiment:
 
     def failure(self, run: Run) -> str:
         """Why a run or its test failed, in words; empty where it did not, or starts anew."""
-        record, noted = read_record(self.checkpoints / run.name), _json(self._failed(run))
+        record, noted = read_record(self.checkpoints / run.name), read_json(self._failed(run))
         if run.name in self.overwritten or (record.get("state") == "finished" and noted.get("script") != "test.py"):
             return ""
         if noted:
@@ -231,7 +234,7 @@ class Experiment:
     def untested(self, run: Run) -> list[str]:
         """The checkpoints of a finished run that were not tested as they are now, with these words and judges."""
         there = [which for which in CHECKPOINTS if self._manifest(run.name, which)]
-        return [which for which in there if _json(self._tested(run, which)) != self._protocol(run, which)]
+        return [which for which in there if read_json(self._tested(run, which)) != self._protocol(run, which)]
 
     def _protocol(self, run: Run, which: str) -> dict[str, Any]:
         judges = {judge.name: self._manifest(judge.name, "latest") for judge in self.prepared}
@@ -245,64 +248,9 @@ class Experiment:
         path = self.checkpoints / name / f"{which}.manifest.json"
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
-    # -- budget ----------------------------------------------------------------------------------
-
-    def steps_of(self, variant: str) -> int | None:
-        """Optimizer steps of a variant; None where it has no budget, or minutes that are not timed yet."""
-        budget = self.recipe.budget
-        if budget is None or budget.minutes is None:
-            return None if budget is None else budget.steps
-        valid = variant in self.timed and (not self._is_stale(variant) or self.keeps_steps(variant))
-        return self._in_budget(variant) if valid else None
-
-    def _in_budget(self, variant: str) -> int | None:
-        """Steps in the minutes of the budget, by what was timed, whenever that was."""
-        budget, pace = self.recipe.budget, self.timed.get(variant, {}).get("seconds_per_step")
-        return max(1, int(budget.minutes * 60 / pace)) if budget and budget.minutes and pace else None
-
-    def must_time(self, variant: str) -> bool:
-        return self.recipe.budget is not None and self.steps_of(variant) is None
-
-    def keeps_steps(self, variant: str) -> bool:
-        """Whether a timing is kept that this machine, or these options, did not make: runs by it have begun.
-
-        Seeds of a variant are compared with one another, so all have the same steps.
-        """
-        if variant not in self.timed or not self._is_stale(variant):
-            return False
-        if variant not in self._kept:
-            opt, seeds = self._parsed(variant), self.checkpoints.glob(f"{variant}-s*")
-            there = [Run(p.name, variant, 0, {}) for p in seeds if p.name.removeprefix(f"{variant}-s").isdecimal()]
-            self._kept[variant] = any(
-                self.state(run) not in ("new", "overwrite") and not self._change(run, opt, UNTIMED) for run in there
-            )
-        return self._kept[variant]
-
-    def _is_stale(self, variant: str) -> bool:
-        return self.timed[variant].get("of") != self._fingerprint(variant)
-
-    def _fingerprint(self, variant: str) -> str:
-        return fingerprint(self._parsed(variant), threads(self.jobs))
-
-    def _parsed(self, variant: str) -> Any:
-        if variant not in self._options:
-            self._options[variant] = self.parse_train(words_of({"name": variant} | self.recipe.models[variant]))
-        return self._options[variant]
-
-    def _timed(self) -> dict[str, dict[str, Any]]:
-        return {v: facts for v, facts in _json(self.folder / "budget.json").items() if isinstance(facts, dict)}
-
     def notes(self, there: int) -> list[str]:
         """What a page says of the experiment: the recipe's note, the budget, and how many runs are not there."""
-        recipe, lines = self.recipe, [self.recipe.note]
-        if recipe.budget is not None and recipe.budget.minutes is not None:
-            steps = ", ".join(f"{v} {self._in_budget(v)}" for v in recipe.models if v in self.timed)
-            lines.append(
-                f"Each run had {recipe.budget} of training, turned into optimizer steps by timing at least {LEAST} "
-                f"steps of each variant once: {steps}."
-            )
-        elif recipe.budget is not None:
-            lines.append(f"Each run had {recipe.budget} of the optimizer, whatever a step takes.")
+        lines = [self.recipe.note, self.timings.note()]
         if there < len(self.runs):
             lines.append(f"{len(self.runs) - there} of {len(self.runs)} runs have not begun.")
         return [line for line in lines if line]
@@ -318,32 +266,6 @@ class Experiment:
             pass
         except OSError as error:
             raise UserError(f"{self.folder}: cannot be written ({error.strerror})", code=5) from None
-
-    def time_variant(self, variant: str) -> Task:
-        """Train a few steps that are thrown away, and keep how long one takes."""
-        run = next(run for run in self.runs if run.variant == variant)
-        name, steps = f"{variant}-timing", timed_steps(self._parsed(variant))
-        words = {"name": name, "checkpoints_dir": self.checkpoints, **run.options, "max_steps": steps}
-        words |= {"print_freq": 1, "no_html": True, "overwrite": True}
-        log = self.folder / "logs" / f"{name}.log"
-        code = yield Command(f"{variant}: timing {steps} steps", self.scripts / "train.py", words_of(words), log)
-        if code:
-            return STOPPED if code in ENDED else code
-        record, pace = read_record(self.checkpoints / name), measured_pace(self.checkpoints / name)
-        if not pace:
-            say(f"{self.checkpoints / name}: metrics.jsonl does not say how long a step takes")
-            return 1
-        facts = {"seconds_per_step": pace, "device": record.get("device"), "threads": record.get("threads")}
-        self.timed[variant] = facts | {"of": self._fingerprint(variant)}
-        write_atomically(self.folder / "budget.json", json.dumps(self.timed | self._steps(), indent=1) + "\n")
-        shutil.rmtree(self.checkpoints / name)
-        say(f"{variant}: {pace:.3g} s a step, so {self.recipe.budget} are {self.steps_of(variant)} steps")
-        return 0
-
-    def _steps(self) -> dict[str, dict[str, Any]]:
-        """What was timed, with what follows from it."""
-        budget = str(self.recipe.budget)
-        return {v: facts | {"budget": budget, "steps": self._in_budget(v)} for v, facts in self.timed.items()}
 
     def train(self, run: Run, place: str) -> Task:
         """Train a run as far as it is not trained, and test it as far as it is not tested."""
@@ -375,26 +297,3 @@ class Experiment:
         facts = {"script": script, "exit_code": code, "line": last_line(self.log(run))}
         write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n")
         return code
-
-
-def words_of(options: Mapping[str, Any]) -> list[str]:
-    """Options as words of a command line, which read as the same values."""
-    words: list[str] = []
-    for name, value in options.items():
-        text = text_of(value)
-        words += [f"--{name}={text}"] if text.startswith("-") or not text else [f"--{name}", text]
-    return words
-
-
-def text_of(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(text_of, value))
-    return str(value).lower() if isinstance(value, bool | None) else str(value)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}

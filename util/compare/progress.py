@@ -42,7 +42,7 @@ class GridProgress:
         record = read_record(self.experiment.checkpoints / run.name)
         if record.get("state") == "finished":
             return self._tests(run, len(self.experiment.untested(run)))
-        total = record.get("total_steps") or self.experiment.steps_of(run.variant)
+        total = record.get("total_steps") or self.experiment.timings.steps_of(run.variant)
         pace = record.get("seconds_per_step") or self._pace(run.variant)
         if not total or not pace:
             return None
@@ -60,7 +60,7 @@ class GridProgress:
             record = read_record(self.experiment.checkpoints / run.name)
             if run.variant == variant and record.get("seconds") and record.get("steps"):
                 return float(record["seconds"]) / float(record["steps"])
-        return self.experiment.timed.get(variant, {}).get("seconds_per_step")
+        return self.experiment.timings.pace_of(variant)
 
     def _steps(self, name: str) -> str:
         record = read_record(self.experiment.checkpoints / name)

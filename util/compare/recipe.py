@@ -204,3 +204,18 @@ def check_name(path: Path, key: str, name: str) -> None:
     """A variant's name becomes part of a folder's."""
     if not VARIANT.fullmatch(name) or ".." in name:
         raise UserError(f"{path}: {key}: {name!r} cannot name a folder; use letters, digits, dots and dashes")
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command line, which read as the same values."""
+    words: list[str] = []
+    for name, value in options.items():
+        text = text_of(value)
+        words += [f"--{name}={text}"] if text.startswith("-") or not text else [f"--{name}", text]
+    return words
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(text_of, value))
+    return str(value).lower() if isinstance(value, bool | None) else str(value)

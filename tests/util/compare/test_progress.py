@@ -20,9 +20,8 @@ def runs_of(folder, records):
     return SimpleNamespace(
         checkpoints=folder,
         runs=runs,
-        timed={"dcl": {"seconds_per_step": 3.0}},
+        timings=SimpleNamespace(pace_of={"dcl": 3.0}.get, steps_of=lambda variant: 100),
         recipe=SimpleNamespace(during={}),
-        steps_of=lambda variant: 100,
         is_done=lambda run: records[run.name].get("state") == "finished",
         untested=lambda run: ["latest"],
     )

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from options import UserError
-from util.compare.experiment import words_of
-from util.compare.recipe import Budget, read_budget, read_recipe
+from util.compare.recipe import Budget, read_budget, read_recipe, words_of
 
 WHOLE = """
 title: Two methods
