@@ -12,6 +12,7 @@ from typing import Any, Self
 from options import UserError, nearest
 from util import distributed
 from util.files import continue_json_lines, read_json
+from util.table import ABSENT, figures
 from util.training import checkpoint
 from util.training.isolation import isolated
 from util.training.run_record import RunRecord
@@ -207,7 +208,7 @@ class Evaluations:
         best = self.summary
         if best is None:
             return line
-        return f"{line}; best so far: {best['metric']} {_number(best['value'])} at step {best['step']}"
+        return f"{line}; best so far: {best['metric']} {figures(best['value'])} at step {best['step']}"
 
 
 def _cost(value: float, better: str) -> float:
@@ -215,11 +216,7 @@ def _cost(value: float, better: str) -> float:
 
 
 def _values(found: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_number(value)}" for name, value in found["values"].items())
-
-
-def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.4g}"
+    return ", ".join(f"{name} {figures(value, ABSENT)}" for name, value in found["values"].items())
 
 
 def _with_values(record: dict[str, Any]) -> dict[str, Any]:

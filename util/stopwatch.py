@@ -87,7 +87,7 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-class _Speed:
+class Speed:
     """Images per second over the last few minutes."""
 
     def __init__(self, items: int):
@@ -102,7 +102,8 @@ class _Speed:
             self._samples.append((now, items))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """ "40 s", "12 min", "3 h 05 min", "2 d 7 h"."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -110,11 +111,3 @@ def _duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
-def in_words(seconds: float) -> str:
-    """ "40 s", "12 min", "3 h 20 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

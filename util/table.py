@@ -12,6 +12,7 @@ from util.files import write_atomically
 
 VERSION = 2  # of metrics.json; files of 1 carry none, see ``floors_of`` and ``util.compare.run``
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve
+ABSENT = "not defined"  # where a word says it, not a dash
 REAL = "real against real"  # the floors of metrics of sets, where runs are compared
 
 Values = Mapping[str, float]  # name of a value -> value, NaN where it is not defined
@@ -234,9 +235,21 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
 
 
-def figures(value: float) -> str:
-    """Four figures, or a dash where there is no value."""
-    return f"{value:.4g}" if math.isfinite(value) else "-"
+def figures(value: float | None, absent: str = "-") -> str:
+    """Four figures, or what stands where there is no value."""
+    return absent if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def extent(values: Iterable[float]) -> str:
+    """ "800", or "800 to 1,200" where they differ; empty where there are none."""
+    known = list(values)
+    ends = [f"{end:,.0f}" for end in (min(known), max(known))] if known else []
+    return " to ".join(dict.fromkeys(ends))
+
+
+def arrowed(name: str, better: Mapping[str, str]) -> str:
+    """The name of a value, with where it improves if that is known."""
+    return f"{name} {ARROWS[better[name]]}" if better.get(name) in ARROWS else name
 
 
 def columns(text: str) -> int:

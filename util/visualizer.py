@@ -20,7 +20,7 @@ from util.cli import reason, warn
 from util.files import continue_json_lines
 from util.pages.curves import Curves, losses_of
 from util.pages.training import Levels, Status, TrainingPage
-from util.stopwatch import _duration, _Speed
+from util.stopwatch import Speed, duration
 from util.training.collapse import CollapseDetector
 from util.training.sinks import Sink, TensorBoard, WandB
 from util.training.visdom import VisdomSink
@@ -72,7 +72,7 @@ class Visualizer:
         self._shows, self._finished, self._closed = run is not None, False, False
         self._per_epoch, self._total, self._items = max(1, items_per_epoch), max(1, total_items), done_items
         self._epoch = min(opt.total_epochs, opt.epoch_count + done_items // self._per_epoch)
-        self._speed, self._said = _Speed(done_items), time.monotonic()
+        self._speed, self._said = Speed(done_items), time.monotonic()
         self._warned: set[str] = set()
         self._torn: set[str] = set()  # files whose last write failed half-way, perhaps
         self._curves, self._sinks, self._bar = Curves(), list[Sink](), None
@@ -192,7 +192,7 @@ class Visualizer:
             self._said = time.monotonic()
             text = f"{100 * items / self._total:.1f}% ({items:,} of {self._total:,} images)"
             if self._speed.per_second:
-                text += f", {self._speed.per_second:.1f} images/s, {_duration(self._seconds_left())} left"
+                text += f", {self._speed.per_second:.1f} images/s, {duration(self._seconds_left())} left"
             with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or absent
                 print(text, file=sys.stderr, flush=True)
 
@@ -270,7 +270,7 @@ class Visualizer:
             return
         self._written = time.monotonic()
         done = min(1.0, self._items / self._total)
-        left = _duration(self._seconds_left()) if self._speed.per_second else ""
+        left = duration(self._seconds_left()) if self._speed.per_second else ""
         with self._only_warn(f"write {self.run / 'web'}"):
             status = Status(state, self._epoch, self.opt.total_epochs, done, left)
             warnings = [] if self._detector is None else list(self._detector.warnings.values())

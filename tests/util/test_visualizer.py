@@ -12,7 +12,7 @@ import torch
 
 from options import TrainOptions
 from util import visualizer as module
-from util.stopwatch import _duration
+from util.stopwatch import duration
 from util.visualizer import Visualizer
 
 
@@ -256,7 +256,7 @@ def test_close_never_raises(tmp_path, monkeypatch):
 
 
 def test_durations():
-    assert [_duration(s) for s in (5, 100, 3 * 3600, 200000)] == ["5 s", "2 min", "3 h 00 min", "2 d 7 h"]
+    assert [duration(s) for s in (5, 100, 3 * 3600, 200000)] == ["5 s", "2 min", "3 h 00 min", "2 d 7 h"]
 
 
 class Detector:

@@ -6,8 +6,8 @@ import math
 import re
 
 from util.compare.run import WHICH
-from util.compare.table import COSTS, WORDS, Comparison, costs_of, protocol, span, words
-from util.table import ARROWS
+from util.compare.table import COSTS, WORDS, Comparison, costs_of, protocol, span
+from util.table import ARROWS, extent, plural
 
 ABREAST = 8  # values that fit side by side on a printed page
 LATEX = {
@@ -64,7 +64,7 @@ def _latex(comparison: Comparison, title: str, which: str) -> str:
         grid[tex(comparison.label(variant))] = []
         for name in comparison.names:
             cell = comparison.cell(variant, name, which)
-            text = words(cell, places[name], " \\pm ")
+            text = cell.shown(places[name], " \\pm ")
             best = variant in comparison.leaders(name, which)
             grid[tex(comparison.label(variant))].append(
                 f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
@@ -98,9 +98,7 @@ def _latex(comparison: Comparison, title: str, which: str) -> str:
 def _caption(comparison: Comparison, title: str) -> str:
     """The title, and what the numbers depend on: seeds, images, extractors."""
     counts = comparison.seeds
-    seeds = (
-        f"{counts[0]} seed{'s' if counts[0] > 1 else ''}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    )
+    seeds = plural(counts[0], "seed") if len(counts) == 1 else f"{extent(counts)} seeds"
     spread = "; mean and standard deviation over seeds" if counts and counts[-1] > 1 else ""
     sentences = [f"{title}.", f"{seeds}{spread}."]
     sentences += [f"{line}." for line in protocol(comparison)]

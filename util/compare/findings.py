@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from util.compare.measured import counts_of, data_of, extractor_of
 from util.compare.options import command
-from util.compare.run import GONE, ComparedRun, number
-from util.compare.table import WORDS, Comparison, costs_of, overlap, span, words
-from util.table import REAL
+from util.compare.run import GONE, ComparedRun, finite_number
+from util.compare.table import WORDS, Comparison, costs_of, overlap, span
+from util.table import REAL, extent
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
 NAMED = 8  # values that a sentence names, at most
@@ -34,7 +34,7 @@ def findings(comparison: Comparison) -> list[Finding]:
 def supervision(run: ComparedRun) -> str:
     """What a run was told besides images of both sides, as far as its options say; empty where nothing."""
     told = []
-    if number(run.options.get("lambda_L1")):
+    if finite_number(run.options.get("lambda_L1")):
         told.append("true targets")
     if "fake_labels" in run.options:  # an option of class-conditional models alone
         told.append("class labels")
@@ -111,7 +111,7 @@ def _differences(comparison: Comparison) -> list[Finding]:
             continue
         (first, one), (second, other) = comparison.ranked(name, which)[:2]
         places = comparison.column(name)
-        pair = f"{comparison.label(first)} {words(one, places)}, then {comparison.label(second)} {words(other, places)}"
+        pair = f"{comparison.label(first)} {one.shown(places)}, then {comparison.label(second)} {other.shown(places)}"
         meets = overlap(one, other)
         least = min(least, len(one.values), len(other.values)) if meets is False else least
         (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
@@ -208,7 +208,8 @@ def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | N
     images = [n for run in runs if (n := run.fact("images"))]
     if not steps or _equal(steps):
         return None
-    ranges = {v: _range(cost["steps"] for run, cost in costs if run.variant == v) for v in comparison.variants}
+    known = [(run.variant, cost["steps"]) for run, cost in costs if cost["steps"] is not None]
+    ranges = {v: extent(count for variant, count in known if variant == v) for v in comparison.variants}
     details = ", ".join(f"{comparison.label(variant)} {ends}" for variant, ends in ranges.items() if ends) + " steps."
     if len(images) == len(steps) and _equal(images):
         return Finding("limit", "Steps differ; the images that were seen do not.", details)
@@ -250,7 +251,7 @@ def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, An
         known: dict[str, dict[str, None]] = {}
         for run in comparison.runs:
             entry = run.entries(which).get(name, {}) if run.state != "failed" else {}
-            if number(entry.get("value")) is not None and (said := fact(entry)):
+            if finite_number(entry.get("value")) is not None and (said := fact(entry)):
                 known.setdefault(said, {})[run.label] = None
         if len(known) > 1:
             told.setdefault("; ".join(f"{said} ({_list(who)})" for said, who in known.items()), {})[name] = None
@@ -293,14 +294,6 @@ def _machine(run: ComparedRun) -> str:
 
 def _equal(values: Sequence[float], tolerance: float = TOLERANCE) -> bool:
     return max(values) - min(values) <= tolerance * max(values)
-
-
-def _range(values: Iterable[float | None]) -> str:
-    known = [v for v in values if v is not None]
-    if not known:
-        return ""
-    low, high = min(known), max(known)
-    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
 def _list(texts: Iterable[str], join: str = ", ") -> str:

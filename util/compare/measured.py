@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from util.compare.run import ComparedRun, number
+from util.compare.run import ComparedRun, finite_number
 
 COUNTS = ("images", "pairs", "reference")  # of an entry: what was judged, and the real images beside it
 # Options that say which images a run is trained with and judged on.
@@ -30,7 +30,7 @@ def data_of(run: ComparedRun, options: Mapping[str, Any] | None = None) -> dict[
 
 def counts_of(entry: Mapping[str, Any]) -> str:
     """ "400 images, 400 reference"; empty where an entry does not tell."""
-    return ", ".join(f"{count:,.0f} {key}" for key in COUNTS if (count := number(entry.get(key))) is not None)
+    return ", ".join(f"{count:,.0f} {key}" for key in COUNTS if (count := finite_number(entry.get(key))) is not None)
 
 
 def extractor_of(entry: Mapping[str, Any]) -> str:
@@ -64,7 +64,7 @@ def _test_sets(run: ComparedRun, other: ComparedRun, name: str, which: str) -> l
     """In what the images differ that two runs were judged on, as far as both tell."""
     found = []
     one, two = run.entries(which)[name], other.entries(which)[name]
-    both = [(number(one.get(key)), number(two.get(key))) for key in COUNTS]
+    both = [(finite_number(one.get(key)), finite_number(two.get(key))) for key in COUNTS]
     if any(a is not None and b is not None and a != b for a, b in both):
         found.append("different numbers of images")
     mine, its = _judged_on(run, which), _judged_on(other, which)

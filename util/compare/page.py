@@ -19,7 +19,8 @@ from util.compare.run import ComparedRun, Series
 from util.compare.table import COSTS, WORDS, Cell, Comparison, decimals, protocol, span
 from util.files import write_atomically
 from util.html import asset, embed, new_page, short, visible
-from util.table import ARROWS
+from util.stopwatch import duration
+from util.table import ARROWS, extent
 
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
@@ -70,12 +71,12 @@ def _header(comparison: Comparison, title: str, note: str) -> tags.header:
     counts = comparison.seeds
     facts = {"variants": str(len(variants))}
     if counts:
-        facts["seeds"] = _ends(counts)
+        facts["seeds"] = extent(counts)
     if steps:
-        facts["steps"] = _ends(steps)
+        facts["steps"] = extent(steps)
     spent = sum(n for run in runs for key in ("seconds", "evaluation_seconds") if (n := run.fact(key)))
     if spent:
-        facts["computed"] = _time(spent)
+        facts["computed"] = duration(spent)
     machines = dict.fromkeys(_machine(run) for run in runs)
     facts["on"] = "; ".join(machine for machine in machines if machine)
     facts["built"] = time.strftime("%Y-%m-%d %H:%M")
@@ -324,18 +325,3 @@ def _switch(name: str, label: str, choices: Mapping[str, str], value: str) -> ta
         checked = {"checked": True} if choice == value else {}
         field.add(tags.label(tags.input_(type="radio", name=name, value=choice, **checked), tags.span(visible(text))))
     return field
-
-
-def _ends(values: Sequence[float]) -> str:
-    low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _time(seconds: float) -> str:
-    return (
-        f"{seconds / 3600:.1f} h"
-        if seconds >= 5400
-        else f"{seconds / 60:.0f} min"
-        if seconds >= 90
-        else f"{seconds:.0f} s"
-    )

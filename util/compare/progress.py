@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from util.compare.experiment import Experiment, Run
 from util.compare.runner import Runner
-from util.stopwatch import in_words
+from util.stopwatch import duration
 from util.training.run_record import read_record
 
 
@@ -36,7 +36,7 @@ class GridProgress:
         if not known:
             return "the time left is not known yet"
         unknown = (len(seconds) - len(known)) * sum(known) / len(known)
-        return f"about {in_words((sum(known) + unknown) / self.runner.jobs)} left"
+        return f"about {duration((sum(known) + unknown) / self.runner.jobs)} left"
 
     def _seconds(self, run: Run) -> float | None:
         record = read_record(self.experiment.checkpoints / run.name)

@@ -83,19 +83,19 @@ class ComparedRun:
 
     def values(self, which: str) -> dict[str, float]:
         """{value: number} of a checkpoint, as ``entries``; values that are not defined are NaN."""
-        found = {name: number(entry.get("value")) for name, entry in self.entries(which).items()}
+        found = {name: finite_number(entry.get("value")) for name, entry in self.entries(which).items()}
         return {name: math.nan if v is None else v for name, v in found.items()}
 
     def fact(self, name: str) -> float | None:
         """A number of run.json."""
-        return number(self.facts.get(name))
+        return finite_number(self.facts.get(name))
 
     @property
     def parameters(self) -> dict[str, int]:
         """Network -> trainable numbers."""
         found = self.facts.get("parameters")
         counts = found if isinstance(found, dict) else {}
-        return {str(name): int(v) for name, count in counts.items() if (v := number(count)) is not None}
+        return {str(name): int(v) for name, count in counts.items() if (v := finite_number(count)) is not None}
 
     @property
     def pace(self) -> float | None:
@@ -167,7 +167,7 @@ def group(runs: Iterable[ComparedRun]) -> dict[str, list[ComparedRun]]:
     return {variant: sorted(some, key=lambda run: run.seed) for variant, some in variants.items()}
 
 
-def number(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
     """A finite number, else None; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -202,7 +202,9 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
     if isinstance(rows, dict) and isinstance(generated := rows.get("generated"), dict):
         floors = {name: row for name, row in rows.items() if isinstance(row, dict) and name != "generated"}
         for name in [name for name in generated if name not in ("images", "pictures", "+-")]:
-            others = {f"of {floor}": row[name] for floor, row in floors.items() if number(row.get(name)) is not None}
+            others = {
+                f"of {floor}": row[name] for floor, row in floors.items() if finite_number(row.get(name)) is not None
+            }
             found[name] = {"value": generated[name], "better": ROWS.get(name), **others}
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
 
@@ -217,7 +219,7 @@ def _stale(run: Path, test: Path, which: str) -> str:
         return ""
     if not manifest.is_file():
         return GONE if any(run.glob("*.manifest.json")) else ""
-    now, then = number(read_json(manifest).get("step")), number(tested.get("step"))
+    now, then = finite_number(read_json(manifest).get("step")), finite_number(tested.get("step"))
     digest = tested.get("sha256")
     if isinstance(digest, str):
         try:
@@ -237,7 +239,9 @@ def _stale(run: Path, test: Path, which: str) -> str:
 
 def _evaluated(records: Sequence[dict[str, Any]], step: float) -> dict[str, dict[str, Any]]:
     """Entries of the last evaluation at a step; of records that have none, the values alone."""
-    record = next(r for r in reversed(records) if number(r.get("step")) == step and isinstance(r.get("values"), dict))
+    record = next(
+        r for r in reversed(records) if finite_number(r.get("step")) == step and isinstance(r.get("values"), dict)
+    )
     entries = found if isinstance(found := record.get("entries"), dict) else {}
     better = _directions(record.get("better"))
     return {
@@ -253,10 +257,10 @@ def _evaluated(records: Sequence[dict[str, Any]], step: float) -> dict[str, dict
 def _losses(path: Path) -> Series:
     curves = Curves(limit=POINTS)
     for record in read_json_lines(path):
-        step = number(record.get("step"))
+        step = finite_number(record.get("step"))
         if step is not None:
             fixed = ("step", "epoch", "time")
-            curves.add(step, {name: number(value) for name, value in record.items() if name not in fixed})
+            curves.add(step, {name: finite_number(value) for name, value in record.items() if name not in fixed})
     return Series(*curves.points())
 
 
@@ -265,9 +269,9 @@ def _evaluations(records: Sequence[dict[str, Any]]) -> tuple[Series, float | Non
     by_step: dict[float, dict[str, float | None]] = {}
     best = None
     for record in records:
-        step, values = number(record.get("step")), record.get("values")
+        step, values = finite_number(record.get("step")), record.get("values")
         if step is not None and isinstance(values, dict):
-            by_step[step] = {str(name): number(value) for name, value in values.items()}
+            by_step[step] = {str(name): finite_number(value) for name, value in values.items()}
             best = step if record.get("best") is True else best
     steps = sorted(by_step)
     if len(steps) > POINTS:

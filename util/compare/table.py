@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from util.compare.measured import apart
-from util.compare.run import WHICH, ComparedRun, group, number
+from util.compare.run import WHICH, ComparedRun, finite_number, group
 from util.table import floors_of
 
 WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
@@ -42,6 +42,13 @@ class Cell:
     def lacking(self) -> bool:
         """Whether runs are without this value."""
         return len(self.values) < self.runs
+
+    def shown(self, places: int, join: str = " \u00b1 ") -> str:
+        """ "0.612 +- 0.013", without a spread below two seeds; a dash without values."""
+        if not self.values:
+            return "\u2013"
+        mean = f"{self.mean:.{places}f}"
+        return f"{mean}{join}{self.spread:.{places}f}" if len(self.values) > 1 else mean
 
 
 def cell_of(runs: Sequence[ComparedRun], value: Callable[[ComparedRun], float | None]) -> Cell:
@@ -127,7 +134,7 @@ class Comparison:
             for which in WHICH:
                 for name, entry in run.entries(which).items():
                     for floor, value in floors_of(entry).items():
-                        if (v := number(value)) is not None:
+                        if (v := finite_number(value)) is not None:
                             found.setdefault(floor, {}).setdefault(name, []).append(v)
         return {f: {name: (min(v), max(v)) for name, v in values.items()} for f, values in found.items()}
 
@@ -172,14 +179,6 @@ def decimals(values: Iterable[float], figures: int = 4) -> int:
     return min(7, max(0, figures - 1 - math.floor(math.log10(greatest)))) if greatest > 0 else figures - 1
 
 
-def words(cell: Cell, places: int, join: str = " \u00b1 ") -> str:
-    """ "0.612 +- 0.013", without a spread below two seeds; a dash without values."""
-    if not cell.values:
-        return "\u2013"
-    mean = f"{cell.mean:.{places}f}"
-    return f"{mean}{join}{cell.spread:.{places}f}" if len(cell.values) > 1 else mean
-
-
 def span(ends: tuple[float, float], places: int, dots: str = "\u2026") -> str:
     """One number, or two ends where runs disagree."""
     low, high = (f"{end:.{places}f}" for end in ends)
@@ -201,9 +200,9 @@ def protocol(comparison: Comparison) -> list[str]:
 def _way(entry: Mapping[str, object]) -> str:
     parts = []
     for key in ("images", "pairs"):
-        if (count := number(entry.get(key))) is not None:
+        if (count := finite_number(entry.get(key))) is not None:
             parts.append(f"{count:,.0f} {key}")
-    if (count := number(entry.get("reference"))) is not None:
+    if (count := finite_number(entry.get("reference"))) is not None:
         parts.append(f"{count:,.0f} real images")
     if isinstance(extractor := entry.get("extractor"), str) and extractor:
         parts.append(extractor)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dominate import tags
 
 from util.html import link, visible
-from util.table import ARROWS, Table
+from util.table import Table, arrowed
 
 
 def table_section(
@@ -37,14 +37,14 @@ def _values(table: Table) -> tags.table:
     body = tags.tbody()
     for name in table.names:
         cells = [tags.td(row.shown(name), cls="" if row.kind == "result" else "floor") for row in shown]
-        body.add(tags.tr(tags.th(visible(_headed(table, name)), scope="row"), *cells))
+        body.add(tags.tr(tags.th(visible(arrowed(name, table.better)), scope="row"), *cells))
     head = [tags.th(visible(label), scope="col") for label in ("", *labels)]
     return tags.table(tags.thead(tags.tr(*head)), body, cls="scores values")
 
 
 def _styles(table: Table, pages: Mapping[str, str]) -> tags.table:
     """A row for each style, for their mean and for each floor; a column for each value."""
-    names = ["style", *(_headed(table, name) for name in table.names)]
+    names = ["style", *(arrowed(name, table.better) for name in table.names)]
     body, foot = tags.tbody(), tags.tfoot()
     for row in [*table.results, *(row for row in table.rows if row.kind == "mean"), *table.floors]:
         label = visible(row.label)
@@ -54,11 +54,6 @@ def _styles(table: Table, pages: Mapping[str, str]) -> tags.table:
         kind = "style" if row.kind == "result" else row.kind
         (body if kind == "style" else foot).add(tags.tr(tags.th(name, scope="row"), *cells, cls=kind))
     return tags.table(tags.thead(tags.tr(*[tags.th(visible(n), scope="col") for n in names])), body, foot, cls="scores")
-
-
-def _headed(table: Table, name: str) -> str:
-    """A value's name, and where it improves."""
-    return f"{name} {ARROWS[table.better[name]]}" if name in table.better else name
 
 
 def _about(table: Table) -> list[str]:

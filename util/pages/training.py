@@ -11,14 +11,15 @@ from typing import Any
 from dominate import tags
 from dominate.util import raw
 
-from util.evaluation_card import evaluation_card
 from util.files import write_atomically
 from util.html import asset, embed, new_page, picture, png_size, short, visible
 from util.pages.curves import Curves
+from util.table import ABSENT, arrowed, figures, plural
 
 Levels = Mapping[str, Mapping[str, float]]  # loss -> {what the value is: value}, e.g. {"NCE": {"chance": 5.5}}
 
 REFRESH = 30  # seconds between two looks of an open page at the run
+DRAWN = 400  # evaluations, at most
 BLOCK = 25  # epochs on an archive page; the first page shows two blocks
 IMAGE = re.compile(r"epoch(\d{3,})_(.+)\.png")
 UNSAFE = re.compile(r"[^\w .,+()@=~-]")  # in the name of a file, on one system or another
@@ -92,7 +93,7 @@ class TrainingPage:
         for block in blocks:
             if block not in self._archived:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
-        part = evaluation_card(evaluations)
+        part = _evaluation_card(evaluations)
         newest = [e for e in epochs if e >= oldest]
         write_atomically(self.folder / "index.html", self._page(curves, status, newest, blocks, levels, part, warnings))
 
@@ -219,6 +220,48 @@ def controls() -> tags.div:
         tags.label(tags.input_(type="checkbox", id="apart"), "one chart each"),
         cls="controls",
     )
+
+
+def _evaluation_card(records: Sequence[Mapping[str, Any]]) -> tuple[tags.section | None, dict[str, Any]]:
+    """Evaluations, last and best as numbers: the card, and what the page's script draws in it; None without any.
+
+    Args:
+        records: of evaluations.jsonl, in their order.
+    """
+    if not records:
+        return None, {}
+    last, best = records[-1], next((r for r in reversed(records) if r.get("best")), None)
+    every = -(-len(records) // DRAWN)
+    drawn = [r for i, r in enumerate(records) if i % every == 0 or r is last or r is best]
+    names = list(dict.fromkeys(name for record in records for name in record["values"]))
+    better = {name: way for record in records for name, way in record["better"].items()}
+    data = {
+        "x": [record["step"] for record in drawn],
+        "y": {visible(name): [short(record["values"].get(name)) for record in drawn] for name in names},
+        "best": None if best is None else drawn.index(best),
+    }
+    columns = [("last", last)] + ([("best", best)] if best is not None else [])
+    heads = [tags.th(title, tags.div(f"step {record['step']:,}")) for title, record in columns]
+    table = tags.table(tags.thead(tags.tr(tags.th("value"), *heads)), cls="scores")
+    body = table.add(tags.tbody())
+    for name in names:
+        cells = [tags.td(figures(record["values"].get(name), ABSENT)) for _, record in columns]
+        body.add(tags.tr(tags.th(visible(arrowed(name, better))), *cells))
+    made = plural(len(records), "evaluation")
+    note = f"{made} of the complete test; x is the step. Every record is in evaluations.jsonl."
+    if best is not None:
+        note += " The circle is the checkpoint best; chosen by the numbers shown, it looks better than it is."
+    card = tags.section(
+        tags.div(tags.h2("Evaluation"), cls="head"),
+        tags.div(table, cls="scroll"),
+        tags.div(tags.div(id="evaluation_tip", cls="tip", hidden=True), id="evaluations", cls="charts apart"),
+        cls="card",
+        id="evaluation",
+    )
+    for remark in last["remarks"]:
+        card.add(tags.p(visible(remark), cls="soft"))
+    card.add(tags.p(note, cls="soft"))
+    return card, data
 
 
 def _options(options: Mapping[str, tuple[Any, bool]]) -> tags.details:

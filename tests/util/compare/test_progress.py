@@ -7,7 +7,7 @@ import pytest
 
 from util.compare.experiment import Run
 from util.compare.progress import GridProgress
-from util.stopwatch import in_words
+from util.stopwatch import duration
 
 
 def runs_of(folder, records):
@@ -34,7 +34,7 @@ def test_time_left_is_that_of_each_variants_pace_and_of_tests(tmp_path):
     progress = GridProgress(experiment, experiment.runs, 4, runner)
     assert progress(["cut-s0"]) == "1 of 4 runs done; cut-s0 at step 50 of 100; about 8 min left"  # 50 + 100 + 300 s
     runner.spent["test.py"] = [10.0, 20.0]
-    assert progress.left() == "about 8 min left" and in_words(50 + 100 + 300 + 3 * 15) == "8 min"
+    assert progress.left() == "about 8 min left" and duration(50 + 100 + 300 + 3 * 15) == "8 min"
     runner.jobs = 5
     assert progress.left() == "about 2 min left"
 
@@ -47,5 +47,5 @@ def test_what_is_not_known_is_not_told(tmp_path):
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(4.4, "4 s"), (89, "89 s"), (100, "2 min"), (12_000, "3 h 20 min")])
-def test_a_time_in_words(seconds, words):
-    assert in_words(seconds) == words
+def test_a_time_duration(seconds, words):
+    assert duration(seconds) == words

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from util.compare.run import POINTS, group, number, read_run
+from util.compare.run import POINTS, finite_number, group, read_run
 
 
 @pytest.fixture
@@ -175,5 +175,5 @@ def test_runs_of_a_variant_are_together_by_seed(tmp_path):
 
 
 def test_only_finite_numbers_are_numbers():
-    assert number(3) == 3.0
-    assert [number(v) for v in (True, "3", None, math.nan, math.inf, 10**400)] == [None] * 6
+    assert finite_number(3) == 3.0
+    assert [finite_number(v) for v in (True, "3", None, math.nan, math.inf, 10**400)] == [None] * 6

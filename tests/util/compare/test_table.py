@@ -10,7 +10,7 @@ import pytest
 from util.compare.export import as_csv, as_latex, tex
 from util.compare.findings import findings
 from util.compare.run import ComparedRun
-from util.compare.table import Cell, Comparison, decimals, overlap, words
+from util.compare.table import Cell, Comparison, decimals, overlap
 
 
 def run(variant, seed, values, better="lower", state="finished", entry=(), **more):
@@ -47,7 +47,7 @@ def test_mean_and_spread_are_those_of_the_seeds():
 
 def test_one_seed_has_no_spread():
     cell = Comparison(two([1.0], [2.0])).cell("a", "FID", "latest")
-    assert math.isnan(cell.spread) and words(cell, 2) == "1.00"
+    assert math.isnan(cell.spread) and cell.shown(2) == "1.00"
 
 
 def test_values_that_are_missing_or_not_numbers_are_left_out_and_counted():
