@@ -17,8 +17,7 @@ from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
 from util.cli import run
 from util.device import choose_device
-from util.images import list_images, read_pixels
-from util.seeding import derive
+from util.images import from_bytes, list_images, read_image, to_bytes
 from util.stopwatch import Countdown
 from util.table import joined, write_metrics
 
@@ -42,8 +41,9 @@ def main(argv=None):
     folders = {flag: pictures(opt, flag) for flag in ("real", "fake", "train") if getattr(opt, flag)}
     both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
     tables = [joined(scores_of_pairs(opt, pairs, both).compute())] if pairs else []
-    if sets:
-        tables.append(compared(sets, extractor, {flag: observed(opt, extractor, f) for flag, f in folders.items()}))
+    if extractor is not None:
+        seen = {flag: observed(opt, extractor, files) for flag, files in folders.items()}
+        tables.append(SetScores(sets, extractor).beside_training(seen["real"], seen["fake"], seen.get("train")))
     print("\n".join(line for table in tables for line in table.lines()))
     if opt.output:
         write_metrics(Path(opt.output), tables)
@@ -85,7 +85,7 @@ def partners(opt, real, fake):
 def scores_of_pairs(opt, metrics, both):
     scores, countdown = Scores(lambda: [cls(opt) for cls in metrics]), Countdown(len(both), "pair")
     for name, files in both.items():
-        real, fake = (torch.from_numpy(levels(opt, file)).float()[None] / 127.5 - 1 for file in files)
+        real, fake = (from_bytes(levels(opt, file))[None] for file in files)
         if real.shape != fake.shape:
             sizes = [" x ".join(map(str, image.shape[:1:-1])) for image in (real, fake)]
             raise UserError(f"{name}: {sizes[0]} pixels in --real, {sizes[1]} in --fake; pairs must be of one size")
@@ -99,7 +99,7 @@ def observed(opt, extractor, files):
     countdown, parts = Countdown(len(files), "picture"), []
     batch: list[torch.Tensor] = []
     for file in files:
-        image = torch.from_numpy(levels(opt, file))
+        image = levels(opt, file)
         if batch and (len(batch) == 32 or image.shape != batch[0].shape):
             parts.append(extractor(torch.stack(batch)))
             batch = []
@@ -111,18 +111,7 @@ def observed(opt, extractor, files):
 
 def levels(opt, file):
     """A picture as bytes (C, H, W)."""
-    pixels = read_pixels(file, opt.channels)
-    if pixels.dtype != "uint8":
-        pixels = ((pixels + 1) * 127.5).round().clip(0, 255).astype("uint8")
-    return pixels.transpose(2, 0, 1).copy()
-
-
-def compared(sets, extractor, seen):
-    scores, real = SetScores(sets, extractor), seen["real"]
-    if "train" in seen:
-        return scores.compute(real, seen["fake"], seen["train"])
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(derive("halves")))
-    return scores.compute(real, seen["fake"], real.take(order[::2]), real.take(order[1::2]))
+    return to_bytes(read_image(file, opt.channels))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Judges for metrics: trained classifiers of images, loaded from the runs that trained them."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from evaluation.metrics.base_judged import FLAG
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import UserError
+from util.files import sha256
+from util.images import from_bytes
 from util.stopwatch import Countdown
 from util.training import checkpoint
 from util.vocabulary import Vocabulary
@@ -79,7 +80,7 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
     if not set(classes) & set(network.classes):
         known, wanted = (", ".join(some[:5]) for some in (network.classes, classes))
         raise UserError(f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=4)
-    digest = hashlib.sha256(weights_of(Path(folder), model="label_judge").read_bytes()).hexdigest()
+    digest = sha256(weights_of(Path(folder), model="label_judge"))
     numbers = {label: number for number, label in enumerate(classes)}
     return LabelJudge(network.to(device), name, numbers, digest)
 
@@ -92,7 +93,7 @@ def read_caption_judge(folder: Path, which: str = "latest") -> tuple[CaptionMatc
     """
     path = weights_of(folder, which, "caption_judge")
     try:
-        return matcher_of(read_tensors(path)), hashlib.sha256(path.read_bytes()).hexdigest()
+        return matcher_of(read_tensors(path)), sha256(path)
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model caption_judge", code=4) from None
 
@@ -208,9 +209,7 @@ class CaptionJudge:
         order = list(self.network.attributes)
         parts = []
         for part in levels.split(BATCH):
-            images = fitted(
-                part.to(self.device).float() / 127.5 - 1, self.network.size, self.network.channels, self.name
-            )
+            images = fitted(from_bytes(part.to(self.device)), self.network.size, self.network.channels, self.name)
             features, logits, embedding = self.network.look(images)
             answers = torch.full((len(part), len(self.attributes)), -1)
             for column, (attribute, values) in enumerate(zip(self.attributes, self.values, strict=True)):

@@ -52,6 +52,13 @@ class SetScores:
         for metric in metrics:
             metric.classes = classes
 
+    def beside_training(self, real: Observed, fake: Observed, train: Observed | None) -> Table:
+        """``compute`` with training images as floor, or, where there are none, one half of the real ones."""
+        if train is not None:
+            return self.compute(real, fake, train)
+        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(derive("halves")))
+        return self.compute(real, fake, real.take(order[::2]), real.take(order[1::2]))
+
     def compute(
         self,
         real: Observed,

@@ -18,8 +18,7 @@ from evaluation.pairs import Scores, make_metrics
 from evaluation.samples import RealImages, floor_rows
 from evaluation.sets import SetScores
 from options import UserError
-from util.images import to_bytes
-from util.seeding import derive
+from util.images import from_bytes, to_bytes
 from util.table import Table, joined
 
 # what is added to the names of values -> the images that are compared, and with which
@@ -182,10 +181,7 @@ class Evaluation:
         """Values of sets, with those of training images against the real ones as floors, or of two halves of these."""
         assert self.extractor is not None
         scores = SetScores(self.set_metrics, self.extractor, names_of(self.dataset))
-        if other is not None:
-            return scores.compute(real, fake, other)
-        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(derive("halves")))
-        return scores.compute(real, fake, real.take(order[::2]), real.take(order[1::2]))
+        return scores.beside_training(real, fake, other)
 
     def training_images(self, training_items: TrainingItems, side: str, count: int) -> Observed | None:
         """What the extractor sees in as many training images of this side."""
@@ -208,7 +204,7 @@ class Evaluation:
         assert self.extractor is not None
         for name, images in (("fake", levels), ("real", data.held[0])):
             for part in images.split(AT_ONCE):
-                self.diversity.add(name, part.float() / 127.5 - 1)
+                self.diversity.add(name, from_bytes(part))
         if "" not in self.others:
             self.reals[""] = [self.seen(*data.held)]
             rows = floor_rows(len(data.train[0]), len(levels))

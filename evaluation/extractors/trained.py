@@ -13,6 +13,7 @@ from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import UserError
 from util.files import sha256
+from util.images import from_bytes
 from util.weights import read_tensors
 
 DOMAIN = "-domain"  # ends the first word of the names of values of such features
@@ -74,7 +75,7 @@ def of_judge(
     knows_any = len(unknown) < len(classes)
 
     def look(levels: torch.Tensor) -> Observed:
-        features, logits = judge.see(levels.float() / 127.5 - 1)
+        features, logits = judge.see(from_bytes(levels))
         return Observed(features, logits, answers=values[logits.argmax(1).cpu()] if knows_any else None)
 
     some = ", ".join(unknown[:5]) + ", ..." * (len(unknown) > 5)
@@ -83,7 +84,7 @@ def of_judge(
 
 def of_captions(network: CaptionMatcher, flag: str, device: torch.device) -> Callable[[torch.Tensor], Observed]:
     def look(levels: torch.Tensor) -> Observed:
-        images = fitted(levels.to(device).float() / 127.5 - 1, network.size, network.channels, flag)
+        images = fitted(from_bytes(levels.to(device)), network.size, network.channels, flag)
         return Observed(network.look(images)[0])
 
     return look
@@ -92,7 +93,7 @@ def of_captions(network: CaptionMatcher, flag: str, device: torch.device) -> Cal
 def of_encoder(network: DomainEncoder, flag: str, device: torch.device) -> Callable[[torch.Tensor], Observed]:
     def look(levels: torch.Tensor) -> Observed:
         try:
-            images = network.fit(levels.to(device).float() / 127.5 - 1)
+            images = network.fit(from_bytes(levels.to(device)))
         except ValueError as error:
             raise UserError(f"{flag}: {error}; train one on images of so many channels") from None
         return Observed(network.embed(images))
