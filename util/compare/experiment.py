@@ -11,7 +11,6 @@
 Everything is derived from these files, so that a comparison that was cut off goes on from them.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from util.compare.budget import APART, UNTIMED, Timings
 from util.compare.recipe import Options, Recipe, text_of, words_of
 from util.compare.runner import ENDED, Command, Task, last_line
 from util.config import read_config
-from util.files import read_json, write_atomically
+from util.files import read_json, sha256, write_atomically
 from util.training.run_folder import RESULTS_OF_A_RUN
 from util.training.run_record import read_record
 
@@ -246,7 +245,7 @@ class Experiment:
     def _manifest(self, name: str, which: str) -> str:
         """Hash of the list of a checkpoint's files and their hashes; empty where there is none."""
         path = self.checkpoints / name / f"{which}.manifest.json"
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        return sha256(path) if path.is_file() else ""
 
     def notes(self, there: int) -> list[str]:
         """What a page says of the experiment: the recipe's note, the budget, and how many runs are not there."""

@@ -13,6 +13,7 @@ from PIL import Image
 
 from util.compare.run import WHICH, ComparedRun
 from util.compare.table import Comparison
+from util.files import sha256
 from util.html import png_size, visible
 
 INPUTS = 12  # shown unless told otherwise
@@ -61,7 +62,7 @@ class Album:
 
     def holds(self, path: Path) -> bool:
         try:
-            return hashlib.sha256(path.read_bytes()).hexdigest() in self._places
+            return sha256(path) in self._places
         except OSError:
             return False
 

@@ -1,6 +1,5 @@
 """What a comparison knows of one training run, read from the files that training and test.py left."""
 
-import hashlib
 import math
 import os
 import re
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 from options import UserError
 from util.config import read_config
-from util.files import read_json, read_json_lines, read_text
+from util.files import read_json, read_json_lines, read_text, sha256
 from util.pages.curves import Curves
 
 WHICH = ("latest", "best")  # checkpoints that are reported
@@ -223,7 +222,7 @@ def _stale(run: Path, test: Path, which: str) -> str:
     digest = tested.get("sha256")
     if isinstance(digest, str):
         try:
-            differs = hashlib.sha256(manifest.read_bytes()).hexdigest() != digest
+            differs = sha256(manifest) != digest
         except OSError:
             return ""
     else:

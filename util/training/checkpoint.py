@@ -25,6 +25,7 @@ import torch
 
 from options import UserError
 from util import distributed
+from util.files import sha256
 from util.weights import load_weights, read_tensors
 
 FALLBACK = "previous"
@@ -299,7 +300,7 @@ def _problem(run: Path, which: str) -> str | None:
                 return f"{name} is missing"
             if path.stat().st_size != entry["bytes"]:
                 return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
-            if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+            if sha256(path) != entry["sha256"]:
                 return f"{name} was altered since it was written"
     except FileNotFoundError:
         return "it has no manifest, so it was not finished"
