@@ -28,14 +28,14 @@ def read_judge(folder: Path, which: str = "latest", model: str = "glyph_judge") 
     Raises:
         UserError: there is no such run, or it trained something else (exit code 4).
     """
-    path = weights_of(folder, which, model)
+    path = judge_weights(folder, which, model)
     try:
         return judge_of(read_tensors(path))
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model {model}", code=4) from None
 
 
-def weights_of(folder: Path, which: str = "latest", model: str = "glyph_judge") -> Path:
+def judge_weights(folder: Path, which: str = "latest", model: str = "glyph_judge") -> Path:
     """The weight file of a judge's run."""
     if not folder.is_dir():
         raise UserError(f"no judge: there is no run in {folder}; train one with --model {model}", code=4)
@@ -80,7 +80,7 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
     if not set(classes) & set(network.classes):
         known, wanted = (", ".join(some[:5]) for some in (network.classes, classes))
         raise UserError(f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=4)
-    digest = sha256(weights_of(Path(folder), model="label_judge"))
+    digest = sha256(judge_weights(Path(folder), model="label_judge"))
     numbers = {label: number for number, label in enumerate(classes)}
     return LabelJudge(network.to(device), name, numbers, digest)
 
@@ -91,7 +91,7 @@ def read_caption_judge(folder: Path, which: str = "latest") -> tuple[CaptionMatc
     Raises:
         UserError: there is no such run, or it trained something else (exit code 4).
     """
-    path = weights_of(folder, which, "caption_judge")
+    path = judge_weights(folder, which, "caption_judge")
     try:
         return matcher_of(read_tensors(path)), sha256(path)
     except (ValueError, TypeError) as error:

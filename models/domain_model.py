@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import torch
 
-from evaluation.judges import BATCH, weights_of
+from evaluation.judges import BATCH, judge_weights
 from models.base_judge import ObserverOptions
 from models.base_model import BaseModel
 from models.losses.views import between_views, views_levels
@@ -64,7 +64,7 @@ class DomainModel(BaseModel):
         opt = self.opt
         self.mirrors = getattr(dataset, "mirrors", False)
         if not opt.is_train:
-            path = weights_of(Path(opt.checkpoints_dir, opt.name), opt.epoch, "domain")
+            path = judge_weights(Path(opt.checkpoints_dir, opt.name), opt.epoch, "domain")
             try:
                 self.netC = encoder_of(read_tensors(path))
             except (ValueError, TypeError) as error:

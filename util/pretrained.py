@@ -21,7 +21,7 @@ def require_transformers(flag: str) -> Any:
     return transformers
 
 
-def weights_of(folder: Path, flag: str) -> list[Path]:
+def weight_files(folder: Path, flag: str) -> list[Path]:
     """The files of a model's weights: safetensors, and only where there are none PyTorch's own.
 
     Raises:
@@ -55,7 +55,7 @@ def load_model(kind: str, folder: Path, flag: str) -> tuple[Any, set[str]]:
     Raises:
         UserError: the weights are broken, of another shape, or more than tensors.
     """
-    library, weights = require_transformers(flag), weights_of(folder, flag)
+    library, weights = require_transformers(flag), weight_files(folder, flag)
     safe = weights[0].suffix == ".safetensors"
     how = dict(local_files_only=True, trust_remote_code=False, weights_only=True, use_safetensors=safe)
     with _quiet(library), torch.random.fork_rng(devices=[]):  # weights are drawn before they are loaded

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from evaluation.extractors.base import Extractor, called
-from evaluation.judges import Judge, fitted, weights_of
+from evaluation.judges import Judge, fitted, judge_weights
 from evaluation.metrics.shared.observed import Observed
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.domain_encoder import DomainEncoder, encoder_of
@@ -22,7 +22,7 @@ TOLD_APART = {"label": "labels", "character": "characters", "style": "styles"}
 
 def of_run(folder: Path, flag: str, classes: Sequence[str], device: torch.device) -> Extractor:
     """The network of a run that learnt these data, or the like: ``--model domain``, or a judge."""
-    path = weights_of(folder, model="domain")
+    path = judge_weights(folder, model="domain")
     network = network_of(path)
     digest = sha256(path)
     network = network.to(device)

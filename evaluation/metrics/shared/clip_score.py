@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 from evaluation.metrics.base_captioned import Judged, Seen
 from options import UserError
 from util.files import sha256
-from util.pretrained import load, load_model, weights_of
+from util.pretrained import load, load_model, weight_files
 from util.stopwatch import Countdown
 
 BATCH = 32  # pictures that go through the network together
@@ -46,7 +46,7 @@ class Clip:
         self.tokenizer, self.look = load("AutoTokenizer", folder, flag), load("CLIPImageProcessor", folder, flag)
         self.model = model.float().eval().to(device)
         self.name, self.device = folder.name, torch.device(device)
-        self.digests = {file.name: sha256(file) for file in weights_of(folder, flag)}
+        self.digests = {file.name: sha256(file) for file in weight_files(folder, flag)}
 
     def __call__(self, images: torch.Tensor, captions: Sequence[str]) -> float:
         """0 to 100, higher is better; see :meth:`judge`."""
