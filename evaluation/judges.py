@@ -18,7 +18,7 @@ from util.training import checkpoint
 from util.vocabulary import Vocabulary
 from util.weights import read_tensors
 
-BATCH = 256  # images that are judged at once
+JUDGED_AT_ONCE = 256  # images that are judged at once
 FLAG_OF_KIND = {"character": "--judge character", "style": "--judge style", "label": "--model label_judge"}
 
 
@@ -135,7 +135,7 @@ class Judge:
 
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        answers = [self.see(part)[1].argmax(1) for part in images.split(BATCH)]
+        answers = [self.see(part)[1].argmax(1) for part in images.split(JUDGED_AT_ONCE)]
         return self.values[torch.cat(answers).cpu()]
 
     def see(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -208,7 +208,7 @@ class CaptionJudge:
         countdown = Countdown(len(levels), "judged picture")
         order = list(self.network.attributes)
         parts = []
-        for part in levels.split(BATCH):
+        for part in levels.split(JUDGED_AT_ONCE):
             images = fitted(from_bytes(part.to(self.device)), self.network.size, self.network.channels, self.name)
             features, logits, embedding = self.network.look(images)
             answers = torch.full((len(part), len(self.attributes)), -1)
@@ -225,8 +225,10 @@ class CaptionJudge:
         places = {caption: place for place, caption in enumerate(dict.fromkeys(captions))}
         once = list(places)
         parts = [
-            self.network.read(self.vocabulary.ids(once[start : start + BATCH], self.network.most).to(self.device)).cpu()
-            for start in range(0, len(once), BATCH)
+            self.network.read(
+                self.vocabulary.ids(once[start : start + JUDGED_AT_ONCE], self.network.most).to(self.device)
+            ).cpu()
+            for start in range(0, len(once), JUDGED_AT_ONCE)
         ]
         return torch.cat(parts)[[places[caption] for caption in captions]]
 

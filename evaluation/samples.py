@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from evaluation.extractors.trained import DOMAIN
-from evaluation.judges import BATCH, LabelJudge
+from evaluation.judges import JUDGED_AT_ONCE, LabelJudge
 from evaluation.metrics.accuracy_metric import AccuracyMetric
 from evaluation.metrics.fid_metric import FidMetric
 from evaluation.metrics.kid_metric import KidMetric
@@ -28,7 +28,7 @@ from util.table import Row, Table, figures, plural
 QUERIES = 1000  # images whose nearest training image is looked for
 READ = {"train": 20_000, "test": 10_000}  # real images at most, a few minutes of a judge on a CPU; all of CIFAR's test
 MEMORY = 1 << 30  # bytes they take at most, of either kind
-AT_ONCE = 1 << 25  # numbers of training images that are compared at once
+COMPARED_AT_ONCE = 1 << 25  # numbers of training images that are compared at once
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) ->
     """What a judge sees in bytes (N, C, S, S)."""
     countdown = Countdown(len(levels), "judged image")
     parts = []
-    for features, answers in judge.look(from_bytes(part) for part in levels.split(BATCH)):
+    for features, answers in judge.look(from_bytes(part) for part in levels.split(JUDGED_AT_ONCE)):
         parts.append((features, answers))
         countdown.step(len(answers))
     features, answers = (torch.cat(some) for some in zip(*parts, strict=True))
@@ -222,7 +222,7 @@ def find_neighbours(
 
 def nearest_pixels(x: torch.Tensor, reference: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """``nearest`` of images as bytes by their ``pixels``, some of the reference at a time: floats need more room."""
-    vectors, step, found = pixels(x), max(1, AT_ONCE // reference[0].numel()), []
+    vectors, step, found = pixels(x), max(1, COMPARED_AT_ONCE // reference[0].numel()), []
     for start in range(0, len(reference), step):
         distances, places = nearest(vectors, pixels(reference[start : start + step]), k)
         found.append((distances, places + start))

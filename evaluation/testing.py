@@ -25,7 +25,7 @@ from util.table import Table, joined
 SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
 FACTS = ("character", "label")  # of a batch, that metrics are told
 COPIED = "the source, copied"
-AT_ONCE = 1024  # images from noise that are floats at a time
+FLOATS_AT_ONCE = 1024  # images from noise that are floats at a time
 JUDGED = ("metrics", "recogniser", "style_judge")  # flags of a test that have what it made judged
 
 TrainingItems = Callable[[str, int], Iterator[Mapping[str, Any]]]  # see data.loading.rows.TestSet.training_items
@@ -203,7 +203,7 @@ class Evaluation:
         """Values of generated images, bytes (N, C, S, S), beside held-out ones, with training images as floor."""
         assert self.extractor is not None
         for name, images in (("fake", levels), ("real", data.held[0])):
-            for part in images.split(AT_ONCE):
+            for part in images.split(FLOATS_AT_ONCE):
                 self.diversity.add(name, from_bytes(part))
         if "" not in self.others:
             self.reals[""] = [self.seen(*data.held)]

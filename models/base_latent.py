@@ -12,7 +12,7 @@ import networks
 from evaluation.samples import Asked, real_images
 from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
 from models.noise.results import balanced, chosen_classes, save_samples
-from models.noise.sampler import BATCH
+from models.noise.sampler import DRAWN_AT_ONCE
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option
@@ -132,6 +132,6 @@ class LatentModel(NoiseModel):
     def generated(self, asked: Asked) -> torch.Tensor:
         self.settle_anew()
         z = self.noise(asked.count, torch.Generator().manual_seed(derive(self.opt.seed, "samples")))
-        rows = torch.arange(asked.count).split(BATCH)
+        rows = torch.arange(asked.count).split(DRAWN_AT_ONCE)
         y = asked.conditions
         return torch.cat([to_bytes(self.draw(z[some], None if y is None else y[some])) for some in rows])

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import torch
 
-from evaluation.judges import BATCH, judge_weights
+from evaluation.judges import JUDGED_AT_ONCE, judge_weights
 from models.base_judge import ObserverOptions
 from models.base_model import BaseModel
 from models.losses.views import between_views, views_levels
@@ -117,7 +117,7 @@ class DomainModel(BaseModel):
         network = self.netC.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(opt.seed, "views"))
-            shown = torch.cat(images).split(BATCH)
+            shown = torch.cat(images).split(JUDGED_AT_ONCE)
             one, other = (
                 torch.cat([network.embed(self.view(part).to(engine.device)).cpu() for part in shown]) for _ in "12"
             )

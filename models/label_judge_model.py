@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from evaluation.judges import BATCH, LabelJudge, read_judge
+from evaluation.judges import JUDGED_AT_ONCE, LabelJudge, read_judge
 from evaluation.metrics.shared.labels import accuracy
 from models.base_judge import JudgeModel
 from networks.warp import random_warp
@@ -69,7 +69,7 @@ class LabelJudgeModel(JudgeModel):
             raise UserError(f"--phase {opt.phase}: {opt.dataroot} has no such images; see --test_fraction")
         numbers = {name: number for number, name in enumerate(dataset.classes)}
         judge = LabelJudge(self.netC.eval(), f"--name {opt.name}", numbers, "")
-        answers = torch.cat([answers for _, answers in judge.look(images.split(BATCH))])
+        answers = torch.cat([answers for _, answers in judge.look(images.split(JUDGED_AT_ONCE))])
         each = {
             numbers_: accuracy(answers[labels == numbers_], labels[labels == numbers_])
             for numbers_ in labels.unique().tolist()

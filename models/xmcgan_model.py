@@ -27,7 +27,7 @@ from models.captions.results import CaptionTestOptions, save_samples
 from models.captions.selection import evenly, spread
 from models.losses import cosine_scores, matching_levels, matching_loss, weighted_levels, word_scores
 from models.noise.presets import XMCGAN, presets
-from models.noise.sampler import BATCH
+from models.noise.sampler import DRAWN_AT_ONCE
 from models.noise.stabilizers import Stabilizers
 from networks.text import Text
 from networks.xmcgan import XMCGenerator
@@ -292,8 +292,8 @@ class XMCGANModel(NoiseModel):
         generator = torch.Generator().manual_seed(derive(self.opt.seed, "samples"))
         self.noise(self.opt.images_per_caption, generator)  # of the page of a test, drawn first there
         z = self.noise(asked.count, generator)
-        starts = range(0, asked.count, BATCH)
-        texts = ((z[i : i + BATCH], self.encode(asked.conditions[i : i + BATCH])) for i in starts)
+        starts = range(0, asked.count, DRAWN_AT_ONCE)
+        texts = ((z[i : i + DRAWN_AT_ONCE], self.encode(asked.conditions[i : i + DRAWN_AT_ONCE])) for i in starts)
         return torch.cat([to_bytes(self.draw(noise, text)) for noise, text in texts])
 
 

@@ -10,7 +10,7 @@ from evaluation.metrics.shared.observed import Observed
 from options import UserError
 from util.stopwatch import Countdown
 
-BATCH = 64  # images that are looked at at once
+OBSERVED_AT_ONCE = 64  # images that are looked at at once
 
 
 @dataclass
@@ -47,10 +47,10 @@ class Extractor:
         Raises:
             UserError: they do not suit the extractor, or its features are not finite.
         """
-        countdown = Countdown(len(levels), "observed image") if len(levels) > BATCH else None
+        countdown = Countdown(len(levels), "observed image") if len(levels) > OBSERVED_AT_ONCE else None
         parts = []
         with torch.autocast(self.device.type, enabled=False):
-            for part in levels.split(BATCH):
+            for part in levels.split(OBSERVED_AT_ONCE):
                 seen = self.look(part)
                 features, logits = seen.features.float().cpu(), seen.logits
                 logits = None if logits is None else logits.float().cpu()

@@ -3,7 +3,7 @@
 import torch
 
 from evaluation.metrics.base_set import SetMetric
-from evaluation.metrics.shared.distances import CHUNK
+from evaluation.metrics.shared.distances import ROWS_AT_ONCE
 from evaluation.metrics.shared.observed import Observed
 
 NEIGHBOURS = 5  # Naeem et al., section 4.1; Kynkäänniemi et al. have 3
@@ -36,7 +36,7 @@ class PrdcMetric(SetMetric):
         r_radius, g_radius = radii(r), radii(g)
         inside, covered, within = 0, torch.zeros(len(r), dtype=torch.bool), 0
         recalled = torch.zeros(len(r), dtype=torch.bool)
-        for part, radius in zip(g.split(CHUNK), g_radius.split(CHUNK), strict=True):
+        for part, radius in zip(g.split(ROWS_AT_ONCE), g_radius.split(ROWS_AT_ONCE), strict=True):
             distances = squared_distances(part, r)  # (B, N)
             holds = distances <= r_radius
             inside, within = inside + int(holds.any(1).sum()), within + int(holds.sum())
@@ -53,7 +53,7 @@ class PrdcMetric(SetMetric):
 def radii(x: torch.Tensor) -> torch.Tensor:
     """(N,): the squared distance of each row to its k-th nearest other, and a little more."""
     found = []
-    for start, part in zip(range(0, len(x), CHUNK), x.split(CHUNK), strict=True):
+    for start, part in zip(range(0, len(x), ROWS_AT_ONCE), x.split(ROWS_AT_ONCE), strict=True):
         distances = squared_distances(part, x)
         own = torch.arange(len(part))
         distances[own, start + own] = torch.inf

@@ -19,7 +19,7 @@ from util.pretrained import load, load_model, require_transformers, weight_files
 from util.stopwatch import Countdown
 
 PART = 256  # captions kept in one transaction
-BATCH = 64  # captions that go through the encoder together
+CAPTIONS_AT_ONCE = 64  # captions that go through the encoder together
 GB = 10**9  # bytes; what a cache takes is told from here on
 # What an encoder's vectors depend on besides weights; other files of a folder may differ.
 FILES = (
@@ -170,8 +170,8 @@ class HFEncoder:
         """Encode these into the cache, those of like length together."""
         rows = sorted(zip(captions, self._tokens(captions), strict=True), key=lambda row: len(row[1][0]))
         found: dict[str, torch.Tensor] = {}
-        for first in range(0, len(rows), BATCH):
-            batch = rows[first : first + BATCH]
+        for first in range(0, len(rows), CAPTIONS_AT_ONCE):
+            batch = rows[first : first + CAPTIONS_AT_ONCE]
             states = self._states([ids for _, (ids, _) in batch])
             for (caption, (ids, kept)), x in zip(batch, states, strict=True):
                 found[caption] = x[: len(ids)][torch.tensor(kept)]

@@ -22,7 +22,7 @@ from util.images import save_levels, to_uint8
 from util.pages.results import ResultsPage
 from util.stopwatch import Countdown
 
-BATCH = 64  # glyphs that are drawn at once
+GLYPHS_AT_ONCE = 64  # glyphs that are drawn at once
 TASKS = {"text": "write_text", "interpolate": "write_blend", "export_ttf": "write_font", "complete": "write_font"}
 
 
@@ -88,14 +88,14 @@ class Pen:
         codes, row = list(sources), self.weights(mixture)
         channels = self.model.opt.input_nc
         drawn: dict[int, np.ndarray] = {}
-        for start in range(0, len(codes), BATCH):
-            some = codes[start : start + BATCH]
-            A = torch.stack([self.dataset.glyph(sources[code], code, channels) for code in some])
+        for start in range(0, len(codes), GLYPHS_AT_ONCE):
+            batch = codes[start : start + GLYPHS_AT_ONCE]
+            A = torch.stack([self.dataset.glyph(sources[code], code, channels) for code in batch])
             with self.engine.inference():
-                images = self.model.draw(self.engine.place(A), self.engine.place(row.expand(len(some), -1)))
-            drawn |= {code: to_uint8(image) for code, image in zip(some, images.mean(1, keepdim=True), strict=True)}
+                images = self.model.draw(self.engine.place(A), self.engine.place(row.expand(len(batch), -1)))
+            drawn |= {code: to_uint8(image) for code, image in zip(batch, images.mean(1, keepdim=True), strict=True)}
             if progress is not None:
-                progress.step(len(some))
+                progress.step(len(batch))
         return drawn
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from .precision import in_float32
 
-AT_ONCE = 1 << 21  # similarities of places and words up to which all are computed at once; 8 MiB
+SIMILARITIES_AT_ONCE = 1 << 21  # similarities of places and words up to which all are computed at once; 8 MiB
 WORKING_SET = 1 << 20  # and how many at once where there are more; 4 MiB
 
 
@@ -54,7 +54,7 @@ def word_scores(
     rho1: float = 5.0,
     rho2: float = 5.0,
     length_norm: bool = False,
-    at_once: int = AT_ONCE,
+    at_once: int = SIMILARITIES_AT_ONCE,
 ) -> torch.Tensor:
     r"""How well the words of each caption are found among the places of each image.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaluation.judges import BATCH, load_label_judge
+from evaluation.judges import JUDGED_AT_ONCE, load_label_judge
 from evaluation.samples import Neighbours, RealImages, find_neighbours, real_images, score_samples, see, warnings
 from evaluation.testing import Evaluation
 from models.noise.sampler import truncate
@@ -178,8 +178,8 @@ class Album:
     def draw_all(self, conditions: Any) -> torch.Tensor:
         """The samples of all noise, with ``conditions(rows)`` of each batch."""
         countdown, parts = Countdown(len(self.z), "image"), []
-        for start in range(0, len(self.z), BATCH):
-            rows = slice(start, start + BATCH)
+        for start in range(0, len(self.z), JUDGED_AT_ONCE):
+            rows = slice(start, start + JUDGED_AT_ONCE)
             parts.append(self.draw(self.z[rows], conditions(rows)))
             countdown.step(len(parts[-1]))
         return torch.cat(parts)

@@ -9,7 +9,7 @@ from torch import nn
 
 from networks.text import Text
 
-BATCH = 100  # images drawn at once
+DRAWN_AT_ONCE = 100  # images drawn at once
 
 
 def settle(netG: nn.Module, draw: Callable[[], tuple[torch.Tensor, Any]], steps: int) -> nn.Module:
@@ -75,8 +75,8 @@ class Sampler:
     def __call__(self, z: torch.Tensor, y: Any, **asked: Any) -> Any:
         """Images; where G was ``asked`` for more, a tuple of what it gave, all on the CPU."""
         parts = []
-        for start in range(0, len(z), BATCH):
-            rows = slice(start, start + BATCH)
+        for start in range(0, len(z), DRAWN_AT_ONCE):
+            rows = slice(start, start + DRAWN_AT_ONCE)
             with self.engine.inference():
                 given = self.netG(self.engine.place(z[rows]), None if y is None else self.place(y[rows]), **asked)
             parts.append([x.float().cpu().contiguous() for x in (given if asked else (given,))])

@@ -11,7 +11,7 @@ from evaluation.metrics.shared.labels import accuracy, distance_within
 from util.attributes import UNSAID, holds
 
 POOL = 100  # captions of which one is the picture's own
-CHUNK = 256  # pictures that are compared with their pools at once
+PICTURES_AT_ONCE = 256  # pictures that are compared with their pools at once
 TIE = 1e-6  # cosines no further apart are equal: one and the same caption, encoded in two batches, differs by 1e-7
 
 
@@ -63,8 +63,8 @@ def r_precision(
     meanings = first_of_each(said)
     P = min([pool, *(1 + count for count in others(said[meanings], shown).tolist())])
     hits, ids = [], [torch.empty(0, P, dtype=torch.int64)]
-    for start in range(0, len(images), CHUNK):
-        own = torch.arange(start, min(start + CHUNK, len(images)))
+    for start in range(0, len(images), PICTURES_AT_ONCE):
+        own = torch.arange(start, min(start + PICTURES_AT_ONCE, len(images)))
         draws = torch.rand(len(own), len(meanings), generator=generator)
         draws[holds(said[meanings], shown[own]).T] = -1
         drawn = torch.cat([own[:, None], meanings[draws.topk(P - 1).indices]], 1)  # (B, P)
@@ -89,7 +89,7 @@ def first_of_each(said: torch.Tensor) -> torch.Tensor:
 
 def others(said: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
     """(M,) int64: how many of the captions are not true of each picture."""
-    counts = [(~holds(said, part)).sum(0) for part in shown.split(CHUNK)]
+    counts = [(~holds(said, part)).sum(0) for part in shown.split(PICTURES_AT_ONCE)]
     return torch.cat(counts) if counts else torch.empty(0, dtype=torch.int64)
 
 

@@ -12,7 +12,7 @@ from util.files import sha256
 from util.pretrained import load, load_model, weight_files
 from util.stopwatch import Countdown
 
-BATCH = 32  # pictures that go through the network together
+PAIRS_AT_ONCE = 32  # pictures and captions that go through the network together
 
 
 class Clip:
@@ -66,10 +66,10 @@ class Clip:
             )
         most, parts = self.model.config.text_config.max_position_embeddings, []
         countdown = Countdown(len(images), "picture")
-        for first in range(0, len(images), BATCH):
-            some = slice(first, first + BATCH)
-            pixels = self.look(list(_bytes(images[some])), return_tensors="pt")["pixel_values"]
-            rows = self.tokenizer(list(captions[some]), truncation=True, max_length=most)["input_ids"]
+        for first in range(0, len(images), PAIRS_AT_ONCE):
+            part = slice(first, first + PAIRS_AT_ONCE)
+            pixels = self.look(list(_bytes(images[part])), return_tensors="pt")["pixel_values"]
+            rows = self.tokenizer(list(captions[part]), truncation=True, max_length=most)["input_ids"]
             ids, mask = (
                 pad_sequence([torch.tensor(row) for row in x], batch_first=True)  # CLIP reads up to the mark of the end
                 for x in (rows, [[1] * len(row) for row in rows])

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-CHUNK = 1024  # rows whose products with all of the other set are in memory at once
+ROWS_AT_ONCE = 1024  # rows whose products with all of the other set are in memory at once
 
 
 def frechet(x: torch.Tensor, y: torch.Tensor, singular: bool = False) -> float:
@@ -50,7 +50,7 @@ def nearest(x: torch.Tensor, reference: torch.Tensor, k: int = 1) -> tuple[torch
     x, reference = ((a.double() - centre).float() for a in (x, reference))
     norms, more = reference.square().sum(1), min(2 * k + 8, len(reference))
     distances, indices = [torch.empty(0, k)], [torch.empty(0, k, dtype=torch.int64)]
-    for part in x.split(CHUNK):
+    for part in x.split(ROWS_AT_ONCE):
         found = (norms - 2 * part @ reference.T).topk(more, largest=False).indices  # (B, more)
         exact = torch.stack([(part - reference[found[:, i]]).square().sum(1).sqrt() for i in range(more)], 1)
         values, order = exact.sort(dim=1, stable=True)

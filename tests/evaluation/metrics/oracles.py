@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from evaluation.metrics.shared.distances import CHUNK, comparable
+from evaluation.metrics.shared.distances import ROWS_AT_ONCE, comparable
 
 DEGREE = 3  # of KID's kernel; Binkowski et al., section 4
 
@@ -37,4 +37,4 @@ def kernel(x: torch.Tensor, y: torch.Tensor, paired: bool = False) -> torch.Tens
 
 
 def kernel_sum(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.stack([kernel(part, y).sum() for part in x.split(CHUNK)]).sum()
+    return torch.stack([kernel(part, y).sum() for part in x.split(ROWS_AT_ONCE)]).sum()
