@@ -38,7 +38,7 @@ def as_csv(comparison: Comparison) -> str:
             scores = [values.get(name, math.nan) for name in comparison.names]
             numbers = [*scores, *(costs[name] for name in COSTS)]
             cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
-            rows.writerow([_safe(run.label), run.seed, _safe(run.name), run.state, WORDS[which], *cells])
+            rows.writerow([_safe(run.title), run.seed, _safe(run.name), run.state, WORDS[which], *cells])
     return file.getvalue()
 
 
@@ -61,12 +61,12 @@ def _latex(comparison: Comparison, title: str, which: str) -> str:
     places = {name: comparison.column(name) for name in comparison.names}
     grid = {"": head}
     for variant in comparison.variants:
-        grid[tex(comparison.label(variant))] = []
+        grid[tex(comparison.title_of(variant))] = []
         for name in comparison.names:
             cell = comparison.cell(variant, name, which)
             text = cell.shown(places[name], " \\pm ")
             best = variant in comparison.leaders(name, which)
-            grid[tex(comparison.label(variant))].append(
+            grid[tex(comparison.title_of(variant))].append(
                 f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
             )
     long = len(comparison.names) > ABREAST

@@ -59,7 +59,7 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             errors = dict.fromkeys(str(run.facts["error"]).rstrip(".") for run in some if run.facts.get("error"))
             seeds = ("seed " if len(some) == 1 else "seeds ") + ", ".join(str(run.seed) for run in some)
             details = " ".join([*(f"{error}." for error in errors), so]).strip()
-            found.append(Finding("wrong", f"{comparison.label(variant)}, {seeds} {said}.", details))
+            found.append(Finding("wrong", f"{comparison.title_of(variant)}, {seeds} {said}.", details))
     found += [_stale(run, which) for run in comparison.runs for which in run.stale]
     lacking: dict[str, None] = {}
     for name, which in itertools.product(comparison.names, comparison.which):
@@ -67,7 +67,7 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             there = [run for run in runs if run.state not in ("failed", "missing") and run.values(which)]
             count = len(comparison.cell(variant, name, which).values)
             if count < len(there) and any(name in run.entries(which) for run in there):
-                lacking[f"{name} of {comparison.label(variant)}, {count} of {len(runs)} seeds"] = None
+                lacking[f"{name} of {comparison.title_of(variant)}, {count} of {len(runs)} seeds"] = None
     if lacking:
         found.append(Finding("wrong", "Values that not every run has:", f"{_list(lacking)}."))
     return found
@@ -83,7 +83,7 @@ def _unmeasured(comparison: Comparison) -> list[Finding]:
         }
         without = [v for v, entries in there.items() if entries and not any(name in some for some in entries)]
         if without:
-            lacking.setdefault(", ".join(map(comparison.label, without)), {})[name] = None
+            lacking.setdefault(", ".join(map(comparison.title_of, without)), {})[name] = None
     if not lacking:
         return []
     details = "; ".join(f"{variants}: {_list(names)}" for variants, names in lacking.items())
@@ -91,7 +91,7 @@ def _unmeasured(comparison: Comparison) -> list[Finding]:
 
 
 def _stale(run: ComparedRun, which: str) -> Finding:
-    text = f"{run.label}, seed {run.seed}: the test of its {WORDS[which]} checkpoint was of {run.stale[which]}."
+    text = f"{run.title}, seed {run.seed}: the test of its {WORDS[which]} checkpoint was of {run.stale[which]}."
     if run.stale[which] == GONE:
         return Finding("wrong", text, "That test is left out.")
     options = {"name": run.name, **run.tested, "epoch": which}
@@ -111,7 +111,7 @@ def _differences(comparison: Comparison) -> list[Finding]:
             continue
         (first, one), (second, other) = comparison.ranked(name, which)[:2]
         places = comparison.column(name)
-        pair = f"{comparison.label(first)} {one.shown(places)}, then {comparison.label(second)} {other.shown(places)}"
+        pair = f"{comparison.title_of(first)} {one.shown(places)}, then {comparison.title_of(second)} {other.shown(places)}"
         meets = overlap(one, other)
         least = min(least, len(one.values), len(other.values)) if meets is False else least
         (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
@@ -167,7 +167,7 @@ def _behind(comparison: Comparison) -> Finding | None:
         cells = comparison.ranked(name, which)
         worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
         if worse:
-            who = "every variant" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.label, worse))
+            who = "every variant" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.title_of, worse))
             behind.setdefault(f"{floor}, than {who}", []).append(f"{name} {span(ends, comparison.column(name))}")
     text = "Images that took no learning do better."
     details = "; ".join(f"{what}: {_list(names)}" for what, names in behind.items())
@@ -194,7 +194,7 @@ def _supervision(comparison: Comparison) -> Finding | None:
     for variant, runs in comparison.variants.items():
         options = [run for run in runs if run.options]
         if options:
-            groups.setdefault(supervision(options[0]) or "images alone", []).append(comparison.label(variant))
+            groups.setdefault(supervision(options[0]) or "images alone", []).append(comparison.title_of(variant))
     if len(groups) < 2:
         return None
     text = "Models were told different things in training, so a better value may be what more knowledge is worth."
@@ -210,7 +210,9 @@ def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | N
         return None
     known = [(run.variant, cost["steps"]) for run, cost in costs if cost["steps"] is not None]
     ranges = {v: extent(count for variant, count in known if variant == v) for v in comparison.variants}
-    details = ", ".join(f"{comparison.label(variant)} {ends}" for variant, ends in ranges.items() if ends) + " steps."
+    details = (
+        ", ".join(f"{comparison.title_of(variant)} {ends}" for variant, ends in ranges.items() if ends) + " steps."
+    )
     if len(images) == len(steps) and _equal(images):
         return Finding("limit", "Steps differ; the images that were seen do not.", details)
     if len(hours) == len(steps) and _equal(hours, 0.1):
@@ -252,7 +254,7 @@ def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, An
         for run in comparison.runs:
             entry = run.entries(which).get(name, {}) if run.state != "failed" else {}
             if finite_number(entry.get("value")) is not None and (said := fact(entry)):
-                known.setdefault(said, {})[run.label] = None
+                known.setdefault(said, {})[run.title] = None
         if len(known) > 1:
             told.setdefault("; ".join(f"{said} ({_list(who)})" for said, who in known.items()), {})[name] = None
     details = " ".join(f"{_list(names)}: {how}." for how, names in told.items())
@@ -261,7 +263,7 @@ def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, An
 
 def _sources(comparison: Comparison, which: str) -> Finding | None:
     tested, evaluated = (
-        dict.fromkeys(run.label for run in comparison.runs if run.state != "failed" and run.source(which) == source)
+        dict.fromkeys(run.title for run in comparison.runs if run.state != "failed" and run.source(which) == source)
         for source in ("test", "evaluation")
     )
     if not tested or not evaluated:
@@ -283,7 +285,7 @@ def _data(runs: Sequence[ComparedRun]) -> Finding | None:
             who: dict[str, dict[str, None]] = {}
             for run, data in known:
                 if key in data:
-                    who.setdefault(data[key], {})[run.label] = None
+                    who.setdefault(data[key], {})[run.title] = None
             told.append(f"{key} " + ", ".join(f"{value} ({_list(labels)})" for value, labels in who.items()))
     return Finding("limit", "Runs were trained on different data.", f"{'; '.join(told)}.") if told else None
 

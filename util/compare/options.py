@@ -66,7 +66,7 @@ def _of_variant(runs: Sequence[ComparedRun], name: str) -> str | None:
 def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> tags.div:
     head = tags.tr(tags.th("option", scope="col"))
     for place, variant in enumerate(comparison.variants):
-        head.add(tags.th(swatch(place), tags.span(visible(comparison.label(variant))), scope="col"))
+        head.add(tags.th(swatch(place), tags.span(visible(comparison.title_of(variant))), scope="col"))
     body = tags.tbody()
     for name, texts in rows.items():
         usual = next((text for text in texts if 2 * list(texts).count(text) > len(texts)), None)
@@ -88,7 +88,7 @@ def commands_section(comparison: Comparison) -> tags.details:
         if run.tested:
             lines.append(command("test.py", run.tested, run.test_changed))
         text = "\n".join(lines) if lines else "# its options are not known"
-        details.add(tags.pre(visible(f"# {run.label}, seed {run.seed}: {run.state}\n{text}".replace("\r", " "))))
+        details.add(tags.pre(visible(f"# {run.title}, seed {run.seed}: {run.state}\n{text}".replace("\r", " "))))
     return details
 
 

@@ -180,7 +180,7 @@ def _head(name: str, below: str, arrow: str = "", which: str = "", cls: str = ""
 def _variant(comparison: Comparison, variant: str, place: int) -> tags.th:
     """Name and colour of a variant, and which of its runs did not finish."""
     runs = comparison.variants[variant]
-    head = tags.th(swatch(place), tags.span(visible(comparison.label(variant))), scope="row", data_v=str(place))
+    head = tags.th(swatch(place), tags.span(visible(comparison.title_of(variant))), scope="row", data_v=str(place))
     for state in dict.fromkeys(run.state for run in runs):
         count = sum(run.state == state for run in runs)
         if state != "finished":
@@ -236,7 +236,7 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
             }
             for run in runs
         ]
-        variants.append({"label": visible(comparison.label(variant)), "runs": parts})
+        variants.append({"label": visible(comparison.title_of(variant)), "runs": parts})
     judged = _common_first(run.evaluations for run in comparison.runs)
     losses = _common_first(run.losses for run in comparison.runs)
     return {

@@ -111,7 +111,7 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
         "sizes": album.sizes,
         "seeds": rows,
         "which": [w for w in WHICH if any(outputs(run, w) for run in runs)],
-        "labels": [visible(comparison.label(variant)) for variant in comparison.variants],
+        "labels": [visible(comparison.title_of(variant)) for variant in comparison.variants],
         "lossy": album.lossy,
         "side": album.side,
         "differ": differ,

@@ -39,7 +39,7 @@ class ComparedRun:
 
     Attributes:
         variant, seed: what the experiment calls it; runs of one variant differ in their seed.
-        label: the variant in words, for the page.
+        title: the variant in words, for the page.
         state: finished, running, stopped or failed; ``missing`` without files, ``unknown`` without run.json.
         options: of train.py; ``changed``: name -> default as text, of those that differ from it.
         tested: options of the newest test, likewise ``test_changed``.
@@ -55,7 +55,7 @@ class ComparedRun:
     name: str
     variant: str
     seed: int
-    label: str
+    title: str
     state: str = "missing"
     options: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, str] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def read_run(
     results: Path,
     variant: str,
     seed: int,
-    label: str | None = None,
+    title: str | None = None,
     phase: str = "test",
 ) -> ComparedRun:
     """Read <checkpoints>/<name> and <results>/<name>/<phase>_<checkpoint>.
@@ -139,7 +139,7 @@ def read_run(
         name=name,
         variant=variant,
         seed=seed,
-        label=label or variant,
+        title=title or variant,
         state=state,
         options=options,
         changed=_changed(folder / "train_opt.txt"),

@@ -93,8 +93,8 @@ class Comparison:
             self._apart[name, which] = apart(self.variants, name, which)
         return self._apart[name, which]
 
-    def label(self, variant: str) -> str:
-        return self.variants[variant][0].label
+    def title_of(self, variant: str) -> str:
+        return self.variants[variant][0].title
 
     def cell(self, variant: str, name: str, which: str) -> Cell:
         return cell_of(self.variants[variant], lambda run: run.values(which).get(name))

@@ -112,9 +112,9 @@ def experiment(root):
     write_run(root, "paired-1", "paired", 1, 0.06, model="zi2zi")
     write_run(root, "paired-2", "paired", 2, 0.06, model="zi2zi", state="failed")
     write_run(root, "bare-1", "bare", 1, 0.3, images=False, best=False)
-    labels = {"plain": "cut", "fast": f"fastcut {NASTY}", "paired": "zi2zi (pairs)", "bare": None}
+    titles = {"plain": "cut", "fast": f"fastcut {NASTY}", "paired": "zi2zi (pairs)", "bare": None}
     names = [(variant, seed) for variant in ("plain", "fast", "paired") for seed in (1, 2)] + [("bare", 1), ("bare", 2)]
-    return [read_run(root / "checkpoints", f"{v}-{seed}", root / "results", v, seed, labels[v]) for v, seed in names]
+    return [read_run(root / "checkpoints", f"{v}-{seed}", root / "results", v, seed, titles[v]) for v, seed in names]
 
 
 @pytest.fixture(scope="module")

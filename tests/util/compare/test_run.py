@@ -27,7 +27,7 @@ def lines(path, records):
 
 def test_a_run_without_files_is_missing(tmp_path):
     run = read(tmp_path)
-    assert (run.state, run.label, run.seed) == ("missing", "v", 7)
+    assert (run.state, run.title, run.seed) == ("missing", "v", 7)
     assert not run.options and not run.values("latest") and not run.images["latest"] and run.pace is None
 
 

@@ -21,7 +21,7 @@ def run(variant, seed, values, better="lower", state="finished", entry=(), **mor
         name=f"{variant}-{seed}",
         variant=variant,
         seed=seed,
-        label=more.pop("label", variant),
+        title=more.pop("title", variant),
         state=state,
         facts=facts,
         better=directions,
@@ -150,7 +150,7 @@ def test_floors_of_pairs_and_of_sets_are_rows():
 
 def test_csv_has_a_row_for_each_run_and_checkpoint_in_full_precision():
     best = {"FID": {"value": 0.1, "better": "lower"}}
-    runs = [run("a", 1, {"FID": 1 / 3}, label="=1+1", best=best), run("a", 2, {"FID": None})]
+    runs = [run("a", 1, {"FID": 1 / 3}, title="=1+1", best=best), run("a", 2, {"FID": None})]
     rows = list(csv.DictReader(io.StringIO(as_csv(Comparison(runs)))))
     assert [(r["seed"], r["checkpoint"], r["FID"]) for r in rows] == [
         ("1", "last", repr(1 / 3)),
