@@ -26,8 +26,8 @@ from util.training.run_record import read_record
 WARM_UP = 5  # steps that are not counted: libraries choose their kernels, loading workers start
 LEAST = 30  # steps that are counted
 # Options of train.py itself that change what is shown and kept of a run, not what it learns.
-APART = {name for name, flag in flags_of(TrainOptions).items() if flag.metadata["per_run"]} | NOT_CONTINUED
-APART = (APART | {"display_winsize"}) - {"batch_size", "precision", "phase"}
+NOT_COMPARED = {name for name, flag in flags_of(TrainOptions).items() if flag.metadata["per_run"]} | NOT_CONTINUED
+NOT_COMPARED = (NOT_COMPARED | {"display_winsize"}) - {"batch_size", "precision", "phase"}
 QUICKER = {"compile", "num_threads", "deterministic"}  # of those, what changes how long a step takes
 UNTIMED = {"seed", "max_steps"}
 
@@ -164,5 +164,5 @@ def fingerprint(opt: Any, threads: int) -> str:
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     except UserError:  # a plan for another machine may be looked at here
         where = f"{opt.device} {opt.gpu_ids}"
-    said = {k: v for k, v in as_dict(opt).items() if k not in (APART - QUICKER) | UNTIMED}
+    said = {k: v for k, v in as_dict(opt).items() if k not in (NOT_COMPARED - QUICKER) | UNTIMED}
     return hashlib.sha256(json.dumps([said, where, threads], sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from options import UserError, nearest
-from util.compare.experiment import APART
+from util.compare.budget import NOT_COMPARED
 from util.compare.run import ComparedRun, read_run
 from util.config import read_config
 
@@ -36,7 +36,7 @@ def chosen_runs(names: Sequence[str], checkpoints: Path, results: Path) -> tuple
 
     groups: dict[str, list[int]] = {}
     for number, (*_, options) in enumerate(found):
-        same = {key: value for key, value in options.items() if key not in APART | {"seed"}}
+        same = {key: value for key, value in options.items() if key not in NOT_COMPARED | {"seed"}}
         groups.setdefault(repr(sorted(same.items())), []).append(number)
     for numbers in groups.values():
         seeds: dict[int, Path] = {}

@@ -23,7 +23,7 @@ from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
 from util.cli import STOPPED
-from util.compare.budget import APART, UNTIMED, Timings
+from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.recipe import Options, Recipe, text_of, words_of
 from util.compare.runner import ENDED, Command, Task, last_line
 from util.config import read_config
@@ -182,7 +182,7 @@ class Experiment:
         if not path.is_file() or self.state(run) == "new":
             return None
         saved, wanted = read_config(path), as_dict(opt)
-        for key in [key for key in wanted if key in saved and key not in APART | but]:
+        for key in [key for key in wanted if key in saved and key not in NOT_COMPARED | but]:
             if saved[key] != wanted[key]:
                 return key, text_of(saved[key]), text_of(wanted[key])
         return None

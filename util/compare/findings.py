@@ -28,7 +28,7 @@ class Finding:
 
 def findings(comparison: Comparison) -> list[Finding]:
     """What went wrong comes first, then what may be said, then its limits."""
-    return [*_gone_wrong(comparison), *_differences(comparison), *_limits(comparison)]
+    return [*_gone_wrong(comparison), *_best_two(comparison), *_limits(comparison)]
 
 
 def supervision(run: ComparedRun) -> str:
@@ -99,19 +99,19 @@ def _stale(run: ComparedRun, which: str) -> Finding:
     return Finding("wrong", text, f"That test is left out; anew: {anew}")
 
 
-def _differences(comparison: Comparison) -> list[Finding]:
+def _best_two(comparison: Comparison) -> list[Finding]:
     """The two best variants of each value: whether they differ by more than they spread."""
     which = comparison.which[0] if comparison.which else ""
     clear, within, unknown, unlike = list[str](), list[str](), list[str](), dict[str, list[str]]()
-    least = FEW
+    least, title = FEW, comparison.title_of
     for name in comparison.names if which else ():
-        if reasons := comparison.apart(name, which):
+        if reasons := comparison.differences(name, which):
             unlike.setdefault(", ".join(reasons), []).append(name)
         if not comparison.leaders(name, which):
             continue
         (first, one), (second, other) = comparison.ranked(name, which)[:2]
         places = comparison.column(name)
-        pair = f"{comparison.title_of(first)} {one.shown(places)}, then {comparison.title_of(second)} {other.shown(places)}"
+        pair = f"{title(first)} {one.shown(places)}, then {title(second)} {other.shown(places)}"
         meets = overlap(one, other)
         least = min(least, len(one.values), len(other.values)) if meets is False else least
         (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
@@ -162,7 +162,9 @@ def _behind(comparison: Comparison) -> Finding | None:
     for floor, name in itertools.product(TRIVIAL, comparison.names):
         ends = comparison.floors.get(floor, {}).get(name)
         way = comparison.better.get(name)
-        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0) or comparison.apart(name, which):
+        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0):
+            continue
+        if comparison.differences(name, which):
             continue
         cells = comparison.ranked(name, which)
         worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
@@ -177,16 +179,16 @@ def _behind(comparison: Comparison) -> Finding | None:
 def _floors(comparison: Comparison) -> Finding | None:
     """Floors of pairs are of the images alone: where they differ, so do the images."""
     pairs = {floor: ends for floor, ends in comparison.floors.items() if not floor.startswith(REAL)}
-    apart = [
+    differ = [
         f"{name} of {floor} {span(low_high, comparison.column(name))}"
         for floor, values in pairs.items()
         for name, low_high in values.items()
         if low_high[1] - low_high[0] > 1e-3 * max(map(abs, low_high))
     ]
-    if not apart:
+    if not differ:
         return None
     text = "Runs were judged on different images, so the spread is of the images too."
-    return Finding("limit", text, f"Their floors differ: {_list(apart[:1])}.")
+    return Finding("limit", text, f"Their floors differ: {_list(differ[:1])}.")
 
 
 def _supervision(comparison: Comparison) -> Finding | None:

@@ -39,7 +39,7 @@ def extractor_of(entry: Mapping[str, Any]) -> str:
     return f"{name}, resized {resize}" if name and resize not in (None, "", "none") else str(name or "")
 
 
-def apart(variants: Mapping[str, Sequence[ComparedRun]], name: str, which: str) -> list[str]:
+def differences(variants: Mapping[str, Sequence[ComparedRun]], name: str, which: str) -> list[str]:
     """In what the measurements of a value differ between variants; empty where it can be compared.
 
     Each seed may have images of its own: runs of one seed are held against each other, and all runs only where two

@@ -128,8 +128,8 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
         row = body.add(tags.tr(_variant(comparison, variant, place)))
         for name, which in columns:
             cell = comparison.cell(variant, name, which)
-            best, level = variant in comparison.leaders(name, which), variant in comparison.level(name, which)
-            row.add(_cell(cell, places[name], 1.0, f"w-{which}" + " lead" * best + " level" * level))
+            best, tied = variant in comparison.leaders(name, which), variant in comparison.ties(name, which)
+            row.add(_cell(cell, places[name], 1.0, f"w-{which}" + " lead" * best + " tied" * tied))
         for number, name in enumerate(costs):
             _, scale, digits = units[name]
             row.add(_cell(comparison.cost(variant, name), digits, scale, "cost first" if number == 0 else "cost"))

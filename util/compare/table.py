@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from util.compare.measured import apart
+from util.compare.measured import differences
 from util.compare.run import WHICH, ComparedRun, finite_number, group
 from util.table import floors_of
 
@@ -80,18 +80,18 @@ class Comparison:
         self.better: dict[str, str] = {}
         for run in runs:
             self.better |= {name: way for name, way in run.better.items() if name in self.names}
-        self._apart: dict[tuple[str, str], list[str]] = {}
+        self._differences: dict[tuple[str, str], list[str]] = {}
 
     @property
     def seeds(self) -> list[int]:
         """How many seeds variants have, each number once, ascending."""
         return sorted({len({run.seed for run in some}) for some in self.variants.values()})
 
-    def apart(self, name: str, which: str) -> list[str]:
+    def differences(self, name: str, which: str) -> list[str]:
         """Why a value cannot be compared between the variants; empty where it can."""
-        if (name, which) not in self._apart:
-            self._apart[name, which] = apart(self.variants, name, which)
-        return self._apart[name, which]
+        if (name, which) not in self._differences:
+            self._differences[name, which] = differences(self.variants, name, which)
+        return self._differences[name, which]
 
     def title_of(self, variant: str) -> str:
         return self.variants[variant][0].title
@@ -117,11 +117,11 @@ class Comparison:
         None below two variants, nor where what they were judged by or on differs.
         """
         ranked = self.ranked(name, which)
-        if len(ranked) < 2 or self.apart(name, which) or ranked[0][1].mean == ranked[-1][1].mean:
+        if len(ranked) < 2 or self.differences(name, which) or ranked[0][1].mean == ranked[-1][1].mean:
             return set()
         return {variant for variant, cell in ranked if cell.mean == ranked[0][1].mean}
 
-    def level(self, name: str, which: str) -> set[str]:
+    def ties(self, name: str, which: str) -> set[str]:
         """Variants whose mean +- spread overlaps with the leader's; the leader itself is not among them."""
         ranked, leaders = self.ranked(name, which), self.leaders(name, which)
         return {v for v, cell in ranked if v not in leaders and overlap(ranked[0][1], cell)} if leaders else set()

@@ -95,11 +95,11 @@ def test_one_seed_each_is_no_ranking():
     assert "No ranking" in said(two([1.0], [5.0]), "limit")
 
 
-def test_level_variants_overlap_with_the_leader():
+def test_ties_overlap_with_the_leader():
     runs = [
         run(v, s, {"x": x}) for v, some in (("a", (1, 3)), ("b", (2, 4)), ("c", (9, 9.5))) for s, x in enumerate(some)
     ]
-    assert Comparison(runs).level("x", "latest") == {"b"}
+    assert Comparison(runs).ties("x", "latest") == {"b"}
 
 
 def test_budgets_that_differ_are_told_by_what_is_equal():
