@@ -42,11 +42,11 @@ def run_test(argv, stack):
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)
-    which = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema)
+    label = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema)
     if opt.eval:
         model.eval()
 
-    folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{which}")
+    folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{label}")
     for method in dict.fromkeys(model.tasks[flag] for flag in asked):
         getattr(model, method)(dataset, engine, folder)
     if evaluation is None:
@@ -69,10 +69,10 @@ def run_test(argv, stack):
                     f"--model {opt.model} makes nothing from {', '.join(visuals)}: the side it translates is "
                     f"missing in {opt.dataroot}; --direction BtoA swaps the sides"
                 )
-            title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {which}"
+            title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {label}"
             results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several)
             save_options(opt, folder, opt.phase)
-            note_checkpoint(results.files, run_folder, which)
+            note_checkpoint(results.files, run_folder, label)
         count = len(next(iter(paths.values())))
         styles = batch["group"] if len(several) > 1 else [""] * count
         evaluation.update(batch, visuals)

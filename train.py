@@ -112,8 +112,8 @@ def main(argv=None):
                     with stopwatch.paused():
                         evaluations.make(model, epoch, record, visualizer)
                 if engine.due(opt.save_latest_freq):
-                    which = f"iter_{progress.images}" if opt.save_by_iter else "latest"
-                    checkpoint.save(folder, which, model, engine)
+                    label = f"iter_{progress.images}" if opt.save_by_iter else "latest"
+                    checkpoint.save(folder, label, model, engine)
                 if engine.should_stop():
                     checkpoint.save(folder, "latest", model, engine)
                     if engine.is_main:

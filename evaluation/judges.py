@@ -22,24 +22,24 @@ JUDGED_AT_ONCE = 256  # images that are judged at once
 FLAG_OF_KIND = {"character": "--judge character", "style": "--judge style", "label": "--model label_judge"}
 
 
-def read_judge(folder: Path, which: str = "latest", model: str = "glyph_judge") -> GlyphJudge:
+def read_judge(folder: Path, label: str = "latest", model: str = "glyph_judge") -> GlyphJudge:
     """The network of a run of ``--model glyph_judge`` or ``label_judge``, in eval mode; averaged weights if kept.
 
     Raises:
         UserError: there is no such run, or it trained something else (exit code 4).
     """
-    path = judge_weights(folder, which, model)
+    path = judge_weights(folder, label, model)
     try:
         return judge_of(read_tensors(path))
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model {model}", code=4) from None
 
 
-def judge_weights(folder: Path, which: str = "latest", model: str = "glyph_judge") -> Path:
+def judge_weights(folder: Path, label: str = "latest", model: str = "glyph_judge") -> Path:
     """The weight file of a judge's run."""
     if not folder.is_dir():
         raise UserError(f"no judge: there is no run in {folder}; train one with --model {model}", code=4)
-    return checkpoint.weights_of(folder, checkpoint.usable(folder, which), "C", use_ema=True)
+    return checkpoint.weights_of(folder, checkpoint.usable(folder, label), "C", use_ema=True)
 
 
 def load_judge(
@@ -47,7 +47,6 @@ def load_judge(
     kind: str,
     device: torch.device | str = "cpu",
     styles: Mapping[str, int] | None = None,
-    which: str = "latest",
 ) -> "Judge":
     """A judge as metrics want it.
 
@@ -60,7 +59,7 @@ def load_judge(
     Raises:
         UserError: there is no such run, it is no judge's, or one of the other kind (exit code 4).
     """
-    network = read_judge(Path(folder), which)
+    network = read_judge(Path(folder))
     if network.kind != kind:
         raise UserError(f"{FLAG[kind]} {folder}: this judge was trained with {FLAG_OF_KIND[network.kind]}", code=4)
     return Judge(network.to(device), f"{FLAG[kind]} {folder}", styles or {})
@@ -85,13 +84,13 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
     return LabelJudge(network.to(device), name, numbers, digest)
 
 
-def read_caption_judge(folder: Path, which: str = "latest") -> tuple[CaptionMatcher, str]:
+def read_caption_judge(folder: Path, label: str = "latest") -> tuple[CaptionMatcher, str]:
     """The network of a run of ``--model caption_judge``, in eval mode, and the sha256 of its weight file.
 
     Raises:
         UserError: there is no such run, or it trained something else (exit code 4).
     """
-    path = judge_weights(folder, which, "caption_judge")
+    path = judge_weights(folder, label, "caption_judge")
     try:
         return matcher_of(read_tensors(path)), sha256(path)
     except (ValueError, TypeError) as error:

@@ -13,7 +13,7 @@ FIRST = ("model.1.weight", "model.model.0.weight", "encoder.convs.1.0.weight")  
 OLD_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # What a file that is no generator looks like: the keys that say so, and what it is.
 OTHERS = (
-    ({"model", "optimizers", "progress"}, "the full state of a training run; its weights are in <which>_net_G.pth"),
+    ({"model", "optimizers", "progress"}, "the full state of a training run; its weights are in <label>_net_G.pth"),
     ({"state_dict"}, "a dictionary around weights; save what is under its key 'state_dict'"),
     ({"mlp_0.0.weight"}, "a head F, which training alone needs"),
     ({"conv_0.0.weight"}, "a head F, which training alone needs"),

@@ -144,8 +144,8 @@ def test_cut_off_and_continued_the_same_records_come_out(dataroot, tmp_path, wil
         for name in ("whole", "cut")
     ]
     assert timeless[0] == timeless[1] and len(timeless[0]) == 4
-    for which in ("latest", "best"):
-        assert differences(state(tmp_path / "whole", which), state(tmp_path / "cut", which)) == []
+    for label in ("latest", "best"):
+        assert differences(state(tmp_path / "whole", label), state(tmp_path / "cut", label)) == []
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def spawn(dataroot, folder, *more, **kwargs):
     return subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def state(folder, which="latest", run="run"):
+def state(folder, label="latest", run="run"):
     """Everything a checkpoint holds, as one flat dictionary."""
     flat = {}
 
@@ -47,7 +47,7 @@ def state(folder, which="latest", run="run"):
         else:
             flat[prefix] = value
 
-    walk("", torch.load(folder / f"checkpoints/{run}/{which}_state.pt", weights_only=True))
+    walk("", torch.load(folder / f"checkpoints/{run}/{label}_state.pt", weights_only=True))
     return flat
 
 

@@ -17,8 +17,8 @@ OPTION = {"norm": "normG", "num_downsampling": "stylegan2_G_num_downsampling", "
 
 def run_options(run: Mapping[str, Any]) -> Saved | None:
     """The options kept with a run, or what its generator's weights show: model and architecture."""
-    folder, which = Path(run["checkpoints_dir"], run["name"]), run["epoch"]
-    one, there, back = (folder / f"{which}_net_{name}.pth" for name in ("G", "G_A", "G_B"))
+    folder, label = Path(run["checkpoints_dir"], run["name"]), run["epoch"]
+    one, there, back = (folder / f"{label}_net_{name}.pth" for name in ("G", "G_A", "G_B"))
     kept = saved_options(run)
     if kept is not None or not any(path.is_file() for path in (one, there, back)):
         return kept

@@ -237,6 +237,6 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
         only = "it translates one way alone" if side == "G" else "give the file of the other side, or their folder"
         raise UserError(f"--direction {direction}: {path} translates {found}; {only}", code=2)
     if file is None:
-        which = checkpoint.usable(run, epoch)
-        file = checkpoint.weights_of(run, which, side, use_ema)
+        label = checkpoint.usable(run, epoch)
+        file = checkpoint.weights_of(run, label, side, use_ema)
     return file, found

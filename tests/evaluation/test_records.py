@@ -31,9 +31,9 @@ class Run:
         self.entries, self.folder = {"FID": {"images": 7}}, folder
         self.evaluations = Evaluations(folder, self.evaluate, metric, self.engine)
 
-    def save(self, run, which, model, engine):
-        self.saved.append((which, engine.progress.step))
-        (run / f"{which}.manifest.json").write_text(json.dumps({"step": engine.progress.step}))
+    def save(self, run, label, model, engine):
+        self.saved.append((label, engine.progress.step))
+        (run / f"{label}.manifest.json").write_text(json.dumps({"step": engine.progress.step}))
 
     def evaluate(self, model, engine):
         self.calls += 1

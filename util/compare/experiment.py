@@ -25,13 +25,13 @@ from options.parsing import as_dict
 from util.cli import STOPPED
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.recipe import Options, Recipe, text_of, words_of
+from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, Command, Task, last_line
 from util.config import read_config
 from util.files import read_json, sha256, write_atomically
 from util.training.run_folder import RESULTS_OF_A_RUN
 from util.training.run_record import read_record
 
-CHECKPOINTS = ("latest", "best")  # that are tested where a run has them
 MACHINE = ("device", "gpu_ids", "precision", "num_threads", "plugin_dir", "compile")  # of training, for its test too
 EVALUATION = {name for name, flag in flags_of(EvaluationOptions).items() if flag.owner is EvaluationOptions}
 
@@ -98,10 +98,10 @@ class Experiment:
         words = words_of(options)
         return [*words, *{"continue": ["--continue_train"], "overwrite": ["--overwrite"]}.get(state, [])]
 
-    def test_words(self, run: Run, which: str = "latest") -> list[str]:
+    def test_words(self, run: Run, label: str = "latest") -> list[str]:
         """The words of test.py for a checkpoint of this run."""
         options: Options = {"name": run.name, "checkpoints_dir": self.checkpoints, "results_dir": self.results}
-        options |= {"epoch": which} | {k: v for k, v in run.options.items() if k in MACHINE}
+        options |= {"epoch": label} | {k: v for k, v in run.options.items() if k in MACHINE}
         for plugin in ("model", "dataset_mode"):  # a module that a run's own files may not name
             if "." in str(run.options.get(plugin, "")):
                 options[plugin] = run.options[plugin]
@@ -232,19 +232,19 @@ class Experiment:
 
     def untested(self, run: Run) -> list[str]:
         """The checkpoints of a finished run that were not tested as they are now, with these words and judges."""
-        there = [which for which in CHECKPOINTS if self._manifest(run.name, which)]
-        return [which for which in there if read_json(self._tested(run, which)) != self._protocol(run, which)]
+        there = [label for label in CHECKPOINTS if self._manifest(run.name, label)]
+        return [label for label in there if read_json(self._tested(run, label)) != self._protocol(run, label)]
 
-    def _protocol(self, run: Run, which: str) -> dict[str, Any]:
+    def _protocol(self, run: Run, label: str) -> dict[str, Any]:
         judges = {judge.name: self._manifest(judge.name, "latest") for judge in self.prepared}
-        return {"words": self.test_words(run, which), "checkpoint": self._manifest(run.name, which), "judges": judges}
+        return {"words": self.test_words(run, label), "checkpoint": self._manifest(run.name, label), "judges": judges}
 
-    def _tested(self, run: Run, which: str) -> Path:
-        return self.folder / "state" / f"{run.name}.test_{which}.json"
+    def _tested(self, run: Run, label: str) -> Path:
+        return self.folder / "state" / f"{run.name}.test_{label}.json"
 
-    def _manifest(self, name: str, which: str) -> str:
+    def _manifest(self, name: str, label: str) -> str:
         """Hash of the list of a checkpoint's files and their hashes; empty where there is none."""
-        path = self.checkpoints / name / f"{which}.manifest.json"
+        path = self.checkpoints / name / f"{label}.manifest.json"
         return sha256(path) if path.is_file() else ""
 
     def notes(self, there: int) -> list[str]:
@@ -279,12 +279,12 @@ class Experiment:
             self.overwritten.discard(run.name)
             if code:
                 return self._note_failure(run, "train.py", code)
-        for which in [] if run.seed is None else self.untested(run):
-            words = self.test_words(run, which)
-            code = yield Command(f"{place} {run.name}: test of {which}", self.scripts / "test.py", words, log)
+        for label in [] if run.seed is None else self.untested(run):
+            words = self.test_words(run, label)
+            code = yield Command(f"{place} {run.name}: test of {label}", self.scripts / "test.py", words, log)
             if code:
                 return self._note_failure(run, "test.py", code)
-            write_atomically(self._tested(run, which), json.dumps(self._protocol(run, which), indent=1) + "\n")
+            write_atomically(self._tested(run, label), json.dumps(self._protocol(run, label), indent=1) + "\n")
         return 0
 
     def log(self, run: Run) -> Path:

@@ -5,7 +5,7 @@ import io
 import math
 import re
 
-from util.compare.run import WHICH
+from util.compare.run import CHECKPOINTS
 from util.compare.table import COSTS, WORDS, Comparison, costs_of, protocol, span
 from util.table import ARROWS, extent, plural
 
@@ -31,14 +31,14 @@ def as_csv(comparison: Comparison) -> str:
     rows.writerow(["variant", "seed", "run", "state", "checkpoint", *map(_safe, comparison.names), *COSTS.values()])
     for run in comparison.runs:
         costs = costs_of(run)
-        for which in comparison.which or WHICH[:1]:
-            values = run.values(which)
-            if which != WHICH[0] and not values:
+        for label in comparison.labels or CHECKPOINTS[:1]:
+            values = run.values(label)
+            if label != CHECKPOINTS[0] and not values:
                 continue
             scores = [values.get(name, math.nan) for name in comparison.names]
             numbers = [*scores, *(costs[name] for name in COSTS)]
             cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
-            rows.writerow([_safe(run.title), run.seed, _safe(run.name), run.state, WORDS[which], *cells])
+            rows.writerow([_safe(run.title), run.seed, _safe(run.name), run.state, WORDS[label], *cells])
     return file.getvalue()
 
 
@@ -52,20 +52,20 @@ def as_latex(comparison: Comparison, title: str) -> str:
 
     A row is a variant; where there are more values than fit side by side a row is a value.
     """
-    tables = [_latex(comparison, title, which) for which in comparison.which]
+    tables = [_latex(comparison, title, label) for label in comparison.labels]
     return "\n".join(["% needs \\usepackage{booktabs}", *tables]) + "\n"
 
 
-def _latex(comparison: Comparison, title: str, which: str) -> str:
+def _latex(comparison: Comparison, title: str, label: str) -> str:
     head = [tex(f"{n} {ARROWS[comparison.better[n]]}" if n in comparison.better else n) for n in comparison.names]
     places = {name: comparison.column(name) for name in comparison.names}
     grid = {"": head}
     for variant in comparison.variants:
         grid[tex(comparison.title_of(variant))] = []
         for name in comparison.names:
-            cell = comparison.cell(variant, name, which)
+            cell = comparison.cell(variant, name, label)
             text = cell.shown(places[name], " \\pm ")
-            best = variant in comparison.leaders(name, which)
+            best = variant in comparison.leaders(name, label)
             grid[tex(comparison.title_of(variant))].append(
                 f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
             )
@@ -82,7 +82,7 @@ def _latex(comparison: Comparison, title: str, which: str) -> str:
     ruled = len(comparison.variants)
     if long:
         rows, ruled = [list(row) for row in zip(*rows, strict=True)], 0
-    told = f" ({WORDS[which]} checkpoint)" if len(comparison.which) > 1 else ""
+    told = f" ({WORDS[label]} checkpoint)" if len(comparison.labels) > 1 else ""
     caption = tex(_caption(comparison, title + told)) + (f" {'; '.join(notes)}." if notes else "")
     lines = [f"    {' & '.join(row)} \\\\" for row in rows]
     lines.insert(1, "    \\midrule")

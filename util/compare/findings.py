@@ -60,13 +60,13 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             seeds = ("seed " if len(some) == 1 else "seeds ") + ", ".join(str(run.seed) for run in some)
             details = " ".join([*(f"{error}." for error in errors), so]).strip()
             found.append(Finding("wrong", f"{comparison.title_of(variant)}, {seeds} {said}.", details))
-    found += [_stale(run, which) for run in comparison.runs for which in run.stale]
+    found += [_stale(run, label) for run in comparison.runs for label in run.stale]
     lacking: dict[str, None] = {}
-    for name, which in itertools.product(comparison.names, comparison.which):
+    for name, label in itertools.product(comparison.names, comparison.labels):
         for variant, runs in comparison.variants.items():
-            there = [run for run in runs if run.state not in ("failed", "missing") and run.values(which)]
-            count = len(comparison.cell(variant, name, which).values)
-            if count < len(there) and any(name in run.entries(which) for run in there):
+            there = [run for run in runs if run.state not in ("failed", "missing") and run.values(label)]
+            count = len(comparison.cell(variant, name, label).values)
+            if count < len(there) and any(name in run.entries(label) for run in there):
                 lacking[f"{name} of {comparison.title_of(variant)}, {count} of {len(runs)} seeds"] = None
     if lacking:
         found.append(Finding("wrong", "Values that not every run has:", f"{_list(lacking)}."))
@@ -76,9 +76,9 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
 def _unmeasured(comparison: Comparison) -> list[Finding]:
     """Values that no run of a variant was measured by, as those of side A where a method makes none."""
     lacking: dict[str, dict[str, None]] = {}
-    for name, which in itertools.product(comparison.names, comparison.which):
+    for name, label in itertools.product(comparison.names, comparison.labels):
         there = {
-            variant: [run.entries(which) for run in runs if run.entries(which)]
+            variant: [run.entries(label) for run in runs if run.entries(label)]
             for variant, runs in comparison.variants.items()
         }
         without = [v for v, entries in there.items() if entries and not any(name in some for some in entries)]
@@ -90,26 +90,26 @@ def _unmeasured(comparison: Comparison) -> list[Finding]:
     return [Finding("limit", "Values that some variants do not have.", f"{details}.")]
 
 
-def _stale(run: ComparedRun, which: str) -> Finding:
-    text = f"{run.title}, seed {run.seed}: the test of its {WORDS[which]} checkpoint was of {run.stale[which]}."
-    if run.stale[which] == GONE:
+def _stale(run: ComparedRun, label: str) -> Finding:
+    text = f"{run.title}, seed {run.seed}: the test of its {WORDS[label]} checkpoint was of {run.stale[label]}."
+    if run.stale[label] == GONE:
         return Finding("wrong", text, "That test is left out.")
-    options = {"name": run.name, **run.tested, "epoch": which}
+    options = {"name": run.name, **run.tested, "epoch": label}
     anew = command("test.py", options, {**run.test_changed, "name": "", "epoch": ""})
     return Finding("wrong", text, f"That test is left out; anew: {anew}")
 
 
 def _best_two(comparison: Comparison) -> list[Finding]:
     """The two best variants of each value: whether they differ by more than they spread."""
-    which = comparison.which[0] if comparison.which else ""
+    label = comparison.labels[0] if comparison.labels else ""
     clear, within, unknown, unlike = list[str](), list[str](), list[str](), dict[str, list[str]]()
     least, title = FEW, comparison.title_of
-    for name in comparison.names if which else ():
-        if reasons := comparison.differences(name, which):
+    for name in comparison.names if label else ():
+        if reasons := comparison.differences(name, label):
             unlike.setdefault(", ".join(reasons), []).append(name)
-        if not comparison.leaders(name, which):
+        if not comparison.leaders(name, label):
             continue
-        (first, one), (second, other) = comparison.ranked(name, which)[:2]
+        (first, one), (second, other) = comparison.ranked(name, label)[:2]
         places = comparison.column(name)
         pair = f"{title(first)} {one.shown(places)}, then {title(second)} {other.shown(places)}"
         meets = overlap(one, other)
@@ -130,7 +130,7 @@ def _best_two(comparison: Comparison) -> list[Finding]:
         text = "No ranking: variants were not judged alike."
         how = "; ".join(f"{_list(names)}: {reasons}" for reasons, names in unlike.items())
         found.append(Finding("limit", text, f"{how}."))
-    if which and not found and len(comparison.variants) > 1:
+    if label and not found and len(comparison.variants) > 1:
         found.append(Finding("limit", "Nothing is ranked: no value that has a direction is known of two variants."))
     if not comparison.names:
         found.append(Finding("limit", "No run has been judged: there are curves, costs and images, no values."))
@@ -147,7 +147,7 @@ def _limits(comparison: Comparison) -> list[Finding]:
         _chosen(comparison, runs),
         _measured(comparison, "Values are of different numbers of images, which some depend on.", counts_of),
         _measured(comparison, "Values were measured with different extractors and cannot be compared.", extractor_of),
-        *(_sources(comparison, which) for which in comparison.which),
+        *(_sources(comparison, label) for label in comparison.labels),
         *_unmeasured(comparison),
         _data(runs),
         _same("Seconds and memory cannot be compared: machines or threads differ.", runs, _machine),
@@ -158,15 +158,15 @@ def _limits(comparison: Comparison) -> list[Finding]:
 
 def _behind(comparison: Comparison) -> Finding | None:
     """Variants that images without learning beat; a floor that is perfect by what is measured says nothing."""
-    which, behind = comparison.which[0] if comparison.which else "", dict[str, list[str]]()
+    label, behind = comparison.labels[0] if comparison.labels else "", dict[str, list[str]]()
     for floor, name in itertools.product(TRIVIAL, comparison.names):
         ends = comparison.floors.get(floor, {}).get(name)
         way = comparison.better.get(name)
         if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0):
             continue
-        if comparison.differences(name, which):
+        if comparison.differences(name, label):
             continue
-        cells = comparison.ranked(name, which)
+        cells = comparison.ranked(name, label)
         worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
         if worse:
             who = "every variant" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.title_of, worse))
@@ -223,7 +223,7 @@ def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | N
 
 
 def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
-    if "best" not in comparison.which:
+    if "best" not in comparison.labels:
         return None
     best = [found for run in runs if isinstance(found := run.facts.get("best"), dict) and found.get("metric")]
     judged = f" by {_list(sorted({str(found['metric']) for found in best}))}" if best else ""
@@ -232,7 +232,7 @@ def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | No
 
 
 def _incomparable(comparison: Comparison) -> Finding | None:
-    scores = [run.entries(which) for run in comparison.runs for which in comparison.which]
+    scores = [run.entries(label) for run in comparison.runs for label in comparison.labels]
     names = {name for entries in scores for name, entry in entries.items() if entry.get("comparable") is False}
     if not names:
         return None
@@ -251,10 +251,10 @@ def _same(text: str, runs: Sequence[ComparedRun], fact: Callable[[ComparedRun], 
 def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, Any]], str]) -> Finding | None:
     """The sentence, where the entries of one value disagree about a fact, and which variants have which."""
     told: dict[str, dict[str, None]] = {}
-    for which, name in itertools.product(comparison.which, comparison.names):
+    for label, name in itertools.product(comparison.labels, comparison.names):
         known: dict[str, dict[str, None]] = {}
         for run in comparison.runs:
-            entry = run.entries(which).get(name, {}) if run.state != "failed" else {}
+            entry = run.entries(label).get(name, {}) if run.state != "failed" else {}
             if finite_number(entry.get("value")) is not None and (said := fact(entry)):
                 known.setdefault(said, {})[run.title] = None
         if len(known) > 1:
@@ -263,14 +263,14 @@ def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, An
     return Finding("limit", text, details) if told else None
 
 
-def _sources(comparison: Comparison, which: str) -> Finding | None:
+def _sources(comparison: Comparison, label: str) -> Finding | None:
     tested, evaluated = (
-        dict.fromkeys(run.title for run in comparison.runs if run.state != "failed" and run.source(which) == source)
+        dict.fromkeys(run.title for run in comparison.runs if run.state != "failed" and run.source(label) == source)
         for source in ("test", "evaluation")
     )
     if not tested or not evaluated:
         return None
-    text = f"Values of the {WORDS[which]} are of tests for some runs, of evaluations in training for others."
+    text = f"Values of the {WORDS[label]} are of tests for some runs, of evaluations in training for others."
     return Finding("limit", text, f"test.py: {_list(tested)}; while training: {_list(evaluated)}.")
 
 

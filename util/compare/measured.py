@@ -39,39 +39,39 @@ def extractor_of(entry: Mapping[str, Any]) -> str:
     return f"{name}, resized {resize}" if name and resize not in (None, "", "none") else str(name or "")
 
 
-def differences(variants: Mapping[str, Sequence[ComparedRun]], name: str, which: str) -> list[str]:
+def differences(variants: Mapping[str, Sequence[ComparedRun]], name: str, label: str) -> list[str]:
     """In what the measurements of a value differ between variants; empty where it can be compared.
 
     Each seed may have images of its own: runs of one seed are held against each other, and all runs only where two
     variants have no seed in common.
     """
     there = {
-        variant: [run for run in runs if run.state != "failed" and math.isfinite(run.values(which).get(name, math.nan))]
+        variant: [run for run in runs if run.state != "failed" and math.isfinite(run.values(label).get(name, math.nan))]
         for variant, runs in variants.items()
     }
     reasons: dict[str, None] = {}
     for some, others in itertools.combinations(there.values(), 2):
         shared = {run.seed for run in some} & {run.seed for run in others}
         for run, other in itertools.product(some, others):
-            if extractor_of(run.entries(which)[name]) != extractor_of(other.entries(which)[name]):
+            if extractor_of(run.entries(label)[name]) != extractor_of(other.entries(label)[name]):
                 reasons["different extractors"] = None
             if not shared or run.seed == other.seed:
-                reasons |= dict.fromkeys(_test_sets(run, other, name, which))
+                reasons |= dict.fromkeys(_test_sets(run, other, name, label))
     return list(reasons)
 
 
-def _test_sets(run: ComparedRun, other: ComparedRun, name: str, which: str) -> list[str]:
+def _test_sets(run: ComparedRun, other: ComparedRun, name: str, label: str) -> list[str]:
     """In what the images differ that two runs were judged on, as far as both tell."""
     found = []
-    one, two = run.entries(which)[name], other.entries(which)[name]
+    one, two = run.entries(label)[name], other.entries(label)[name]
     both = [(finite_number(one.get(key)), finite_number(two.get(key))) for key in COUNTS]
     if any(a is not None and b is not None and a != b for a, b in both):
         found.append("different numbers of images")
-    mine, its = _judged_on(run, which), _judged_on(other, which)
+    mine, its = _judged_on(run, label), _judged_on(other, label)
     if any(mine[key] != its[key] for key in mine.keys() & its.keys()):
         found.append("different data")
     return found
 
 
-def _judged_on(run: ComparedRun, which: str) -> dict[str, str]:
-    return data_of(run, {**run.options, **run.tested} if run.source(which) == "test" else run.options)
+def _judged_on(run: ComparedRun, label: str) -> dict[str, str]:
+    return data_of(run, {**run.options, **run.tested} if run.source(label) == "test" else run.options)

@@ -111,14 +111,14 @@ def _conclusions(comparison: Comparison) -> tags.section:
 
 def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
     """A row for each variant; columns of the last and of the best checkpoint stand side by side."""
-    columns = [(name, which) for name in comparison.names for which in comparison.which]
+    columns = [(name, label) for name in comparison.names for label in comparison.labels]
     costs = [name for name in COSTS if any(comparison.cost(v, name).values for v in comparison.variants)]
     places = {name: comparison.column(name) for name in comparison.names}
     units = {name: _unit(name, [comparison.cost(v, name).mean for v in comparison.variants]) for name in costs}
-    several = len(comparison.which) > 1
+    several = len(comparison.labels) > 1
     top = tags.tr(_head("variant", ""))
-    for name, which in columns:
-        top.add(_head(name, WORDS[which] if several else "", ARROWS.get(comparison.better.get(name, ""), ""), which))
+    for name, label in columns:
+        top.add(_head(name, WORDS[label] if several else "", ARROWS.get(comparison.better.get(name, ""), ""), label))
     for number, name in enumerate(costs):
         top.add(
             _head(name.replace("parameters", "params"), units[name][0], cls="cost first" if number == 0 else "cost")
@@ -126,25 +126,25 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
     body, foot = tags.tbody(), tags.tfoot()
     for place, variant in enumerate(comparison.variants):
         row = body.add(tags.tr(_variant(comparison, variant, place)))
-        for name, which in columns:
-            cell = comparison.cell(variant, name, which)
-            best, tied = variant in comparison.leaders(name, which), variant in comparison.ties(name, which)
-            row.add(_cell(cell, places[name], 1.0, f"w-{which}" + " lead" * best + " tied" * tied))
+        for name, label in columns:
+            cell = comparison.cell(variant, name, label)
+            best, tied = variant in comparison.leaders(name, label), variant in comparison.ties(name, label)
+            row.add(_cell(cell, places[name], 1.0, f"w-{label}" + " lead" * best + " tied" * tied))
         for number, name in enumerate(costs):
             _, scale, digits = units[name]
             row.add(_cell(comparison.cost(variant, name), digits, scale, "cost first" if number == 0 else "cost"))
     for floor, values in comparison.floors.items():
         row = foot.add(tags.tr(tags.th(visible(floor), scope="row"), cls="floor"))
-        for name, which in columns:
+        for name, label in columns:
             text = span(values[name], places[name]) if name in values else ""
-            row.add(tags.td(text, cls=f"w-{which}"))
+            row.add(tags.td(text, cls=f"w-{label}"))
         for number, _ in enumerate(costs):
             row.add(tags.td(cls="cost first" if number == 0 else "cost"))
     return _table_section(comparison, tags.table(tags.thead(top), body, foot, cls="scores compare", id="table"), files)
 
 
 def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str, str]) -> tags.section:
-    several = len(comparison.which) > 1
+    several = len(comparison.labels) > 1
     shown = "both" if len(comparison.names) <= ROOM else "latest"
     switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown)
     section = tags.section(
@@ -153,7 +153,7 @@ def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str
     table["data-shown"] = shown if several else "both"
     section.add(tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="table of values"))
     said = "Mean \u00b1 standard deviation over seeds (how many). " if comparison.names else ""
-    if any(comparison.leaders(name, which) for name in comparison.names for which in comparison.which):
+    if any(comparison.leaders(name, label) for name in comparison.names for label in comparison.labels):
         said += "Bold: the best mean. \u2248: its mean \u00b1 spread overlaps with that of the best. "
     section.add(tags.p(f"{said}A click on a head sorts.", cls="soft"))
     for line in [*protocol(comparison), *dict.fromkeys(line for run in comparison.runs for line in run.remarks)]:
@@ -167,12 +167,12 @@ def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str
     return section
 
 
-def _head(name: str, below: str, arrow: str = "", which: str = "", cls: str = "") -> tags.th:
+def _head(name: str, below: str, arrow: str = "", label: str = "", cls: str = "") -> tags.th:
     """A head that sorts; ``below`` is its second line."""
     button = tags.button(tags.span(visible(name), f" {arrow}" if arrow else ""), type="button")
     if below:
         button.add(tags.small(below))
-    classes = f"w-{which}" if which else cls
+    classes = f"w-{label}" if label else cls
     extra = ({"cls": classes} if classes else {}) | ({"data_arrow": arrow} if arrow else {})
     return tags.th(button, scope="col", aria_sort="none", **extra)
 

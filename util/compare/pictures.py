@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from util.compare.run import WHICH, ComparedRun
+from util.compare.run import CHECKPOINTS, ComparedRun
 from util.compare.table import Comparison
 from util.files import sha256
 from util.html import png_size, visible
@@ -85,17 +85,17 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
     ``pictures`` are the data URIs that everything else names by their place. Each of ``seeds`` has its ``items``, which
     are rows, and for each of them a place or None: ``input``, ``truth`` and ``variants[k][checkpoint]``.
     """
-    runs = [run for run in comparison.runs if any(outputs(run, which) for which in WHICH)]
+    runs = [run for run in comparison.runs if any(outputs(run, label) for label in CHECKPOINTS)]
     if not runs:
         return {}
-    made = sum(bool(outputs(run, which)) for run in runs for which in WHICH)
+    made = sum(bool(outputs(run, label)) for run in runs for label in CHECKPOINTS)
     seeds = sorted({run.seed for run in runs})
     count = max(1, inputs * (made + 2 * len(seeds)))
     album = Album(min(SIDE, max(32, math.isqrt(int(PIXELS / count)))))
     rows, differ = {}, False
     for seed in seeds:
         mine = [run for run in runs if run.seed == seed]
-        items, total = chosen([some for run in mine for which in WHICH if (some := outputs(run, which))], inputs)
+        items, total = chosen([some for run in mine for label in CHECKPOINTS if (some := outputs(run, label))], inputs)
         paired = [run for run in mine if run.options.get("dataset_mode") in PAIRED]
         given, other = _common(mine, items, album, inputs_of)
         differ = differ or other
@@ -110,7 +110,7 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
         "pictures": album.pictures,
         "sizes": album.sizes,
         "seeds": rows,
-        "which": [w for w in WHICH if any(outputs(run, w) for run in runs)],
+        "which": [w for w in CHECKPOINTS if any(outputs(run, w) for run in runs)],
         "labels": [visible(comparison.title_of(variant)) for variant in comparison.variants],
         "lossy": album.lossy,
         "side": album.side,
@@ -121,28 +121,28 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
 def _places(runs: Sequence[ComparedRun], seed: int, items: Sequence[str], album: Album) -> dict[str, list[int | None]]:
     """{checkpoint: places of what a variant's run of this seed made}."""
     found = {}
-    for run, which in itertools.product([run for run in runs if run.seed == seed], WHICH):
-        if files := outputs(run, which):
-            found[which] = [album.add(files.get(item)) for item in items]
+    for run, label in itertools.product([run for run in runs if run.seed == seed], CHECKPOINTS):
+        if files := outputs(run, label):
+            found[label] = [album.add(files.get(item)) for item in items]
     return found
 
 
-def outputs(run: ComparedRun, which: str) -> dict[str, Path]:
+def outputs(run: ComparedRun, label: str) -> dict[str, Path]:
     """{item: file} of what a run made."""
-    visuals = run.images.get(which, {})
+    visuals = run.images.get(label, {})
     name = next((v for v in ("fake_B", "samples", "fake_A", *visuals) if v in visuals and not v.startswith("real")), "")
     return dict(visuals.get(name, {}))
 
 
-def inputs_of(run: ComparedRun, which: str) -> dict[str, Path]:
+def inputs_of(run: ComparedRun, label: str) -> dict[str, Path]:
     """{item: file} of what it was made of."""
-    visuals = run.images.get(which, {})
+    visuals = run.images.get(label, {})
     return dict(visuals.get("real_A" if "fake_B" in visuals else "real_B" if "fake_A" in visuals else "", {}))
 
 
-def truths_of(run: ComparedRun, which: str) -> dict[str, Path]:
+def truths_of(run: ComparedRun, label: str) -> dict[str, Path]:
     """{item: file} of what it should have become; for paired data alone, others share names by chance."""
-    visuals = run.images.get(which, {})
+    visuals = run.images.get(label, {})
     return dict(visuals.get("real_B" if "fake_B" in visuals else "real_A" if "fake_A" in visuals else "", {}))
 
 
@@ -171,8 +171,8 @@ def _common(
     """Places of what all runs share, of the first that has it, and whether they disagree; None where none has any."""
     places: list[int | None] = [None] * len(items)
     differ = False
-    for run, which in itertools.product(runs, WHICH):
-        files = files_of(run, which)
+    for run, label in itertools.product(runs, CHECKPOINTS):
+        files = files_of(run, label)
         for i, item in enumerate(items):
             if item not in files:
                 continue

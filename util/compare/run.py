@@ -13,7 +13,7 @@ from util.config import read_config
 from util.files import read_json, read_json_lines, read_text, sha256
 from util.pages.curves import Curves
 
-WHICH = ("latest", "best")  # checkpoints that are reported
+CHECKPOINTS = ("latest", "best")  # that are tested where a run has them, and reported
 POINTS = 400  # of a curve, at most
 GONE = "one that is no longer there"  # a checkpoint
 STATES = ("finished", "running", "stopped", "failed")
@@ -72,17 +72,17 @@ class ComparedRun:
     images: Mapping[str, Mapping[str, Mapping[str, Path]]] = field(default_factory=dict)
     best_step: float | None = None
 
-    def source(self, which: str) -> Literal["test", "evaluation", ""]:
+    def source(self, label: str) -> Literal["test", "evaluation", ""]:
         """Where the values of a checkpoint come from."""
-        return "test" if self.scores.get(which) else "evaluation" if self.evaluated.get(which) else ""
+        return "test" if self.scores.get(label) else "evaluation" if self.evaluated.get(label) else ""
 
-    def entries(self, which: str) -> Mapping[str, Mapping[str, Any]]:
+    def entries(self, label: str) -> Mapping[str, Mapping[str, Any]]:
         """{value: what is known of it}, of the test, or where there was none of the evaluation while training."""
-        return self.scores.get(which) or self.evaluated.get(which) or {}
+        return self.scores.get(label) or self.evaluated.get(label) or {}
 
-    def values(self, which: str) -> dict[str, float]:
+    def values(self, label: str) -> dict[str, float]:
         """{value: number} of a checkpoint, as ``entries``; values that are not defined are NaN."""
-        found = {name: finite_number(entry.get("value")) for name, entry in self.entries(which).items()}
+        found = {name: finite_number(entry.get("value")) for name, entry in self.entries(label).items()}
         return {name: math.nan if v is None else v for name, v in found.items()}
 
     def fact(self, name: str) -> float | None:
@@ -123,8 +123,8 @@ def read_run(
     state = facts.get("state")
     if state not in STATES:
         state = "unknown" if options or records or (folder / "metrics.jsonl").is_file() else "missing"
-    tests = {which: Path(results, name, f"{phase}_{which}") for which in WHICH}
-    stale = {which: words for which, test in tests.items() if (words := _stale(folder, test, which))}
+    tests = {label: Path(results, name, f"{phase}_{label}") for label in CHECKPOINTS}
+    stale = {label: words for label, test in tests.items() if (words := _stale(folder, test, label))}
     scores = {w: None if w in stale else _scores(test / "metrics.json") for w, test in tests.items()}
     better: dict[str, str] = {}
     for record in records:
@@ -152,8 +152,8 @@ def read_run(
         remarks=[str(line) for line in remarks] if isinstance(remarks, list) else [],
         scores=scores,
         stale=stale,
-        evaluated={which: _evaluated(records, step) for which, step in ends.items() if step is not None},
-        images={which: {} if which in stale else _images(test) for which, test in tests.items()},
+        evaluated={label: _evaluated(records, step) for label, step in ends.items() if step is not None},
+        images={label: {} if label in stale else _images(test) for label, test in tests.items()},
         best_step=best_step,
     )
 
@@ -208,12 +208,12 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
 
 
-def _stale(run: Path, test: Path, which: str) -> str:
+def _stale(run: Path, test: Path, label: str) -> str:
     """Of which checkpoint a test was, in words, where that is not the one of this name now; empty where it may be.
 
     A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
     """
-    tested, manifest = read_json(test / "checkpoint.json"), run / f"{which}.manifest.json"
+    tested, manifest = read_json(test / "checkpoint.json"), run / f"{label}.manifest.json"
     if not tested:
         return ""
     if not manifest.is_file():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from util.compare.measured import differences
-from util.compare.run import WHICH, ComparedRun, finite_number, group
+from util.compare.run import CHECKPOINTS, ComparedRun, finite_number, group
 from util.table import floors_of
 
 WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
@@ -69,13 +69,13 @@ class Comparison:
     Attributes:
         variants: name -> its runs by seed.
         names: of the values, in the order in which runs have them.
-        which: the checkpoints that any run has values of.
+        labels: of the checkpoints that any run has values of.
     """
 
     def __init__(self, runs: Sequence[ComparedRun]):
         self.runs, self.variants = list(runs), group(runs)
-        self.which = [w for w in WHICH if any(run.values(w) for run in runs)]
-        found = (name for which in self.which for run in runs for name in run.values(which))
+        self.labels = [w for w in CHECKPOINTS if any(run.values(w) for run in runs)]
+        found = (name for label in self.labels for run in runs for name in run.values(label))
         self.names = list(dict.fromkeys(found))
         self.better: dict[str, str] = {}
         for run in runs:
@@ -87,22 +87,22 @@ class Comparison:
         """How many seeds variants have, each number once, ascending."""
         return sorted({len({run.seed for run in some}) for some in self.variants.values()})
 
-    def differences(self, name: str, which: str) -> list[str]:
+    def differences(self, name: str, label: str) -> list[str]:
         """Why a value cannot be compared between the variants; empty where it can."""
-        if (name, which) not in self._differences:
-            self._differences[name, which] = differences(self.variants, name, which)
-        return self._differences[name, which]
+        if (name, label) not in self._differences:
+            self._differences[name, label] = differences(self.variants, name, label)
+        return self._differences[name, label]
 
     def title_of(self, variant: str) -> str:
         return self.variants[variant][0].title
 
-    def cell(self, variant: str, name: str, which: str) -> Cell:
-        return cell_of(self.variants[variant], lambda run: run.values(which).get(name))
+    def cell(self, variant: str, name: str, label: str) -> Cell:
+        return cell_of(self.variants[variant], lambda run: run.values(label).get(name))
 
-    def ranked(self, name: str, which: str) -> list[tuple[str, Cell]]:
+    def ranked(self, name: str, label: str) -> list[tuple[str, Cell]]:
         """Variants that have the value, best mean first; none where no direction is known."""
         way = self.better.get(name)
-        cells = [(variant, self.cell(variant, name, which)) for variant in self.variants]
+        cells = [(variant, self.cell(variant, name, label)) for variant in self.variants]
         known = [(variant, cell) for variant, cell in cells if cell.values]
         keys = {
             "lower": lambda mean: mean,
@@ -111,19 +111,19 @@ class Comparison:
         }
         return sorted(known, key=lambda entry: keys[way](entry[1].mean)) if way in keys else []
 
-    def leaders(self, name: str, which: str) -> set[str]:
+    def leaders(self, name: str, label: str) -> set[str]:
         """Variants with the best mean: one, or several where means are equal.
 
         None below two variants, nor where what they were judged by or on differs.
         """
-        ranked = self.ranked(name, which)
-        if len(ranked) < 2 or self.differences(name, which) or ranked[0][1].mean == ranked[-1][1].mean:
+        ranked = self.ranked(name, label)
+        if len(ranked) < 2 or self.differences(name, label) or ranked[0][1].mean == ranked[-1][1].mean:
             return set()
         return {variant for variant, cell in ranked if cell.mean == ranked[0][1].mean}
 
-    def ties(self, name: str, which: str) -> set[str]:
+    def ties(self, name: str, label: str) -> set[str]:
         """Variants whose mean +- spread overlaps with the leader's; the leader itself is not among them."""
-        ranked, leaders = self.ranked(name, which), self.leaders(name, which)
+        ranked, leaders = self.ranked(name, label), self.leaders(name, label)
         return {v for v, cell in ranked if v not in leaders and overlap(ranked[0][1], cell)} if leaders else set()
 
     @cached_property
@@ -131,8 +131,8 @@ class Comparison:
         """{floor: {value: (least, greatest) over the runs}}; runs on the same images agree."""
         found: dict[str, dict[str, list[float]]] = {}
         for run in self.runs:
-            for which in WHICH:
-                for name, entry in run.entries(which).items():
+            for label in CHECKPOINTS:
+                for name, entry in run.entries(label).items():
                     for floor, value in floors_of(entry).items():
                         if (v := finite_number(value)) is not None:
                             found.setdefault(floor, {}).setdefault(name, []).append(v)
@@ -143,7 +143,7 @@ class Comparison:
 
     def column(self, name: str) -> int:
         """Decimals for every number of a value: three figures of the greatest, one more where they hide the spread."""
-        cells = [self.cell(v, name, which) for v in self.variants for which in self.which]
+        cells = [self.cell(v, name, label) for v in self.variants for label in self.labels]
         numbers = [cell.mean for cell in cells] + [v for f in self.floors.values() for v in f.get(name, ())]
         spreads = [cell.spread for cell in cells if math.isfinite(cell.spread)]
         places = decimals(numbers, 3)
@@ -189,8 +189,8 @@ def protocol(comparison: Comparison) -> list[str]:
     """How values were measured, a line for each way: images, extractor, resize; from what is known of the values."""
     ways: dict[str, list[str]] = {}
     for run in comparison.runs:
-        for which in WHICH:
-            for name, entry in run.entries(which).items():
+        for label in CHECKPOINTS:
+            for name, entry in run.entries(label).items():
                 ways.setdefault(_way(entry), [])
                 if name not in ways[_way(entry)]:
                     ways[_way(entry)].append(name)

@@ -42,16 +42,16 @@ class ResultFiles:
         return self.folder / path
 
 
-def note_checkpoint(files: ResultFiles, run: Path, which: str) -> None:
+def note_checkpoint(files: ResultFiles, run: Path, label: str) -> None:
     """checkpoint.json: which state of a run the results are of; null for what a run without manifest does not tell."""
     try:
-        text = (run / f"{which}.manifest.json").read_text(encoding="utf-8")
+        text = (run / f"{label}.manifest.json").read_text(encoding="utf-8")
         manifest = json.loads(text)
         known = {"step": manifest["step"], "epoch": manifest["epoch"]}
         known["sha256"] = hashlib.sha256(text.encode()).hexdigest()
     except (OSError, ValueError, KeyError, TypeError):
         known = dict.fromkeys(("step", "epoch", "sha256"))
-    write_atomically(files.note("checkpoint.json"), json.dumps({"checkpoint": which, **known}, indent=1))
+    write_atomically(files.note("checkpoint.json"), json.dumps({"checkpoint": label, **known}, indent=1))
 
 
 def _path(line: str) -> str:

@@ -1,10 +1,10 @@
 """Save and restore a whole run, and the small weight files that users copy around.
 
-A checkpoint <which> (latest, an epoch's number, iter_<n>) is a set of files:
+A checkpoint <label> (latest, an epoch's number, iter_<n>) is a set of files:
 
-    <which>_net_<NAME>.pth      the weights of one network under the published names, nothing else
-    <which>_state.pt            everything, for exact resume; random states are absent, see util/seeding.py
-    <which>.manifest.json       size and sha256 of the others, written last: a set without it, or that does not
+    <label>_net_<NAME>.pth      the weights of one network under the published names, nothing else
+    <label>_state.pt            everything, for exact resume; random states are absent, see util/seeding.py
+    <label>.manifest.json       size and sha256 of the others, written last: a set without it, or that does not
                                 match it, was cut off or altered
 
 The set that ``latest`` replaces is kept as ``previous``.
@@ -34,8 +34,8 @@ FALLBACK = "previous"
 # -- writing ---------------------------------------------------------------------------------------
 
 
-def save(run: Path, which: str, model: Any, engine: Any) -> None:
-    """Write the checkpoint ``which``. Killed at any moment, it leaves a valid checkpoint behind.
+def save(run: Path, label: str, model: Any, engine: Any) -> None:
+    """Write the checkpoint ``label``. Killed at any moment, it leaves a valid checkpoint behind.
 
     Every process calls it; the main one writes.
 
@@ -46,21 +46,21 @@ def save(run: Path, which: str, model: Any, engine: Any) -> None:
     engine.check_finite(model)
     if not engine.is_main:
         return
-    contents: dict[str, Any] = {f"{which}_state.pt": state_of(model, engine)}
-    contents |= {f"{which}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
+    contents: dict[str, Any] = {f"{label}_state.pt": state_of(model, engine)}
+    contents |= {f"{label}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
     contents |= {
-        f"{which}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()
+        f"{label}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()
     }
     progress, files = engine.progress, {}
     try:
         run.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             files[name] = _write_temporary(run / name, content)
-        if which == "latest" and _problem(run, which) is None:
-            _relabel(run, which, FALLBACK)
+        if label == "latest" and _problem(run, label) is None:
+            _relabel(run, label, FALLBACK)
         for name in files:
             _temporary(run / name).replace(run / name)
-        _write_manifest(run, which, files, epoch=progress.epoch, step=progress.step)
+        _write_manifest(run, label, files, epoch=progress.epoch, step=progress.step)
     except OSError as error:
         for name in contents:
             _temporary(run / name).unlink(missing_ok=True)
@@ -71,14 +71,14 @@ def save(run: Path, which: str, model: Any, engine: Any) -> None:
         ) from None
 
 
-def keep(run: Path, which: str, engine: Any) -> None:
+def keep(run: Path, label: str, engine: Any) -> None:
     """Keep the latest checkpoint under another name as well; the files are shared where the system can."""
     if not engine.is_main:
         return
     try:
-        _relabel(run, "latest", which)
+        _relabel(run, "latest", label)
     except OSError as error:
-        raise UserError(f"{run}: checkpoint {which} cannot be written ({error.strerror})", code=5) from None
+        raise UserError(f"{run}: checkpoint {label} cannot be written ({error.strerror})", code=5) from None
 
 
 def state_of(model: Any, engine: Any) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def state_of(model: Any, engine: Any) -> dict[str, Any]:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def restore(run: Path, which: str, model: Any, engine: Any) -> str:
-    """Continue a run: from ``which`` or, where its files are damaged, from the newest that is not.
+def restore(run: Path, label: str, model: Any, engine: Any) -> str:
+    """Continue a run: from ``label`` or, where its files are damaged, from the newest that is not.
 
     A folder with weight files alone, such as a published one, gives its weights; counting starts at --epoch_count.
 
@@ -109,29 +109,29 @@ def restore(run: Path, which: str, model: Any, engine: Any) -> str:
     Raises:
         UserError: nothing here can be used (exit code 4).
     """
-    for candidate in [which, *(c for c in _by_age(run) if c != which and which == "latest")]:
+    for candidate in [label, *(c for c in _by_age(run) if c != label and label == "latest")]:
         problem = _problem(run, candidate)
         if problem is not None:
             print(f"checkpoint {candidate} is not used: {problem}", file=sys.stderr)
             continue
         _restore_state(run / f"{candidate}_state.pt", model, engine)
-        if candidate != which:
+        if candidate != label:
             print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
         return candidate
-    if not (run / f"{which}.manifest.json").exists() and list(run.glob(f"{which}_net_*.pth")):
-        load_networks(run, which, model)
+    if not (run / f"{label}.manifest.json").exists() and list(run.glob(f"{label}_net_*.pth")):
+        load_networks(run, label, model)
         print(
-            f"{run}: {which} holds weights alone; the optimizers start afresh at epoch {engine.progress.epoch + 1}",
+            f"{run}: {label} holds weights alone; the optimizers start afresh at epoch {engine.progress.epoch + 1}",
             file=sys.stderr,
         )
-        return which
-    if which == "latest" and not _by_age(run) and not list(run.glob("*_net_*.pth")):
+        return label
+    if label == "latest" and not _by_age(run) and not list(run.glob("*_net_*.pth")):
         print(f"{run}: stopped before its first checkpoint, so it starts from the beginning", file=sys.stderr)
         return ""
-    raise UserError(f"--continue_train: no usable checkpoint {which!r} in {run}; {_listing(run)}", code=4)
+    raise UserError(f"--continue_train: no usable checkpoint {label!r} in {run}; {_listing(run)}", code=4)
 
 
-def load_networks(run: Path, which: str, model: Any, use_ema: bool = False, partly: bool = False) -> str:
+def load_networks(run: Path, label: str, model: Any, use_ema: bool = False, partly: bool = False) -> str:
     """Load the weights of every network of the model, averaged ones where the run has them and ``use_ema``.
 
     Args:
@@ -144,43 +144,43 @@ def load_networks(run: Path, which: str, model: Any, use_ema: bool = False, part
     Raises:
         UserError: files are missing, damaged, or of another architecture (exit code 4).
     """
-    which, networks = usable(run, which), model.networks
+    label, networks = usable(run, label), model.networks
     if partly:
-        there = {name: network for name, network in networks.items() if (run / f"{which}_net_{name}.pth").exists()}
+        there = {name: network for name, network in networks.items() if (run / f"{label}_net_{name}.pth").exists()}
         if there and len(there) < len(networks) and distributed.rank() == 0:
             lacking = ", ".join(name for name in networks if name not in there)
-            print(f"{run}: checkpoint {which} lacks networks that start afresh: {lacking}", file=sys.stderr)
+            print(f"{run}: checkpoint {label} lacks networks that start afresh: {lacking}", file=sys.stderr)
         networks = there or networks
     for name, network in networks.items():
-        load_weights(network, weights_of(run, which, name, use_ema))
-    return which
+        load_weights(network, weights_of(run, label, name, use_ema))
+    return label
 
 
-def usable(run: Path, which: str) -> str:
-    """``which``, or ``previous`` where ``latest`` is damaged.
+def usable(run: Path, label: str) -> str:
+    """``label``, or ``previous`` where ``latest`` is damaged.
 
     Raises:
         UserError: neither is whole (exit code 4).
     """
-    problem = _problem(run, which) if (run / f"{which}.manifest.json").exists() else None
+    problem = _problem(run, label) if (run / f"{label}.manifest.json").exists() else None
     if problem is None:
-        return which
-    print(f"checkpoint {which} is not used: {problem}", file=sys.stderr)
-    if which != "latest" or _problem(run, FALLBACK) is not None:
-        raise UserError(f"{run}: no usable checkpoint {which!r}; {_listing(run)}", code=4)
+        return label
+    print(f"checkpoint {label} is not used: {problem}", file=sys.stderr)
+    if label != "latest" or _problem(run, FALLBACK) is not None:
+        raise UserError(f"{run}: no usable checkpoint {label!r}; {_listing(run)}", code=4)
     print(f"using checkpoint {FALLBACK} instead", file=sys.stderr)
     return FALLBACK
 
 
-def weights_of(run: Path, which: str, name: str, use_ema: bool = False) -> Path:
+def weights_of(run: Path, label: str, name: str, use_ema: bool = False) -> Path:
     """The file with the weights of one network, averaged ones where the checkpoint has them and ``use_ema``.
 
     Raises:
         UserError: there is none (exit code 4).
     """
-    path, averaged = run / f"{which}_net_{name}.pth", run / f"{which}_net_{name}_ema.pth"
+    path, averaged = run / f"{label}_net_{name}.pth", run / f"{label}_net_{name}_ema.pth"
     if use_ema and averaged.exists():
-        manifest = _manifest(run, which) if (run / f"{which}.manifest.json").exists() else None
+        manifest = _manifest(run, label) if (run / f"{label}.manifest.json").exists() else None
         if not manifest or averaged.name in manifest["files"]:  # else of an earlier time
             path = averaged
     if not path.exists():
@@ -257,8 +257,8 @@ def _write(path: Path, data: bytes | memoryview) -> None:
         os.fsync(file.fileno())
 
 
-def _write_manifest(run: Path, which: str, files: Mapping[str, Any], **counters: int) -> None:
-    path = run / f"{which}.manifest.json"
+def _write_manifest(run: Path, label: str, files: Mapping[str, Any], **counters: int) -> None:
+    path = run / f"{label}.manifest.json"
     _write(
         _temporary(path), json.dumps({**counters, "torch": str(torch.__version__), "files": files}, indent=1).encode()
     )
@@ -269,12 +269,12 @@ def _write_manifest(run: Path, which: str, files: Mapping[str, Any], **counters:
         os.close(folder)
 
 
-def _relabel(run: Path, which: str, other: str) -> None:
+def _relabel(run: Path, label: str, other: str) -> None:
     """Give the files of a checkpoint a second name; its manifest is written last."""
-    manifest = _manifest(run, which)
+    manifest = _manifest(run, label)
     files = {}
     for name, entry in manifest["files"].items():
-        twin = other + name.removeprefix(which)
+        twin = other + name.removeprefix(label)
         _temporary(run / twin).unlink(missing_ok=True)
         try:
             os.link(run / name, _temporary(run / twin))
@@ -285,14 +285,14 @@ def _relabel(run: Path, which: str, other: str) -> None:
     _write_manifest(run, other, files, epoch=manifest["epoch"], step=manifest["step"])
 
 
-def _manifest(run: Path, which: str) -> dict[str, Any]:
-    return json.loads((run / f"{which}.manifest.json").read_text())
+def _manifest(run: Path, label: str) -> dict[str, Any]:
+    return json.loads((run / f"{label}.manifest.json").read_text())
 
 
-def _problem(run: Path, which: str) -> str | None:
+def _problem(run: Path, label: str) -> str | None:
     """What is wrong with a checkpoint, or None: every file there, of the recorded size and content."""
     try:
-        for name, entry in _manifest(run, which)["files"].items():
+        for name, entry in _manifest(run, label)["files"].items():
             if Path(name).name != name:
                 return f"the manifest names {name!r}, outside the run"
             path = run / name
@@ -315,7 +315,7 @@ def _by_age(run: Path) -> list[str]:
     for path in run.glob("*.manifest.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             steps[path.name.removesuffix(".manifest.json")] = int(json.loads(path.read_text())["step"])
-    return sorted(steps, key=lambda which: -steps[which])
+    return sorted(steps, key=lambda label: -steps[label])
 
 
 def _listing(run: Path) -> str:

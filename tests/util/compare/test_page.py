@@ -81,10 +81,10 @@ def write_run(root, name, variant, seed, level, *, state="finished", images=True
     (folder / "run.json").write_text(json.dumps(facts))
     if state == "failed":
         return
-    for which in ("latest", "best") if best else ("latest",):
-        result = root / "results" / name / f"test_{which}"
+    for label in ("latest", "best") if best else ("latest",):
+        result = root / "results" / name / f"test_{label}"
         result.mkdir(parents=True)
-        gain = 0.02 if which == "best" else 0.0
+        gain = 0.02 if label == "best" else 0.0
         way = {"extractor": "domain:judge 1a2b3c4d5e6f", "resize": "none", "comparable": False}
         scores = {
             "ssim": {"value": 0.74 - level + gain + rng.normal(0, 0.01), "pairs": 400, "better": "higher"}

@@ -61,9 +61,9 @@ def saved(tmp_path):
     return tmp_path
 
 
-def resumed_at(run, which="latest"):
+def resumed_at(run, label="latest"):
     model, engine = build("--seed", "9")
-    used = checkpoint.restore(run, which, model, engine)
+    used = checkpoint.restore(run, label, model, engine)
     return used, engine.progress.step
 
 
@@ -126,8 +126,8 @@ def test_weight_files_are_plain_and_under_published_names(saved):
     state = torch.load(saved / "latest_net_G.pth", weights_only=True)
     assert list(state) == ["weight", "bias"]
     assert {p.name for p in saved.iterdir()} == {
-        f"{which}{rest}"
-        for which in ("latest", "previous")
+        f"{label}{rest}"
+        for label in ("latest", "previous")
         for rest in ("_net_G.pth", "_net_D.pth", "_net_G_ema.pth", "_state.pt", ".manifest.json")
     }
 
