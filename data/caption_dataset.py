@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from data.captions.digits import digits
-from data.captions.files import files, normalised, number
+from data.captions.files import caption_number, files, normalised
 from data.captions.glyphs import CaptionGlyphOptions, glyphs
 from data.captions.sources import UNSAID, Captioned, CaptionSource
-from data.captions.words import parse
+from data.captions.words import parse_caption
 from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed
@@ -254,12 +254,12 @@ class CaptionDataset(PictureDataset):
         """Rows of the whole data of which a caption is true; none where it has a word that no caption there has."""
         pictures = self._whole
         if not self.attributes:
-            key = number(normalised(caption))
+            key = caption_number(normalised(caption))
             return np.array([row for row, numbers in enumerate(pictures.said) if key in numbers], dtype=np.int64)
         known = set().union(*self._texts.values())
-        said = parse(caption, self.attributes)
+        said = parse_caption(caption, self.attributes)
         strange = [word for word in Vocabulary.tokens(caption) if word not in known and word.isalnum()]
-        if strange or np.array_equal(said, parse("", self.attributes)):
+        if strange or np.array_equal(said, parse_caption("", self.attributes)):
             return np.zeros(0, np.int64)
         return np.flatnonzero(((said == UNSAID) | (pictures.shown == said)).all(1))
 

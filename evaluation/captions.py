@@ -70,7 +70,7 @@ def real_pictures(dataset: Any, phase: str) -> CaptionData | None:
     return CaptionData(found[phase], found["train"], found[held], held)
 
 
-def warnings(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
+def caption_doubts(judge: CaptionJudge, data: CaptionData, opt: Any) -> list[str]:
     """What makes scores of this judge, or of these captions, doubtful."""
     lines = []
     if judge.unknown:

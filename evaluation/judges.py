@@ -148,7 +148,7 @@ class Judge:
         Raises:
             UserError: they are not square, of less than half its size, or of channels that are no colours.
         """
-        return fitted(images, self.network.size, self.network.channels, self.name)
+        return fitted_to_judge(images, self.network.size, self.network.channels, self.name)
 
 
 class LabelJudge(Judge):
@@ -208,7 +208,9 @@ class CaptionJudge:
         order = list(self.network.attributes)
         parts = []
         for part in levels.split(JUDGED_AT_ONCE):
-            images = fitted(from_bytes(part.to(self.device)), self.network.size, self.network.channels, self.name)
+            images = fitted_to_judge(
+                from_bytes(part.to(self.device)), self.network.size, self.network.channels, self.name
+            )
             features, logits, embedding = self.network.look(images)
             answers = torch.full((len(part), len(self.attributes)), -1)
             for column, (attribute, values) in enumerate(zip(self.attributes, self.values, strict=True)):
@@ -240,7 +242,7 @@ class CaptionJudge:
         return Judged(self.see(levels), self.read(captions), said, shown)
 
 
-def fitted(images: torch.Tensor, size: int, wanted: int, name: str) -> torch.Tensor:
+def fitted_to_judge(images: torch.Tensor, size: int, wanted: int, name: str) -> torch.Tensor:
     """Images (B, C, H, W) in the channels ``wanted`` and of the size that a judge was trained with.
 
     Raises:

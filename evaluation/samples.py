@@ -14,7 +14,7 @@ from evaluation.judges import JUDGED_AT_ONCE, LabelJudge
 from evaluation.metrics.accuracy_metric import AccuracyMetric
 from evaluation.metrics.fid_metric import FidMetric
 from evaluation.metrics.kid_metric import KidMetric
-from evaluation.metrics.shared.distances import nearest
+from evaluation.metrics.shared.distances import nearest_rows
 from evaluation.metrics.shared.observed import Observed
 from evaluation.metrics.variety_metric import VarietyMetric
 from evaluation.sets import Description, SetScores
@@ -79,7 +79,7 @@ def see(judge: LabelJudge, levels: torch.Tensor, labels: torch.Tensor | None) ->
     return Observed(features, answers=answers, labels=labels)
 
 
-def warnings(judge: LabelJudge, opt: Any) -> list[str]:
+def judge_doubts(judge: LabelJudge, opt: Any) -> list[str]:
     """What makes scores of this judge doubtful."""
     lines = []
     if judge.unknown:
@@ -212,7 +212,7 @@ def find_neighbours(
     held = torch.randperm(len(data.held[0]), generator=random)[:QUERIES]
     if seen:
         fake, train, real = (observed.features for observed in seen)
-        away, places = nearest(torch.cat([fake[:QUERIES], real[held]]), train, 3)
+        away, places = nearest_rows(torch.cat([fake[:QUERIES], real[held]]), train, 3)
     else:
         away, places = nearest_pixels(torch.cat([levels[:QUERIES], data.held[0][held]]), data.train[0], 3)
     space = f"features of the judge {judge}" if seen else "pixels, root mean square, white to black is 1"
@@ -221,10 +221,10 @@ def find_neighbours(
 
 
 def nearest_pixels(x: torch.Tensor, reference: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """``nearest`` of images as bytes by their ``pixels``, some of the reference at a time: floats need more room."""
+    """``nearest_rows`` of bytes of images by their ``pixels``, a part of the reference at a time: floats need room."""
     vectors, step, found = pixels(x), max(1, COMPARED_AT_ONCE // reference[0].numel()), []
     for start in range(0, len(reference), step):
-        distances, places = nearest(vectors, pixels(reference[start : start + step]), k)
+        distances, places = nearest_rows(vectors, pixels(reference[start : start + step]), k)
         found.append((distances, places + start))
     distances, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
     distances, order = distances.sort(dim=1, stable=True)

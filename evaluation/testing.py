@@ -98,7 +98,9 @@ class Evaluation:
         floors = dataset.floors if dataset.paired_in_tests else (COPIED,)
         self.pairs = Scores(make_metrics(opt, judges), floors)
         self.asked = bool(found) or bool(judges)
-        self.extractor: Extractor | None = load_extractor(opt, names_of(dataset), device) if self.set_metrics else None
+        self.extractor: Extractor | None = (
+            load_extractor(opt, class_names(dataset), device) if self.set_metrics else None
+        )
         self.fakes: dict[str, list[Observed]] = {}
         self.reals: dict[str, list[Observed]] = {}
         self.others: dict[str, Observed | None] = {}  # real images of training, by side
@@ -180,7 +182,7 @@ class Evaluation:
     def table(self, real: Observed, fake: Observed, other: Observed | None) -> Table:
         """Values of sets, with those of training images against the real ones as floors, or of two halves of these."""
         assert self.extractor is not None
-        scores = SetScores(self.set_metrics, self.extractor, names_of(self.dataset))
+        scores = SetScores(self.set_metrics, self.extractor, class_names(self.dataset))
         return scores.beside_training(real, fake, other)
 
     def training_images(self, training_items: TrainingItems, side: str, count: int) -> Observed | None:
@@ -237,7 +239,7 @@ def load_judges(opt: Any, dataset: Any, device: torch.device | str) -> dict[str,
     return {kind: load_judge(folder, kind, device, styles) for kind, folder in folders.items() if folder}
 
 
-def names_of(dataset: Any) -> list[str]:
+def class_names(dataset: Any) -> list[str]:
     """What the labels of these data are called, in their order: classes or styles; nothing without labels."""
     styles = {style.label: style.name for style in getattr(dataset, "style_list", ())}
     return [styles.get(k, "") for k in range(max(styles, default=-1) + 1)] or list(getattr(dataset, "classes", ()))

@@ -24,7 +24,7 @@ from models.captions.encoders import (
 )
 from models.captions.frozen_network import FrozenNetwork
 from models.captions.results import CaptionTestOptions, save_samples
-from models.captions.selection import evenly, spread
+from models.captions.selection import evenly, rows_in_turn
 from models.losses import cosine_scores, matching_levels, matching_loss, weighted_levels, word_scores
 from models.noise.presets import XMCGAN, presets
 from models.noise.sampler import DRAWN_AT_ONCE
@@ -284,7 +284,7 @@ class XMCGANModel(NoiseModel):
     def asked_of(self, dataset: Any) -> Asked:
         data = real_pictures(dataset, self.opt.phase)
         captions = [] if data is None else data.asked.captions
-        asked = [captions[row] for row in spread(captions, self.opt.num_samples)] if captions else []
+        asked = [captions[row] for row in rows_in_turn(captions, self.opt.num_samples)] if captions else []
         return Asked(asked, None, len(asked), None if data is None else data.images())
 
     def generated(self, asked: Asked) -> torch.Tensor:

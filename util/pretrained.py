@@ -33,7 +33,7 @@ def weight_files(folder: Path, flag: str) -> list[Path]:
     return found
 
 
-def load(kind: str, folder: Path, flag: str) -> Any:
+def load_pretrained(kind: str, folder: Path, flag: str) -> Any:
     """A configuration, a tokenizer or a processor: ``transformers.<kind>`` of the folder.
 
     Raises:

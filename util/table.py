@@ -192,14 +192,15 @@ def joined(tables: Mapping[str, Table]) -> Table:
             remarks.setdefault(line, []).append(style)
     first = next(iter(tables.values()))
     count = sum(row.count for row in results)
-    rows = [*results, mean("mean", "mean", results), *(mean(label, "floor", some) for label, some in floors.items())]
+    means = [mean_row(label, "floor", rows) for label, rows in floors.items()]
+    rows = [*results, mean_row("mean", "mean", results), *means]
     lines = [line if len(of) == len(tables) else f"{', '.join(of)}: {line}" for line, of in remarks.items()]
     better = {name: way for table in tables.values() for name, way in table.better.items()}
     of = f"{plural(count, first.unit)}; a mean is of the styles, each counts once"
     return replace(first, rows=rows, better=better, remarks=lines, of=of)
 
 
-def mean(label: str, kind: Literal["mean", "floor"], rows: Sequence[Row]) -> Row:
+def mean_row(label: str, kind: Literal["mean", "floor"], rows: Sequence[Row]) -> Row:
     values = {}
     for name in dict.fromkeys(name for row in rows for name in row.values):
         known = [row.values[name] for row in rows if row.defines(name)]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from data.captions.sources import Captioned, CaptionSource
-from data.captions.words import NUMBERS, WORDS, article, parse, told
+from data.captions.words import NUMBERS, WORDS, article, parse_caption, told
 from data.pictures.sources import Stored
 from data.pictures.sources import digits as labeled_digits
 from util.seeding import derive
 
-__all__ = ["digits", "parse"]
+__all__ = ["digits", "parse_caption"]
 
 LEANING = 4.0  # degrees beside what is usual for the number: of each, half to four fifths are upright
 SYNONYMS, SHORTER = 5, 3  # captions that say everything in other words, and that leave something out

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.captions.sources import Captioned, CaptionSource
-from data.captions.tables import Notes, Row, beside, table
+from data.captions.tables import CaptionRow, Notes, beside, read_table
 from data.pictures.sources import PHASES, Files, Missing
 from options import UserError
 from util.images import EXTENSIONS, list_images
@@ -37,7 +37,7 @@ def _key(text: str) -> str:
     return text.casefold().rstrip(". ")
 
 
-def number(key: str) -> int:
+def caption_number(key: str) -> int:
     """A number for a normalised caption, the same in every file and process; 63 bits."""
     return derive("caption", key)
 
@@ -116,8 +116,8 @@ def _read(opt: Any, root: Path, path: Path, absolute: bool) -> CaptionedFiles:
     if path.is_dir():
         listed = list_images(path)
         rows = beside(listed, opt.caption_encoding, notes)
-        return gather(rows, pictures, notes, {pictures(picture) for picture in listed})
-    return gather(table(path, opt.caption_encoding, notes), pictures, notes)
+        return gather_pictures(rows, pictures, notes, {pictures(picture) for picture in listed})
+    return gather_pictures(read_table(path, opt.caption_encoding, notes), pictures, notes)
 
 
 def _places(root: Path, path: Path) -> tuple[Path, ...]:
@@ -183,7 +183,9 @@ class _Pictures:
         return "", f"no such file in {places}" if inside else f"outside {self.root}"
 
 
-def gather(rows: Iterable[Row], pictures: _Pictures, notes: Notes, listed: set[str] | None = None) -> CaptionedFiles:
+def gather_pictures(
+    rows: Iterable[CaptionRow], pictures: _Pictures, notes: Notes, listed: set[str] | None = None
+) -> CaptionedFiles:
     """The pictures of these rows by name, each with its captions in the order of the rows.
 
     Args:
@@ -243,7 +245,7 @@ def _columns(found: dict[str, dict[str, str]], root: Path) -> CaptionedFiles:
     paths, captions, said = (np.empty(len(names), dtype=object) for _ in range(3))
     for i, name in enumerate(names):
         paths[i], captions[i] = root / name, tuple(found[name].values())
-        said[i] = np.array([[number(key)] for key in found[name]], dtype=np.int64)
+        said[i] = np.array([[caption_number(key)] for key in found[name]], dtype=np.int64)
     return CaptionedFiles(
         labels=np.zeros(len(names), dtype=np.int64),
         names=np.array(names, dtype=object),

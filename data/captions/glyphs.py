@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from data.captions.sources import Captioned, CaptionSource
-from data.captions.words import WORDS, article, called, objects, parse, told
+from data.captions.words import WORDS, article, called, objects, parse_caption, told
 from data.fonts.drawn import FontOptions, drawings, read_fonts
 from data.fonts.styles import Glyphs
 from data.pictures.sources import with_channels
@@ -20,7 +20,7 @@ from options import UserError, default, option
 from util.fonts.faces import Geometry
 from util.seeding import derive
 
-__all__ = ["CaptionGlyphOptions", "glyphs", "parse"]
+__all__ = ["CaptionGlyphOptions", "glyphs", "parse_caption"]
 
 FINER = 2  # glyphs are bent at this many times their size
 SMALLEST = 0.85  # of the size: smaller, and c would be as large as C

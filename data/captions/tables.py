@@ -24,7 +24,7 @@ BOMS = (  # the longer ones first: UTF-32 begins like UTF-16
 
 
 @dataclass(frozen=True)
-class Row:
+class CaptionRow:
     """One caption and its picture as a file has them, of whatever type; ``where`` is the place in the file."""
 
     picture: Any
@@ -69,7 +69,7 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
-def table(path: Path, encoding: str, notes: Notes) -> Iterator[Row]:
+def read_table(path: Path, encoding: str, notes: Notes) -> Iterator[CaptionRow]:
     """The rows of a .json, .jsonl, .csv or .tsv.
 
     Raises:
@@ -88,7 +88,7 @@ def table(path: Path, encoding: str, notes: Notes) -> Iterator[Row]:
         yield from _csv(text, notes, "\t" if kind == ".tsv" else ",")
 
 
-def beside(pictures: Iterable[Path], encoding: str, notes: Notes) -> Iterator[Row]:
+def beside(pictures: Iterable[Path], encoding: str, notes: Notes) -> Iterator[CaptionRow]:
     """The lines of a .txt beside each picture; a picture without one has no rows."""
     for picture in pictures:
         path = picture.with_suffix(".txt")
@@ -102,7 +102,7 @@ def beside(pictures: Iterable[Path], encoding: str, notes: Notes) -> Iterator[Ro
         while len(lines) > 1 and not lines[-1].strip():  # the end of a file is no caption
             lines.pop()
         for n, line in enumerate(lines, 1):
-            yield Row(picture, line, f"{path.name}, line {n}")
+            yield CaptionRow(picture, line, f"{path.name}, line {n}")
 
 
 def decoded(path: Path, encoding: str) -> str:
@@ -126,7 +126,7 @@ def decoded(path: Path, encoding: str) -> str:
 # -- the kinds of table ------------------------------------------------------------------------------------------------
 
 
-def _json(path: Path, text: str, notes: Notes) -> Iterator[Row]:
+def _json(path: Path, text: str, notes: Notes) -> Iterator[CaptionRow]:
     """COCO's ``images`` and ``annotations``, or a list of what a line of JSONL holds."""
     try:
         data = json.loads(text)
@@ -142,7 +142,7 @@ def _json(path: Path, text: str, notes: Notes) -> Iterator[Row]:
     yield from _coco([_fields(item) for item in images], [_fields(item) for item in annotations], notes)
 
 
-def _coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], notes: Notes) -> Iterator[Row]:
+def _coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], notes: Notes) -> Iterator[CaptionRow]:
     files: dict[str, Any] = {}
     first: dict[str, str] = {}  # file -> its first id
     for n, image in enumerate(images):
@@ -158,12 +158,12 @@ def _coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], notes
     for n, item in enumerate(annotations):
         key, where = str(item.get("image_id")), f"annotations, item {n}"
         if key in files:
-            yield Row(files[key], item.get("caption"), where)
+            yield CaptionRow(files[key], item.get("caption"), where)
         else:
             notes.fault(where, f"image_id {key} is not among the images")
 
 
-def _jsonl(text: str, notes: Notes) -> Iterator[Row]:
+def _jsonl(text: str, notes: Notes) -> Iterator[CaptionRow]:
     for n, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -175,7 +175,7 @@ def _jsonl(text: str, notes: Notes) -> Iterator[Row]:
         yield from _object(item, f"line {n}", notes)
 
 
-def _object(item: Any, where: str, notes: Notes) -> Iterator[Row]:
+def _object(item: Any, where: str, notes: Notes) -> Iterator[CaptionRow]:
     """An object with a picture and its caption, or a list of its captions."""
     fields = _fields(item)
     picture, found = (
@@ -186,14 +186,14 @@ def _object(item: Any, where: str, notes: Notes) -> Iterator[Row]:
         return
     captions = found if isinstance(found, list) else [found]
     for caption in captions or [""]:
-        yield Row(picture, caption, where)
+        yield CaptionRow(picture, caption, where)
 
 
 def _fields(item: Any) -> dict[str, Any]:
     return item if isinstance(item, dict) else {}
 
 
-def _csv(text: str, notes: Notes, mark: str) -> Iterator[Row]:
+def _csv(text: str, notes: Notes, mark: str) -> Iterator[CaptionRow]:
     """Rows below a header that names both columns, among others in any order; without one they are the only two."""
     first = text.lstrip("\r\n").split("\n", 1)[0]
     mark, width, picture, caption = _header(first, mark) or (mark, 2, 0, 1)
@@ -213,7 +213,7 @@ def _csv(text: str, notes: Notes, mark: str) -> Iterator[Row]:
         if wanted:
             wanted = False
         elif len(cells) == width:
-            yield Row(cells[picture].strip(), cells[caption], where)
+            yield CaptionRow(cells[picture].strip(), cells[caption], where)
         else:
             told = f"{len(cells)} columns, not {width}; a caption with {mark!r} in it needs quotes around it"
             notes.fault(where, told)

@@ -33,7 +33,7 @@ _ALONE = re.compile(r"(?<!\S)['\"]?(\S)(?!['’‐-]?\w)")
 _NUMBER = re.compile(rf"(?<!\w)({'|'.join(NUMBERS)})(?!\w)", re.IGNORECASE)
 
 
-def parse(caption: str, attributes: Mapping[str, tuple[str, ...]]) -> np.ndarray:
+def parse_caption(caption: str, attributes: Mapping[str, tuple[str, ...]]) -> np.ndarray:
     """What a caption says of each attribute: (A,) int64, the place in its values, UNSAID where it says nothing.
 
     Words that are not in the table are passed over. Of two words for one attribute the first counts.

@@ -64,11 +64,11 @@ class Extractor:
         return Observed.join(parts)
 
 
-def called(path: Path, digest: str) -> str:
+def named_by_digest(path: Path, digest: str) -> str:
     """A file or run without its folder, which differs between machines."""
     return f"{path.name}, sha256 {digest[:12]}"
 
 
-def reason(error: Exception) -> str:
+def brief(error: Exception) -> str:
     """In one line, and not a long one."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"

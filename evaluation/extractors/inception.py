@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from evaluation.extractors.base import Extractor, called
+from evaluation.extractors.base import Extractor, named_by_digest
 from evaluation.metrics.shared.observed import Observed
 from options import UserError
 from util.files import sha256
@@ -52,7 +52,7 @@ class Inception(nn.Module):
         if self.digest == SCRIPT or is_script(path):
             which = "clean-fid's TorchScript file" if self.digest == SCRIPT else "a TorchScript file"
             raise UserError(f"{flag}: {which} is a program, which is not run; {STANDARD} has the weights as tensors")
-        network = network_of(read_tensors(path), flag)
+        network = inception_of(read_tensors(path), flag)
         *stages, answer = network.children()  # in the order of its forward(), which takes nothing but bytes
         self.stages = nn.Sequential(*stages)
         self.answer: torch.Tensor
@@ -64,7 +64,7 @@ class Inception(nn.Module):
         return features, features @ self.answer.T
 
 
-def network_of(state: object, flag: str) -> Any:
+def inception_of(state: object, flag: str) -> Any:
     """torch-fidelity's network with these weights, in eval mode."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # takes a second
 
@@ -131,7 +131,7 @@ def of_inception(weights: str | None, flag: str, device: torch.device) -> Extrac
         device,
         flag,
         tag="",
-        name=f"Inception of 2015-12-05, {called(Path(weights), network.digest)}"
+        name=f"Inception of 2015-12-05, {named_by_digest(Path(weights), network.digest)}"
         + ", not a known file" * (not network.known),
         digest=network.digest,
         resize=f"to {SIZE} x {SIZE} by bicubic with antialiasing on floats, as clean-fid",

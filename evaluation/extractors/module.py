@@ -8,7 +8,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from evaluation.extractors.base import Extractor, called, reason
+from evaluation.extractors.base import Extractor, brief, named_by_digest
 from evaluation.metrics.shared.observed import Observed
 from options import UserError
 from util.files import sha256
@@ -27,7 +27,7 @@ def of_module(path: str, flag: str, device: torch.device) -> Extractor:
     try:
         network = make()
     except Exception as error:  # whatever somebody else's code raises
-        raise UserError(f"{flag}: {name}() failed: {reason(error)}") from error
+        raise UserError(f"{flag}: {name}() failed: {brief(error)}") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"{flag}: {name}() must return a torch.nn.Module, not {type(network).__name__}")
     network = network.to(device).eval().requires_grad_(False)
@@ -36,7 +36,7 @@ def of_module(path: str, flag: str, device: torch.device) -> Extractor:
         try:
             seen = network(levels.to(device))
         except Exception as error:
-            raise UserError(f"{flag}: failed on bytes {tuple(levels.shape)}: {reason(error)}") from error
+            raise UserError(f"{flag}: failed on bytes {tuple(levels.shape)}: {brief(error)}") from error
         found = seen if isinstance(seen, tuple) else (seen,)
         rows = [x.shape[0] if isinstance(x, torch.Tensor) and x.ndim == 2 else -1 for x in found]
         if len(found) > 2 or rows != [len(levels)] * len(found):
@@ -54,7 +54,7 @@ def of_module(path: str, flag: str, device: torch.device) -> Extractor:
         device,
         flag,
         tag="-module",
-        name=f"{name} of {called(source, digest)}",
+        name=f"{name} of {named_by_digest(source, digest)}",
         digest=digest,
         resize="none before the network",
         features=int(getattr(network, "num_features", 0)),
@@ -82,4 +82,4 @@ def module_of(path: str, flag: str) -> tuple[ModuleType, str]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{flag}: {file} cannot be imported: {reason(error)}") from error
+        raise UserError(f"{flag}: {file} cannot be imported: {brief(error)}") from error

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from evaluation.extractors.base import Extractor, called
-from evaluation.judges import Judge, fitted, judge_weights
+from evaluation.extractors.base import Extractor, named_by_digest
+from evaluation.judges import Judge, fitted_to_judge, judge_weights
 from evaluation.metrics.shared.observed import Observed
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.domain_encoder import DomainEncoder, encoder_of
@@ -40,7 +40,7 @@ def of_run(folder: Path, flag: str, classes: Sequence[str], device: torch.device
         device,
         flag,
         tag=DOMAIN,
-        name=f"{what} of {called(folder.resolve(), digest)}",
+        name=f"{what} of {named_by_digest(folder.resolve(), digest)}",
         digest=digest,
         resize=f"to {network.size} x {network.size} by bilinear with antialiasing, where of another size",
         features=count,
@@ -84,7 +84,7 @@ def of_judge(
 
 def of_captions(network: CaptionMatcher, flag: str, device: torch.device) -> Callable[[torch.Tensor], Observed]:
     def look(levels: torch.Tensor) -> Observed:
-        images = fitted(from_bytes(levels.to(device)), network.size, network.channels, flag)
+        images = fitted_to_judge(from_bytes(levels.to(device)), network.size, network.channels, flag)
         return Observed(network.look(images)[0])
 
     return look

@@ -35,7 +35,7 @@ class LpipsMetric(RatioMetric):
         path = getattr(opt, "lpips_weights", None)
         if not path:
             raise UserError(f"--metrics lpips needs --lpips_weights {FILE}, of torchvision; nothing is downloaded")
-        self.network, self.digest = load(Path(path).expanduser())
+        self.network, self.digest = load_lpips(Path(path).expanduser())
 
     def update(self, real: torch.Tensor, fake: torch.Tensor, facts: Facts | None = None) -> None:
         H, W = real.shape[2:]
@@ -56,7 +56,7 @@ class LpipsMetric(RatioMetric):
 
 
 @lru_cache(maxsize=1)
-def load(path: Path) -> tuple[nn.Module, str]:
+def load_lpips(path: Path) -> tuple[nn.Module, str]:
     """The network and the sha256 of its backbone's file; read once, for every style and floor has a metric."""
     from torchmetrics.functional.image.lpips import _LPIPS  # its public class downloads the backbone
 

@@ -15,7 +15,7 @@ from options import UserError
 from util import distributed
 from util.cli import reason
 from util.files import sha256
-from util.pretrained import load, load_model, require_transformers, weight_files
+from util.pretrained import load_model, load_pretrained, require_transformers, weight_files
 from util.stopwatch import Countdown
 
 PART = 256  # captions kept in one transaction
@@ -64,8 +64,8 @@ class HFEncoder:
         require_transformers(self.flag)
         self.folder = _find(spec, self.flag, allow_download)
         self.weights = weight_files(self.folder, self.flag)
-        self.config = load("AutoConfig", self.folder, self.flag)
-        self.tokenizer = load("AutoTokenizer", self.folder, self.flag)
+        self.config = load_pretrained("AutoConfig", self.folder, self.flag)
+        self.tokenizer = load_pretrained("AutoTokenizer", self.folder, self.flag)
         limit = min(self.tokenizer.model_max_length, getattr(self._text_config, "max_position_embeddings", 10**9))
         if most > limit:
             raise UserError(f"--max_words {most}: {self.flag} reads {limit} tokens at most; give that or less")

@@ -16,15 +16,15 @@ from evaluation.captions import (
     SHUFFLED,
     TRAINING,
     CaptionData,
+    caption_doubts,
     real_pictures,
     score_captions,
-    warnings,
 )
 from evaluation.judges import load_caption_judge
 from evaluation.metrics.shared.clip_score import Clip
 from evaluation.samples import RealImages
 from evaluation.testing import Evaluation, refuse_ignored
-from models.captions.selection import SLUG, between, doubts, evenly, one_word_apart, slug, spread, typed_captions
+from models.captions.selection import SLUG, between, doubts, evenly, one_word_apart, rows_in_turn, slug, typed_captions
 from models.noise.results import ROWS, STEPS, Album, Verdict, slerp
 from networks.text import Text
 from options import BaseOptions, UserError, option
@@ -114,7 +114,7 @@ class CaptionAlbum(Album):
             self.captions = [caption for caption in typed for _ in range(model.opt.images_per_caption)]
             return
         known = data.asked.captions if data is not None else list(dataset.captions or model.fixed_captions)
-        rows = spread(known, model.opt.num_samples)
+        rows = rows_in_turn(known, model.opt.num_samples)
         self.captions = [known[row] for row in rows]
         if data is not None:
             self.meaning = data.asked.said[rows], data.asked.shown[rows]
@@ -181,7 +181,7 @@ class CaptionAlbum(Album):
             "variety: distance of two pictures of a caption, in parts of that of held-out ones",
             *table.remarks,
             *([f"{', '.join(left)}: as --extractor sees them, above"] if left else []),
-            *warnings(judge, data, opt),
+            *caption_doubts(judge, data, opt),
             f"whose captions were each picture's pool, its own first, is in {IDS}: of generated and shuffled rows of "
             "captions.json, of real pictures their places in the order of the data",
         ]

@@ -58,7 +58,7 @@ def doubts(encoder: Any, caption: str) -> list[str]:
     return lines
 
 
-def spread(captions: Sequence[str], count: int) -> list[int]:
+def rows_in_turn(captions: Sequence[str], count: int) -> list[int]:
     """``count`` rows of captions, which may come twice: each text as often as any other, its rows in turn."""
     rows: dict[str, list[int]] = {}
     for row, caption in enumerate(captions):

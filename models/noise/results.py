@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from evaluation.judges import JUDGED_AT_ONCE, load_label_judge
-from evaluation.samples import Neighbours, RealImages, find_neighbours, real_images, score_samples, see, warnings
+from evaluation.samples import Neighbours, RealImages, find_neighbours, judge_doubts, real_images, score_samples, see
 from evaluation.testing import Evaluation
 from models.noise.sampler import truncate
 from options import UserError
@@ -247,7 +247,7 @@ class Album:
             "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
             "parts of that of held-out images",
             f"sha256 of the judge's weights: {judge.digest}",
-            *warnings(judge, self.model.opt),
+            *judge_doubts(judge, self.model.opt),
         ]
         verdict.facts["judge"] = {"run": judge.run, "sha256": judge.digest, "features": judge.features}
         verdict.add("Scores", replace(table, remarks=remarks), "training images are what is reachable")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from util.compare.measured import counts_of, data_of, extractor_of
 from util.compare.options import command
 from util.compare.run import GONE, ComparedRun, finite_number
-from util.compare.table import WORDS, Comparison, costs_of, overlap, span
+from util.compare.table import WORDS, Comparison, costs_of, span, spreads_overlap
 from util.table import REAL, extent
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
@@ -112,7 +112,7 @@ def _best_two(comparison: Comparison) -> list[Finding]:
         (first, one), (second, other) = comparison.ranked(name, label)[:2]
         places = comparison.column(name)
         pair = f"{title(first)} {one.shown(places)}, then {title(second)} {other.shown(places)}"
-        meets = overlap(one, other)
+        meets = spreads_overlap(one, other)
         least = min(least, len(one.values), len(other.values)) if meets is False else least
         (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
     found = []

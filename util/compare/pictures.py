@@ -24,7 +24,7 @@ PIXELS = 40e6  # of all embedded images together, about
 PAIRED = ("aligned", "font", "template")  # kinds of data whose real_B is what fake_B should be
 
 
-class Album:
+class EmbeddedImages:
     """Images as data URIs, each file once. What cannot be read is None.
 
     Args:
@@ -91,39 +91,42 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
     made = sum(bool(outputs(run, label)) for run in runs for label in CHECKPOINTS)
     seeds = sorted({run.seed for run in runs})
     count = max(1, inputs * (made + 2 * len(seeds)))
-    album = Album(min(SIDE, max(32, math.isqrt(int(PIXELS / count)))))
+    embedded = EmbeddedImages(min(SIDE, max(32, math.isqrt(int(PIXELS / count)))))
     rows, differ = {}, False
     for seed in seeds:
         mine = [run for run in runs if run.seed == seed]
-        items, total = chosen([some for run in mine for label in CHECKPOINTS if (some := outputs(run, label))], inputs)
+        found = [files for run in mine for label in CHECKPOINTS if (files := outputs(run, label))]
+        items, total = chosen_items(found, inputs)
         paired = [run for run in mine if run.options.get("dataset_mode") in PAIRED]
-        given, other = _common(mine, items, album, inputs_of)
+        given, other = _common(mine, items, embedded, inputs_of)
         differ = differ or other
         rows[str(seed)] = {
             "items": [visible(item) for item in items],
             "total": total,
             "input": given,
-            "truth": _common(paired, items, album, truths_of)[0],
-            "variants": [_places(some, seed, items, album) for some in comparison.variants.values()],
+            "truth": _common(paired, items, embedded, truths_of)[0],
+            "variants": [_places(some, seed, items, embedded) for some in comparison.variants.values()],
         }
     return {
-        "pictures": album.pictures,
-        "sizes": album.sizes,
+        "pictures": embedded.pictures,
+        "sizes": embedded.sizes,
         "seeds": rows,
         "which": [w for w in CHECKPOINTS if any(outputs(run, w) for run in runs)],
         "labels": [visible(comparison.title_of(variant)) for variant in comparison.variants],
-        "lossy": album.lossy,
-        "side": album.side,
+        "lossy": embedded.lossy,
+        "side": embedded.side,
         "differ": differ,
     }
 
 
-def _places(runs: Sequence[ComparedRun], seed: int, items: Sequence[str], album: Album) -> dict[str, list[int | None]]:
+def _places(
+    runs: Sequence[ComparedRun], seed: int, items: Sequence[str], embedded: EmbeddedImages
+) -> dict[str, list[int | None]]:
     """{checkpoint: places of what a variant's run of this seed made}."""
     found = {}
     for run, label in itertools.product([run for run in runs if run.seed == seed], CHECKPOINTS):
         if files := outputs(run, label):
-            found[label] = [album.add(files.get(item)) for item in items]
+            found[label] = [embedded.add(files.get(item)) for item in items]
     return found
 
 
@@ -146,7 +149,7 @@ def truths_of(run: ComparedRun, label: str) -> dict[str, Path]:
     return dict(visuals.get("real_B" if "fake_B" in visuals else "real_A" if "fake_A" in visuals else "", {}))
 
 
-def chosen(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
+def chosen_items(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
     """Items that all of these have, evenly spread, at most ``limit``; and how many there were to choose from.
 
     Where they have none in common, those that most of them have.
@@ -165,7 +168,7 @@ def chosen(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
 def _common(
     runs: Sequence[ComparedRun],
     items: Sequence[str],
-    album: Album,
+    embedded: EmbeddedImages,
     files_of: Callable[[ComparedRun, str], Mapping[str, Path]],
 ) -> tuple[list[int | None] | None, bool]:
     """Places of what all runs share, of the first that has it, and whether they disagree; None where none has any."""
@@ -177,7 +180,7 @@ def _common(
             if item not in files:
                 continue
             if places[i] is None:
-                places[i] = album.add(files[item])
+                places[i] = embedded.add(files[item])
             else:
-                differ = differ or not album.holds(files[item])
+                differ = differ or not embedded.holds(files[item])
     return (places if any(place is not None for place in places) else None), differ

@@ -130,7 +130,7 @@ def read_budget(text: str, what: str = "--budget") -> Budget:
 
 def _flat(path: Path, options: Options, evaluate: Options) -> Recipe:
     seed = options.pop("seed", 0)
-    check_name(path, "models", path.stem)
+    check_variant_name(path, "models", path.stem)
     options = _options(path, "", options)
     return Recipe(path, path.stem, "", {path.stem: options}, _seeds(path, [seed]), evaluate=evaluate)
 
@@ -144,12 +144,12 @@ def _variants(path: Path, parts: Mapping[str, Options], extra: Options) -> dict[
     points = list(itertools.product(*([(key, value) for value in values] for key, values in parts["grid"].items())))
     variants: dict[str, Options] = {}
     for variant, own in parts["models"].items():
-        check_name(path, "models", variant)
+        check_variant_name(path, "models", variant)
         own = _options(path, f"models: {variant}", _mapping(path, f"models: {variant}", own))
         for point in points:
             words = [f"{key}{re.sub(r'[^A-Za-z0-9._-]+', '_', str(value))}" for key, value in point]
             name = "-".join([variant, *words])
-            check_name(path, "grid", name)
+            check_variant_name(path, "grid", name)
             if name in variants:
                 raise UserError(f"{path}: grid: two variants would be called {name}; tell their values apart")
             variants[name] = {"model": variant} | shared | own | dict(point) | extra
@@ -160,7 +160,7 @@ def _prepared(path: Path, parts: Mapping[str, Options]) -> dict[str, Options]:
     data, runs = _options(path, "data", parts["data"]), {}
     for name, own in parts["prepare"].items():
         key = f"prepare: {name}"
-        check_name(path, "prepare", name)
+        check_variant_name(path, "prepare", name)
         own = _mapping(path, key, own)
         runs[name] = data | {k: v for k, v in own.items() if k == "max_steps"} | _options(path, key, own, "max_steps")
         if "model" not in own:
@@ -200,7 +200,7 @@ def _seeds(path: Path, value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
-def check_name(path: Path, key: str, name: str) -> None:
+def check_variant_name(path: Path, key: str, name: str) -> None:
     """A variant's name becomes part of a folder's."""
     if not VARIANT.fullmatch(name) or ".." in name:
         raise UserError(f"{path}: {key}: {name!r} cannot name a folder; use letters, digits, dots and dashes")

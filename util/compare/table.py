@@ -124,7 +124,8 @@ class Comparison:
     def ties(self, name: str, label: str) -> set[str]:
         """Variants whose mean +- spread overlaps with the leader's; the leader itself is not among them."""
         ranked, leaders = self.ranked(name, label), self.leaders(name, label)
-        return {v for v, cell in ranked if v not in leaders and overlap(ranked[0][1], cell)} if leaders else set()
+        others = [(variant, cell) for variant, cell in ranked if leaders and variant not in leaders]
+        return {variant for variant, cell in others if spreads_overlap(ranked[0][1], cell)}
 
     @cached_property
     def floors(self) -> dict[str, dict[str, tuple[float, float]]]:
@@ -166,7 +167,7 @@ def costs_of(run: ComparedRun) -> dict[str, float | None]:
     }
 
 
-def overlap(one: Cell, other: Cell) -> bool | None:
+def spreads_overlap(one: Cell, other: Cell) -> bool | None:
     """Whether mean +- spread of both meet; None where one has fewer than two seeds, so no spread."""
     if len(one.values) < 2 or len(other.values) < 2:
         return None

@@ -17,7 +17,7 @@ class Strand:
     closed: bool = False
 
 
-def fit(strands: list[Strand], tolerance: float) -> list[np.ndarray]:
+def fit_curves(strands: list[Strand], tolerance: float) -> list[np.ndarray]:
     """Cubic Béziers (K, 4, 2) along each strand, at most about ``tolerance`` away from its points.
 
     Two points become a line. Neighbours within a strand share a tangent; its ends are free. Philip J. Schneider, "An

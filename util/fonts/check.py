@@ -31,12 +31,12 @@ def check_font(path: str | Path, glyphs: Mapping[int, np.ndarray], geometry: Geo
         drawn = np.full_like(image, 255)
         if code in there:
             drawn = face.draw(code, replace(geometry, canvas=len(image)))
-        scores[code] = overlap(drawn < 128, image < 128)
+        scores[code] = ink_overlap(drawn < 128, image < 128)
     _survives(path, face, there)
     return scores
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
+def ink_overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union of two amounts of ink, in [0, 1] each or true and false; 1 where neither has any."""
     union = np.maximum(a, b).sum(dtype=np.float64)
     return float(np.minimum(a, b).sum(dtype=np.float64) / union) if union else 1.0

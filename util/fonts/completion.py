@@ -21,7 +21,7 @@ from util.fonts.export import (
     is_full_width,
     may_write,
     new_map,
-    save,
+    save_font,
     trace_all,
     units,
 )
@@ -87,7 +87,7 @@ def complete_font(
     except Exception as error:  # fontTools raises what a damaged table leads it to
         raise UserError(f"font {base}: cannot be completed ({error or type(error).__name__})") from None
     _warn_of_clipping(font, base, outlines)
-    save(font, path, overwrite)
+    save_font(font, path, overwrite)
     return Exported(tuple(outlines), tuple(blank))
 
 

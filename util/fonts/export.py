@@ -94,7 +94,7 @@ def build_font(
     now = timestampNow()  # SOURCE_DATE_EPOCH, where it is set
     builder.updateHead(flags=0b1011, lowestRecPPEM=8, fontRevision=_number(version), created=now, modified=now)
     _set_hinting(builder.font)
-    save(builder.font, path, overwrite)
+    save_font(builder.font, path, overwrite)
     return Exported(tuple(outlines), tuple(blank))
 
 
@@ -144,7 +144,7 @@ def may_write(path: str | Path, overwrite: bool) -> Path:
     return path
 
 
-def save(font: TTFont, path: Path, overwrite: bool) -> None:
+def save_font(font: TTFont, path: Path, overwrite: bool) -> None:
     """Write through a file beside it, so that nobody finds half a font."""
     may_write(path, overwrite)  # tracing took its time
     temporary = path.with_name(path.name + ".tmp")

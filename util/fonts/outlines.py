@@ -9,7 +9,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from scipy.interpolate import make_interp_spline
 from skimage.measure import find_contours
 
-from util.fonts.bezier import Strand, fit
+from util.fonts.bezier import Strand, fit_curves
 from util.fonts.faces import OVERSAMPLING, Geometry
 
 # Lengths are in pixels of the image.
@@ -46,7 +46,7 @@ def trace(image: np.ndarray, geometry: Geometry, advance: float = 1.0, units_per
     if not loops:
         return None
     strands = [_strands(_even(loop)) for loop in loops]
-    fitted = iter(fit([strand for of_loop in strands for strand in of_loop], TOLERANCE))
+    fitted = iter(fit_curves([strand for of_loop in strands for strand in of_loop], TOLERANCE))
     pen = TTGlyphPen(None)
     for of_loop in strands:
         curves = np.concatenate([next(fitted) for _ in of_loop])

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 from evaluation.metrics.base_captioned import Judged, Seen
 from options import UserError
 from util.files import sha256
-from util.pretrained import load, load_model, weight_files
+from util.pretrained import load_model, load_pretrained, weight_files
 from util.stopwatch import Countdown
 
 PAIRS_AT_ONCE = 32  # pictures and captions that go through the network together
@@ -37,13 +37,14 @@ class Clip:
         folder, flag = Path(path).expanduser(), f"--clip {path}"
         if not folder.is_dir():
             raise UserError(f"{flag}: no such folder; nothing is downloaded")
-        kind = load("AutoConfig", folder, flag).model_type
+        kind = load_pretrained("AutoConfig", folder, flag).model_type
         if kind != "clip":
             raise UserError(f"{flag}: holds a model of kind {kind}, not clip")
         model, lacking = load_model("CLIPModel", folder, flag)
         if lacking:
             raise UserError(f"{flag}: its weights have no {min(lacking)}; it belongs to another model")
-        self.tokenizer, self.look = load("AutoTokenizer", folder, flag), load("CLIPImageProcessor", folder, flag)
+        self.tokenizer = load_pretrained("AutoTokenizer", folder, flag)
+        self.look = load_pretrained("CLIPImageProcessor", folder, flag)
         self.model = model.float().eval().to(device)
         self.name, self.device = folder.name, torch.device(device)
         self.digests = {file.name: sha256(file) for file in weight_files(folder, flag)}

@@ -39,7 +39,7 @@ def root_trace(x_cov: torch.Tensor, y_cov: torch.Tensor) -> torch.Tensor:
     return torch.linalg.eigvalsh(root @ y_cov @ root).clamp(min=0).sqrt().sum()
 
 
-def nearest(x: torch.Tensor, reference: torch.Tensor, k: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def nearest_rows(x: torch.Tensor, reference: torch.Tensor, k: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     """The k nearest rows of ``reference`` (M, F) to each row of ``x`` (N, F): distances and their indices, (N, k) each.
 
     Euclidean and exact: candidates come from one matrix product, whose rounding could hide that two rows are equal,

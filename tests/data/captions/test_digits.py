@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.captions.digits import captions, digits, lean, measured, parse
+from data.captions.digits import captions, digits, lean, measured, parse_caption
 from data.captions.sources import UNSAID
 from data.pictures.choice import held_out
 
@@ -33,7 +33,7 @@ def test_captions_are_true_and_say_what_they_are_said_to_say(source, pictures):
         assert (said[:, 0] == shown[0]).all() and len(texts) == len(said) == len(set(texts)) > 4
         seen.update(zip(texts, said.tolist(), strict=True))
     for caption, said in seen.items():
-        assert parse(caption, source.attributes).tolist() == said, caption
+        assert parse_caption(caption, source.attributes).tolist() == said, caption
 
 
 def test_the_fullest_caption():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.captions.glyphs import CaptionGlyphOptions, captions, glyphs, parse, traits
+from data.captions.glyphs import CaptionGlyphOptions, captions, glyphs, parse_caption, traits
 from data.captions.sources import UNSAID
 from data.pictures.choice import held_out
 from data.pictures.sources import Missing
@@ -131,7 +131,7 @@ def test_captions_are_true_and_say_what_they_are_said_to_say(some):
         assert (said[0] == shown).all() and ((said == shown) | (said == UNSAID)).all()
         assert (said[:, 0] == shown[0]).all() and (said[:, -1] == shown[-1]).all()  # the letter and its turn always
         for caption, says in zip(pictures.captions[row], said, strict=True):
-            assert parse(caption, found.attributes).tolist() == says.tolist(), caption
+            assert parse_caption(caption, found.attributes).tolist() == says.tolist(), caption
 
 
 def test_every_way_to_say_it_occurs():
@@ -152,7 +152,7 @@ def test_what_a_user_types_is_read():
     attributes = source().attributes | {"turn": ("none", "left", "right")}
 
     def read(caption):
-        places = zip(attributes.items(), parse(caption, attributes), strict=True)
+        places = zip(attributes.items(), parse_caption(caption, attributes), strict=True)
         return {name: values[place] for (name, values), place in places if place != UNSAID}
 
     assert read("A  Heavy, SLANTED sans\nserif letter r.") == {

@@ -16,7 +16,7 @@ from evaluation import captions as caption_scoring
 from models.base_noise import NoiseModel
 from models.captions import results as caption_results
 from models.captions.results import CaptionTestOptions, save_samples
-from models.captions.selection import between, one_word_apart, slug, spread, typed_captions
+from models.captions.selection import between, one_word_apart, rows_in_turn, slug, typed_captions
 from networks.caption_judge import CaptionMatcher
 from networks.text import Text
 from options import TestOptions, UserError
@@ -142,8 +142,8 @@ def test_captions_of_the_data_come_equally_often(tmp_path):
 
 
 def test_rows_of_one_caption_take_turns():
-    assert spread(["a", "b", "a", "c"], 6) == [0, 1, 3, 2, 1, 3]
-    assert spread(["a", "b", "a", "c", "d", "e"], 3) == [0, 3, 5]
+    assert rows_in_turn(["a", "b", "a", "c"], 6) == [0, 1, 3, 2, 1, 3]
+    assert rows_in_turn(["a", "b", "a", "c", "d", "e"], 3) == [0, 3, 5]
 
 
 def test_a_typed_caption_is_drawn_as_often_as_asked_from_the_noise_that_all_share(tmp_path):
@@ -326,7 +326,7 @@ def test_a_judge_that_may_know_the_pictures_is_told(tmp_path, judge):
             (run / "captions.json").write_text(text)
         opt = SimpleNamespace(checkpoints_dir=tmp_path, name="run", phase="test", draw_seed=seed)
         known = SimpleNamespace(run=str(judge), unknown=[])
-        return " ".join(caption_scoring.warnings(known, SimpleNamespace(phase="test"), opt))
+        return " ".join(caption_scoring.caption_doubts(known, SimpleNamespace(phase="test"), opt))
 
     assert told({"phase": "train"}) == ""
     other = told({"phase": "train"}, divided=(3, 0.1))

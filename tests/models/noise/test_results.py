@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from evaluation import samples as latent_scores
-from evaluation.metrics.shared.distances import nearest
+from evaluation.metrics.shared.distances import nearest_rows
 from evaluation.samples import nearest_pixels, pixels
 from models.noise.results import save_samples, slerp
 from models.noise.sampler import truncate
@@ -179,7 +179,7 @@ def test_no_more_real_images_are_read_than_fit(tmp_path, monkeypatch):
 
 def test_neighbours_found_in_parts_are_those_of_the_whole(monkeypatch):
     x, reference = (torch.randint(256, (n, 1, 4, 4), dtype=torch.uint8) for n in (9, 40))
-    expected = nearest(pixels(x), pixels(reference), 3)
+    expected = nearest_rows(pixels(x), pixels(reference), 3)
     monkeypatch.setattr(latent_scores, "COMPARED_AT_ONCE", 7 * 16)
     found = nearest_pixels(x, reference, 3)
     torch.testing.assert_close(found[0], expected[0])

@@ -10,7 +10,7 @@ import pytest
 from util.compare.export import as_csv, as_latex, tex
 from util.compare.findings import findings
 from util.compare.run import ComparedRun
-from util.compare.table import Cell, Comparison, decimals, overlap
+from util.compare.table import Cell, Comparison, decimals, spreads_overlap
 
 
 def run(variant, seed, values, better="lower", state="finished", entry=(), **more):
@@ -74,9 +74,9 @@ def test_equal_means_have_no_leader():
 
 
 def test_overlap_is_of_mean_and_spread():
-    assert overlap(Cell((1.0, 3.0), 2), Cell((4.0, 6.0), 2)) is False  # 2 +- 1.41 and 5 +- 1.41
-    assert overlap(Cell((1.0, 4.0), 2), Cell((4.0, 7.0), 2)) is True  # 2.5 +- 2.12 and 5.5 +- 2.12
-    assert overlap(Cell((1.0,), 1), Cell((4.0, 6.0), 2)) is None
+    assert spreads_overlap(Cell((1.0, 3.0), 2), Cell((4.0, 6.0), 2)) is False  # 2 +- 1.41 and 5 +- 1.41
+    assert spreads_overlap(Cell((1.0, 4.0), 2), Cell((4.0, 7.0), 2)) is True  # 2.5 +- 2.12 and 5.5 +- 2.12
+    assert spreads_overlap(Cell((1.0,), 1), Cell((4.0, 6.0), 2)) is None
 
 
 def test_a_difference_beyond_the_spread_is_said_with_its_caution():

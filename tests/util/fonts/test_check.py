@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from options import UserError
-from util.fonts.check import check_font, overlap
+from util.fonts.check import check_font, ink_overlap
 from util.fonts.export import build_font
 from util.fonts.faces import Face, Geometry
 
@@ -14,9 +14,9 @@ BLANK = np.full((128, 128), 255, np.uint8)
 
 def test_overlap_is_that_of_sets():
     a, b = np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool)
-    assert overlap(a, b) == pytest.approx(1 / 3) and overlap(a, a) == 1
-    assert overlap(a & False, b & False) == 1 and overlap(a, b & False) == 0
-    assert overlap(np.array([0.5, 1]), np.array([1, 0.5])) == pytest.approx(0.5)
+    assert ink_overlap(a, b) == pytest.approx(1 / 3) and ink_overlap(a, a) == 1
+    assert ink_overlap(a & False, b & False) == 1 and ink_overlap(a, b & False) == 0
+    assert ink_overlap(np.array([0.5, 1]), np.array([1, 0.5])) == pytest.approx(0.5)
 
 
 def test_an_exported_font_shows_its_images(tmp_path):

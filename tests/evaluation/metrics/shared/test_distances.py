@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchmetrics.image.kid import poly_mmd
 
-from evaluation.metrics.shared.distances import frechet, nearest
+from evaluation.metrics.shared.distances import frechet, nearest_rows
 from tests.evaluation.metrics.oracles import kid
 
 
@@ -79,7 +79,7 @@ def test_frechet_wants_more_rows_than_features():
 
 def test_nearest_is_its_loop():
     x, reference = gaussian(9, 5, 1), gaussian(30, 5, 2)
-    distances, indices = nearest(x, reference, 3)
+    distances, indices = nearest_rows(x, reference, 3)
     for i in range(9):
         ranked = sorted((float((x[i] - reference[j]).norm()), j) for j in range(30))[:3]
         assert indices[i].tolist() == [j for _, j in ranked]
@@ -88,7 +88,7 @@ def test_nearest_is_its_loop():
 
 def test_nearest_finds_a_copy_at_exactly_0():
     reference = gaussian(50, 400) * 100 + 1000  # rounding of a product would put it elsewhere
-    distances, indices = nearest(reference[[7, 3]], reference)
+    distances, indices = nearest_rows(reference[[7, 3]], reference)
     assert distances.flatten().tolist() == [0, 0] and indices.flatten().tolist() == [7, 3]
-    assert nearest(reference[:0], reference)[0].shape == (0, 1)
-    assert nearest(reference[:2], reference[:1], 3)[1].tolist() == [[0], [0]]
+    assert nearest_rows(reference[:0], reference)[0].shape == (0, 1)
+    assert nearest_rows(reference[:2], reference[:1], 3)[1].tolist() == [[0], [0]]
