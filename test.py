@@ -8,7 +8,7 @@ from data import DATASETS
 from data.loading.rows import TestSet
 from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
-from models.inference.published import run_options
+from models.inference.weight_folder import run_options
 from options import TestOptions, UserError
 from options.parsing import parse
 from util.cli import run

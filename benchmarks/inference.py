@@ -1,6 +1,6 @@
 """Images per second and peak memory of translating A to B:  python -m benchmarks.inference --models dcl,cut
 
-``published`` is what the published test does for each image of A (benchmarks/published.py): DCLGAN runs both
+``published`` is what the published test does for each image of A (benchmarks/published_methods.py): DCLGAN runs both
 generators on both sides, four passes. ``published-pass`` is one pass of the same generator. The others are our
 ``translate`` of one side under ``Engine.inference``. Random weights; flags of test.py are passed on.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import ALLOCATORS, Report, describe, in_own_process, machine, memory, use_allocator
-from benchmarks.published import METHODS
+from benchmarks.published_methods import METHODS
 from data import DATASETS
 from models import MODELS
 from options import TestOptions, UserError

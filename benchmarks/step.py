@@ -2,7 +2,7 @@
 
 The variants run in turn in one process, on the same random images from the same weights, and are compared by the
 median of their rounds: compare ratios within one run only. ``published`` is the method as the published code
-computes it (benchmarks/published.py); it comes first, and the others are compared with it.
+computes it (benchmarks/published_methods.py); it comes first, and the others are compared with it.
 
 Peak memory is that of a process of its own for each variant, all with the same allocator: of the whole process, and
 above what it held when torch was imported and the model built. Flags of train.py are passed on.
@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.common import ALLOCATORS, Report, describe, in_own_process, machine, memory, use_allocator
 from benchmarks.floor import conv_floor
-from benchmarks.published import METHODS
+from benchmarks.published_methods import METHODS
 from data import DATASETS, Loader
 from models import MODELS
 from options import TrainOptions, UserError, fields

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import networks
-from models.inference.published import identify_file
+from models.inference.weight_folder import identify_file
 from networks.tiling import check_tiles, tiled, whole
 from options import UserError
 from util.config import read_config

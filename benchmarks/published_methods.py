@@ -1,7 +1,7 @@
 """The methods computed the way the published CUT and DCLGAN code computes them, to compare ours with.
 
 Written from a description of that code, on the networks of plain_networks.py. The mathematics is that of our models
-(tests/benchmarks/test_published.py shows equal losses and gradients); what differs is how it is carried out:
+(tests/benchmarks/test_published_methods.py shows equal losses and gradients); what differs is how it is carried out:
 
 - eager float32, NCHW, torch.optim.Adam with its defaults (a loop over tensors on the CPU, multi-tensor on CUDA),
   an optimizer for each of G, D and F; ``zero_grad``, ``backward`` and ``step`` in each phase;

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks import plain_networks, published
+from benchmarks import plain_networks, published_methods
 from models import MODELS
 from networks.heads import PatchSampler
 from options import UserError
@@ -54,7 +54,7 @@ def one_step(name, dtype, seed=0, batch_size=1, *more):
             for parameter in network.parameters():
                 if parameter.ndim == 1:
                     torch.nn.init.normal_(parameter)
-    theirs = published.METHODS[name](opt, engine.device)
+    theirs = published_methods.METHODS[name](opt, engine.device)
     for network in theirs.networks.values():
         network.to(dtype)
     theirs.load({n: network.state_dict() for n, network in model.networks.items()})
@@ -150,4 +150,4 @@ def test_float32_losses(name, seed):
 def test_settings_without_a_published_variant_are_refused(flags):
     opt = train_options("--model", "cut", *SMALL[:-6], *SMALL[-2:], "--crop_size", 128, "--load_size", 128, *flags)
     with pytest.raises(UserError, match="the published variant covers"):
-        published.CUT(opt, torch.device("cpu"))
+        published_methods.CUT(opt, torch.device("cpu"))
