@@ -333,9 +333,9 @@ class FontDataset(BaseDataset):
     def examples(self, style: Style, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Training characters in the source font and in a style, (N, C, H, H) each, N at most ``count``."""
         opt = self.opt
-        some = self.characters[:: max(1, len(self.characters) // count)][:count]
-        A = torch.stack([self.glyph(self.source_of[code], code, opt.input_nc) for code in some])
-        return A, torch.stack([self.glyph(style.glyphs, code, opt.output_nc) for code in some])
+        codes = self.characters[:: max(1, len(self.characters) // count)][:count]
+        A = torch.stack([self.glyph(self.source_of[code], code, opt.input_nc) for code in codes])
+        return A, torch.stack([self.glyph(style.glyphs, code, opt.output_nc) for code in codes])
 
     def first_rows(self, count: int) -> list[int]:
         places: dict[str, list[int]] = {style.name: [] for style in self.style_list}

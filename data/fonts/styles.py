@@ -156,10 +156,10 @@ def write_rows(run: Path, styles: Iterable[Style], trained: Iterable[Style], ear
 
 def report_alike(named: Sequence[tuple[str, Glyphs]], characters: Sequence[int]) -> None:
     """Warn of fonts that are nearly one: beside each other in training and test they flatter a result."""
-    geometry, some = Geometry(64), characters[:: max(1, len(characters) // LOOKED_AT)][:LOOKED_AT]
-    if not some:
+    geometry, codes = Geometry(64), characters[:: max(1, len(characters) // LOOKED_AT)][:LOOKED_AT]
+    if not codes:
         return
-    ink = [np.stack([glyphs.draw(code, geometry) for code in some]) < 128 for _, glyphs in named]
+    ink = [np.stack([glyphs.draw(code, geometry) for code in codes]) < 128 for _, glyphs in named]
     for i in range(len(named)):
         for j in range(i):
             union = np.logical_or(ink[i], ink[j]).sum()

@@ -246,8 +246,8 @@ def _listed(place: Path) -> list[Path]:
 def look(pictures: Files) -> tuple[bool, int, int]:
     """Whether all are grey, how many are not square, and of how many; at most LOOKED_AT are looked at."""
     grey, oblong = True, 0
-    some = pictures.paths[:: max(1, -(-len(pictures) // LOOKED_AT))]
-    for path in some:
+    paths = pictures.paths[:: max(1, -(-len(pictures) // LOOKED_AT))]
+    for path in paths:
         try:
             if path.suffix.lower() == ".npy":
                 height, width, *channels = np.load(path, mmap_mode="r", allow_pickle=False).shape
@@ -259,7 +259,7 @@ def look(pictures: Files) -> tuple[bool, int, int]:
             oblong += width != height
         except Exception:  # whoever reads it says what is wrong with it
             continue
-    return grey, oblong, len(some)
+    return grey, oblong, len(paths)
 
 
 def _say(line: str) -> None:

@@ -53,11 +53,11 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             ("running", "has not ended, or was killed", "Its values are not final."),
             ("stopped", "was stopped before its end", "Its values are those reached until then."),
         ):
-            some = [run for run in runs if run.state == state]
-            if not some:
+            ended = [run for run in runs if run.state == state]
+            if not ended:
                 continue
-            errors = dict.fromkeys(str(run.facts["error"]).rstrip(".") for run in some if run.facts.get("error"))
-            seeds = ("seed " if len(some) == 1 else "seeds ") + ", ".join(str(run.seed) for run in some)
+            errors = dict.fromkeys(str(run.facts["error"]).rstrip(".") for run in ended if run.facts.get("error"))
+            seeds = ("seed " if len(ended) == 1 else "seeds ") + ", ".join(str(run.seed) for run in ended)
             details = " ".join([*(f"{error}." for error in errors), so]).strip()
             found.append(Finding("wrong", f"{comparison.title_of(variant)}, {seeds} {said}.", details))
     found += [_stale(run, label) for run in comparison.runs for label in run.stale]
@@ -81,7 +81,7 @@ def _unmeasured(comparison: Comparison) -> list[Finding]:
             variant: [run.entries(label) for run in runs if run.entries(label)]
             for variant, runs in comparison.variants.items()
         }
-        without = [v for v, entries in there.items() if entries and not any(name in some for some in entries)]
+        without = [v for v, entries in there.items() if entries and not any(name in entry for entry in entries)]
         if without:
             lacking.setdefault(", ".join(map(comparison.title_of, without)), {})[name] = None
     if not lacking:
@@ -301,6 +301,6 @@ def _equal(values: Sequence[float], tolerance: float = TOLERANCE) -> bool:
 
 
 def _list(texts: Iterable[str], join: str = ", ") -> str:
-    some = list(texts)
-    more = f" and {len(some) - NAMED} more" if len(some) > NAMED else ""
-    return join.join(some[:NAMED]) + more
+    known = list(texts)
+    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+    return join.join(known[:NAMED]) + more

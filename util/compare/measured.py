@@ -50,9 +50,9 @@ def differences(variants: Mapping[str, Sequence[ComparedRun]], name: str, label:
         for variant, runs in variants.items()
     }
     reasons: dict[str, None] = {}
-    for some, others in itertools.combinations(there.values(), 2):
-        shared = {run.seed for run in some} & {run.seed for run in others}
-        for run, other in itertools.product(some, others):
+    for ones, others in itertools.combinations(there.values(), 2):
+        shared = {run.seed for run in ones} & {run.seed for run in others}
+        for run, other in itertools.product(ones, others):
             if extractor_of(run.entries(label)[name]) != extractor_of(other.entries(label)[name]):
                 reasons["different extractors"] = None
             if not shared or run.seed == other.seed:

@@ -259,7 +259,7 @@ def _common_first(series: Iterable[Series]) -> list[str]:
 
 
 def _points(series: Series) -> dict[str, Any]:
-    values = {visible(name): [short(v) for v in some] for name, some in series.values.items()}
+    values = {visible(name): [short(v) for v in column] for name, column in series.values.items()}
     return {"x": [short(step) for step in series.steps], "y": values}
 
 
@@ -296,9 +296,9 @@ def _wall(wall: Mapping[str, Any]) -> tags.section:
     controls.add(tags.label("size ", tags.input_(type="range", id="size", min="32", max="320", step="16", value="112")))
     what = "inputs" if given else "images"
     counts = dict.fromkeys((len(seed["items"]), seed["total"]) for seed in rows)
-    some = any(shown < total for shown, total in counts)
+    partly = any(shown < total for shown, total in counts)
     notes = [f"{', '.join(f'{shown} of {total:,}' for shown, total in counts)} {what}"]
-    notes[0] += ", evenly spread over their names, not picked by hand." if some else "."
+    notes[0] += ", evenly spread over their names, not picked by hand." if partly else "."
     if len({tuple(seed["items"]) for seed in rows}) > 1:
         notes.append("Each seed has others.")
     if not given:

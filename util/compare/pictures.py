@@ -105,7 +105,7 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
             "total": total,
             "input": given,
             "truth": _common(paired, items, embedded, truths_of)[0],
-            "variants": [_places(some, seed, items, embedded) for some in comparison.variants.values()],
+            "variants": [_places(runs, seed, items, embedded) for runs in comparison.variants.values()],
         }
     return {
         "pictures": embedded.pictures,

@@ -163,7 +163,7 @@ def group(runs: Iterable[ComparedRun]) -> dict[str, list[ComparedRun]]:
     variants: dict[str, list[ComparedRun]] = {}
     for run in runs:
         variants.setdefault(run.variant, []).append(run)
-    return {variant: sorted(some, key=lambda run: run.seed) for variant, some in variants.items()}
+    return {variant: sorted(found, key=lambda run: run.seed) for variant, found in variants.items()}
 
 
 def finite_number(value: Any) -> float | None:

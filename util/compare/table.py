@@ -85,7 +85,7 @@ class Comparison:
     @property
     def seeds(self) -> list[int]:
         """How many seeds variants have, each number once, ascending."""
-        return sorted({len({run.seed for run in some}) for some in self.variants.values()})
+        return sorted({len({run.seed for run in runs}) for runs in self.variants.values()})
 
     def differences(self, name: str, label: str) -> list[str]:
         """Why a value cannot be compared between the variants; empty where it can."""

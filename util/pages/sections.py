@@ -57,7 +57,7 @@ def _styles(table: Table, pages: Mapping[str, str]) -> tags.table:
 
 
 def _about(table: Table) -> list[str]:
-    """What saw the images, in words; nothing where the metric needed no eyes of its own."""
+    """What saw the images, in words; nothing where the metric needed no feature extractor."""
     facts = table.facts
     if not facts.get("extractor"):
         return []
