@@ -51,7 +51,7 @@ def identify(state: State) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"it holds {_kind(state)}")
     with torch.device("meta"):
         expected = define("G", name, **arguments).state_dict()
-    wrong = list(differences(state, expected))
+    wrong = list(key_differences(state, expected))
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"it looks like {name}, but {'; '.join(wrong[:3])}{more}")
@@ -74,7 +74,7 @@ def clean(state: State) -> dict[str, torch.Tensor]:
     return state
 
 
-def differences(state: State, expected: State) -> Iterator[str]:
+def key_differences(state: State, expected: State) -> Iterator[str]:
     """How the names and shapes of ``state`` differ from the expected ones, one clause each."""
     yield from (f"{key} is missing" for key in expected if key not in state)
     yield from (f"{key} is unknown" for key in state if key not in expected)

@@ -30,8 +30,6 @@ from .images import save_image, to_uint8
 REFRESH_EVERY = 15.0  # seconds between two writes of the page for new losses alone
 SAY_EVERY = 30.0  # seconds between two lines of progress where there is no bar
 
-Losses = Mapping[str, float | None]
-
 
 class Visualizer:
     """Shows one run; whatever fails here costs one warning, never the run.

@@ -16,7 +16,7 @@ from util.pages.training import controls, short
 SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
 SMALLEST, LARGEST = 24, 88  # CSS pixels of an image of a grid; below that its row scrolls
 
-Row = tuple[str, Mapping[str, str]]  # its name, and {caption: file relative to the page}
+ImageRow = tuple[str, Mapping[str, str]]  # its name, and {caption: file relative to the page}
 
 
 class SamplesPage:
@@ -42,7 +42,7 @@ class SamplesPage:
         pairs = [tags.span(f"{visible(name)} ", tags.b(visible(str(value)))) for name, value in facts.items()]
         self.main.add(tags.div(*pairs, cls="facts"))
 
-    def add_grid(self, heading: str, note: str, rows: Sequence[Row]) -> None:
+    def add_grid(self, heading: str, note: str, rows: Sequence[ImageRow]) -> None:
         """Rows of images under one another; ``note`` says what rows and columns are."""
         section = self._section(heading, f"{note}; click to enlarge")
         section["class"] = "card grid"
