@@ -10,7 +10,6 @@ distances between sets of pictures. Trained with --phase all it knows every glyp
 that the model never saw; its numbers on real pictures are the ceiling of what can be scored.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,8 @@ from models.losses.text import cosine_scores, matching_loss
 from networks.caption_judge import CaptionMatcher
 from options import UserError, default, option
 from util.attributes import holds
-from util.files import write_atomically
 from util.seeding import derive
+from util.table import Row, Table, write_metrics
 from util.vocabulary import Vocabulary
 
 
@@ -117,17 +116,21 @@ class CaptionJudgeModel(BaseModel):
         row = judge.judge(levels.images, levels.captions, levels.said, levels.shown)
         generator = torch.Generator().manual_seed(derive(opt.seed, "scores"))
         found = r_precision(row.seen.embedding, row.captions, row.said, row.shown, generator)
-        scores: dict[str, Any] = {found.name: found.mean, "+-": found.deviation, "images": len(row)}
+        right: dict[str, float] = {}
+        each: dict[str, dict[str, float]] = {}
         if dataset.attributes:
-            names, answers = list(dataset.attributes), row.seen.answers
-            scores |= {"accuracy": attribute_accuracy(answers, row.shown, names), "values": {}}
+            answers = row.seen.answers
+            right = attribute_accuracy(answers, row.shown, list(dataset.attributes))
             for (name, values), answer, shown in zip(dataset.attributes.items(), answers.T, row.shown.T, strict=True):
-                each = {values[k]: accuracy(answer[shown == k], shown[shown == k]) for k in shown.unique() if k >= 0}
-                scores["values"][name] = each
-            print(", ".join(f"{name} {part:.4f}" for name, part in scores["accuracy"].items()))
+                known = shown.unique()[shown.unique() >= 0].tolist()
+                each[name] = {values[k]: accuracy(answer[shown == k], shown[shown == k]) for k in known}
+            print(", ".join(f"{name} {part:.4f}" for name, part in right.items()))
         print(f"{found.name} {found.mean:.4f} \u00b1 {found.deviation:.4f} on {len(row):,} pictures of {opt.phase}")
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "metrics.json", json.dumps(scores, indent=1))
+        values, deviations = right | {found.name: found.mean}, {found.name: found.deviation}
+        result = Row(label=opt.phase, kind="result", values=values, deviations=deviations, count=len(row))
+        table = Table(rows=[result], better=dict.fromkeys(values, "higher"))
+        write_metrics(folder / "metrics.json", [table], {"values": each} if each else {})
 
 
 def known_entropy(logits: torch.Tensor, target: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:

@@ -11,7 +11,6 @@ domain:checkpoints/eyes; their values are of this run, and cannot be set beside 
 --split_seed and --test_fraction of the models it scores.
 """
 
-import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -30,8 +29,8 @@ from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
 from options import UserError, default, option
 from util import distributed
-from util.files import write_atomically
 from util.seeding import derive
+from util.table import Row, Table, write_metrics
 from util.weights import read_tensors
 
 KEYS = ("A", "B", "image")  # of an item that are images
@@ -128,8 +127,9 @@ class DomainModel(BaseModel):
             f"{1 / len(plain):.4f}); {plain.shape[1]} features, which vary as {dimensions:.1f} independent ones would"
         )
         folder.mkdir(parents=True, exist_ok=True)
-        scores = {"found": right, "images": len(plain), "effective dimensions": dimensions}
-        write_atomically(folder / "metrics.json", json.dumps(scores, indent=1, allow_nan=False))
+        values = {"found": right, "effective dimensions": dimensions}
+        row = Row(label=opt.phase, kind="result", values=values, count=len(plain))
+        write_metrics(folder / "metrics.json", [Table(rows=[row], better={"found": "higher"})])
 
     def images(self, dataset: Any) -> Iterator[torch.Tensor]:
         """Images (1, C, S, S) of the first --num_test rows, of both sides, as the network takes them."""

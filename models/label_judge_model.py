@@ -9,7 +9,6 @@ with published ones. Train it with the --split_seed and --test_fraction of the m
 they are compared with. Their test.py takes it as --label_judge.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from evaluation.metrics.shared.labels import accuracy
 from models.base_judge import JudgeModel
 from networks.warp import random_warp
 from options import UserError, default, option
-from util.files import write_atomically
+from util.table import Row, Table, write_metrics
 
 
 class LabelJudgeModel(JudgeModel):
@@ -81,8 +80,9 @@ class LabelJudgeModel(JudgeModel):
             f"{each[worst]:.4f} on those of {dataset.classes[worst]!r}, the worst class"
         )
         folder.mkdir(parents=True, exist_ok=True)
-        scores = {"accuracy": right, "images": len(labels), "classes": {dataset.classes[k]: v for k, v in each.items()}}
-        write_atomically(folder / "metrics.json", json.dumps(scores, indent=1, allow_nan=False))
+        row = Row(label=opt.phase, kind="result", values={"accuracy": right}, count=len(labels))
+        classes = {dataset.classes[k]: v for k, v in each.items()}
+        write_metrics(folder / "metrics.json", [Table(rows=[row], better={"accuracy": "higher"})], {"classes": classes})
 
 
 def augment(images: torch.Tensor, strength: float = 1.0) -> torch.Tensor:

@@ -129,12 +129,16 @@ class CaptionAlbum(Album):
         self.common = self.noise(self.model.opt.images_per_caption)  # of the page: a column is a noise vector
         different = list(dict.fromkeys(self.captions))
         self.z = self.common.repeat(len(different), 1) if self.typed else self.noise(len(self.captions))
-        folders = {caption: slug(number, caption) for number, caption in enumerate(different)}
-        counts, self.paths = dict.fromkeys(different, 0), []
-        for caption in self.captions:
-            self.paths.append(f"samples/{folders[caption]}/{counts[caption]:04d}.png")
-            counts[caption] += 1
         self.levels = self.draw_all(lambda rows: self.model.encode(self.captions[rows]))
+
+    def file_names(self) -> list[str]:
+        """Of the samples, below the folder: each caption has a folder of its own."""
+        folders = {caption: slug(number, caption) for number, caption in enumerate(dict.fromkeys(self.captions))}
+        counts, names = dict.fromkeys(folders, 0), []
+        for caption in self.captions:
+            names.append(f"samples/{folders[caption]}/{counts[caption]:04d}.png")
+            counts[caption] += 1
+        return names
 
     def kept_arrays(self) -> dict[str, Any]:
         return {}

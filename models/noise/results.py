@@ -95,13 +95,17 @@ class Verdict:
 
 
 class Album:
-    """Samples of a model from noise: drawn, judged, kept and shown, each without the others if so wanted.
+    """Samples of a model from noise: drawn, judged, kept and shown.
+
+    ``save`` does all of it. From Python ``draw_samples()`` and ``judge()`` need no folder, and after
+    ``write_into(folder)`` ``keep()`` and ``show(Verdict())`` make a page that judges nothing.
 
     Attributes:
         levels: the samples, bytes (N, C, S, S); any number of the first are spread evenly over the classes.
         labels: theirs, (N,) int64; None of a model without classes.
         z: their noise (N, Z).
         paths: their files, relative to the folder.
+        files: the list of what is written into the folder.
     """
 
     levels: torch.Tensor
@@ -125,9 +129,7 @@ class Album:
         """
         opt = self.model.opt
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.files = ResultFiles(folder)
-            self.files.clear()
+            self.write_into(folder)
             save_options(self.kept_options(), folder, opt.phase)
             note_checkpoint(self.files, Path(opt.checkpoints_dir, opt.name), folder.name.partition("_")[2])
             self.draw_samples()
@@ -140,6 +142,12 @@ class Album:
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
         print(f"{len(self.levels)} images: {folder / 'index.html'}")
+
+    def write_into(self, folder: Path) -> None:
+        """What is kept and shown goes there, in place of what an earlier test left."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.files = ResultFiles(folder)
+        self.files.clear()
 
     def kept_options(self) -> Any:
         """Those that are saved with the samples."""
@@ -166,13 +174,9 @@ class Album:
         return to_bytes(images)
 
     def draw_samples(self) -> None:
-        """``levels``, ``labels`` and ``z``, and the names of their files."""
+        """``levels``, ``labels`` and ``z``."""
         self.z = self.noise(self.model.opt.num_samples)
         self.labels = balanced(self.classes, len(self.z))
-        each = len(self.names)
-        named = folder_names(self.names, self.files.folder / "samples")
-        folders = [f"samples/{named[name]}" for name in self.names] if self.model.conditional else ["samples"]
-        self.paths = [f"{folders[i % each]}/{i // each:04d}.png" for i in range(len(self.z))]
         self.levels = self.draw_all(lambda rows: None if self.labels is None else self.labels[rows])
 
     def draw_all(self, conditions: Any) -> torch.Tensor:
@@ -192,8 +196,15 @@ class Album:
         save_levels(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0], self.files.note(path))
         return path
 
+    def file_names(self) -> list[str]:
+        """Of the samples, below the folder: each class has a folder of its own."""
+        named, each = folder_names(self.names, self.files.folder / "samples"), len(self.names)
+        folders = [f"samples/{named[name]}" for name in self.names] if self.model.conditional else ["samples"]
+        return [f"{folders[i % each]}/{i // each:04d}.png" for i in range(len(self.z))]
+
     def keep(self) -> None:
         """``samples/`` and ``samples.npz``."""
+        self.paths = self.file_names()
         for levels, path in zip(self.levels, self.paths, strict=True):
             self.save_image(levels, path)
         images = self.levels.permute(0, 2, 3, 1).numpy()
@@ -240,7 +251,7 @@ class Album:
         """The scores of ``--label_judge``; what the judge saw in samples, training and held-out images."""
         fake = see(judge, self.levels, self.labels)
         train, held = see(judge, *self.data.train), see(judge, *self.data.held)
-        reader = f"the judge {Path(judge.run).name}, {judge.features} features"
+        reader = f"classifier {Path(judge.run).name}, sha256 {judge.digest[:12]}, {judge.features} features"
         table = score_samples(fake, train, held, self.model.class_names, reader, verdict.names)
         remarks = [
             *table.remarks,

@@ -135,7 +135,7 @@ def test_a_section_shows_values_floors_and_remarks():
         " ± ",
     ):
         assert text in html
-    assert "seen by domain judge 0123456789ab; resize: none" in html and TRAINING in html
+    assert "feature extractor: domain judge 0123456789ab; resize: none" in html and TRAINING in html
     assert found.remarks and all(line in html for line in found.remarks)
     bare = str(table_section(table(seen(90, 1), seen(1, 2), names=("fid",))))
     assert HELD not in bare and TRAINING not in bare and ">-<" in bare

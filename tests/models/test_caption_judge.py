@@ -207,6 +207,6 @@ def test_from_the_command_line_to_its_scores(tmp_path, capsys):
     assert test_script.main([*where, *results]) == 0
     written = json.loads((tmp_path / "results/judge/all_latest/metrics.json").read_text())
     told = capsys.readouterr().out
-    assert f"letter {written['accuracy']['letter']:.4f}" in told and "on 12 pictures of all" in told
-    assert written["images"] == 12 and set(written["values"]["letter"]) == set("abc")
-    assert set(written["accuracy"]) == {"letter", "family", "weight", "slant", "all"}
+    assert f"letter {written['letter']['value']:.4f}" in told and "on 12 pictures of all" in told
+    assert written["letter"]["images"] == 12 and set(written["values"]["letter"]) == set("abc")
+    assert {"letter", "family", "weight", "slant", "all"} < set(written)

@@ -130,9 +130,9 @@ def test_from_the_command_line_to_an_extractor(kind, dataroot, tmp_path, capsys)
     capsys.readouterr()
     rows = ["--num_test", "20", "--results_dir", str(tmp_path / "results"), "--gpu_ids", "-1"]
     assert test_script.main([*where, *rows]) == 0
-    written = json.loads((tmp_path / "results/eyes/test_latest/metrics.json").read_text())
-    assert f"{written['found']:.4f} of the views of {written['images']} images of test" in capsys.readouterr().out
-    assert written["images"] == {"folders": 5, "font": 2 * 9, "digits": 20}[kind] and written["found"] > 0
+    found = json.loads((tmp_path / "results/eyes/test_latest/metrics.json").read_text())["found"]
+    assert f"{found['value']:.4f} of the views of {found['images']} images of test" in capsys.readouterr().out
+    assert found["images"] == {"folders": 5, "font": 2 * 9, "digits": 20}[kind] and found["value"] > 0
     extractor = load_extractor(SimpleNamespace(extractor=f"domain:{tmp_path / 'runs/eyes'}", inception_weights=None))
     levels = torch.randint(256, (3, 3, 40, 40), dtype=torch.uint8)
     assert extractor(levels).features.shape == (3, 8) and "eyes" in extractor.name

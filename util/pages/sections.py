@@ -65,4 +65,6 @@ def _about(table: Table) -> list[str]:
     comparable = f"not comparable with published {unlike}" if unlike else ""
     if facts.get("comparable"):
         comparable = "comparable with published values of the same images and numbers"
-    return ["; ".join(filter(None, [f"seen by {facts['extractor']}", f"resize: {facts['resize']}", comparable]))]
+    return [
+        "; ".join(filter(None, [f"feature extractor: {facts['extractor']}", f"resize: {facts['resize']}", comparable]))
+    ]

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 from evaluation import samples as latent_scores
+from evaluation.judges import load_label_judge
 from evaluation.metrics.shared.distances import nearest_rows
 from evaluation.samples import nearest_pixels, pixels
-from models.noise.results import save_samples, slerp
+from models.noise.results import Album, Verdict, save_samples, slerp
 from models.noise.sampler import truncate
 from networks.glyph_judge import GlyphJudge
 from options import UserError
@@ -78,6 +79,20 @@ def judge(tmp_path):
 def results(model, folder, data=None):
     save_samples(model, data or Data(), ENGINE, folder)
     return json.loads((folder / "metrics.json").read_text()), (folder / "index.html").read_text()
+
+
+def test_judging_needs_no_page_and_a_page_no_judge(tmp_path, judge):
+    model = Model(tmp_path, "--num_samples", 40)
+    album = Album(model, Data(), [0, 1, 2])
+    album.draw_samples()
+    verdict = album.judge(None, load_label_judge(judge, CLASSES))
+    assert math.isfinite(verdict.tables["Scores"].values["FID-domain"]) and verdict.neighbours.copies == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"judge"}
+    album.write_into(tmp_path / "page")
+    album.keep()
+    album.show(Verdict())
+    page = (tmp_path / "page/index.html").read_text()
+    assert "From class to class" in page and "FID" not in page and not (tmp_path / "page/metrics.json").exists()
 
 
 def test_samples_are_balanced_and_named_after_their_class(tmp_path):
