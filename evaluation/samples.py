@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +259,31 @@ class Asked:
     labels: torch.Tensor | None
     count: int
     real: Any
+
+
+@dataclass
+class Verdict:
+    """What judging samples found.
+
+    Attributes:
+        tables: heading -> values, in the order of the page.
+        notes: heading -> what stands beside it.
+        facts: what metrics.json holds besides the values.
+        neighbours: None where there are no training images.
+    """
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    neighbours: Neighbours | None = None
+
+    def add(self, heading: str, table: Table, note: str = "") -> None:
+        self.tables[heading], self.notes[heading] = table, note
+
+    @property
+    def names(self) -> list[str]:
+        return [name for table in self.tables.values() for name in table.names]
+
+    def lines(self) -> list[str]:
+        lines = [line for table in self.tables.values() for line in table.lines()]
+        return lines if self.neighbours is None else [*lines, self.neighbours.line()]

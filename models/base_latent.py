@@ -11,8 +11,8 @@ from torch import nn
 import networks
 from evaluation.samples import Asked, real_images
 from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
-from models.noise.results import balanced, chosen_classes, save_samples
-from models.noise.sampler import DRAWN_AT_ONCE
+from models.noise.results import chosen_classes, save_samples
+from models.noise.sampler import DRAWN_AT_ONCE, balanced
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import UserError, default, option

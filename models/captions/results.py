@@ -22,10 +22,11 @@ from evaluation.captions import (
 )
 from evaluation.judges import load_caption_judge
 from evaluation.metrics.shared.clip_score import Clip
-from evaluation.samples import RealImages
+from evaluation.samples import RealImages, Verdict
 from evaluation.testing import Evaluation, refuse_ignored
 from models.captions.selection import SLUG, between, doubts, evenly, one_word_apart, rows_in_turn, slug, typed_captions
-from models.noise.results import ROWS, STEPS, Album, Verdict, slerp
+from models.noise.results import ROWS, STEPS, Album
+from models.noise.sampler import slerp
 from networks.text import Text
 from options import BaseOptions, UserError, option
 from util.files import write_atomically

@@ -1,7 +1,7 @@
 """What test.py leaves of a model that makes images from noise: samples, and a page to look at them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,18 @@ import numpy as np
 import torch
 
 from evaluation.judges import JUDGED_AT_ONCE, load_label_judge
-from evaluation.samples import Neighbours, RealImages, find_neighbours, judge_doubts, real_images, score_samples, see
+from evaluation.samples import (
+    Neighbours,
+    RealImages,
+    Verdict,
+    find_neighbours,
+    judge_doubts,
+    real_images,
+    score_samples,
+    see,
+)
 from evaluation.testing import Evaluation
-from models.noise.sampler import truncate
+from models.noise.sampler import balanced, slerp, truncate
 from options import UserError
 from options import nearest as spelt_like
 from util.config import save_options
@@ -23,7 +32,7 @@ from util.pages.samples import SamplesPage
 from util.pages.sections import table_section
 from util.seeding import derive
 from util.stopwatch import Countdown
-from util.table import Table, write_metrics
+from util.table import write_metrics
 
 SHOWN = 20  # classes of the grid at most
 NEIGHBOURS = 8, 4  # samples beside their neighbours: the first, and those that come nearest
@@ -64,34 +73,6 @@ def chosen_classes(model: Any, dataset: Any) -> list[int]:
     if not model.conditional:
         return []
     return sorted({names.index(name) for name in asked}) or list(range(len(names)))
-
-
-@dataclass
-class Verdict:
-    """What judging samples found.
-
-    Attributes:
-        tables: heading -> values, in the order of the page.
-        notes: heading -> what stands beside it.
-        facts: what metrics.json holds besides the values.
-        neighbours: None where there are no training images.
-    """
-
-    tables: dict[str, Table] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    neighbours: Neighbours | None = None
-
-    def add(self, heading: str, table: Table, note: str = "") -> None:
-        self.tables[heading], self.notes[heading] = table, note
-
-    @property
-    def names(self) -> list[str]:
-        return [name for table in self.tables.values() for name in table.names]
-
-    def lines(self) -> list[str]:
-        lines = [line for table in self.tables.values() for line in table.lines()]
-        return lines if self.neighbours is None else [*lines, self.neighbours.line()]
 
 
 class Album:
@@ -378,23 +359,3 @@ class Album:
             shown.append((f"{name}{', '.join(f'{d:.3g}' for d in found.distances[i].tolist())}", files))
         note = f"samples, then the nearest training images and their distances; the last {closest} come nearest of all"
         page.add_grid("Nearest training images", note, shown)
-
-
-def balanced(classes: torch.Tensor | None, count: int) -> torch.Tensor | None:
-    """Classes (count,) of samples: any number of the first are spread evenly over these; None of none."""
-    return None if classes is None else classes[torch.arange(count) % len(classes)]
-
-
-def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-    r"""The way from a (Z,) to b (Z,) along the great circle, (S, Z) for parts (S,) of it; its ends are exact.
-
-    .. math:: \frac{\sin((1 - t) \theta)\, a + \sin(t \theta)\, b}{\sin \theta}
-
-    Shoemake, "Animating Rotation with Quaternion Curves" (SIGGRAPH 1985). A straight line would lead through vectors
-    shorter than any that N(0, I) gives. Where a and b point the same way, or opposite ways, it is straight.
-    """
-    theta = torch.acos(torch.cosine_similarity(a, b, 0).clamp(-1, 1))
-    t = part[:, None]
-    if torch.sin(theta) < 1e-4:
-        return (1 - t) * a + t * b
-    return (torch.sin((1 - t) * theta) * a + torch.sin(t * theta) * b) / torch.sin(theta)

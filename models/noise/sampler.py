@@ -82,3 +82,23 @@ class Sampler:
             parts.append([x.float().cpu().contiguous() for x in (given if asked else (given,))])
         found = tuple(torch.cat(some) for some in zip(*parts, strict=True))
         return found if asked else found[0]
+
+
+def balanced(classes: torch.Tensor | None, count: int) -> torch.Tensor | None:
+    """Classes (count,) of samples: any number of the first are spread evenly over these; None of none."""
+    return None if classes is None else classes[torch.arange(count) % len(classes)]
+
+
+def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+    r"""The way from a (Z,) to b (Z,) along the great circle, (S, Z) for parts (S,) of it; its ends are exact.
+
+    .. math:: \frac{\sin((1 - t) \theta)\, a + \sin(t \theta)\, b}{\sin \theta}
+
+    Shoemake, "Animating Rotation with Quaternion Curves" (SIGGRAPH 1985). A straight line would lead through vectors
+    shorter than any that N(0, I) gives. Where a and b point the same way, or opposite ways, it is straight.
+    """
+    theta = torch.acos(torch.cosine_similarity(a, b, 0).clamp(-1, 1))
+    t = part[:, None]
+    if torch.sin(theta) < 1e-4:
+        return (1 - t) * a + t * b
+    return (torch.sin((1 - t) * theta) * a + torch.sin(t * theta) * b) / torch.sin(theta)

@@ -13,9 +13,9 @@ from PIL import Image
 from evaluation import samples as latent_scores
 from evaluation.judges import load_label_judge
 from evaluation.metrics.shared.distances import nearest_rows
-from evaluation.samples import nearest_pixels, pixels
-from models.noise.results import Album, Verdict, save_samples, slerp
-from models.noise.sampler import truncate
+from evaluation.samples import Verdict, nearest_pixels, pixels
+from models.noise.results import Album, save_samples
+from models.noise.sampler import slerp, truncate
 from networks.glyph_judge import GlyphJudge
 from options import UserError
 from tests.browser import chromium
