@@ -149,7 +149,7 @@ def test_testing(command):
 def test_weights_alone_can_be_tested(command):
     """Nothing but latest_net_G.pth is there, as in the authors' archive; the width is told, 64 being theirs."""
     folder = Path("checkpoints", name_of(command))
-    folder.mkdir()
+    folder.mkdir(parents=True)
     shutil.copy(checkpoint(PRETRAINED[command]) / "latest_net_G.pth", folder)
     run(command, "--ngf 4")
     phase = "val" if "--phase val" in command else "test"
