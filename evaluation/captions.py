@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from evaluation.extractors.trained import DOMAIN
 from evaluation.judges import CaptionJudge
 from evaluation.metrics.attributes_metric import AttributesMetric
 from evaluation.metrics.base_captioned import Judged, Seen
@@ -16,6 +17,7 @@ from evaluation.metrics.r_precision_metric import RPrecisionMetric
 from evaluation.metrics.shared.captions import POOL, first_of_each, others, variety
 from evaluation.metrics.shared.observed import Observed
 from evaluation.samples import MEMORY, READ, RealImages, divided_otherwise
+from evaluation.sets import Description
 from options import UserError
 from util.attributes import UNSAID
 from util.config import saved_options
@@ -159,7 +161,10 @@ def score_captions(
         lines.append("variety: no caption has two generated and two held-out pictures")
     else:
         lines.append(f"variety: of {shared:,} captions that have two generated and two held-out pictures")
-    return Table(rows=rows, better=better, of=plural(len(fake), "image"), remarks=lines), ids
+    of = f"{plural(len(fake), 'image')} against {len(held):,}"
+    seen_by = Description(DOMAIN, f"judge of captions {judge[0]}" + f", sha256 {judge[1][:12]}" * bool(judge[1]))
+    facts = {"reference": len(held), "extractor": seen_by.name, "resize": seen_by.resize, "comparable": False}
+    return Table(rows=rows, better=better, of=of, remarks=lines, facts=facts, unlike={KID: "KID"}), ids
 
 
 def distance_to(name: str, seen: Seen, held: Seen, generator: torch.Generator) -> dict[str, float]:
@@ -192,7 +197,6 @@ def remarks(fake: Judged, held: Judged, names: Sequence[str], label: str, judge:
     unsaid = [name for a, name in enumerate(names) if bool((fake.said[:, a] == UNSAID).all())]
     if unsaid:
         lines.append(f"no caption says anything of {', '.join(unsaid)}")
-    lines.append(f"KID: {len(fake):,} generated against {len(held):,} held-out pictures, in the judge's features")
     features = fake.seen.features
     if len(features) and bool((features == features[:1]).all()):
         lines.append("the judge sees one and the same picture in all that were generated, so there is no KID")

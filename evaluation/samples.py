@@ -17,7 +17,7 @@ from evaluation.metrics.kid_metric import KidMetric
 from evaluation.metrics.shared.distances import nearest_rows
 from evaluation.metrics.shared.observed import Observed
 from evaluation.metrics.variety_metric import VarietyMetric
-from evaluation.sets import Description, SetScores
+from evaluation.sets import GENERATED, Description, SetScores
 from options import UserError
 from util.files import read_json
 from util.images import from_bytes
@@ -25,6 +25,7 @@ from util.seeding import derive
 from util.stopwatch import Countdown
 from util.table import Row, Table, figures, plural
 
+AS_MANY = "as many as were generated"
 QUERIES = 1000  # images whose nearest training image is looked for
 READ = {"train": 20_000, "test": 10_000}  # real images at most, a few minutes of a judge on a CPU; all of CIFAR's test
 MEMORY = 1 << 30  # bytes they take at most, of either kind
@@ -116,15 +117,34 @@ def score_samples(
         judge: which one it is, in words.
         known: names of values that another extractor gave already; they are left to it.
     """
-    train = train.take(floor_rows(len(train), len(fake)))
-    distances = SetScores([KidMetric(), FidMetric()], Description(tag=DOMAIN, name=judge)).compute(held, fake, train)
-    own = SetScores([AccuracyMetric(), VarietyMetric()], Description(tag="", name=judge), classes)
-    table = distances if fake.labels is None else own.compute(held, fake, train).beside(distances)
+    several = train.take(floor_rows(len(train), len(fake)))
+    distances = SetScores([KidMetric(), FidMetric()], Description(tag=DOMAIN, name=judge)).compute(
+        held, fake, several, floor_of=f"training images, {AS_MANY}" if len(several) < len(train) else None
+    )
+    table = distances if fake.labels is None else labels_of(fake, train, held, classes, distances).beside(distances)
     left = [name for name in table.names if name in known]
     remarks = [*table.remarks, *imbalance(held)]
     if left:
         remarks.append(f"{', '.join(left)}: as --extractor sees them, above")
     return replace(table.only(name for name in table.names if name not in left), remarks=remarks)
+
+
+def labels_of(fake: Observed, train: Observed, held: Observed, classes: Sequence[str], like: Table) -> Table:
+    """Accuracy and variety of generated, of all training and of all held-out images; the rest as of ``like``."""
+    accuracy, variety = AccuracyMetric(), VarietyMetric()
+    variety.classes = classes
+    rows = [
+        Row(
+            label=label,
+            kind="result" if label == GENERATED else "floor",
+            values=accuracy.compare(held, images) | variety.compare(held, images),
+            count=len(images),
+        )
+        for label, images in ((GENERATED, fake), ("real training images", train), ("held-out real images", held))
+    ]
+    better = dict.fromkeys(accuracy.names, accuracy.better) | dict.fromkeys(variety.names, variety.better)
+    remarks = [*accuracy.doubts(held, fake), *variety.doubts(held, fake)]
+    return replace(like, rows=rows, better=better, unlike={}, remarks=remarks)
 
 
 def floor_rows(count: int, most: int) -> torch.Tensor:

@@ -160,15 +160,16 @@ class Table:
             if (deviation := finite(self.whole.deviations.get(name, math.nan))) is not None:
                 entry["deviation"] = deviation
             entry[f"{self.unit}s"] = self.whole.count
-            entry["floors"] = {
-                row.label: {"value": row.values[name], f"{self.unit}s": row.count}
-                for row in self.floors
-                if row.defines(name)
-            }
+            entry["floors"] = {row.label: self._entry_of(row, name) for row in self.floors if row.defines(name)}
             if len(self.results) > 1:
                 entry["styles"] = {row.label: finite(row.values.get(name, math.nan)) for row in self.results}
             entries[name] = entry | dict(self.facts)
         return entries
+
+    def _entry_of(self, floor: Row, name: str) -> dict[str, Any]:
+        deviation = finite(floor.deviations.get(name, math.nan))
+        known = {} if deviation is None else {"deviation": deviation}
+        return {"value": floor.values[name], **known, f"{self.unit}s": floor.count}
 
 
 EMPTY = Row(label="", values={}, kind="result")
@@ -208,10 +209,16 @@ def mean_row(label: str, kind: Literal["mean", "floor"], rows: Sequence[Row]) ->
     return Row(label=label, kind=kind, values=values, count=sum(row.count for row in rows))
 
 
-def write_metrics(path: Path, tables: Iterable[Table], facts: Mapping[str, Any] | None = None) -> None:
-    """metrics.json: the version of its schema, what is true of the whole test, and an entry for each value."""
-    entries = {name: entry for table in tables for name, entry in table.entries().items()}
-    content = {"version": VERSION, **(facts or {}), **entries}
+def write_metrics(path: Path, tables: Sequence[Table], facts: Mapping[str, Any] | None = None) -> None:
+    """metrics.json: the version of its schema, what is true of the whole test, remarks, an entry for each value.
+
+    A value that is called like one of the others, as an attribute of somebody's captions may be, is called "value ...".
+    """
+    remarks = list(dict.fromkeys(line for table in tables for line in table.remarks))
+    content: dict[str, Any] = {"version": VERSION, **(facts or {}), **({"remarks": remarks} if remarks else {})}
+    taken = set(content) | {"remarks"}
+    for table in tables:
+        content |= {f"value {n}" if n in taken else n: entry for n, entry in table.entries().items()}
     write_atomically(path, json.dumps(content, indent=1, allow_nan=False))
 
 
@@ -222,18 +229,23 @@ def floors_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     told, of = entry.get("floors"), entry.get("floor_of")
     known = told.items() if isinstance(told, dict) else ()
-    by = f"{REAL}: " if entry.get("extractor") else ""
-    floors = {f"{by}{label}": floor.get("value") for label, floor in known if isinstance(floor, dict)}
+    floors = {_compared(entry, label, floor): floor.get("value") for label, floor in known if isinstance(floor, dict)}
     real = f"{REAL}: {of}" if isinstance(of, str) and of else REAL
     old = {key[3:]: value for key, value in entry.items() if key.startswith("of ")}
     return floors | old | ({real: entry["floor"]} if "floor" in entry else {})
 
 
+def _compared(entry: Mapping[str, Any], label: str, floor: Mapping[str, Any]) -> str:
+    """What a comparison calls a floor: one of real images that an extractor saw with its number, as version 1 did."""
+    if not entry.get("extractor") or not label.startswith(("real ", "held-out real images")):
+        return label
+    count = floor.get("images")
+    return f"{REAL}: {f'{count:,} ' if isinstance(count, int) else ''}{label}"
+
+
 def number(value: float) -> str:
-    """Four decimals, one where the number is large; a dash where there is no value."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
+    """Four decimals, or a dash where there is no value."""
+    return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
 def figures(value: float | None, absent: str = "-") -> str:

@@ -168,7 +168,7 @@ class CaptionAlbum(Album):
             self.judged_by_clip(self.clip, verdict)
         return verdict
 
-    def judged(self, judge: Any, verdict: Verdict) -> Sequence[Any]:
+    def judged(self, judge: Any, verdict: Verdict, evaluation: Evaluation | None) -> Sequence[Any]:
         """The scores of ``--caption_judge``; pools of R-precision in a file."""
         opt, data = self.model.opt, self.data
         assert self.meaning is not None

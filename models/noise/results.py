@@ -119,7 +119,7 @@ class Album:
             for line in verdict.lines():
                 print(line)
             self.show(verdict)
-            write_metrics(folder / "metrics.json", verdict.tables.values(), self.facts() | verdict.facts)
+            write_metrics(folder / "metrics.json", list(verdict.tables.values()), self.facts() | verdict.facts)
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
         print(f"{len(self.levels)} images: {folder / 'index.html'}")
@@ -215,7 +215,7 @@ class Album:
         if evaluation is not None:
             table = evaluation.of_samples(self.levels, self.labels, images)
             verdict.add("Metrics of sets", replace(table, remarks=[*table.remarks, images.remark()]))
-        seen = self.judged(judge, verdict) if judge is not None else ()
+        seen = self.judged(judge, verdict, evaluation) if judge is not None else ()
         name = Path(judge.run).name if judge is not None else ""
         verdict.neighbours = find_neighbours(self.levels, images, self.model.opt.seed, seen, name)
         verdict.facts["neighbours"] = verdict.neighbours.as_dict()
@@ -228,12 +228,13 @@ class Album:
     def compared(self) -> RealImages:
         return self.data
 
-    def judged(self, judge: Any, verdict: Verdict) -> Sequence[Any]:
+    def judged(self, judge: Any, verdict: Verdict, evaluation: Evaluation | None) -> Sequence[Any]:
         """The scores of ``--label_judge``; what the judge saw in samples, training and held-out images."""
         fake = see(judge, self.levels, self.labels)
         train, held = see(judge, *self.data.train), see(judge, *self.data.held)
         reader = f"classifier {Path(judge.run).name}, sha256 {judge.digest[:12]}, {judge.features} features"
-        table = score_samples(fake, train, held, self.model.class_names, reader, verdict.names)
+        known = known_names(judge, verdict, evaluation)
+        table = score_samples(fake, train, held, self.model.class_names, reader, known)
         remarks = [
             *table.remarks,
             "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "
@@ -359,3 +360,12 @@ class Album:
             shown.append((f"{name}{', '.join(f'{d:.3g}' for d in found.distances[i].tolist())}", files))
         note = f"samples, then the nearest training images and their distances; the last {closest} come nearest of all"
         page.add_grid("Nearest training images", note, shown)
+
+
+def known_names(judge: Any, verdict: Verdict, evaluation: Evaluation | None) -> set[str]:
+    """Names of values that need not be computed again: --metrics has them, of the judge itself under the tag too."""
+    names = set(verdict.names)
+    extractor = None if evaluation is None else evaluation.extractor
+    if extractor is not None and extractor.digest == judge.digest:
+        names |= {name.replace(extractor.tag, "", 1) for name in names}
+    return names

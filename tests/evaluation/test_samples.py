@@ -14,6 +14,7 @@ from evaluation.sets import Description, SetScores
 from util.pages.curves import read_curves
 from util.table import figures, number
 
+SEVERAL = "real training images, as many as were generated"
 CLASSES = ("a", "b", "c")
 
 
@@ -35,7 +36,15 @@ def test_a_sample_of_the_data_scores_as_training_images_do():
     for row in (fake, train):
         assert row.values["variety"] == pytest.approx(1, abs=0.1) and row.values["FID-domain"] < 0.3
         assert abs(row.values["KID-domain x 1000"]) < 3 * row.deviations["KID-domain x 1000"]
-    assert found["held-out real images alone"].values == {"accuracy": 1, "matched": 1}
+    held = found["held-out real images"].values
+    assert held["variety"] == held[WORST] == held["accuracy"] == 1
+
+
+def test_distances_of_training_images_are_of_as_many_as_were_generated_and_labels_of_all():
+    found = scores(judged(200, 3))
+    assert (found["real training images"].count, found[SEVERAL].count) == (600, 200)
+    assert set(found[SEVERAL].values) == {"KID-domain x 1000", "FID-domain"}
+    assert {"accuracy", "variety"} < set(found["real training images"].values)
 
 
 def test_a_value_is_that_of_the_metric_of_its_name():
@@ -43,9 +52,9 @@ def test_a_value_is_that_of_the_metric_of_its_name():
     found = scores(fake, train, held)
     metrics = [METRICS.find(name)() for name in ("fid", "kid")]
     other = SetScores(metrics, Description("-domain", "eyes")).compute(held, fake, train.take(floor_rows(600, 400)))
-    for label in ("generated", "real training images"):
-        assert other[label].values.items() <= found[label].values.items()
-        assert other[label].deviations == found[label].deviations
+    for label, mine in (("generated", "generated"), ("real training images", SEVERAL)):
+        assert other[label].values.items() <= found[mine].values.items()
+        assert other[label].deviations == found[mine].deviations
 
 
 def test_values_that_an_extractor_gave_are_left_to_it():

@@ -22,6 +22,7 @@ ROWS = {
     **{"accuracy": "higher", "matched": "higher", "variety": "one", "worst class": "one"},
     **{"KID x 1000": "lower", "FID-domain": "lower", "KID of subsets": None},
 }
+RENAMED = {"worst class": "variety of the worst class"}
 CHANGED = re.compile(r"\s*(\w+): .*\t\[default: (.*)\]")  # a line of train_opt.txt
 
 
@@ -204,7 +205,7 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
             others = {
                 f"of {floor}": row[name] for floor, row in floors.items() if finite_number(row.get(name)) is not None
             }
-            found[name] = {"value": generated[name], "better": ROWS.get(name), **others}
+            found[RENAMED.get(name, name)] = {"value": generated[name], "better": ROWS.get(name), **others}
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
 
 

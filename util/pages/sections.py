@@ -65,6 +65,8 @@ def _about(table: Table) -> list[str]:
     comparable = f"not comparable with published {unlike}" if unlike else ""
     if facts.get("comparable"):
         comparable = "comparable with published values of the same images and numbers"
-    return [
-        "; ".join(filter(None, [f"feature extractor: {facts['extractor']}", f"resize: {facts['resize']}", comparable]))
-    ]
+    about = [f"feature extractor: {facts['extractor']}", f"resize: {facts['resize']}", comparable]
+    lines = ["; ".join(filter(None, about))]
+    if any(row.label.startswith("real ") for row in table.floors):
+        lines.append("real images against real images: what a perfect generator would reach")
+    return lines

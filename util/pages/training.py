@@ -93,7 +93,7 @@ class TrainingPage:
         for block in blocks:
             if block not in self._archived:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
-        part = _evaluation_card(evaluations)
+        part = _evaluations_section(evaluations)
         newest = [e for e in epochs if e >= oldest]
         write_atomically(self.folder / "index.html", self._page(curves, status, newest, blocks, levels, part, warnings))
 
@@ -222,7 +222,7 @@ def controls() -> tags.div:
     )
 
 
-def _evaluation_card(records: Sequence[Mapping[str, Any]]) -> tuple[tags.section | None, dict[str, Any]]:
+def _evaluations_section(records: Sequence[Mapping[str, Any]]) -> tuple[tags.section | None, dict[str, Any]]:
     """Evaluations, last and best as numbers: the card, and what the page's script draws in it; None without any.
 
     Args:

@@ -166,9 +166,12 @@ def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
     digest, fid = numbers["judge"]["sha256"], numbers["FID-domain"]
     assert len(digest) == 64 and digest in page and "not comparable with published KID, FID" in page
     assert numbers["judge"]["features"] == 16 and numbers["neighbours"]["space"] == "features of the judge judge"
-    assert (fid["images"], fid["reference"], fid["floors"]["real training images"]["images"]) == (40, 30, 40)
-    assert list(numbers["accuracy"]["floors"]) == ["held-out real images alone"]
-    assert fid["value"] > 5 * abs(fid["floors"]["real training images"]["value"])
+    floor = fid["floors"]["real training images, as many as were generated"]
+    assert (fid["images"], fid["reference"], floor["images"]) == (40, 30, 40)
+    real = {label: floor["images"] for label, floor in numbers["accuracy"]["floors"].items()}
+    assert real == {"real training images": 60, "held-out real images": 30}
+    assert numbers["variety"]["floors"]["held-out real images"]["value"] == 1
+    assert fid["value"] > 5 * abs(floor["value"]) and "least varied class" in " ".join(numbers["remarks"])
     assert f"accuracy: {numbers['accuracy']['value']:.4f}, 40 images against 30" in capsys.readouterr().out
 
 
