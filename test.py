@@ -13,7 +13,6 @@ from options import TestOptions, UserError
 from options.parsing import parse
 from util.cli import run
 from util.config import read_config, save_options
-from util.contract import check_sources
 from util.pages.files import note_checkpoint
 from util.pages.results import Results
 from util.stopwatch import Countdown
@@ -61,8 +60,7 @@ def run_test(argv, stack):
         model.set_input(batch)
         with engine.inference():
             model.test()
-        visuals, paths = model.get_current_visuals(), model.get_image_paths()
-        check_sources(model, visuals, paths)
+        visuals, paths = model.checked_visuals()
         if results is None:  # the first batch went through: only now is anything written
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(

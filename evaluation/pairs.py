@@ -9,7 +9,7 @@ from evaluation.metrics import METRICS, Metric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.floors import FLOORS
 from evaluation.sets import GENERATED
-from util.contract import values_of
+from util.contract import lines_of, values_of
 from util.table import Row, Table
 
 
@@ -84,7 +84,7 @@ class Scores:
             rows.append(Row(label=name, kind=kind, values=values, count=self.pairs[style]))
             if name == GENERATED:
                 better |= {next(iter(found), ""): m.better for m, found in zip(metrics, computed, strict=True)}
-                remarks |= dict.fromkeys(line for metric in metrics for line in metric.remarks())
+                remarks |= dict.fromkeys(line for m in metrics for line in lines_of(m, "remarks", m.remarks()))
         better.pop("", None)
         of = f"mean of {self.pairs[style]} pairs"
         return Table(rows=rows, better=better, unit="pair", of=of, remarks=list(remarks))

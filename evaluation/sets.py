@@ -8,6 +8,7 @@ import torch
 
 from evaluation.metrics.base_set import DEVIATION, SetMetric
 from evaluation.metrics.shared.observed import Observed
+from util.contract import lines_of
 from util.seeding import derive
 from util.table import Row, Table, plural
 
@@ -86,7 +87,7 @@ class SetScores:
             tag = self.extractor.tag if {"features", "logits", "answers"} & set(metric.asks) else ""
             found = metric.compare(real, fake)
             generated.add(found, tag)
-            remarks += metric.doubts(real, fake)
+            remarks += lines_of(metric, "doubts", metric.doubts(real, fake))
             for name in (name for name in found if not name.endswith(DEVIATION)):
                 if direction := metric.directions.get(name, metric.better):
                     better[tagged(name, tag)] = direction

@@ -59,16 +59,8 @@ class BaseModel(nn.Module):
     # TestOptions(Options); None, False, 0 and nothing do not ask.
     tasks: Mapping[str, str] = {}
     # what the toolkit calls, with these arguments
-    hooks: tuple[str, ...] = (
-        "__init__",
-        "set_input",
-        "forward",
-        "optimize_parameters",
-        "see_data",
-        "start_from",
-        "save_files",
-    )
-    hooks += ("get_current_visuals", "get_current_losses", "test")
+    hooks: tuple[str, ...] = ("__init__", "set_input", "forward", "optimize_parameters", "see_data", "start_from")
+    hooks += ("save_files", "get_current_visuals", "get_current_losses", "get_image_paths", "test")
 
     def __init__(self, opt: Any):
         super().__init__()
@@ -94,10 +86,14 @@ class BaseModel(nn.Module):
         """Let a plugin write or call a hook by its name in version 0.1, for one more release."""
         super().__init_subclass__(**rest)
         for old, new in RENAMED.items():
+            writer = next(c for c in cls.__mro__ if {old, new} & vars(c).keys())  # a mixin writes hooks too
+            if {old, new} <= vars(writer).keys() and writer is cls:
+                raise contract.broken(cls, old, f"is called {new} now, and both are written; write {new} alone")
             if new in vars(cls):
                 setattr(cls, old, vars(cls)[new])
-            elif old in vars(cls):
-                setattr(cls, new, vars(cls)[old])
+            elif new not in vars(writer):
+                setattr(cls, new, vars(writer)[old])
+                setattr(cls, old, vars(writer)[old])
                 if os.environ.get("RANK", "0") == "0":  # processes do not know each other yet
                     told = contract.broken(cls, old, f"is called {new} now; the next release knows that name alone")
                     print(f"warning: {told}", file=sys.stderr)
@@ -132,6 +128,12 @@ class BaseModel(nn.Module):
         if not params:  # a head that learns nothing
             return
         lr = opt.lr if lr is None else lr
+        if not isinstance(lr, float | int) or isinstance(lr, bool):
+            raise contract.broken(self, "add_optimizer", f"was given lr={lr!r}; a learning rate is a number")
+        there = self.optimizers[name].param_groups if name in self.optimizers else []
+        known = {id(p) for group in there for p in group["params"]}
+        if known & set(map(id, params)) or len(set(map(id, params))) < len(params):
+            raise contract.broken(self, "add_optimizer", f"was given weights twice for {name!r}")
         shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), eps=opt.adam_eps)
         groups = [dict(params=params, weight_decay=opt.weight_decay, **shared)]
         if opt.weight_decay > 0:
@@ -169,6 +171,9 @@ class BaseModel(nn.Module):
         Args:
             terms: losses that are computed then alone, and logged with their last value until the next.
         """
+        if not isinstance(n, int) or n < 1 or not all(isinstance(term, str) for term in terms):
+            told = ", ".join(map(repr, (n, *terms)))
+            raise contract.broken(self, f"every({told})", "takes a number of steps, from 1 on, and names of losses")
         self._awaited |= dict.fromkeys(terms, self.engine.progress.images)
         return self.engine.every(n)
 
@@ -221,6 +226,18 @@ class BaseModel(nn.Module):
             raise contract.broken(self, "visual_names", f"lists {', '.join(missing)}, which forward() did not set")
         return {name: image for name in names if (image := getattr(self, name)) is not None}
 
+    def checked_visuals(self) -> tuple[dict[str, torch.Tensor], Mapping[str, Sequence[str]]]:
+        """``get_current_visuals`` and ``get_image_paths``, as a test needs them; a plugin may have written either.
+
+        Raises:
+            UserError: they are not what they should be.
+        """
+        images = self.get_current_visuals()
+        contract.check_images(self, images)
+        paths = contract.paths_by_side(self, self.get_image_paths())
+        contract.check_sources(self, images, paths)
+        return images, paths
+
     def get_image_paths(self) -> Mapping[str, Sequence[str]]:
         """Side -> the source file of each image of the batch."""
         return contract.paths_by_side(self, self.image_paths)
@@ -259,6 +276,8 @@ class BaseModel(nn.Module):
         """
         if not {"_modules", "optimizers", "loss_owners"} <= vars(self).keys():
             raise contract.broken(self, "__init__", "does not call super().__init__(opt) first")
+        if self.opt is None or not hasattr(self.opt, "is_train"):
+            raise contract.broken(self, "opt", f"is {contract.kind(self.opt)}; keep the options that __init__ is given")
 
     def check_prepared(self) -> None:
         """Whether the engine can work with what the constructor and ``see_data`` made.
@@ -270,6 +289,15 @@ class BaseModel(nn.Module):
             raise contract.broken(self, "optimizers", f"is {contract.kind(self.optimizers)}; {OF_OPTIMIZERS}")
         if self.opt.is_train and not self.optimizers:
             raise contract.broken(self, "optimizers", f"is empty, so nothing would be learnt; {OF_OPTIMIZERS}")
+        for name, optimizer in self.optimizers.items():
+            groups = getattr(optimizer, "param_groups", None)
+            if not isinstance(groups, list) or not all("initial_lr" in group for group in groups):
+                told = f"has {contract.kind(optimizer)} as {name!r} that add_optimizer did not make"
+                raise contract.broken(self, "optimizers", f"{told}; {OF_OPTIMIZERS}")
+        if not isinstance(self.losses, dict):
+            raise contract.broken(self, "losses", f"is {contract.kind(self.losses)}; update() keeps the losses there")
+        if not isinstance(self.visual_sides, Mapping):
+            raise contract.broken(self, "visual_sides", f"is {contract.kind(self.visual_sides)}, not a dictionary")
         for name, value in vars(self).items():
             if name.startswith("net") and isinstance(value, list | tuple | dict):
                 raise contract.broken(self, name, f"is {contract.kind(value)}; keep networks in torch.nn.ModuleList")
@@ -288,9 +316,14 @@ class BaseModel(nn.Module):
         Raises:
             UserError: it did not.
         """
-        if type(self).get_current_visuals is BaseModel.get_current_visuals:  # else they are made when they are shown
-            contract.check_images(self, self._images())
+        contract.check_images(self, self.get_current_visuals() if self.shows_cheaply else {})
+        contract.check_logged(self, self.get_current_losses())
         self.get_loss_levels()
+
+    @property
+    def shows_cheaply(self) -> bool:
+        """Whether its visuals are there after a step; those of noise are drawn when they are shown."""
+        return self.makes == "translations"
 
     def __setattr__(self, name: str, value: Any) -> None:
         try:

@@ -3,6 +3,7 @@
 Every message names file, class and attribute. What such a file raises itself is never caught here.
 """
 
+import dataclasses
 import inspect
 import math
 import numbers
@@ -59,6 +60,7 @@ def check_class(cls: Any, base: type) -> None:
             "is never called here: declare the flags as fields of a nested class Options, each as "
             "flag: type = option(value, help), or default(value) for an inherited one; see docs/new_method.md",
         )  # fmt: skip
+    check_options(cls)
     for name in getattr(base, "hooks", ()):
         mine = inspect.getattr_static(cls, name)
         if isinstance(mine, staticmethod | classmethod):
@@ -73,6 +75,24 @@ def check_class(cls: Any, base: type) -> None:
             raise broken(cls, name, f"does not take what it is called with: write def {name}({told})") from None
     if hasattr(base, "check_class"):
         cls.check_class()
+
+
+def check_options(cls: Any) -> None:
+    """Raises:
+    UserError: the flags of a plugin cannot be read: no dataclass, a field without a default, validate(self) otherwise.
+    """
+    due = "write @dataclass(frozen=True, kw_only=True) class Options(...Options), each field = option(value, help)"
+    for name in ("Options", "TestOptions"):
+        options = getattr(cls, name, None)
+        if options is None and (name == "TestOptions" or not hasattr(cls, name)):
+            continue
+        if not isinstance(options, type) or not dataclasses.is_dataclass(options):
+            raise broken(cls, name, f"is {kind(options)}; {due}")
+        bare = [f.name for f in dataclasses.fields(options) if f.default is dataclasses.MISSING]
+        if bare:
+            raise broken(cls, name, f"has no default for {', '.join(bare)}; {due}")
+        if "validate" in vars(options) and len(inspect.signature(vars(options)["validate"]).parameters) != 1:
+            raise broken(cls, name, "has a validate of other arguments: write def validate(self)")
 
 
 def names_in(owner: Any, attribute: str) -> tuple[str, ...]:
@@ -105,6 +125,8 @@ def not_losses(model: Any, name: str, function: Callable[[], Any], terms: Any) -
             return UserError(f"{said} the name {term!r} of a loss; names are strings")
         if not isinstance(value, torch.Tensor):
             return UserError(f"{said} {kind(value)} as {term!r}; a loss is {ONCE}, without .item()")
+        if value.is_complex():
+            return UserError(f"{said} {kind(value)} as {term!r}; a loss is real: take its abs()")
         if value.numel() != 1:
             return UserError(f"{said} {kind(value)} as {term!r}; a loss is {ONCE}: take its mean()")
     places = {str(value.device): term for term, value in terms.items()}
@@ -114,10 +136,22 @@ def not_losses(model: Any, name: str, function: Callable[[], Any], terms: Any) -
     return None
 
 
-def check_images(model: Any, images: Mapping[str, Any]) -> None:
+def check_logged(model: Any, losses: Any) -> None:
+    """Raises:
+    UserError: what ``get_current_losses`` returned is not {name: number}.
+    """
+    if not isinstance(losses, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, numbers.Real) for name, value in losses.items()
+    ):
+        raise broken(model, "get_current_losses", f"returned {kind(losses)}; it must return {{name: float}}")
+
+
+def check_images(model: Any, images: Any) -> None:
     """Raises:
     UserError: a visual is no image (B, C, H, W), or they are not of as many images.
     """
+    if not isinstance(images, Mapping):
+        raise broken(model, "get_current_visuals", f"returned {kind(images)}; it must return {{name: images}}")
     for name, image in images.items():
         due = f"{name!r} of visual_names must be images (B, C, H, W) in [-1, 1]"
         if not isinstance(image, torch.Tensor):
@@ -171,9 +205,11 @@ def levels_of(model: Any, levels: Any) -> Mapping[str, Mapping[str, float]]:
     if not isinstance(levels, Mapping):
         raise broken(model, "loss_levels", f"is {kind(levels)}; {due}")
     for loss, values in levels.items():
-        if not isinstance(values, Mapping) or not all(isinstance(v, numbers.Real) for v in values.values()):
-            told = kind(values) if not isinstance(values, Mapping) else f"{values}"
-            raise broken(model, "loss_levels", f"has {told} for {loss!r}; {due}, with numbers for values")
+        known = values.items() if isinstance(values, Mapping) else [(None, None)]
+        finite = all(isinstance(k, str) and isinstance(v, numbers.Real) and math.isfinite(v) for k, v in known)
+        if not finite or not isinstance(loss, str):
+            told = f"{values}" if isinstance(values, Mapping) else kind(values)
+            raise broken(model, "loss_levels", f"has {told} for {loss!r}; {due}, with finite numbers for values")
     return levels
 
 
@@ -242,6 +278,17 @@ def indices_of(dataset: Any, method: str, indices: Any) -> list[int]:
     if not listed or not all(isinstance(i, numbers.Integral) for i in indices):
         raise broken(dataset, method, f"returned {kind(indices)}; it must return a list of places of items")
     return list(indices)
+
+
+def lines_of(metric: Any, method: str, lines: Any) -> list[str]:
+    """What a metric has to say.
+
+    Raises:
+        UserError: that is no list of lines.
+    """
+    if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
+        raise broken(metric, method, f"returned {kind(lines)}; it must return a list of lines")
+    return list(lines)
 
 
 def values_of(metric: Any, method: str, values: Any) -> dict[str, float]:

@@ -139,6 +139,24 @@ def test_a_list_of_paths_is_of_side_a(dataroot, tmp_path):
         ),
         (dict(init="self.optimizers.clear()"), r".optimizers is empty, so nothing would be learnt"),
         (dict(init="self.optimizers = []"), r".optimizers is a list"),
+        (dict(init='self.optimizers["G"] = torch.optim.SGD(self.netG.parameters())'), r".optimizers has a SGD as 'G'"),
+        (dict(init='self.add_optimizer("G", self.netG)'), r".add_optimizer was given weights twice for 'G'"),
+        (dict(init='self.add_optimizer("X", self.netG, lr="x")'), r".add_optimizer was given lr='x'"),
+        (dict(init="self.losses = ['L1']"), r".losses is a list"),
+        (dict(init="self.opt = None"), r".opt is None"),
+        (dict(init="self.visual_sides = ['A']"), r".visual_sides is a list"),
+        (dict(body="Options = None"), r".Options is None; write @dataclass"),
+        (dict(step="pass"), r".optimize_parameters never calls self.update"),
+        (dict(step='self.every(0) or self.update("G", self.loss_terms)'), r".every\(0\) takes a number of steps"),
+        (dict(step='self.every(2, ["L1"]) or self.update("G", self.loss_terms)'), r".every\(2, \['L1'\]\) takes"),
+        (dict(losses='{"L1": self.fake_B.mean() * 1j}'), r".loss_terms returned .* as 'L1'; a loss is real"),
+        (dict(body="def get_current_losses(self): return ['L1']"), r".get_current_losses returned a list"),
+        (dict(body="def get_current_visuals(self): return [self.fake_B]"), r".get_current_visuals returned a list"),
+        (dict(body="loss_levels = {'L1': {'chance': float('nan')}}"), r".loss_levels has .*finite numbers"),
+        (
+            dict(body="def meet(self, dataset): pass\n    def see_data(self, dataset): pass"),
+            r".meet is called see_data now",
+        ),
         (dict(init="self.add_optimizer(self.netG)"), r".add_optimizer was given a Conv2d"),
         (dict(init='self.loss_names = ["G"]'), r".loss_names is a property .*; leave it out"),
         (dict(init='self.model_names = ["G"]'), r".model_names is a property .*; leave it out"),
@@ -239,3 +257,20 @@ def test_a_metric_says_where_it_improves(whole, dataroot, tmp_path):
     said = r".better is 'up'; it must be one of 'lower', 'higher', 'one'"
     with pytest.raises(UserError, match=of(tmp_path, name, "metric", said)):
         shown(dataroot, tmp_path, "--checkpoints_dir", whole / "checkpoints", "--metrics", name)
+
+
+def test_paths_of_a_method_that_gives_them_itself(dataroot, tmp_path):
+    """What CUT's files override; a list is of side A there too."""
+    name = plugin(tmp_path, "model", MODEL, **USUAL | dict(body="def get_image_paths(self): return self.image_paths"))
+    assert trained(dataroot, tmp_path, "--model", name) == 0 == shown(dataroot, tmp_path, "--model", name)
+
+
+def test_a_hook_that_a_mixin_writes_by_its_old_name_is_called(dataroot, tmp_path, capsys):
+    text = MODEL.replace(
+        "class {Name}Model(",
+        "class Sees:\n    def meet(self, dataset):\n        print('met')\n\n\nclass {Name}Model(Sees, ",
+    )
+    name = plugin(tmp_path, "model", text, **USUAL)
+    assert trained(dataroot, tmp_path, "--model", name) == 0
+    told = capsys.readouterr()
+    assert "met" in told.out.splitlines() and ".meet is called see_data now" in told.err

@@ -44,6 +44,7 @@ class Engine:
         self.micro = 0  # batches accumulated towards the next update
         self.stepped: set[str] = set()  # optimizers that did, since the step began
         self.known: set[str] = set()  # and those that ever did
+        self.batches = 0  # that this process was given
         self.checked = False  # whether a step made what the model says that it makes
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
@@ -131,9 +132,10 @@ class Engine:
                 optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             yield
-        if not self.checked and self.known >= set(model.optimizers):  # every optimizer had its turn
+        if not self.checked and self.known and self.known >= set(model.optimizers):  # every optimizer had its turn
             model.check_step()
             self.checked = True
+        self.batches += 1
         self.micro = (self.micro + 1) % self.opt.accumulate
         items = self.opt.batch_size * self.world
         progress.in_epoch, progress.images = progress.in_epoch + items, progress.images + items
@@ -218,6 +220,8 @@ class Engine:
         """Count the epoch; batches that were accumulated but make no whole update are dropped."""
         if self.opt.lr_policy == "plateau":
             self._watch_epoch(model)
+        if not self.known and self.batches >= self.opt.accumulate:
+            raise broken(model, "optimize_parameters", "never calls self.update(name, losses), so nothing is learnt")
         self.micro = 0
         for optimizer in model.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
