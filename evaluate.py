@@ -20,7 +20,9 @@ from util.device import choose_device
 from util.images import from_bytes, list_images, read_image, to_bytes
 from util.stopwatch import Countdown
 from util.table import joined, write_metrics
+from util.values import units_of
 
+SIDES = {"real": "A", "fake": "B", "train": "A"}  # which numbers of --value_range a folder goes by
 SHOWN = 5  # names in a message
 
 
@@ -42,7 +44,7 @@ def main(argv=None):
     both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
     tables = [joined(scores_of_pairs(opt, pairs, both).compute())] if pairs else []
     if extractor is not None:
-        seen = {flag: observed(opt, extractor, files) for flag, files in folders.items()}
+        seen = {flag: observed(opt, extractor, files, flag) for flag, files in folders.items()}
         tables.append(SetScores(sets, extractor).beside_training(seen["real"], seen["fake"], seen.get("train")))
     print("\n".join(line for table in tables for line in table.lines()))
     if opt.output:
@@ -85,7 +87,7 @@ def partners(opt, real, fake):
 def scores_of_pairs(opt, metrics, both):
     scores, countdown = Scores(lambda: [cls(opt) for cls in metrics]), Countdown(len(both), "pair")
     for name, files in both.items():
-        real, fake = (from_bytes(levels(opt, file))[None] for file in files)
+        real, fake = (from_bytes(levels(opt, file, flag))[None] for flag, file in zip(SIDES, files, strict=False))
         if real.shape != fake.shape:
             sizes = [" x ".join(map(str, image.shape[:1:-1])) for image in (real, fake)]
             raise UserError(f"{name}: {sizes[0]} pixels in --real, {sizes[1]} in --fake; pairs must be of one size")
@@ -94,12 +96,12 @@ def scores_of_pairs(opt, metrics, both):
     return scores
 
 
-def observed(opt, extractor, files):
+def observed(opt, extractor, files, flag):
     """What the extractor sees in the pictures, those of one size at once."""
     countdown, parts = Countdown(len(files), "picture"), []
     batch: list[torch.Tensor] = []
     for file in files:
-        image = levels(opt, file)
+        image = levels(opt, file, flag)
         if batch and (len(batch) == 32 or image.shape != batch[0].shape):
             parts.append(extractor(torch.stack(batch)))
             batch = []
@@ -109,9 +111,9 @@ def observed(opt, extractor, files):
     return Observed.join(parts)
 
 
-def levels(opt, file):
-    """A picture as bytes (C, H, W)."""
-    return to_bytes(read_image(file, opt.channels))
+def levels(opt, file, flag):
+    """A picture of this folder as bytes (C, H, W)."""
+    return to_bytes(read_image(file, opt.channels, units_of({"value_range": opt.value_range}, SIDES[flag])))
 
 
 if __name__ == "__main__":

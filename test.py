@@ -14,7 +14,7 @@ from options.parsing import parse
 from util.cli import run
 from util.config import read_config, save_options
 from util.pages.files import note_checkpoint
-from util.pages.results import Results
+from util.pages.results import VALUES, Results, deep_files
 from util.stopwatch import Countdown
 from util.training import checkpoint
 from util.training.engine import Engine
@@ -33,11 +33,13 @@ def run_test(argv, stack):
         raise UserError(f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=4)
     tests = TestSet(opt, engine.place)
     stack.callback(tests.close)
-    dataset, model = tests.dataset, MODELS.make(opt.model, opt.plugin_dir, opt)
+    dataset, opt = tests.dataset, tests.dataset.opt
+    model = MODELS.make(opt.model, opt.plugin_dir, opt)
     asked = model.asked(opt)
     if asked:  # samples from noise have metrics, of sets
         ignored = JUDGED[1:] if "num_samples" in asked else JUDGED
         refuse_ignored(opt, ignored, f"--model {opt.model} with --{asked[0]} makes nothing that this could judge")
+        refuse_ignored(opt, ["format"], f"--model {opt.model} with --{asked[0]} makes PNGs alone")
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)
@@ -51,6 +53,7 @@ def run_test(argv, stack):
     if evaluation is None:
         return 0
 
+    deep = deep_files(opt, model.visual_names)
     rows = tests.rows
     if len(rows) < len(dataset):
         print(f"{len(rows)} of {len(dataset)} rows; --num_test all runs every one")
@@ -68,7 +71,7 @@ def run_test(argv, stack):
                     f"missing in {opt.dataroot}; --direction BtoA swaps the sides"
                 )
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {label}"
-            results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several)
+            results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several, deep)
             save_options(opt, folder, opt.phase)
             note_checkpoint(results.files, run_folder, label)
         count = len(next(iter(paths.values())))
@@ -89,6 +92,8 @@ def run_test(argv, stack):
         print(line)
     results.save(scored.pairs, scored.tables[1:])
     print(f"{countdown.done} rows: {folder / 'index.html'}")
+    for visual, (kind, units) in deep.items():
+        print(f"{visual} in values from {units}: {folder / VALUES / visual}, .{kind}")
     return 0
 
 

@@ -33,6 +33,7 @@ def main(argv=None):
     told = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
     engine = Engine(told)
     dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
+    told = dataset.settle()
     loader = Loader(dataset, told, engine.place, engine.rank, engine.world)
     opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
     dataset.n_epochs = opt.n_epochs

@@ -1,8 +1,9 @@
 """Translate pictures:  python translate.py --checkpoint checkpoints/grumpycat_cut --input photos --output translated"""
 
 import sys
+from pathlib import Path
 
-from models.inference.translator import Translator
+from models.inference.translator import Translator, kept_options
 from options import UserError
 from options.parsing import parse_script
 from options.translate_options import TranslateOptions
@@ -10,13 +11,16 @@ from util.cli import run
 from util.picture_files import plan, read_ahead, write_picture
 from util.seeding import seed_everything
 from util.stopwatch import Countdown, peak_memory
+from util.values import common, units_of
 
 __all__ = ["Translator"]
+DEEP = (".npy", ".tif", ".tiff")  # files of any number of channels
 
 
 def main(argv=None):
     opt = parse_script(TranslateOptions, argv, "Translate pictures with a trained generator.")
-    jobs = plan(opt.input, opt.output, opt.format, opt.overwrite)
+    kept = kept_options(Path(opt.checkpoint))
+    jobs = plan(opt.input, opt.output, common([units_of(kept, side) for side in "AB"], opt.format), opt.overwrite)
     translator = Translator.from_checkpoint(
         opt.checkpoint,
         opt.direction,
@@ -29,12 +33,16 @@ def main(argv=None):
         overlap=opt.overlap,
         batch_size=opt.batch_size,
     )
-    if translator.output_nc not in (1, 3) and any(job.target.suffix != ".npy" for job in jobs):
+    if translator.output_nc not in (1, 3) and any(job.target.suffix not in DEEP for job in jobs):
         raise UserError(f"{translator.file} makes {translator.output_nc} channels; give --format npy")
+    if any(job.target.suffix.lower() == ".png" for job in jobs):
+        common([translator.makes], "png")
     print(f"{translator.file}: {translator.direction}, on {translator.device} in {translator.precision}")
+    if translator.takes and translator.makes:
+        print(f"values from {translator.takes} become values from {translator.makes}")
     seed_everything(opt.seed)
     countdown, skipped = Countdown(len(jobs), "picture"), 0
-    for group, problems in read_ahead(jobs, translator.input_nc, opt.batch_size, opt.tile):
+    for group, problems in read_ahead(jobs, translator.input_nc, opt.batch_size, opt.tile, translator.takes):
         for problem in problems:
             if opt.on_bad_image == "error":
                 raise UserError(f"{problem}; --on_bad_image skip leaves such files out")
@@ -42,11 +50,11 @@ def main(argv=None):
             skipped += 1
         if len(group) == 1:
             job, image = group[0]
-            write_picture(job.target, translator.rows(image, countdown.part), image.shape[1:])
+            write_picture(job.target, translator.rows(image, countdown.part), image.shape[1:], translator.makes)
         elif group:
             made = translator.batch([image for _, image in group])
             for (job, image), result in zip(group, made, strict=True):
-                write_picture(job.target, [(0, result)], image.shape[1:])
+                write_picture(job.target, [(0, result)], image.shape[1:], translator.makes)
         countdown.step(len(group) + len(problems))
     done, seconds = len(jobs) - skipped, countdown.seconds
     if not done:

@@ -8,6 +8,7 @@ import numpy as np
 
 from options import UserError
 from util.images import list_images
+from util.values import Units
 
 from .image_folder import FolderDataset
 
@@ -51,7 +52,8 @@ class AlignedDataset(FolderDataset):
             print(f"{len(lonely)} files of {phase}A and {phase}B without a partner {fate}: {first}", file=sys.stderr)
         names = names[: opt.max_dataset_size]
         pairs = [{side: files[name] for side, files in sides.items() if name in files} for name in names]
-        self.watch([path for pair in pairs for path in pair.values()])
+        for side in "AB":
+            self.watch([pair[side] for pair in pairs if side in pair], side)
         return pairs
 
     def __len__(self) -> int:
@@ -65,15 +67,20 @@ class AlignedDataset(FolderDataset):
         return item
 
     def _halves(self, path: Path) -> tuple[dict[str, np.ndarray], dict[str, Path]]:
-        whole = {channels: self.pixels(path, channels) for channels in {self.channels("A"), self.channels("B")}}
-        width = next(iter(whole.values())).shape[1]
+        left, right = (self.pixels(path, self.channels(side), side=side) for side in "AB")
+        width = left.shape[1]
         if width % 2:
             self.reject(path, UserError(f"{path}: {width} pixels wide; A and B side by side need an even width"))
-        left, right = whole[self.channels("A")][:, : width // 2], whole[self.channels("B")][:, width // 2 :]
-        return {"A": left, "B": right}, {"A": path, "B": path}
+        return {"A": left[:, : width // 2], "B": right[:, width // 2 :]}, {"A": path, "B": path}
+
+    def values_of(self, path: Path, side: str) -> tuple[np.ndarray, Units | None]:
+        array, units = super().values_of(path, side)
+        middle = array.shape[1] // 2
+        whole = {"A": array[:, :middle], "B": array[:, middle:]}
+        return whole[side] if self.side_by_side else array, units
 
     def _two(self, paths: dict[str, Path]) -> tuple[dict[str, np.ndarray], dict[str, Path]]:
-        pixels = {side: self.pixels(path, self.channels(side)) for side, path in paths.items()}
+        pixels = {side: self.pixels(path, self.channels(side), side=side) for side, path in paths.items()}
         sizes = {side: f"{p.shape[1]}x{p.shape[0]}" for side, p in pixels.items()}
         if len(set(sizes.values())) > 1:
             what = f"{paths['B']}: {sizes['B']} pixels, but {paths['A']} has {sizes['A']}"

@@ -40,7 +40,15 @@ class BaseDataset(Dataset):
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 
-    hooks = ("__init__", "__len__", "__getitem__", "order", "first_rows", "save_files")  # what the toolkit calls
+    hooks = (
+        "__init__",
+        "__len__",
+        "__getitem__",
+        "order",
+        "first_rows",
+        "settle",
+        "save_files",
+    )  # what the toolkit calls
     none_left = "the dataset has no items"  # what is said of an empty one
     paired = False  # whether B of an item is what A should become
     floors: tuple[str, ...] = (
@@ -85,6 +93,10 @@ class BaseDataset(Dataset):
     def random(self, index: int) -> random.Random:
         """The random numbers item ``index`` may draw this epoch, the same in every worker and after a resume."""
         return random.Random(derive(self.opt.seed, "item", self.epoch, index))
+
+    def settle(self) -> Any:
+        """The options of a training run, with what the data say in place of ``auto``; the run keeps these."""
+        return self.opt
 
     def save_files(self, folder: Path) -> None:
         """Keep with the run what a test must know of the training data; ``folder`` is <checkpoints_dir>/<name>."""

@@ -1,9 +1,11 @@
 """What datasets made of folders of images share: finding files, reading them, the flags of --preprocess."""
 
+import dataclasses
 import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn
 
@@ -12,8 +14,11 @@ import torch
 
 from data.loading.cache import PixelCache
 from data.loading.transforms import SCALING, parse_steps, scale, transform
+from data.loading.value_range import AUTO, BYTES, LOOKED, kept_range, look, ranges
 from options import UserError, option
-from util.images import list_images, read_pixels, to_tensor
+from util import distributed
+from util.images import list_images, read_pixels, read_values, to_tensor
+from util.values import Units, check_span, units_of
 
 from .base_dataset import BaseDataset, SkipItem
 
@@ -42,11 +47,22 @@ class FolderDataset(BaseDataset):
             least=0,
             per_run=True,
         )
+        value_range: tuple[float, ...] | Literal["auto"] | None = option(
+            None,
+            "values in files that are black and white: lo,hi, or lo,hi,lo,hi for A and B; auto reads training files",
+        )
+        value_type: Literal["auto", "integer", "float"] = option(
+            "auto", "what results in the values of --value_range are; auto is integer if all training files are"
+        )
         on_bad_image: Literal["error", "skip"] = option(
             "error", "when an image cannot be read: stop, or go on without it", per_run=True
         )
 
         def validate(self) -> None:
+            if self.value_range not in (None, "auto"):
+                check_span(self.value_range)
+            if self.is_train and self.value_type != "auto" and self.value_range is None:
+                raise UserError(f"--value_type {self.value_type}: results have no units without --value_range")
             steps = parse_steps(self.preprocess, self.is_train, self.more_steps)
             scaled = any(step.startswith(("resize", "scale")) for step in steps)
             if scaled and "crop" in steps and self.load_size < self.crop_size:
@@ -64,18 +80,27 @@ class FolderDataset(BaseDataset):
             hint = "give the folder of the data with --dataroot" if opt.dataroot == "placeholder" else "no such folder"
             raise UserError(f"--dataroot {opt.dataroot}: {hint}")
         self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every file once
+        if opt.value_range == "auto" and (not opt.is_train or opt.continue_train):
+            self.opt = dataclasses.replace(opt, **kept_range(opt))
+        self._settled = False
+        self._sides: dict[Path, str] = {}  # the side of each file that was listed, A or B, or both
         self._bad: dict[Path, int] = {}  # the number of each file that was listed,
         self._is_bad = torch.zeros(0, dtype=torch.bool)  # and whether it was skipped: memory all workers share
 
-    def images(self, folder: Path) -> list[Path]:
-        """The images below a folder, the first ``--max_dataset_size`` by name; none if there is no such folder."""
+    def images(self, folder: Path, side: str = "AB") -> list[Path]:
+        """The images below a folder, the first ``--max_dataset_size`` by name; none if there is no such folder.
+
+        Args:
+            side: A or B, what the files are of; both where A and B are made of the same file.
+        """
         files = list_images(folder)[: self.opt.max_dataset_size] if folder.is_dir() else []
-        self.watch(files)
+        self.watch(files, side)
         return files
 
-    def watch(self, files: Sequence[Path]) -> None:
+    def watch(self, files: Sequence[Path], side: str = "AB") -> None:
         """Count among these files those that ``--on_bad_image skip`` leaves out."""
         for path in files:
+            self._sides[path] = side
             self._bad.setdefault(path, len(self._bad))
         self._is_bad = torch.zeros(len(self._bad), dtype=torch.bool).share_memory_()
 
@@ -83,26 +108,69 @@ class FolderDataset(BaseDataset):
         """Channels of side A or B: ``input_nc`` belongs to the side that is translated."""
         return self.opt.input_nc if (side == "A") == (self.opt.direction == "AtoB") else self.opt.output_nc
 
-    def read(self, path: Path, channels: int, rng: random.Random) -> torch.Tensor:
-        """One image, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
-        return self.prepare(self.pixels(path, channels, scaled=True), rng)
+    # -- values --------------------------------------------------------------------------------------------------------
 
-    def pixels(self, path: Path, channels: int, scaled: bool = False) -> np.ndarray:
+    def units(self, side: str) -> Units | None:
+        """What the values in files of side A or B are; None is what their type holds."""
+        opt = self.settle() if self.opt.value_range == "auto" else self.opt
+        return units_of({"value_range": opt.value_range, "value_type": opt.value_type}, side)
+
+    def settle(self) -> Any:
+        """Reads some pictures: for the ``auto`` of --value_range, and to warn where they use little of their range."""
+        opt, seen = self.opt, {}
+        auto = opt.value_range == "auto"
+        if self._settled:
+            return opt
+        for side in "AB":
+            files = [path for path, of in self._sides.items() if side in of]
+            if opt.value_range is None:
+                files = [path for path in files if path.suffix.lower() not in BYTES]
+            found = look(files, AUTO if auto else LOOKED, partial(self.values_of, side=side), self.reject)
+            if found is not None:
+                seen[side] = found
+        lines = []
+        if opt.value_range is not None and opt.value_type == "auto" and seen:
+            whole = all(of.whole for of in seen.values())
+            opt = dataclasses.replace(opt, value_type="integer" if whole else "float")
+        if auto:
+            if len(seen) < 2:
+                raise UserError("--value_range auto: no picture of A, or none of B, can be read; give lo,hi")
+            span, line = ranges(seen)
+            opt, lines = dataclasses.replace(opt, value_range=span), [line]
+        self.opt, self._settled = opt, True
+        lines += [of.warning(side, self.units(side)) for side, of in seen.items()]
+        if distributed.rank() == 0:
+            for line in filter(None, lines):
+                print(line, file=sys.stderr)
+        return opt
+
+    def values_of(self, path: Path, side: str) -> tuple[np.ndarray, Units | None]:
+        """The values in a file that are of this side, and what they are in by their type."""
+        return read_values(path, self.channels(side))
+
+    # -- pixels --------------------------------------------------------------------------------------------------------
+
+    def read(self, path: Path, channels: int, rng: random.Random, side: str = "A") -> torch.Tensor:
+        """One image of this side, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
+        return self.prepare(self.pixels(path, channels, scaled=True, side=side), rng)
+
+    def pixels(self, path: Path, channels: int, scaled: bool = False, side: str = "A") -> np.ndarray:
         """One image as its file has it: (H, W, C), bytes or floats in [-1, 1].
 
         It is decoded once, and kept. With ``scaled`` it has gone through those steps that draw nothing, and is kept
         so; to ``prepare`` it makes no difference.
         """
+        units = self.units(side)
         size = self.load_size if scaled and self.steps & SCALING else 0
 
         def decode() -> np.ndarray:
             try:
-                pixels = read_pixels(path, channels)
+                pixels = read_pixels(path, channels, units)
             except UserError as error:
                 self.reject(path, error)
             return scale(pixels, self.steps, size) if size else pixels
 
-        return self.cache.get(str(path), channels, size, decode)
+        return self.cache.get(f"{path} {units or ''}", channels, size, decode)
 
     @property
     def load_size(self) -> int:

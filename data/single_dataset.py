@@ -30,4 +30,5 @@ class SingleDataset(FolderDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path = self.files[index]
-        return {self.side: self.read(path, self.opt.input_nc, self.random(index)), f"{self.side}_paths": str(path)}
+        image = self.read(path, self.opt.input_nc, self.random(index), self.side)
+        return {self.side: image, f"{self.side}_paths": str(path)}

@@ -61,12 +61,14 @@ class SingleImageDataset(FolderDataset):
                 f"--dataroot {self.opt.dataroot}: trainA and trainB must hold one image each for --dataset_mode "
                 f"singleimage, but {self.found()}" + "; --dataset_mode unaligned takes many" * bool(found)
             )
+        self.watch(found, folder[-1])
         return found[0] if found else None
 
     def picture(self, side: str, path: Path) -> np.ndarray:
         """The whole picture, scaled once for the run if ``--preprocess`` says so."""
         steps = self.steps.intersection(SCALING)
-        return transform(read_pixels(path, self.channels(side)), steps, self.opt.load_size, self.opt.crop_size)
+        pixels = read_pixels(path, self.channels(side), self.units(side))
+        return transform(pixels, steps, self.opt.load_size, self.opt.crop_size)
 
     def __len__(self) -> int:
         return min(CROPS, self.opt.max_dataset_size or CROPS) if self.opt.is_train else 1

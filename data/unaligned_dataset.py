@@ -19,7 +19,7 @@ class UnalignedDataset(FolderDataset):
     def __init__(self, opt: Any):
         super().__init__(opt)
         phase = self.split_of(opt.phase)
-        self.sides: dict[str, list[Path]] = {side: self.images(self.root / f"{phase}{side}") for side in "AB"}
+        self.sides: dict[str, list[Path]] = {side: self.images(self.root / f"{phase}{side}", side) for side in "AB"}
         empty = [f"{phase}{side}" for side, files in self.sides.items() if not files]
         if len(empty) > (0 if opt.is_train else 1):
             need = f"{phase}A and {phase}B" if opt.is_train else f"{phase}A or {phase}B"
@@ -45,7 +45,7 @@ class UnalignedDataset(FolderDataset):
             chosen = {side: files[index] for side, files in self.sides.items() if index < len(files)}
         item: dict[str, Any] = {}
         for side, path in chosen.items():
-            item |= {side: self.read(path, self.channels(side), rng), f"{side}_paths": str(path)}
+            item |= {side: self.read(path, self.channels(side), rng, side), f"{side}_paths": str(path)}
         return item
 
     def pair(self, index: int, rng: random.Random) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """Flags and the words of a command line, by argparse."""
 
 import argparse
+import re
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,8 @@ from typing import Any
 
 from .errors import UserError, nearest
 from .fields import Flag
+
+NEGATIVE = re.compile(r"-\.?\d")  # how a value begins that argparse may take for a flag: -1000,3000
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,7 +33,7 @@ def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaul
     for flag in flags.values():
         if flag.owner not in groups:
             groups[flag.owner] = parser.add_argument_group(getattr(flag.owner, "section", flag.owner.__qualname__))
-        several = typing.get_origin(flag.hint) is tuple
+        several = any(typing.get_origin(hint) is tuple for hint in (flag.hint, *typing.get_args(flag.hint)))
         words_of = {"nargs": "?", "const": "true"} if flag.hint is bool else {"nargs": "+"} if several else {}
         words = f" {{{', '.join(map(str, flag.choices))}}}" if flag.choices else ""
         shown = defaults[flag.name]
@@ -65,14 +68,18 @@ def read_words(
     """{flag: its text} of a command line, and whether it asks for help; ``belongs`` says whose an unknown flag is."""
     parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
     add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
-    namespace, unknown = parser.parse_known_args([word for word in argv if word not in ("-h", "--help")])
+    words = [f" {word}" if NEGATIVE.match(word) else word for word in argv]  # no flag begins with a space
+    namespace, unknown = parser.parse_known_args([word for word in words if word not in ("-h", "--help")])
     if unknown:
-        word = unknown[0]
+        word = unknown[0].lstrip()
         key = word.removeprefix("--").split("=")[0]
         hint = belongs(key) or nearest(key, flags, "--")
         what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
         raise UserError(f"{what}{hint}")
-    return vars(namespace), any(word in ("-h", "--help") for word in argv)
+    given = {
+        name: [w.lstrip() for w in v] if isinstance(v, list) else v.lstrip() for name, v in vars(namespace).items()
+    }
+    return given, any(word in ("-h", "--help") for word in argv)
 
 
 def print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:

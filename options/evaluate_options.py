@@ -23,6 +23,9 @@ class EvaluateOptions:
         None, "torchvision's weight file of AlexNet, for the metric lpips; never downloaded"
     )
     channels: int = option(3, "channels that pictures are read in: 3 for colours, 1 for grey", least=1)
+    value_range: tuple[float, ...] | None = option(
+        None, "values in files that are black and white: lo,hi, or lo,hi,lo,hi for --real and --fake"
+    )
     output: str | None = option(None, "also write the values to this JSON file")
     plugin_dir: str | None = option(None, "folder with metrics of your own, outside the toolkit")
     gpu_ids: str = option("0", "the GPU to use, by number; -1 is the CPU")
@@ -33,5 +36,7 @@ class EvaluateOptions:
         for name in ("real", "fake"):
             if not getattr(self, name):
                 raise UserError(f"--{name}: not given; evaluate.py needs --real <folder> and --fake <folder>")
+        if self.value_range is not None and len(self.value_range) not in (2, 4):
+            raise UserError(f"--value_range: {len(self.value_range)} numbers; expected lo,hi or lo,hi,lo,hi")
         if not self.metrics:
             raise UserError("--metrics: give at least one, such as fid")

@@ -20,6 +20,11 @@ class TestOptions(EvaluationOptions):
     )
     eval: bool = option(False, "put the networks in eval mode (batch norm and dropout)", per_run=True)
     use_ema: bool = option(True, "use the averaged weights where the run kept them", per_run=True)
+    format: Literal["auto", "png", "tif", "npy"] = option(
+        "auto",
+        "kind of file of results in the values of --value_range; auto is png, or tif where no PNG holds them",
+        per_run=True,
+    )
     metrics: tuple[str, ...] = option(
         (), "metrics of what was made, e.g. l1, ssim, fid; docs/evaluation.md", per_run=True
     )

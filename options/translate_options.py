@@ -27,7 +27,10 @@ class TranslateOptions:
     )
     gpu_ids: str = option("0", "the GPU to use, by number; -1 is the CPU")
     device: str = option("auto", "auto (what --gpu_ids says), cpu, cuda, cuda:<n> or mps")
-    format: Literal["png", "jpg", "npy"] = option("png", "kind of file; npy keeps floats in [0, 1] of all channels")
+    format: Literal["auto", "png", "jpg", "tif", "npy"] = option(
+        "auto",
+        "kind of file; tif and npy have any values and channels; auto is png, or tif where no PNG holds the values",
+    )
     overwrite: bool = option(False, "replace results that exist")
     on_bad_image: Literal["error", "skip"] = option("error", "when a picture cannot be read: stop, or go on without it")
     seed: int = option(0, "of the noise that stylegan2 adds to every picture", least=0)

@@ -1,27 +1,32 @@
 """Between image files and tensors.
 
 On the way in an image is *pixels* for as long as it is scaled and cropped: an array (H, W, C) of bytes, or of floats
-in [-1, 1] where a file is deeper than 8 bits. ``to_tensor`` ends that.
+in [-1, 1] where a file is deeper than 8 bits or its values have units. ``to_tensor`` ends that.
 """
 
 import logging
 import os
+import struct
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 
 from options import UserError
+from util.values import SHARE, Units
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
-ORIENTATION, BITS_PER_SAMPLE = 0x0112, 0x0102  # tags of EXIF and of TIFF
+ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC = 0x0112, 0x0102, 0x0106  # tags of EXIF and of TIFF
+T = TypeVar("T")
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def to_uint8(image: torch.Tensor) -> np.ndarray:
@@ -50,22 +55,63 @@ def save_image(image: torch.Tensor, path: Path) -> None:
     save_levels(to_uint8(image), path)
 
 
+def encode(image: torch.Tensor, suffix: str, units: Units | None) -> np.ndarray:
+    """An image (C, H, W) in [-1, 1] as (H, W, C) for a file of this kind.
+
+    JPEGs, and PNGs without units, hold bytes; anything else values in its units, or shares of white.
+    """
+    if suffix in (".jpg", ".jpeg") or (suffix == ".png" and units is None):
+        levels = ((image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
+    else:
+        levels = (units or SHARE).values(image)
+    return levels.transpose(1, 2, 0)
+
+
 def save_levels(pixels: np.ndarray, path: Path) -> None:
-    """Write an array, (H, W) or (H, W, C), as a .jpg, a .npy, or else a PNG; folders are made."""
+    """Write an array, (H, W) or (H, W, C), as a .jpg, .npy, .tif, or else a PNG; folders are made.
+
+    JPEGs are of bytes, PNGs of bytes or uint16, the others of anything.
+    """
+    pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 and path.suffix.lower() != ".npy" else pixels
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")  # a page that is being looked at never loads half a file
     try:
         with temporary.open("wb") as file:
             if path.suffix.lower() == ".npy":
                 np.save(file, pixels)
+            elif path.suffix.lower() in (".tif", ".tiff"):
+                _write_tiff(pixels, file)
+            elif pixels.dtype == np.uint16:
+                file.write(_deep_png(pixels if pixels.ndim == 3 else pixels[..., None]))
             else:
-                picture = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+                picture = Image.fromarray(pixels)
                 jpeg = path.suffix.lower() in (".jpg", ".jpeg")
                 picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_tiff(pixels: np.ndarray, file: Any) -> None:
+    import tifffile
+
+    colours = pixels.ndim == 3 and pixels.shape[2] in (3, 4)
+    layout: Any = {"planarconfig": "contig"} if pixels.ndim == 3 else {}
+    tifffile.imwrite(file, pixels, photometric="rgb" if colours else "minisblack", metadata=None, **layout)
+
+
+def _deep_png(values: np.ndarray) -> bytes:
+    """A PNG of uint16 (H, W, C), which Pillow writes of one channel alone."""
+    height, width, channels = values.shape
+    rows = values.astype(">u2").view(np.uint8).reshape(height, -1)
+    filtered = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1)  # no filter, row by row
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    return PNG + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)) + chunk(b"IEND", b"")
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -95,9 +141,9 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
         raise UserError(f"{folder}: cannot be listed ({error.strerror})") from None
 
 
-def read_image(path: Path, channels: int) -> torch.Tensor:
+def read_image(path: Path, channels: int, units: Units | None = None) -> torch.Tensor:
     """One image as float (C, H, W) in [-1, 1]; see :func:`read_pixels`."""
-    return to_tensor(read_pixels(path, channels))
+    return to_tensor(read_pixels(path, channels, units))
 
 
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:
@@ -106,29 +152,48 @@ def to_tensor(pixels: np.ndarray) -> torch.Tensor:
     return image.float().div_(127.5).sub_(1) if image.dtype == torch.uint8 else image.float()
 
 
-def from_pillow(image: Image.Image, channels: int) -> np.ndarray:
+def from_pillow(image: Image.Image, channels: int, units: Units | None = None) -> np.ndarray:
     """A picture in memory as pixels (H, W, C), as :func:`read_pixels` has them; it is not turned upright.
 
     Raises:
         UserError: it has other channels.
     """
-    return _fit(_from_pillow(image, channels), channels, Path("the image"))
+    return _fit(_scaled(_from_pillow(image, channels, units), channels, units), channels, Path("the image"))
 
 
-def read_pixels(path: Path, channels: int) -> np.ndarray:
+def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.ndarray:
     """Decode a file into pixels with this many channels.
 
     EXIF orientation is applied. For one channel or three, transparency is laid on white and colours become luma or
-    grey becomes colour; any other number must be what the file has. Integers are scaled by the largest value of
-    their type, so 16 bits keep their precision; floats of .npy and TIFF files are in [0, 1].
+    grey becomes colour; any other number must be what the file has. Without units integers are scaled by the largest
+    value of their type, so 16 bits keep their precision, and floats of .npy and TIFF files are in [0, 1].
 
     Args:
         path: an image, a TIFF of any number of channels, or a .npy array (H, W) or (H, W, C).
         channels: C of the result.
+        units: what the file's values are, of any type.
 
     Raises:
         UserError: the file is missing, not an image, damaged, too large, or has other channels.
     """
+    return _reading(path, lambda: _fit(_scaled(_decode(path, channels, units), channels, units), channels, path))
+
+
+def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
+    """The values of a file as they are, without transparency, and what they are in unless somebody says otherwise.
+
+    Raises:
+        UserError: as :func:`read_pixels`.
+    """
+
+    def read() -> tuple[np.ndarray, Units | None]:
+        array = _decode(path, channels, SHARE)
+        return array[..., :-1] if _has_alpha(array, channels) else array, _units_of_type(array.dtype)
+
+    return _reading(path, read)
+
+
+def _reading(path: Path, read: Callable[[], T]) -> T:
     if not path.is_file():
         what = "a link to nothing" if path.is_symlink() else "not a file" if path.exists() else "no such file"
         raise UserError(f"{path}: {what}")
@@ -136,7 +201,7 @@ def read_pixels(path: Path, channels: int) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata of a readable picture
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _fit(_decode(path, channels), channels, path)
+            return read()
     except UserError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -148,11 +213,11 @@ def read_pixels(path: Path, channels: int) -> np.ndarray:
         raise UserError(f"{path}: cannot be read ({reason})") from None
 
 
-def _decode(path: Path, channels: int) -> np.ndarray:
-    """Pixels with whatever channels the file has, upright."""
+def _decode(path: Path, channels: int, units: Units | None) -> np.ndarray:
+    """Values with whatever type and channels the file has, upright."""
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return _scaled(_bounded(array[..., None] if array.ndim == 2 else array))
+        return _bounded(array[..., None] if array.ndim == 2 else array)
     with path.open("rb") as file:
         head = file.read(26)
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -162,17 +227,17 @@ def _decode(path: Path, channels: int) -> np.ndarray:
         file.seek(0)
         with Image.open(file, formats=FORMATS) as image:
             turn = image.getexif().get(ORIENTATION, 1)
-            if head[:4] == b"\x89PNG" and head[24] == 16 and head[25] != 0:
-                pixels = _decode_deep_png(path)  # Pillow keeps 8 of the 16 bits of a colour
+            if head[:4] == PNG[:4] and head[24] == 16 and head[25] != 0:
+                array = _decode_deep_png(path)  # Pillow keeps 8 of the 16 bits of a colour
             else:
-                pixels = _from_pillow(image, channels)
-    return _upright(pixels, turn)
+                array = _from_pillow(image, channels, units)
+    return _upright(array, turn)
 
 
-def _from_pillow(image: Image.Image, channels: int) -> np.ndarray:
+def _from_pillow(image: Image.Image, channels: int, units: Units | None) -> np.ndarray:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         array = np.asarray(image)[..., None]
-        return _scaled(array if image.mode == "F" else array.clip(0, 65535).astype(np.uint16))
+        return array if image.mode == "F" or units is not None else array.clip(0, 65535).astype(np.uint16)
     if image.has_transparency_data:
         if channels == 2 and image.mode == "LA":
             return np.array(image)
@@ -190,15 +255,17 @@ def _decode_deep_png(path: Path) -> np.ndarray:
     from torchvision.io import ImageReadMode, decode_png
 
     data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
-    return _scaled(decode_png(data, ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0))
+    return decode_png(data, ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0)
 
 
 def _is_plain_tiff(path: Path) -> bool:
     """Whether Pillow loses nothing of this TIFF: up to four samples of 1 or 8 bits, or one of 16."""
     try:
         with Image.open(path, formats=("TIFF",)) as image:
-            bits: Any = image.tag_v2.get(BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
-            return (len(bits) <= 4 and set(bits) <= {1, 8}) or image.mode.startswith("I;16")
+            tags: Any = image.tag_v2  # type: ignore[attr-defined]
+            bits = tags.get(BITS_PER_SAMPLE, (1,))
+            black_is_zero = tags.get(PHOTOMETRIC) == 1  # of 16 bits Pillow takes either for that
+            return (len(bits) <= 4 and set(bits) <= {1, 8}) or (image.mode.startswith("I;16") and black_is_zero)
     except Image.UnidentifiedImageError:
         return False
 
@@ -221,10 +288,13 @@ def _decode_tiff(path: Path) -> np.ndarray:
         raise ValueError(f"a TIFF with axes {axes} of sizes {array.shape}")
     rest = [i for i, axis in enumerate(axes) if axis not in "YX"]
     array = array.transpose(axes.index("Y"), axes.index("X"), *rest)
-    pixels = _scaled(array if array.ndim == 3 else array[..., None])
-    if white_is_zero:
-        pixels = 255 - pixels if pixels.dtype == np.uint8 else -pixels
-    return _upright(pixels, int(turn))
+    array = array if array.ndim == 3 else array[..., None]
+    return _upright(_inverted(array) if white_is_zero else array, int(turn))
+
+
+def _inverted(array: np.ndarray) -> np.ndarray:
+    """Values whose smallest is white: of integers within their type, of floats within [0, 1]."""
+    return 1 - array if array.dtype.kind == "f" else ~array
 
 
 def _check_size(height: int, width: int, values: int) -> None:
@@ -240,19 +310,42 @@ def _bounded(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _scaled(array: np.ndarray) -> np.ndarray:
+def _units_of_type(kind: np.dtype) -> Units | None:
+    """What values of a type are in; nobody knows of integers with a sign."""
+    if kind.kind == "u":
+        return Units(0, int(np.iinfo(kind).max), whole=True)
+    return {"b": Units(0, 1, whole=True), "f": SHARE}.get(kind.kind)
+
+
+def _has_alpha(array: np.ndarray, channels: int) -> bool:
+    return channels in (1, 3) and array.shape[2] in (2, 4)
+
+
+def _scaled(array: np.ndarray, channels: int, units: Units | None) -> np.ndarray:
     """Values of any type as bytes, or as floats in [-1, 1]."""
+    if units is None:
+        return _scaled_by_type(array)
+    pixels = units.image(array)
+    if _has_alpha(array, channels):  # how opaque a pixel is has no units
+        alpha = _scaled_by_type(array[..., -1:])
+        pixels[..., -1:] = alpha / np.float32(127.5) - 1 if alpha.dtype == np.uint8 else alpha
+    return pixels
+
+
+def _scaled_by_type(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return np.array(array)
     if array.dtype == bool:
         return array.astype(np.uint8) * 255
-    if array.dtype.kind == "u":
-        return (array.astype(np.float64) * (2 / np.iinfo(array.dtype).max) - 1).astype(np.float32)
-    if array.dtype.kind != "f":
-        raise ValueError(f"values of type {array.dtype}; expected unsigned integers or floats")
+    units = _units_of_type(array.dtype)
+    way_out = "or a --value_range, lo,hi or auto"
+    if units is None:
+        raise ValueError(f"values of type {array.dtype}; expected unsigned integers or floats, {way_out}")
+    if units.whole:
+        return (array.astype(np.float64) * (2 / units.high) - 1).astype(np.float32)
     low, high = float(array.min()), float(array.max())
     if not 0 <= low <= high <= 1:  # also where one is not a number
-        raise ValueError(f"floats from {low:g} to {high:g}; expected 0 to 1")
+        raise ValueError(f"floats from {low:g} to {high:g}; expected 0 to 1, {way_out}")
     return array.astype(np.float32) * 2 - 1
 
 

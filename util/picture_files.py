@@ -11,7 +11,10 @@ import torch
 
 from options import UserError
 
-from .images import EXTENSIONS, list_images, read_image, save_levels
+from .images import EXTENSIONS, encode, list_images, read_image, save_levels
+from .values import Units
+
+KINDS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")  # of results
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ def _plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> lis
     is_folder = out.is_dir() or output.endswith(("/", os.sep)) or not out.suffix
     whole = len(inputs) == 1 and Path(inputs[0]).is_file() and not is_folder
     if whole:
-        if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".npy"):
-            raise UserError(f"--output {output}: results are .png, .jpg or .npy; the name of a folder ends with /")
+        if out.suffix.lower() not in KINDS:
+            raise UserError(
+                f"--output {output}: results are .png, .jpg, .tif or .npy; the name of a folder ends with /"
+            )
         jobs = [Job(Path(inputs[0]), out)]
     else:
         jobs = _jobs(inputs, out, kind)
@@ -80,7 +85,7 @@ Group = list[tuple[Job, torch.Tensor]]
 
 
 def read_ahead(
-    jobs: Sequence[Job], channels: int, batch_size: int, tile: int
+    jobs: Sequence[Job], channels: int, batch_size: int, tile: int, units: Units | None = None
 ) -> Iterator[tuple[Group, list[UserError]]]:
     """Neighbours of one size with their pictures (C, H, W), and what could not be read among them.
 
@@ -90,11 +95,11 @@ def read_ahead(
     group: Group = []
     problems: list[UserError] = []
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read, jobs[0], channels)
+        coming = reader.submit(_read, jobs[0], channels, units)
         for i, job in enumerate(jobs):
             picture = coming.result()
             if i + 1 < len(jobs):
-                coming = reader.submit(_read, jobs[i + 1], channels)
+                coming = reader.submit(_read, jobs[i + 1], channels, units)
             if isinstance(picture, UserError):
                 problems.append(picture)
                 yield [], problems
@@ -112,27 +117,27 @@ def read_ahead(
         yield group, []
 
 
-def _read(job: Job, channels: int) -> torch.Tensor | UserError:
+def _read(job: Job, channels: int, units: Units | None) -> torch.Tensor | UserError:
     try:
-        return read_image(job.source, channels)
+        return read_image(job.source, channels, units)
     except UserError as error:
         return error
 
 
-def write_picture(target: Path, bands: Iterable[tuple[int, torch.Tensor]], size: Sequence[int]) -> None:
-    """Write bands (top, (C, h, W)) in [-1, 1] as one file, complete or not at all.
+def write_picture(
+    target: Path, bands: Iterable[tuple[int, torch.Tensor]], size: Sequence[int], units: Units | None = None
+) -> None:
+    """Write bands (top, (C, h, W)) in [-1, 1] as one file, in units where its kind has room for them; see ``encode``.
 
     Raises:
         UserError: the storage is full or not writable (exit code 5).
     """
     pixels = np.zeros(0, np.uint8)
-    deep = target.suffix == ".npy"
     for top, band in bands:
-        values = (band.float().clamp(-1, 1) + 1) / 2
-        values = values if deep else (values * 255).round().to(torch.uint8)
+        levels = encode(band, target.suffix.lower(), units)
         if top == 0:
-            pixels = np.zeros((*size, band.shape[0]), np.float32 if deep else np.uint8)
-        pixels[top : top + band.shape[1]] = values.permute(1, 2, 0).cpu().numpy()
+            pixels = np.zeros((*size, levels.shape[2]), levels.dtype)
+        pixels[top : top + len(levels)] = levels
     try:
         save_levels(pixels, target)
     except OSError as error:

@@ -17,6 +17,7 @@ from util.config import read_config
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
 from util.training import checkpoint
+from util.values import Units, units_of
 from util.weights import load_weights
 
 OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -30,6 +31,13 @@ class Translator:
     | PIL image | PIL image, RGB or L |
     | numpy array (H, W, C) or, with one channel, (H, W), uint8 | the same |
     | float tensor (C, H, W) or (B, C, H, W) in [-1, 1] | the same, on its device |
+
+    The generator of a run with --value_range takes images in the values of its data, and makes such:
+
+    | image | translation |
+    |---|---|
+    | numpy array of integers or floats | of the same type, or where that cannot hold them of one that can |
+    | PIL image of one channel, such as I;16 | I;16, I or F |
 
     Args:
         netG: a generator; it is put in eval mode.
@@ -69,6 +77,8 @@ class Translator:
         )
         self.netG = netG.eval().requires_grad_(False).to(self.device, memory_format=self.memory_format)
         self.input_nc, self.output_nc, self.direction, self.file = 3, 3, "AtoB", Path()
+        self.takes: Units | None = None  # what values of images are, and of translations; None are levels of 8 bits
+        self.makes: Units | None = None
 
     @classmethod
     def from_checkpoint(
@@ -93,6 +103,8 @@ class Translator:
         translator = cls(netG, **settings)
         translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
         translator.direction, translator.file = found, file
+        options = kept_options(Path(path))
+        translator.takes, translator.makes = (units_of(options, side) for side in (found[0], found[-1]))
         return translator
 
     def __call__(self, image: Any) -> Any:
@@ -171,9 +183,11 @@ class Translator:
     def _tensor(self, image: Any) -> torch.Tensor:
         """An image of any kind as floats in [-1, 1]."""
         if isinstance(image, Image.Image):
-            return to_tensor(from_pillow(image, self.input_nc))
+            return to_tensor(from_pillow(image, self.input_nc, self.takes))
         if isinstance(image, np.ndarray):
             array = image[..., None] if image.ndim == 2 else image
+            if self.takes is not None and array.ndim == 3 and array.shape[2] == self.input_nc:
+                return to_tensor(self.takes.image(array))
             if image.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != self.input_nc:
                 raise ValueError(
                     f"an array of {image.dtype} and shape {image.shape}; expected uint8 (H, W, {self.input_nc})"
@@ -191,11 +205,35 @@ class Translator:
             translation = translation.to(image.device, image.dtype).clone()  # clone: no inference tensor goes out
             return translation[None] if image.ndim == 4 else translation
         if isinstance(image, Image.Image):
-            if self.output_nc not in (1, 3):
-                raise ValueError(f"the network makes {self.output_nc} channels, which no PIL image has; give a tensor")
+            return self._picture(translation)
+        if self.makes is not None:
+            made = _of_type(self.makes.values(translation).transpose(1, 2, 0), image.dtype)
+        else:
+            made = ((translation.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        return made[..., 0] if image.ndim == 2 and self.output_nc == 1 else np.ascontiguousarray(made)
+
+    def _picture(self, translation: torch.Tensor) -> Image.Image:
+        if self.output_nc not in (1, 3):
+            raise ValueError(f"the network makes {self.output_nc} channels, which no PIL image has; give a tensor")
+        if self.makes is None:
             return Image.fromarray(to_uint8(translation))
-        levels = ((translation.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        return levels[..., 0] if image.ndim == 2 and self.output_nc == 1 else np.ascontiguousarray(levels)
+        if self.output_nc != 1:
+            raise ValueError("no PIL image has colours of more than 8 bits; give an array or a tensor")
+        values = self.makes.values(translation)[0]
+        return Image.fromarray(values.astype(np.int32) if values.dtype == np.int16 else values)
+
+
+def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Values as another type of number, if it has room for them all; floats stay floats of 32 bits or more."""
+    if kind.kind == "f":
+        return values.astype(np.promote_types(kind, np.float32))
+    return values.astype(kind) if kind.kind in "ui" and np.can_cast(values.dtype, kind) else values
+
+
+def kept_options(path: Path) -> dict[str, Any]:
+    """The options of the run that a folder of weights, or a file of them, belongs to; published ones have none."""
+    file = (path if path.is_dir() else path.parent) / "train_opt.yaml"
+    return read_config(file) if file.is_file() else {}
 
 
 def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple[Path, str]:
@@ -219,7 +257,7 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
             raise UserError(f"--checkpoint {path}: no generator in it, such as {epoch}_net_G.pth", code=4)
     else:
         raise UserError(f"--checkpoint {path}: no such file or folder", code=4)
-    options = read_config(run / "train_opt.yaml") if (run / "train_opt.yaml").is_file() else {}
+    options = kept_options(path)
     trained = str(options.get("direction", "AtoB"))
     if trained not in OTHER:
         raise UserError(f"{run / 'train_opt.yaml'}: direction is {trained!r}", code=4)

@@ -378,3 +378,12 @@ def test_a_runs_file_names_no_code_for_evaluations(tmp_path, flag, value):
     assert as_dict(continued(f"--{flag}", told))[flag] == value
     (tmp_path / "run/train_opt.yaml").write_text("eval_freq: 5\neval_metrics: [fid]\nextractor: domain:eyes\n")
     assert continued().extractor == "domain:eyes"
+
+
+def test_values_that_begin_with_a_minus_are_no_flags():
+    for words in (["--value_range", "-1000,3000"], ["--value_range=-1000,3000"], ["--value_range", "-1000", "3000"]):
+        assert parse(TrainOptions, PLUGINS, words).value_range == (-1000, 3000)
+    opt = parse(TrainOptions, PLUGINS, ["--value_range", "-.5,-1e-3", "--gpu_ids", "-1", "--name", "x"])
+    assert opt.value_range == (-0.5, -0.001) and opt.gpu_ids == "-1" and opt.name == "x"
+    with pytest.raises(UserError, match="'-5' is not a flag"):
+        parse(TrainOptions, PLUGINS, ["--name", "x", "-5"])

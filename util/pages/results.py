@@ -4,6 +4,8 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,18 +16,20 @@ from options import UserError
 from options.parsing import WINDOWS_DEVICES
 from util.files import write_atomically
 from util.html import asset, new_page, picture, png_size, visible
-from util.images import save_image, save_levels, to_uint8
+from util.images import encode, save_image, save_levels, to_uint8
 from util.pages.contact_sheet import contact_sheet
 from util.pages.files import ResultFiles
 from util.pages.overview import Overview
 from util.pages.sections import table_section
 from util.picture_files import ResultNames
 from util.table import Table, joined, write_metrics
+from util.values import SHARE, Units, common, units_of
 
 EVERY = 100  # rows between two writes of the page that is being filled
 
 UNSAFE = re.compile(r"[^\w .,+()@=~-]")  # in the name of a folder, on one system or another
 SHEET = 16  # items on a contact sheet
+VALUES = "values"  # folder of results in the units of the data
 
 
 class Results:
@@ -37,6 +41,7 @@ class Results:
         sides: the side, A or B, that an image is named after; A where it is not told.
         width: of an image, in CSS pixels, where the window has room for it.
         styles: their names; fewer than two make one page.
+        deep: images that are written in units too -> kind of file, and the units; see ``deep_files``.
     """
 
     def __init__(
@@ -47,9 +52,11 @@ class Results:
         sides: Mapping[str, str],
         width: int,
         styles: Sequence[str] = (),
+        deep: Mapping[str, tuple[str, Units]] = MappingProxyType({}),
     ):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.title, self.columns, self.sides, self.width = folder, title, columns, sides, width
+        self.deep = deep
         self.files = ResultFiles(folder)
         self.files.clear()
         self.folders = folder_names(styles, folder) if len(styles) > 1 else {}
@@ -107,8 +114,13 @@ class Part:
         for visual, image in images.items():
             side = results.sides.get(visual, "A")
             side = side if side in paths else next(iter(paths))
-            row[visual] = f"images/{visual}/{self.names[side](paths[side])}.png"
+            name = self.names[side](paths[side])
+            row[visual] = f"images/{visual}/{name}.png"
             save_image(image, results.files.note(f"{self.prefix}{row[visual]}"))
+            if visual in results.deep:
+                kind, units = results.deep[visual]
+                path = results.files.note(f"{self.prefix}{VALUES}/{visual}/{name}.{kind}")
+                save_levels(encode(image, path.suffix, units), path)
         side = "A" if "A" in paths else "B"
         self.page.add_row(self.names[side](paths[side]), row)
         self.count += 1
@@ -128,6 +140,22 @@ class Part:
         self.sheet_items = len(self.sheet)
         save_levels(contact_sheet(self.sheet, self.sheet_rows), self.results.files.note(self.sheet_file))
         self.sheet.clear()
+
+
+def deep_files(opt: Any, visuals: Sequence[str]) -> dict[str, tuple[str, Units]]:
+    """{what a test makes: the kind of file that holds it in the units of the data, and these}; see ``--format``.
+
+    Raises:
+        UserError: a PNG cannot hold them.
+    """
+    options = {name: getattr(opt, name, None) for name in ("value_range", "value_type")}
+    found: dict[str, Units | None] = {}
+    for visual in visuals:
+        if visual.startswith("fake_"):
+            mine = visual[-1] == "A"  # whether the model's side of that name is side A of the data
+            found[visual] = units_of(options, "A" if mine == (opt.direction == "AtoB") else "B")
+    kind = common(list(found.values()), opt.format)
+    return {v: (kind, units or SHARE) for v, units in found.items() if units is not None or kind != "png"}
 
 
 def folder_names(styles: Sequence[str], folder: Path) -> dict[str, str]:

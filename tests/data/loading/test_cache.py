@@ -76,7 +76,7 @@ def test_a_file_is_decoded_once(root, monkeypatch):
     from data import image_folder
 
     decoded, decode = [], image_folder.read_pixels
-    monkeypatch.setattr(image_folder, "read_pixels", lambda path, channels: decoded.append(path) or decode(path, 3))
+    monkeypatch.setattr(image_folder, "read_pixels", lambda path, *_: decoded.append(path) or decode(path, 3))
     stream(0, "unaligned", "--dataroot", root, *SMALL, "--preprocess", "crop")
     assert len(decoded) == len(set(decoded)) <= 8
     decoded.clear()

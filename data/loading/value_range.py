@@ -1,0 +1,124 @@
+"""--value_range: what values training pictures have, and whether they use the range that they are given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.base_dataset import SkipItem
+from options import UserError
+from util.config import read_config
+from util.seeding import derive
+from util.values import Units, find_span, units_of
+
+AUTO, LOOKED = 256, 8  # pictures of a side that `auto` reads, and those that a warning rests on; evenly spread
+PIXELS = 16384  # values of a picture, drawn by its name
+BYTES = frozenset({".jpg", ".jpeg", ".bmp", ".webp", ".gif"})  # kinds of files that are never deeper than 8 bits
+LEAST = 0.1  # of a range that pictures should use
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Values of some pictures of a side.
+
+    Attributes:
+        values: a sample of them.
+        shares: the same as shares of what their type holds; empty where that is not known.
+        extremes: the smallest and the largest value of these pictures.
+        whole: whether all are integers.
+        pictures: how many, and of how many.
+    """
+
+    values: np.ndarray
+    shares: np.ndarray
+    extremes: tuple[float, float]
+    whole: bool
+    pictures: tuple[int, int]
+
+    def warning(self, side: str, units: Units | None) -> str:
+        """A line if the pictures use less than a tenth of their range; else nothing."""
+        if units is None:
+            shares, of = self.shares, "what their type holds"
+        else:
+            shares, of = (self.values - units.low) / (units.high - units.low), f"--value_range {units}"
+        if not len(shares):
+            return ""
+        low, high = shares.clip(0, 1).min(), shares.clip(0, 1).max()
+        (low, high), _ = find_span(shares.clip(0, 1), (float(low), float(high)))
+        if high - low >= LEAST:
+            return ""
+        return (
+            f"warning: pictures of {side} use {100 * (high - low):.2g} % of {of}: their values go from "
+            f"{self.extremes[0]:.10g} to {self.extremes[1]:.10g}, so they are nearly one grey; "
+            "--value_range auto, or lo,hi, says what is black and white"
+        )
+
+
+def look(
+    files: Sequence[Path],
+    most: int,
+    read: Callable[[Path], tuple[np.ndarray, Units | None]],
+    reject: Callable[[Path, UserError], Any],
+) -> Seen | None:
+    """The values of at most so many of these files; None if there are none."""
+    chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, most).round().astype(int))] if files else []
+    values, shares, extremes, whole = [], [], [], True
+    for path in chosen:
+        try:
+            array, units = read(path)
+        except UserError as error:
+            try:
+                reject(path, error)
+            except SkipItem:
+                continue
+        flat = array.reshape(-1)
+        if not np.isfinite(flat).all():
+            flat = flat[np.isfinite(flat)]
+        if not flat.size:
+            continue
+        whole &= array.dtype.kind != "f"
+        extremes += [float(flat.min()), float(flat.max())]
+        if flat.size > PIXELS:
+            flat = flat[np.random.default_rng(derive("values", path.name)).integers(0, flat.size, PIXELS)]
+        values.append(flat.astype(np.float64))
+        if units is not None:
+            shares.append((values[-1] - units.low) / (units.high - units.low))
+    if not values:
+        return None
+    sample = np.concatenate(values)
+    rest = np.concatenate(shares) if len(shares) == len(values) else np.zeros(0)
+    return Seen(sample, rest, (min(extremes), max(extremes)), whole, (len(values), len(files)))
+
+
+def ranges(seen: Mapping[str, Seen]) -> tuple[tuple[float, ...], str]:
+    """The numbers of ``--value_range auto``, and a line that says what they are."""
+    span: list[float] = []
+    words = []
+    for side, of in seen.items():
+        (low, high), what = find_span(of.values, of.extremes)
+        if low == high:
+            raise UserError(
+                f"--value_range auto: every value in the training pictures of {side} is {low:g}; give lo,hi"
+            )
+        span += [low, high]
+        part, all_of_them = of.pictures
+        told = f"{part} of {all_of_them}" if part < all_of_them else str(part)
+        words.append(f"{side} {low:.10g} to {high:.10g} ({what} of {told} training pictures)")
+    return tuple(span), f"--value_range auto: {', '.join(words)}"
+
+
+def kept_range(opt: Any) -> dict[str, Any]:
+    """What the run found for ``auto`` when it began.
+
+    Raises:
+        UserError: it has no range.
+    """
+    path = Path(opt.checkpoints_dir, opt.name, "train_opt.yaml")
+    kept = read_config(path) if path.is_file() else {}
+    units = [units_of(kept, side) for side in "AB"]
+    if None in units:
+        raise UserError(f"--value_range auto: is found in training, and {path} has none; give lo,hi or leave it out")
+    numbers = tuple(n for u in units if u is not None for n in (u.low, u.high))
+    return {"value_range": numbers, "value_type": kept.get("value_type", "auto")}
