@@ -15,6 +15,7 @@ from evaluation.sets import SetScores
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
+from util import frames
 from util.cli import run
 from util.device import choose_device
 from util.images import from_bytes, list_images, read_image, to_bytes
@@ -67,7 +68,7 @@ def named(opt, flag, files):
     """{name without its ending, relative to the folder: file}."""
     found: dict[str, Path] = {}
     for file in files:
-        name = str(file.relative_to(getattr(opt, flag)).with_suffix(""))
+        name = str(frames.named(file).relative_to(getattr(opt, flag)).with_suffix(""))
         if name in found:
             raise UserError(f"--{flag}: {found[name].name} and {file.name} have one name, so it has no one partner")
         found[name] = file

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from options import UserError
+from util import frames
 from util.images import list_images
 from util.values import Units
 
@@ -92,7 +93,7 @@ def _by_name(files: list[Path], folder: Path) -> dict[str, Path]:
     """{path within the folder, without extension: file}."""
     named: dict[str, Path] = {}
     for path in files:
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = frames.named(path).relative_to(folder).with_suffix("").as_posix()
         if name in named:
             raise UserError(f"{path} and {named[name].name} have the same name; an aligned pair needs one of them")
         named[name] = path

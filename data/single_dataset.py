@@ -3,6 +3,7 @@
 from typing import Any
 
 from options import UserError
+from util.frames import pages_of
 
 from .image_folder import FolderDataset
 
@@ -20,7 +21,7 @@ class SingleDataset(FolderDataset):
             raise UserError("--dataset_mode single has one side only; train on unaligned or aligned data")
         self.side = "A" if opt.direction == "AtoB" else "B"
         folder = self.root / f"{self.split_of(opt.phase)}{self.side}"
-        self.files = [self.root] if self.root.is_file() else self.images(folder) or self.images(self.root)
+        self.files = pages_of(self.root) if self.root.is_file() else self.images(folder) or self.images(self.root)
         self.watch(self.files)
         if not self.files:
             raise UserError(f"--dataroot {opt.dataroot}: expected images below it, but {self.found()}")

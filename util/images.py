@@ -9,7 +9,7 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +18,13 @@ import torch
 from PIL import Image
 
 from options import UserError
+from util.frames import TIFF_HEADS, pages_of, split, tiff_pages
 from util.values import SHARE, Units
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".npy"})
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"})
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+ANIMATED = ("GIF", "WEBP")
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC = 0x0112, 0x0102, 0x0106  # tags of EXIF and of TIFF
 T = TypeVar("T")
@@ -115,7 +117,7 @@ def _deep_png(values: np.ndarray) -> bytes:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Every image file below ``folder``, sorted by its path within it.
+    """Every image file below ``folder``, sorted by its path within it; each page of a file of several.
 
     Links are followed, except one that leads back to a folder it lies in. Hidden files and folders are left out.
     A dangling link is listed, so that reading it says what is wrong.
@@ -136,7 +138,7 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
                 if entry.is_dir():
                     yield from _walk(folder / entry.name, (*above, here))
                 elif Path(entry.name).suffix.lower() in EXTENSIONS:
-                    yield folder / entry.name
+                    yield from pages_of(folder / entry.name)
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed ({error.strerror})") from None
 
@@ -164,9 +166,10 @@ def from_pillow(image: Image.Image, channels: int, units: Units | None = None) -
 def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.ndarray:
     """Decode a file into pixels with this many channels.
 
-    EXIF orientation is applied. For one channel or three, transparency is laid on white and colours become luma or
-    grey becomes colour; any other number must be what the file has. Without units integers are scaled by the largest
-    value of their type, so 16 bits keep their precision, and floats of .npy and TIFF files are in [0, 1].
+    EXIF orientation is applied. Of a file of several pages the path names one, see :mod:`util.frames`. For one channel
+    or three, transparency is laid on white and colours become luma or grey becomes colour; any other number must be
+    what the file has. Without units integers are scaled by the largest value of their type, so 16 bits keep their
+    precision, and floats of .npy and TIFF files are in [0, 1].
 
     Args:
         path: an image, a TIFF of any number of channels, or a .npy array (H, W) or (H, W, C).
@@ -174,7 +177,7 @@ def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.nda
         units: what the file's values are, of any type.
 
     Raises:
-        UserError: the file is missing, not an image, damaged, too large, or has other channels.
+        UserError: the file is missing, not an image, damaged, too large, of several pages, or has other channels.
     """
     return _reading(path, lambda: _fit(_scaled(_decode(path, channels, units), channels, units), channels, path))
 
@@ -194,7 +197,8 @@ def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
 
 
 def _reading(path: Path, read: Callable[[], T]) -> T:
-    if not path.is_file():
+    file = split(path)[0]
+    if not file.is_file():
         what = "a link to nothing" if path.is_symlink() else "not a file" if path.exists() else "no such file"
         raise UserError(f"{path}: {what}")
     try:
@@ -209,7 +213,7 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
     except Exception as error:  # decoders of damaged files raise what they please
         reason = str(error) or type(error).__name__
         if isinstance(error, Image.UnidentifiedImageError):
-            reason = "not an image" if path.stat().st_size else "empty file"
+            reason = "not an image" if file.stat().st_size else "empty file"
         raise UserError(f"{path}: cannot be read ({reason})") from None
 
 
@@ -218,20 +222,37 @@ def _decode(path: Path, channels: int, units: Units | None) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         return _bounded(array[..., None] if array.ndim == 2 else array)
-    with path.open("rb") as file:
-        head = file.read(26)
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            plain = channels in (1, 3) and _is_plain_tiff(path)
-            if not plain:
-                return _decode_tiff(path)
-        file.seek(0)
-        with Image.open(file, formats=FORMATS) as image:
+    file, page = split(path)
+    with file.open("rb") as opened:
+        head = opened.read(26)
+        if head[:4] in TIFF_HEADS:
+            place = _the_page(path, tiff_pages(file), page)
+            if channels not in (1, 3) or not _is_plain_tiff(file, place):
+                return _decode_tiff(file, place)
+        opened.seek(0)
+        with Image.open(opened, formats=FORMATS) as image:
+            if head[:4] in TIFF_HEADS:
+                image.seek(place)
+            elif image.format in ANIMATED:
+                image.seek(_the_page(path, range(getattr(image, "n_frames", 1)), page))
             turn = image.getexif().get(ORIENTATION, 1)
             if head[:4] == PNG[:4] and head[24] == 16 and head[25] != 0:
-                array = _decode_deep_png(path)  # Pillow keeps 8 of the 16 bits of a colour
+                array = _decode_deep_png(file)  # Pillow keeps 8 of the 16 bits of a colour
             else:
                 array = _from_pillow(image, channels, units)
     return _upright(array, turn)
+
+
+def _the_page(path: Path, places: Sequence[int], page: int | None) -> int:
+    """The place of a page in its file, or of the only one where none is named."""
+    if page is None and len(places) > 1:
+        raise UserError(
+            f"{path}: has {len(places)} pages or frames, and one picture is asked for; where a folder is read each is "
+            "an image of its own"
+        )
+    if page is not None and not 0 <= page < len(places):
+        raise ValueError(f"there are {len(places)} pages")
+    return places[page or 0]
 
 
 def _from_pillow(image: Image.Image, channels: int, units: Units | None) -> np.ndarray:
@@ -258,30 +279,31 @@ def _decode_deep_png(path: Path) -> np.ndarray:
     return decode_png(data, ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0)
 
 
-def _is_plain_tiff(path: Path) -> bool:
+def _is_plain_tiff(path: Path, place: int) -> bool:
     """Whether Pillow loses nothing of this TIFF: up to four samples of 1 or 8 bits, or one of 16."""
     try:
         with Image.open(path, formats=("TIFF",)) as image:
+            image.seek(place)
             tags: Any = image.tag_v2  # type: ignore[attr-defined]
             bits = tags.get(BITS_PER_SAMPLE, (1,))
             black_is_zero = tags.get(PHOTOMETRIC) == 1  # of 16 bits Pillow takes either for that
             return (len(bits) <= 4 and set(bits) <= {1, 8}) or (image.mode.startswith("I;16") and black_is_zero)
-    except Image.UnidentifiedImageError:
+    except (Image.UnidentifiedImageError, SyntaxError):  # the latter of a page that is not the first
         return False
 
 
-def _decode_tiff(path: Path) -> np.ndarray:
+def _decode_tiff(path: Path, place: int) -> np.ndarray:
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is raised or of no consequence
     with tifffile.TiffFile(path) as file:
-        series, tags = file.series[0], file.pages[0].tags  # type: ignore[union-attr]
-        sizes = dict(zip(series.axes, series.shape, strict=True))
-        _check_size(sizes["Y"], sizes["X"], series.size)
-        array = series.asarray()
-        axes, turn = series.axes, tags.valueof(ORIENTATION, 1)
+        page: Any = file.pages[place]
+        tags, sizes = page.tags, dict(zip(page.axes, page.shape, strict=True))
+        _check_size(sizes["Y"], sizes["X"], page.size)
+        array = page.asarray()
+        axes, turn = page.axes, tags.valueof(ORIENTATION, 1)
         white_is_zero = tags.valueof("PhotometricInterpretation") == 0
-    for axis in set(axes) - {"Y", "X"}:  # a lone page or plane is no channel
+    for axis in set(axes) - {"Y", "X"}:  # a lone plane is no channel
         if sizes[axis] == 1:
             array, axes = array.squeeze(axes.index(axis)), axes.replace(axis, "")
     if len(axes) > 3:

@@ -11,6 +11,7 @@ import torch
 
 from options import UserError
 
+from . import frames
 from .images import EXTENSIONS, encode, list_images, read_image, save_levels
 from .values import Units
 
@@ -44,6 +45,9 @@ def _plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> lis
             raise UserError(
                 f"--output {output}: results are .png, .jpg, .tif or .npy; the name of a folder ends with /"
             )
+        pages = len(frames.pages_of(Path(inputs[0])))
+        if pages > 1:
+            raise UserError(f"--input {inputs[0]}: has {pages} pages, each a picture; give --output a folder for them")
         jobs = [Job(Path(inputs[0]), out)]
     else:
         jobs = _jobs(inputs, out, kind)
@@ -69,13 +73,13 @@ def _jobs(inputs: Sequence[str], out: Path, kind: str) -> list[Job]:
         path = Path(word)
         if not path.exists():
             raise UserError(f"--input {word}: no such file or folder")
-        files = [path] if path.is_file() else list_images(path)
+        files = frames.pages_of(path) if path.is_file() else list_images(path)
         if path.resolve() in out.resolve().parents:  # results of an earlier call are no pictures to translate
             files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]
         if not files:
             raise UserError(f"--input {word}: no pictures in it ({', '.join(sorted(EXTENSIONS))})")
         for file in files:
-            folder = out if path.is_file() else out / file.parent.relative_to(path)
+            folder = out if path.is_file() else out / frames.named(file).parent.relative_to(path)
             name = names.setdefault(folder, ResultNames())(str(file.absolute()))
             jobs.setdefault(file.absolute(), Job(file, folder / f"{name}.{kind}"))
     return list(jobs.values())

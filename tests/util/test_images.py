@@ -130,9 +130,10 @@ def test_exif_orientation_is_applied(tmp_path, turn):
 def test_any_number_of_channels(tmp_path):
     array = np.random.default_rng(0).integers(0, 256, (6, 7, 5), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "interleaved.tif", array, photometric="minisblack", planarconfig="contig")
-    tifffile.imwrite(tmp_path / "pages.TIFF", array.transpose(2, 0, 1), photometric="minisblack")
+    planes = array.transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "planes.TIFF", planes, photometric="minisblack", planarconfig="separate")
     np.save(tmp_path / "x.npy", array)
-    for name in ("interleaved.tif", "pages.TIFF", "x.npy"):
+    for name in ("interleaved.tif", "planes.TIFF", "x.npy"):
         assert (read_pixels(tmp_path / name, 5) == array).all(), name
         with pytest.raises(UserError, match=r"has 5 channels, not 3; see --input_nc and --output_nc of the training"):
             read_pixels(tmp_path / "x.npy", 3)
@@ -206,12 +207,15 @@ def test_arrays_with_python_objects_are_not_loaded(tmp_path):
         read_pixels(tmp_path / "x.npy", 1)
 
 
-def test_the_first_frame_of_an_animation(tmp_path):
+def test_one_frame_of_an_animation(tmp_path):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "x.webp", save_all=True, append_images=frames[1:], lossless=True)
-    assert read_pixels(tmp_path / "x.webp", 3)[0, 0].tolist() == [254, 0, 0] or read_pixels(tmp_path / "x.webp", 3)[
-        0, 0
-    ].tolist() == [255, 0, 0]
+    for name, more in (("x.webp", {"lossless": True}), ("x.gif", {})):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **more)
+        with pytest.raises(UserError, match=f"{name}: has 2 pages or frames, and one picture is asked for"):
+            read_pixels(tmp_path / name, 3)
+        first, second = (path for path in list_images(tmp_path) if path.parent.name == name)
+        assert (read_pixels(first, 3)[0, 0].astype(int) - [254, 0, 0] <= 1).all()
+        assert (read_pixels(second, 3)[0, 0].astype(int) - [0, 0, 254] <= 1).all()
 
 
 def test_listing_is_sorted_and_complete(tmp_path):

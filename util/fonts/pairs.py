@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from options import UserError
+from util import frames
 from util.fonts.faces import SYNTHETIC
 from util.fonts.file_names import DECIMAL, code_of
 from util.fonts.pictures import FAINT, Fit, PictureGlyphs, to_levels
@@ -244,7 +245,7 @@ def _matched(path: Path) -> list[tuple[Path, Path]]:
     sides: list[dict[Path, Path]] = []
     for side in "AB":
         files = list_images(path / side)
-        sides.append({file.relative_to(path / side).with_suffix(""): file for file in files})
+        sides.append({frames.named(file).relative_to(path / side).with_suffix(""): file for file in files})
         if len(sides[-1]) < len(files):
             raise UserError(f"{path / side}: some pictures differ in their extension only; remove one of each two")
     both = sides[0].keys() & sides[1].keys()
