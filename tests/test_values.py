@@ -1,5 +1,7 @@
 """Data whose values have units, through train.py, test.py, translate.py and the Translator, and out in their units."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -178,3 +180,29 @@ def test_the_cache_keeps_ranges_apart(tmp_path):
     assert item["A"].abs().max() < 1e-6 and item["B"].min() == 1
     found = dataset("aligned", *words, "--value_range", "0,9000")
     assert found.settle().value_type == "integer"
+
+
+@pytest.mark.slow
+@pytest.mark.extra
+def test_slices_of_scanners_in_their_units(tmp_path, capsys):
+    """MR of nibabel's own test files to CT of pydicom's, and the test's results beside them."""
+    import nibabel
+    import pydicom
+
+    root = tmp_path / "data"
+    (root / "trainA").mkdir(parents=True)
+    (root / "trainB").mkdir()
+    packed = Path(nibabel.__file__).parent / "tests/data/example4d.nii.gz"
+    (root / "trainA/brain.nii.gz").write_bytes(packed.read_bytes())
+    scan = Path(pydicom.__file__).parent / "data/test_files/CT_small.dcm"
+    (root / "trainB/ct.dcm").write_bytes(scan.read_bytes())
+    kept = train(root, tmp_path, "--value_range", "auto")["value_range"]
+    low, high = (float(n) for n in np.percentile(pydicom.dcmread(scan).pixel_array - 1024.0, (0.1, 99.9)))
+    assert 0 <= kept[0] < kept[1] <= 1162 and np.abs(np.array(kept[2:]) - (low, high)).max() < 60
+    (root / "testA").symlink_to(root / "trainA")
+    made = run_test(root, tmp_path, "--num_test", 3)
+    values = tifffile.imread(made / "values/fake_B/brain_0002.tif")
+    assert values.dtype == np.int16 and values.shape == (96, 128) and kept[2] <= values.min() < values.max() <= kept[3]
+    assert run_translate(tmp_path, root / "testA/brain.nii.gz", tmp_path / "out/", "--format", "npy") == 0
+    assert len(list((tmp_path / "out").iterdir())) == 48
+    assert np.abs(np.load(tmp_path / "out/brain_0002.npy")[..., 0].astype(int) - values).max() <= 1

@@ -1,4 +1,4 @@
-"""Files of several pages: every page of a TIFF and every frame of an animation is an image of its own.
+"""Files of several pages: every page of a TIFF, frame of an animation or slice of a volume is an image of its own.
 
 A page has a path below its file, which no file can have: ``scan.tif/scan_0003.tif`` is the third page of ``scan.tif``.
 """
@@ -8,6 +8,8 @@ import struct
 from pathlib import Path
 
 from PIL import Image
+
+from util import science
 
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PAGED = frozenset({".tif", ".tiff", ".gif", ".webp"})
@@ -32,14 +34,17 @@ def named(path: Path) -> Path:
 def pages_of(path: Path) -> list[Path]:
     """The paths of a file's pages; the file alone where it is one picture, or none that can be read."""
     try:
-        count = count_pages(path) if path.suffix.lower() in PAGED else 1
+        count = count_pages(path) if path.suffix.lower() in PAGED or science.knows(path) else 1
     except Exception:  # decoders of damaged files raise what they please; who reads it is told
         count = 1
-    return [path] if count == 1 else [path / f"{path.stem}_{k:04d}{path.suffix}" for k in range(1, count + 1)]
+    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return [path] if count == 1 else [path / f"{plain.stem}_{k:04d}{plain.suffix}" for k in range(1, count + 1)]
 
 
 def count_pages(path: Path) -> int:
     """How many images a file is; whatever its decoder raises is raised."""
+    if science.knows(path):
+        return science.count(path)
     with path.open("rb") as file:
         if file.read(4) in TIFF_HEADS:
             return len(tiff_pages(path))

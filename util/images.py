@@ -18,10 +18,13 @@ import torch
 from PIL import Image
 
 from options import UserError
+from util import science
 from util.frames import TIFF_HEADS, pages_of, split, tiff_pages
 from util.values import SHARE, Units
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"})
+EXTENSIONS |= {*science.DICOM, *science.NIFTI}
+ENDINGS = tuple(EXTENSIONS)
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 ANIMATED = ("GIF", "WEBP")
@@ -137,7 +140,7 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
                     continue
                 if entry.is_dir():
                     yield from _walk(folder / entry.name, (*above, here))
-                elif Path(entry.name).suffix.lower() in EXTENSIONS:
+                elif entry.name.lower().endswith(ENDINGS):
                     yield from pages_of(folder / entry.name)
     except OSError as error:
         raise UserError(f"{folder}: cannot be listed ({error.strerror})") from None
@@ -179,7 +182,12 @@ def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.nda
     Raises:
         UserError: the file is missing, not an image, damaged, too large, of several pages, or has other channels.
     """
-    return _reading(path, lambda: _fit(_scaled(_decode(path, channels, units), channels, units), channels, path))
+
+    def read() -> np.ndarray:
+        array, own = _decode(path, channels, units)
+        return _fit(_scaled(array, channels, units or own), channels, path)
+
+    return _reading(path, read)
 
 
 def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
@@ -190,8 +198,8 @@ def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
     """
 
     def read() -> tuple[np.ndarray, Units | None]:
-        array = _decode(path, channels, SHARE)
-        return array[..., :-1] if _has_alpha(array, channels) else array, _units_of_type(array.dtype)
+        array, own = _decode(path, channels, SHARE)
+        return array[..., :-1] if _has_alpha(array, channels) else array, own or _units_of_type(array.dtype)
 
     return _reading(path, read)
 
@@ -217,8 +225,15 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
         raise UserError(f"{path}: cannot be read ({reason})") from None
 
 
-def _decode(path: Path, channels: int, units: Units | None) -> np.ndarray:
-    """Values with whatever type and channels the file has, upright."""
+def _decode(path: Path, channels: int, units: Units | None) -> tuple[np.ndarray, Units | None]:
+    """Values with whatever type and channels the file has, upright, and what they are in if the file says so."""
+    file, page = split(path)
+    if science.knows(file):
+        return science.read(file, _the_page(path, range(science.count(file)), page))
+    return _decode_picture(path, channels, units), None
+
+
+def _decode_picture(path: Path, channels: int, units: Units | None) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         return _bounded(array[..., None] if array.ndim == 2 else array)
