@@ -170,6 +170,16 @@ def test_what_is_wrong_is_said_before_anything_is_made(tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.parametrize(("span", "what"), [("0,1", "% of the values in pictures of A lie outside"), ("0,1162", "")])
+def test_a_range_that_misses_the_data_is_said(tmp_path, capsys, span, what):
+    from tests.data.helpers import dataset
+
+    root = data(tmp_path, np.uint16, ".png", (0, 1162), (0, 1162))
+    dataset("unaligned", "--dataroot", root, "--input_nc", 1, "--output_nc", 1, "--value_range", span).settle()
+    told = capsys.readouterr().err
+    assert what in told if what else told == ""
+
+
 def test_the_cache_keeps_ranges_apart(tmp_path):
     """A file that holds both sides is read once for each."""
     from tests.data.helpers import dataset

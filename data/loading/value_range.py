@@ -17,6 +17,7 @@ AUTO, LOOKED = 256, 8  # pictures of a side that `auto` reads, and those that a 
 PIXELS = 16384  # values of a picture, drawn by its name
 BYTES = frozenset({".jpg", ".jpeg", ".bmp", ".webp", ".gif"})  # kinds of files that are never deeper than 8 bits
 LEAST = 0.1  # of a range that pictures should use
+MOST = 0.5  # of their values that may lie outside
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,19 @@ class Seen:
     pictures: tuple[int, int]
 
     def warning(self, side: str, units: Units | None) -> str:
-        """A line if the pictures use less than a tenth of their range; else nothing."""
+        """A line if the pictures use less than a tenth of their range, or mostly lie outside; else nothing."""
         if units is None:
             shares, of = self.shares, "what their type holds"
         else:
             shares, of = (self.values - units.low) / (units.high - units.low), f"--value_range {units}"
         if not len(shares):
             return ""
+        outside = float(((shares < 0) | (shares > 1)).mean())
+        if outside > MOST:
+            return (
+                f"warning: {100 * outside:.3g} % of the values in pictures of {side} lie outside {of}: they go from "
+                f"{self.extremes[0]:.10g} to {self.extremes[1]:.10g}, and what is outside becomes black or white"
+            )
         low, high = shares.clip(0, 1).min(), shares.clip(0, 1).max()
         (low, high), _ = find_span(shares.clip(0, 1), (float(low), float(high)))
         if high - low >= LEAST:
@@ -105,7 +112,7 @@ def ranges(seen: Mapping[str, Seen]) -> tuple[tuple[float, ...], str]:
         span += [low, high]
         part, all_of_them = of.pictures
         told = f"{part} of {all_of_them}" if part < all_of_them else str(part)
-        words.append(f"{side} {low:.10g} to {high:.10g} ({what} of {told} training pictures)")
+        words.append(f"{side} {low:.10g} to {high:.10g} ({what} of {told} training picture{'s' * (all_of_them != 1)})")
     return tuple(span), f"--value_range auto: {', '.join(words)}"
 
 
