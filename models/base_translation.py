@@ -61,14 +61,26 @@ class TranslationModel(AdversarialModel):
                 raise UserError(f"--dataset_mode {opt.dataset_mode}: {told}, and --{flag} is {channels}")
 
     def check_size(self) -> None:
-        """A discriminator that ends in a linear layer judges images of one size alone."""
-        for netD in (network for name, network in self.networks.items() if name.startswith("D")):
-            wanted, given = getattr(netD, "size", None), tuple(self.real_B.shape[2:])
-            if wanted is not None and given != (wanted, wanted):
-                raise UserError(
-                    f"--netD {self.opt.netD} with --crop_size {self.opt.crop_size} judges {wanted} x {wanted} "
-                    f"pixels, the data have {given[0]} x {given[1]}; crop to a power of two, or use --netD basic"
-                )
+        """A discriminator that ends in a linear layer judges images of one size alone; a U-Net takes whole halvings.
+
+        Each side meets every network: images of B are judged beside translations as large as A.
+        """
+        opt = self.opt
+        sizes = [(side, tuple(getattr(self, f"real_{side}").shape[2:])) for side in "BA"]
+        for name, network in self.networks.items():
+            wanted, stride = getattr(network, "size", None), getattr(network, "stride", 1)
+            for side, (height, width) in sizes:
+                if name.startswith("D") and wanted is not None and (height, width) != (wanted, wanted):
+                    raise UserError(
+                        f"--netD {opt.netD} with --crop_size {opt.crop_size} judges {wanted} x {wanted} pixels, the "
+                        f"data have {height} x {width}; crop to a power of two, or use --netD basic"
+                    )
+                if name.startswith("G") and (height % stride or width % stride):
+                    raise UserError(
+                        f"--netG {opt.netG} halves images to {stride} parts, and {side} has {width} x {height} pixels; "
+                        f"crop with --preprocess resize_and_crop to a multiple of {stride}, or use --netG "
+                        "resnet_9blocks"
+                    )
 
     @property
     def size(self) -> int:

@@ -44,19 +44,30 @@ class CUTModel(ContrastiveModel):
             self.add_optimizer("G", self.netG, self.netF)
 
     def forward(self):
-        """fake_B = G(real_A) and, for the identity term, idt_B = G(real_B), in one pass whose features are the keys."""
+        """fake_B = G(real_A) and, for the identity term, idt_B = G(real_B); the features of their passes are the keys.
+
+        Images of one size go through G together, those of two sizes one after the other.
+        """
         opt = self.opt
         if not opt.is_train:
             self.fake_B = self.translate(self.netG, self.real_A)
             return
-        real = torch.cat([self.real_A, self.real_B]) if opt.nce_idt else self.real_A
+        B = len(self.real_A)
+        together = opt.nce_idt and self.real_A.shape == self.real_B.shape
         self.flipped = opt.flip_equivariance and torch.rand(()).item() < 0.5
+        fake, self.keys = self.mapped(torch.cat([self.real_A, self.real_B]) if together else self.real_A)
+        self.fake_B, self.idt_B = fake[:B], fake[B:]
+        self.keys_A, self.keys_B = [k[:B] for k in self.keys], [k[B:] for k in self.keys]
+        if opt.nce_idt and not together:
+            self.idt_B, self.keys_B = self.mapped(self.real_B)
+
+    def mapped(self, real: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """G(real), mirrored in this step or not, and the features of the images themselves."""
         fake, keys = self.netG(real.flip(3) if self.flipped else real, self.taps)
         if self.taps and (self.flipped or not self.netG.per_image):  # then these are not the input's own features
             with torch.no_grad():
                 keys = self.encode(self.netG, real)
-        self.keys = [k.detach() for k in keys]
-        self.fake_B, self.idt_B = fake[: len(self.real_A)], fake[len(self.real_A) :]
+        return fake, [k.detach() for k in keys]
 
     def optimize_parameters(self):
         self.forward()
@@ -68,13 +79,13 @@ class CUTModel(ContrastiveModel):
 
     def generator_losses(self):
         """Equation 4: L_GAN(G, D) + lambda_X L_NCE(G, F, X) + lambda_Y L_NCE(G, F, Y); each lambda is half."""
-        opt, B = self.opt, len(self.real_A)
+        opt = self.opt
         weight = opt.lambda_NCE * (0.5 if opt.nce_idt else 1.0)
         losses = {"G_GAN": opt.lambda_GAN * self.fool(self.netD, self.fake_B)}
         if self.taps:
-            losses["NCE"] = weight * self.nce("NCE", self.fake_B, [k[:B] for k in self.keys])
+            losses["NCE"] = weight * self.nce("NCE", self.fake_B, self.keys_A)
             if opt.nce_idt:
-                losses["NCE_Y"] = weight * self.nce("NCE_Y", self.idt_B, [k[B:] for k in self.keys])
+                losses["NCE_Y"] = weight * self.nce("NCE_Y", self.idt_B, self.keys_B)
         fake_B = self.fake_B.flip(3) if self.flipped else self.fake_B
         return losses | self.supervised("L1", fake_B, self.real_B)
 

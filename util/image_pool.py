@@ -17,7 +17,9 @@ class ImagePool(nn.Module):
         self.images: list[torch.Tensor] = []
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, C, H, W): each is new, or with probability 1/2 a stored one that it then replaces."""
+        """Images (B, C, H, W): each is new, or with probability 1/2 a stored one that it then replaces.
+
+        Where there are several, one of another size is replaced all the same, and the new one given back."""
         if self.size == 0:
             return images
         out = []
@@ -26,7 +28,9 @@ class ImagePool(nn.Module):
                 self.images.append(image)
             elif random.random() > 0.5:
                 i = random.randrange(self.size)
-                image, self.images[i] = self.images[i].to(image.device), image
+                old, self.images[i] = self.images[i], image
+                if len(images) == 1 or old.shape == image.shape:  # those of a batch are of one size
+                    image = old.to(image.device)
             out.append(image[None])
         return torch.cat(out)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 
 from .precision import in_float32
 
@@ -17,9 +18,12 @@ def gradient_penalty(real: torch.Tensor, fake: torch.Tensor, D: Callable[[torch.
     Equation 3 of Gulrajani et al., "Improved Training of Wasserstein GANs" (NeurIPS 2017), without its weight.
 
     Args:
-        real, fake: (B, C, H, W) in [-1, 1], of the same shape; no gradient flows into them.
+        real, fake: (B, C, H, W) in [-1, 1]; no gradient flows into them. A fake of another size is scaled to that of
+            the real image, since a line needs both ends in one space.
         D: scores images; the logits of one image are summed.
     """
+    if fake.shape[2:] != real.shape[2:]:
+        fake = F.interpolate(fake.detach(), real.shape[2:], mode="bilinear", antialias=True)
     alpha = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
     mixed = (alpha * real.detach() + (1 - alpha) * fake.detach()).requires_grad_()
     (gradient,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)

@@ -36,3 +36,17 @@ def test_its_images_are_part_of_the_state():
     pool.query(images(1, 2, 3))
     other.load_state_dict(pool.state_dict())
     assert [i[0, 0, 0].item() for i in other.images] == [1, 2, 3]
+
+
+def test_a_batch_stays_of_one_size():
+    """Earlier fakes of another size leave the pool, and never meet those of a batch; one alone may be of any size."""
+    random.seed(0)
+    pool = ImagePool(2)
+    pool.query(images(1, 2))
+    wide = torch.zeros(2, 1, 2, 5)
+    for _ in range(10):
+        assert pool.query(wide).shape == wide.shape
+    assert [tuple(i.shape) for i in pool.images] == [(1, 2, 5)] * 2
+    while (one := pool.query(images(3))).shape[3] == 2:
+        pass
+    assert one.shape == (1, 1, 2, 5)
