@@ -8,7 +8,7 @@ from data import DATASETS
 from data.loading.rows import TestSet
 from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
-from models.inference.weight_folder import run_options
+from models.inference.weight_folder import as_directed, run_options
 from options import TestOptions, UserError
 from options.parsing import parse
 from util.cli import run
@@ -27,6 +27,8 @@ def main(argv=None):
 
 def run_test(argv, stack):
     opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, run_options)
+    model_class = MODELS.find(opt.model, opt.plugin_dir)
+    opt, other_way = as_directed(opt, model_class)
     engine = Engine(opt)
     run_folder = Path(opt.checkpoints_dir, opt.name)
     if not run_folder.is_dir():
@@ -43,7 +45,7 @@ def run_test(argv, stack):
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)
-    label = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema)
+    label = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema, other_way=other_way)
     if opt.eval:
         model.eval()
 
@@ -68,7 +70,7 @@ def run_test(argv, stack):
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(
                     f"--model {opt.model} makes nothing from {', '.join(visuals)}: the side it translates is "
-                    f"missing in {opt.dataroot}; --direction BtoA swaps the sides"
+                    f"missing in {opt.dataroot}, {opt.phase}{opt.direction[0]}; --dataset_mode single reads any folder"
                 )
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {label}"
             results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several, deep)

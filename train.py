@@ -9,6 +9,7 @@ from data.loading.rows import TestSet
 from evaluation.records import Evaluations
 from evaluation.training import Evaluator, words_of_test
 from models import MODELS
+from models.inference.weight_folder import trained_direction
 from options import TestOptions, TrainOptions, UserError
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
@@ -31,6 +32,7 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 def main(argv=None):
     # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
     told = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
+    check_direction(told)
     engine = Engine(told)
     dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
     told = dataset.settle()
@@ -140,6 +142,13 @@ def main(argv=None):
         visualizer.finish()
         record.finish()
     return 0
+
+
+def check_direction(opt):
+    """Refuse to go on the other way: G would go on with the images of the other side."""
+    trained = trained_direction(Path(opt.checkpoints_dir, opt.name)) if opt.continue_train else None
+    if trained not in (None, opt.direction):
+        raise UserError(f"--direction {opt.direction}: the run {opt.name} is trained {trained}; leave the flag out")
 
 
 def check_pairs(opt, dataset, model):

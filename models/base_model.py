@@ -53,6 +53,8 @@ class BaseModel(nn.Module):
     makes: Literal["translations", "samples", "answers"] = "translations"  # samples from noise; answers of a judge
     channels_last = False  # whether its networks are fastest in that layout in float32 on a CPU too
     visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
+    # Of a method that translates back too: network -> the one that has its part when the sides change places.
+    other_way: Mapping[str, str] = {}
     ema_names: tuple[str, ...] = ()  # networks whose weights are averaged, e.g. ("G",)
     # A flag of test.py -> the method that does what it asks in place of the results page, method(dataset, engine,
     # folder) with weights loaded; the folder of results may not exist yet. Such flags are fields of a nested

@@ -25,7 +25,9 @@ class BaseOptions:
     config: tuple[str, ...] = option((), "YAML files of options; later files win, flags win over all", per_run=True)
     input_nc: int = option(3, "channels of an input image: 3 for RGB, 1 for greyscale", least=1)
     output_nc: int = option(3, "channels of an output image", least=1)
-    direction: Literal["AtoB", "BtoA"] = option("AtoB", "which side is translated; BtoA swaps A and B")
+    direction: Literal["AtoB", "BtoA"] = option(
+        "AtoB", "which side is translated; BtoA swaps A and B. In a test: docs/translate.md"
+    )
     batch_size: int = option(1, "items per step and per process", least=1, per_run=True)
     num_threads: int = option(
         4, "data-loading workers per process; 0 loads in the process itself", least=0, per_run=True

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 import test as test_script
 import train as train_script
+import translate as translate_script
 from options import UserError
 from tests.browser import chromium
 from tests.conftest import EVERY_STEP, records, small_argv
@@ -69,10 +71,54 @@ def test_any_size_comes_out_as_it_went_in_and_one_side_is_enough(whole, tmp_path
     assert {p.stem: Image.open(p).size for p in (made / "fake_B").iterdir()} == sizes
     assert not (made / "real_B").exists()
     (tmp_path / "data/testA").rename(tmp_path / "data/testB")
-    with pytest.raises(UserError, match="--direction BtoA swaps the sides"):
+    with pytest.raises(UserError, match=r"missing in .*data, testA; --dataset_mode single reads any folder"):
         results(whole, "--dataroot", tmp_path / "data", "--results_dir", tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    results(whole, "--dataroot", tmp_path / "data", "--results_dir", tmp_path / "other", "--direction", "BtoA")
+    with pytest.raises(UserError, match="--direction BtoA: the run run translates AtoB alone"):
+        results(whole, "--dataroot", tmp_path / "data", "--results_dir", tmp_path / "none", "--direction", "BtoA")
+    words = ("--dataset_mode", "single", "--results_dir", tmp_path / "other")
+    results(whole, "--dataroot", tmp_path / "data/testB", *words)
+
+
+@pytest.mark.slow
+def test_a_direction_is_what_it_is_in_translate(dataroot, tmp_path, capsys):
+    """A run that translates both ways, with grey A and coloured B: --direction takes the other generator."""
+    words = small_argv(dataroot, tmp_path, "--model", "cycle_gan", "--lambda_identity", 0)
+    words = [w for w in words if w not in ("--netF_nc", "8", "--num_patches", "16")]
+    words += ["--input_nc", "1", "--max_steps", "2", "--ema_decay", "0.5"]
+    assert train_script.main(words) == 0
+    both = results(tmp_path, "--dataroot", dataroot)
+    results(tmp_path, "--dataroot", dataroot, "--direction", "BtoA", "--results_dir", tmp_path / "back")
+    back = tmp_path / "back/run/test_latest"
+    pairs = {"real_A": "real_B", "fake_B": "fake_A", "rec_A": "rec_B", "real_B": "real_A", "fake_A": "fake_B"}
+    for name, source in pairs.items():
+        files = sorted(p.name for p in (both / "images" / source).iterdir())
+        assert files and files == sorted(p.name for p in (back / "images" / name).iterdir())
+        for file in files:
+            one, other = (Image.open(p) for p in (both / "images" / source / file, back / "images" / name / file))
+            assert one.mode == other.mode and np.array_equal(np.asarray(one), np.asarray(other)), (name, file)
+    assert Image.open(back / "images/fake_B/testB_0.png").mode == "L"
+    single = ["--dataroot", dataroot / "testB", "--dataset_mode", "single", "--results_dir", tmp_path / "single"]
+    results(tmp_path, *single, "--direction", "BtoA")
+    for file in (back / "images/fake_B").iterdir():
+        assert file.read_bytes() == (tmp_path / "single/run/test_latest/images/fake_B" / file.name).read_bytes()
+        translated = tmp_path / "translated.png"
+        told = ["--checkpoint", tmp_path / "checkpoints/run", "--input", dataroot / "testB" / file.name, "--overwrite"]
+        told += ["--output", translated, "--direction", "BtoA", "--gpu_ids", -1]
+        assert translate_script.main([str(w) for w in told]) == 0
+        difference = np.asarray(Image.open(translated), int) - np.asarray(Image.open(file), int)
+        assert np.abs(difference).max() <= 1
+    with pytest.raises(UserError, match="--direction BtoA: the run run is trained AtoB; leave the flag out"):
+        train_script.main([*words, "--continue_train", "--direction", "BtoA"])
+
+
+def test_published_weights_take_the_direction_as_upstream(whole, dataroot, tmp_path):
+    """Without options beside them, as published, B is fed to the one generator that there is."""
+    run = tmp_path / "checkpoints/run"
+    run.mkdir(parents=True)
+    shutil.copy(whole / "checkpoints/run/latest_net_G.pth", run)
+    turned = results(tmp_path, "--dataroot", dataroot, "--direction", "BtoA")
+    assert sorted(p.name for p in (turned / "images/fake_B").iterdir()) == ["testB_0.png", "testB_1.png"]
 
 
 def test_averaged_weights_are_used_where_there_are_any(whole, tmp_path):

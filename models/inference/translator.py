@@ -10,17 +10,14 @@ import torch
 from PIL import Image
 
 import networks
-from models.inference.weight_folder import identify_file
+from models.inference.weight_folder import OTHER, identify_file, trained_direction
 from networks.tiling import check_tiles, tiled, whole
 from options import UserError
-from util.config import read_config
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
 from util.training import checkpoint
 from util.values import Units, units_of
 from util.weights import load_weights
-
-OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 
 class Translator:
@@ -257,10 +254,7 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
             raise UserError(f"--checkpoint {path}: no generator in it, such as {epoch}_net_G.pth", code=4)
     else:
         raise UserError(f"--checkpoint {path}: no such file or folder", code=4)
-    options = kept_options(path)
-    trained = str(options.get("direction", "AtoB"))
-    if trained not in OTHER:
-        raise UserError(f"{run / 'train_opt.yaml'}: direction is {trained!r}", code=4)
+    trained = trained_direction(run) or "AtoB"
     wanted = trained if direction == "auto" else direction
     if file is None:
         alone = names == ["G"] or (names[0] == "G" and wanted == trained)

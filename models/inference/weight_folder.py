@@ -1,5 +1,6 @@
 """What a folder of weights says of itself: published folders have no train_opt.yaml beside them."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from networks import list_networks
 from networks.published import identify
 from options import UserError
 from options.parsing import Saved
-from util.config import saved_options
+from util.config import read_config, saved_options
 from util.weights import read_tensors
 
+OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 # An argument of a generator -> the option that gives it, where the names differ.
 OPTION = {"norm": "normG", "num_downsampling": "stylegan2_G_num_downsampling", "size": "crop_size"}
 
@@ -39,6 +41,49 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
                 code=4,
             )
     return Saved(str(there), {"model": "dcl"} | ways[0], facts=True)
+
+
+def trained_direction(run: Path) -> str | None:
+    """The direction that a run was trained in; None where no options lie beside its weights.
+
+    Raises:
+        UserError: the run's options say neither AtoB nor BtoA (exit code 4).
+    """
+    path = run / "train_opt.yaml"
+    if not path.is_file():
+        return None
+    trained = str(read_config(path).get("direction", "AtoB"))
+    if trained not in OTHER:
+        raise UserError(f"{path}: direction is {trained!r}", code=4)
+    return trained
+
+
+def as_directed(opt: Any, model: Any) -> tuple[Any, Mapping[str, str]]:
+    """Options of a test in the direction that was asked for, and the network whose weights each one takes.
+
+    A method that translates both ways takes the other generator: its data and its channels change sides as they do in
+    a run that was trained in that direction. Weights that no options lie beside take the flag as upstream, where it
+    swaps the data alone.
+
+    Args:
+        model: class of the method.
+
+    Raises:
+        UserError: the run translates in the other direction alone.
+    """
+    trained = trained_direction(Path(opt.checkpoints_dir, opt.name))
+    if trained in (None, opt.direction):
+        return opt, {}
+    if not model.other_way:
+        raise UserError(
+            f"--direction {opt.direction}: the run {opt.name} translates {trained} alone; leave the flag out, or train "
+            f"a run with it (--model dcl, simdcl and cycle_gan translate both ways)"
+        )
+    kept = read_config(Path(opt.checkpoints_dir, opt.name, "train_opt.yaml"))
+    channels = opt.input_nc, opt.output_nc
+    if channels == (kept.get("input_nc", opt.input_nc), kept.get("output_nc", opt.output_nc)):
+        opt = dataclasses.replace(opt, input_nc=channels[1], output_nc=channels[0])
+    return opt, model.other_way
 
 
 def architecture(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -131,12 +132,20 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
     raise UserError(f"--continue_train: no usable checkpoint {label!r} in {run}; {_listing(run)}", code=4)
 
 
-def load_networks(run: Path, label: str, model: Any, use_ema: bool = False, partly: bool = False) -> str:
+def load_networks(
+    run: Path,
+    label: str,
+    model: Any,
+    use_ema: bool = False,
+    partly: bool = False,
+    other_way: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Load the weights of every network of the model, averaged ones where the run has them and ``use_ema``.
 
     Args:
         partly: a network that the run does not have, such as the heads of a loss that is new, stays as it is, with a
             line that says so; one at least must be there.
+        other_way: network -> the one whose weights it takes; its own where it is not among them.
 
     Returns:
         the checkpoint that was used: ``previous`` where ``latest`` is damaged.
@@ -152,7 +161,7 @@ def load_networks(run: Path, label: str, model: Any, use_ema: bool = False, part
             print(f"{run}: checkpoint {label} lacks networks that start afresh: {lacking}", file=sys.stderr)
         networks = there or networks
     for name, network in networks.items():
-        load_weights(network, weights_of(run, label, name, use_ema))
+        load_weights(network, weights_of(run, label, other_way.get(name, name), use_ema))
     return label
 
 
