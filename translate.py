@@ -33,8 +33,7 @@ def main(argv=None):
         overlap=opt.overlap,
         batch_size=opt.batch_size,
     )
-    if translator.output_nc not in (1, 3) and any(job.target.suffix not in DEEP for job in jobs):
-        raise UserError(f"{translator.file} makes {translator.output_nc} channels; give --format npy")
+    refuse_format(translator, jobs)
     if any(job.target.suffix.lower() == ".png" for job in jobs):
         common([translator.makes], "png")
     print(f"{translator.file}: {translator.direction}, on {translator.device} in {translator.precision}")
@@ -65,6 +64,15 @@ def main(argv=None):
         f"peak memory {peak_memory(translator.device) / 2**20:.0f} MB: {opt.output}"
     )
     return 0
+
+
+def refuse_format(translator, jobs):
+    """Refuse kinds of files that cannot hold what the generator makes: 4 channels are RGBA, which JPEG has not."""
+    kinds = {1: (".png", ".jpg", ".jpeg", ".npy"), 3: (".png", ".jpg", ".jpeg", ".npy"), 4: (".png", ".npy")}
+    able = kinds.get(translator.output_nc, (".npy",))
+    if any(job.target.suffix.lower() not in (*able, *DEEP) for job in jobs):
+        names = " or ".join(kind[1:] for kind in able)
+        raise UserError(f"{translator.file} makes {translator.output_nc} channels; give --format {names}")
 
 
 if __name__ == "__main__":

@@ -42,11 +42,6 @@ class ContrastiveModel(TranslationModel):
         pool_size: int = default(0)
 
         def validate(self):
-            if self.input_nc != self.output_nc:
-                raise UserError(
-                    f"--input_nc {self.input_nc} --output_nc {self.output_nc}: a generator's output is fed into an "
-                    "encoder again, so both must be equal"
-                )
             alone = self.num_patches == 1 or self.netF == "global_pool"
             shared = self.negatives != "internal" or self.nce_includes_all_negatives_from_minibatch
             others = self.negatives == "queue" or (shared and self.batch_size > 1)
@@ -69,10 +64,11 @@ class ContrastiveModel(TranslationModel):
         """Whether the images of a batch are each other's negatives."""
         return self.opt.negatives != "internal" or self.opt.nce_includes_all_negatives_from_minibatch
 
-    def build_F(self, netG: Any) -> nn.Module:
+    def build_F(self, netG: Any, input_nc: int | None = None) -> nn.Module:
+        """The head of a generator that takes images of so many channels; --input_nc where it is not told."""
         opt = self.opt
         try:
-            channels = channels_at(netG, self.taps, opt.input_nc) if self.taps else []
+            channels = channels_at(netG, self.taps, input_nc or opt.input_nc) if self.taps else []
         except ValueError as error:
             raise UserError(f"--nce_layers with --netG {opt.netG}: {error}") from None
         head = networks.define("F", opt.netF, channels=channels, dim=opt.netF_nc)

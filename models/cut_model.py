@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from models.base_contrastive import ContrastiveModel
-from options import option
+from options import UserError, option
 
 FASTCUT = dict(nce_idt=False, lambda_NCE=10.0, flip_equivariance=True, n_epochs=150, n_epochs_decay=50)
 
@@ -27,6 +27,13 @@ class CUTModel(ContrastiveModel):
         nce_idt: bool = option(True, "also compare an image of B with its own translation")
         flip_equivariance: bool = option(False, "mirror the input in half of the steps, and its features back")
         lambda_IDT: float = option(10.0, "accepted in commands for DCLGAN's repository, where nothing reads it either")
+
+        def validate(self):
+            if self.input_nc != self.output_nc:
+                raise UserError(
+                    f"--input_nc {self.input_nc} --output_nc {self.output_nc}: the generator's output is fed into its "
+                    "encoder again, so both must be equal; --model dcl, simdcl and cycle_gan have one for each side"
+                )
 
     netF: Any
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from models.base_contrastive import ContrastiveModel
 from models.base_two_sided import TwoSidedModel
-from options import default, option
+from options import UserError, default, option
 
 PAPER = dict(lr=1e-4, pool_size=50, lr_F=None)
 
@@ -38,6 +38,13 @@ class DCLModel(ContrastiveModel, TwoSidedModel):
             1e-3, "learning rate of the heads with momenta 0.9, 0.999; none uses --lr, --beta1", least=0
         )
 
+        def validate(self):
+            if self.is_train and self.nce_idt and self.input_nc != self.output_nc:
+                raise UserError(
+                    f"--nce_idt feeds each side to the other generator; with --input_nc {self.input_nc} and "
+                    f"--output_nc {self.output_nc} give --nce_idt false"
+                )
+
     cosine = True
     keys_learn = False  # whether anything is trained through the keys, which PatchNCE itself does not do
     netF1: Any
@@ -52,10 +59,10 @@ class DCLModel(ContrastiveModel, TwoSidedModel):
         self.netG_A = self.build_G(opt.input_nc, opt.output_nc)
         if opt.is_train:
             self.taps = opt.nce_layers if opt.lambda_NCE > 0 else ()
-            self.netF1 = self.build_F(self.netG_A)
+            self.netF1 = self.build_F(self.netG_A, opt.input_nc)
         self.netG_B = self.build_G(opt.output_nc, opt.input_nc)
         if opt.is_train:
-            self.netF2 = self.build_F(self.netG_B)
+            self.netF2 = self.build_F(self.netG_B, opt.output_nc)
             self.build_memory(NCE1=self.netF1, NCE2=self.netF2)
             self.build_discriminators()
             self.add_optimizer("G", self.netG_A, self.netG_B)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+import networks
 import test as test_script
 import train as train_script
 import translate as translate_script
@@ -17,6 +18,7 @@ from tests import safetensors
 from tests.conftest import small_argv
 from translate import Translator
 from util import cli
+from util.images import to_tensor
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -58,8 +60,6 @@ def as_published(path):
     """What the published test.py makes of a picture, step by step: squeezed, through G, and cut to whole levels."""
     state = golden()
     name, arguments = identify(state)
-    import networks
-
     G = networks.define("G", name, **arguments)
     G.load_state_dict(state)
     image = Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.BICUBIC)
@@ -331,3 +331,24 @@ def test_other_channels_and_files(tmp_path):
         translate(tmp_path / "two.pth", tmp_path / "b.npy", tmp_path / "out")
     assert translate(tmp_path / "two.pth", tmp_path / "b.npy", tmp_path / "out", "--format", "npy") == 0
     assert np.load(tmp_path / "out/b.npy").shape == (8, 9, 2)
+
+
+def test_transparency_is_a_fourth_channel(tmp_path):
+    """Of a folder, one file and a picture in memory; values are those of the network."""
+    G = networks.define("G", "resnet_4blocks", input_nc=4, output_nc=4, ngf=4)
+    torch.save(G.state_dict(), tmp_path / "four.pth")
+    source = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 20, 4), dtype=np.uint8))
+    (tmp_path / "in").mkdir()
+    source.save(tmp_path / "in/a.png")
+    with torch.no_grad():
+        made = G.eval()(to_tensor(np.asarray(source))[None])[0]
+    expected = ((made + 1) * 127.5).permute(1, 2, 0).numpy()
+    assert translate(tmp_path / "four.pth", tmp_path / "in", tmp_path / "out") == 0
+    in_memory = Translator.from_checkpoint(tmp_path / "four.pth", device="cpu")(source)
+    for picture in (Image.open(tmp_path / "out/a.png"), in_memory):
+        assert picture.mode == "RGBA" and np.abs(np.asarray(picture) - expected).max() < 0.51
+    with pytest.raises(UserError, match="makes 4 channels; give --format png or npy"):
+        translate(tmp_path / "four.pth", tmp_path / "in", tmp_path / "no", "--format", "jpg")
+    with pytest.raises(UserError, match="makes 4 channels"):
+        translate(tmp_path / "four.pth", tmp_path / "in/a.png", tmp_path / "a.jpeg")
+    assert not (tmp_path / "no").exists() and not (tmp_path / "a.jpeg").exists()

@@ -35,12 +35,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def to_uint8(image: torch.Tensor) -> np.ndarray:
-    """A float image (C, H, W) in [-1, 1] as bytes (H, W) or (H, W, 3), rounded to the nearest level.
+    """A float image (C, H, W) in [-1, 1] as bytes (H, W), (H, W, 3) or (H, W, 4), rounded to the nearest level.
 
-    Two channels, or more than three, show their first as grey.
+    Four channels are colour with transparency. Two, or more than four, show their first as grey.
     """
     image = image.detach().float().cpu().clamp(-1, 1)
-    image = image[:1] if image.shape[0] not in (1, 3) else image
+    image = image[:1] if image.shape[0] not in (1, 3, 4) else image
     levels = ((image + 1) * 127.5).round().to(torch.uint8).numpy()
     return levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0)
 

@@ -13,6 +13,7 @@ import networks
 from models.inference.weight_folder import OTHER, identify_file, trained_direction
 from networks.tiling import check_tiles, tiled, whole
 from options import UserError
+from util.config import read_config
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
 from util.training import checkpoint
@@ -25,7 +26,7 @@ class Translator:
 
     | image | translation |
     |---|---|
-    | PIL image | PIL image, RGB or L |
+    | PIL image | PIL image, RGB, L or RGBA |
     | numpy array (H, W, C) or, with one channel, (H, W), uint8 | the same |
     | float tensor (C, H, W) or (B, C, H, W) in [-1, 1] | the same, on its device |
 
@@ -210,7 +211,7 @@ class Translator:
         return made[..., 0] if image.ndim == 2 and self.output_nc == 1 else np.ascontiguousarray(made)
 
     def _picture(self, translation: torch.Tensor) -> Image.Image:
-        if self.output_nc not in (1, 3):
+        if self.output_nc not in (1, 3, 4):
             raise ValueError(f"the network makes {self.output_nc} channels, which no PIL image has; give a tensor")
         if self.makes is None:
             return Image.fromarray(to_uint8(translation))

@@ -236,3 +236,11 @@ def test_a_discriminator_of_one_size_says_which():
     model, engine = build("--netD", "stylegan2")
     with pytest.raises(UserError, match="judges 32 x 32 pixels, the data have 20 x 20"):
         step(model, engine, batch(size=20))
+
+
+def test_one_generator_makes_as_many_channels_as_it_takes():
+    with pytest.raises(UserError, match=r"--output_nc 3: the generator's output .* --model dcl, simdcl and cycle_gan"):
+        build("--input_nc", "1")
+    model, engine = build("--input_nc", "4", "--output_nc", "4")
+    step(model, engine, {side: torch.rand(1, 4, 32, 32) for side in "AB"})
+    assert engine.finite

@@ -105,9 +105,30 @@ def test_sides_of_different_channels():
     data = batch() | {"A": batch()["A"][:, :1]}
     step(model, engine, data)
     assert model.fake_A.shape[1] == 1 and model.fake_B.shape[1] == 3 and engine.finite
-    for argv in (("cycle_gan",), ("dcl",)):
-        with pytest.raises(UserError, match="--input_nc 1"):
+    for argv, way_out in (
+        (("cycle_gan",), "--lambda_identity 0"),
+        (("dcl",), "--nce_idt false"),
+        (("simdcl",), "--nce_idt false"),
+    ):
+        with pytest.raises(UserError, match=f"--input_nc 1 and --output_nc 3 give {way_out}"):
             build(*argv, "--input_nc", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dcl", "simdcl"])
+@pytest.mark.parametrize("channels", [(1, 3), (4, 1)], ids=str)
+def test_contrast_between_sides_of_different_channels(name, channels):
+    """Each head is of its own generator's channels, which show at the tap of the pixels."""
+    sides = ["--input_nc", str(channels[0]), "--output_nc", str(channels[1])]
+    model, engine = build(name, *sides, "--nce_idt", "false", "--nce_layers", "pixels,down1,res1")
+    assert [F.mlp_0[0].in_features for F in (model.netF1, model.netF2)] == list(channels)
+    data = batch()
+    for side, count in zip("AB", channels, strict=True):
+        data[side] = torch.cat([data[side], data[side]], 1)[:, :count]
+    before = [p.detach().clone() for p in model.netF2.parameters()]
+    step(model, engine, data)
+    assert engine.finite and any((p != q).any() for p, q in zip(model.netF2.parameters(), before, strict=True))
+    assert (model.fake_A.shape[1], model.fake_B.shape[1]) == channels
 
 
 @pytest.mark.slow

@@ -258,3 +258,15 @@ def test_a_saved_image_is_read_back(tmp_path):
     image = torch.rand(3, 5, 4) * 2 - 1
     save_image(image, tmp_path / "deep" / "x.png")
     assert (read_image(tmp_path / "deep" / "x.png", 3) - image).abs().max() <= 1 / 255 + 1e-6
+
+
+def test_four_channels_are_colour_with_transparency(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(3, 4, 4) * 5
+    write(tmp_path / "in.png", pixels)
+    image = read_image(tmp_path / "in.png", 4)
+    assert (to_uint8(image) == pixels).all()
+    save_image(image, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.mode == "RGBA" and (np.asarray(picture) == pixels).all()
+    five = torch.cat([image, image[:1]])
+    assert (to_uint8(five) == pixels[..., 0]).all() and (to_uint8(five[:2]) == pixels[..., 0]).all()

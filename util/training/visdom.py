@@ -223,7 +223,13 @@ def _number(value: float | None) -> float:
 
 
 def _colour(image: np.ndarray) -> np.ndarray:
-    return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+    """Bytes (H, W, 3); transparency is laid on white."""
+    if image.ndim == 2:
+        return np.repeat(image[:, :, None], 3, axis=2)
+    if image.shape[2] == 3:
+        return image
+    alpha = image[:, :, 3:] / 255
+    return (image[:, :, :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
 
 
 def _grid(images: list[np.ndarray], columns: int, gap: int = 2) -> np.ndarray:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from options import UserError
 from util.training import visdom as visdom_sink
-from util.training.visdom import SHELF, VisdomSink
+from util.training.visdom import SHELF, VisdomSink, _colour, _grid
 from util.visdom_server import serve
 
 ROOT = Path(__file__).parents[3]
@@ -356,3 +356,10 @@ def test_interrupted_server_keeps_its_windows(real_server):
     assert process.wait(20) == 0
     assert "9" in json.loads((folder / "later.json").read_text())["jsons"]
     assert "kept" in json.loads((folder / "old.json").read_text())["jsons"]
+
+
+def test_transparency_lies_on_white():
+    grey, clear = np.full((1, 1), 7, np.uint8), np.array([[[10, 20, 30, 0]]], np.uint8)
+    half = np.array([[[0, 100, 255, 51]]], np.uint8)  # a fifth
+    assert [_colour(i)[0, 0].tolist() for i in (grey, clear, half)] == [[7] * 3, [255] * 3, [204, 224, 255]]
+    assert _grid([grey, half], 2, gap=0).tolist() == [[[7] * 3, [204, 224, 255]]]
