@@ -8,8 +8,10 @@ from data import DATASETS
 from data.loading.rows import TestSet
 from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
+from models.inference.scaling import Scaling
 from models.inference.weight_folder import as_directed, run_options
 from options import TestOptions, UserError
+from options.command_line import peek
 from options.parsing import parse
 from util.cli import run
 from util.config import read_config, save_options
@@ -26,6 +28,7 @@ def main(argv=None):
 
 
 def run_test(argv, stack):
+    argv = as_upstream(sys.argv[1:] if argv is None else list(argv))
     opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, run_options)
     model_class = MODELS.find(opt.model, opt.plugin_dir)
     opt, other_way = as_directed(opt, model_class)
@@ -59,13 +62,17 @@ def run_test(argv, stack):
     rows = tests.rows
     if len(rows) < len(dataset):
         print(f"{len(rows)} of {len(dataset)} rows; --num_test all runs every one")
+    scaling = Scaling(opt, run_folder, "scale" in peek(argv, "scale"))
+    if scaling.words:
+        print(scaling.words)
     several = list(getattr(dataset, "styles", ()))
     results, countdown = None, Countdown(len(rows))
     for batch in tests.batches():
-        model.set_input(batch)
+        model.set_input(scaling.brought(batch))
         with engine.inference():
             model.test()
         visuals, paths = model.checked_visuals()
+        visuals = scaling.back(visuals, batch, model.visual_sides)
         if results is None:  # the first batch went through: only now is anything written
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(
@@ -97,6 +104,14 @@ def run_test(argv, stack):
     for visual, (kind, units) in deep.items():
         print(f"{visual} in values from {units}: {folder / VALUES / visual}, .{kind}")
     return 0
+
+
+def as_upstream(argv):
+    """The words of a test with what --load_size given by hand means upstream: pictures are resized to it."""
+    told = peek(argv, "load_size", "crop_size", "preprocess")
+    if "load_size" not in told or "preprocess" in told:
+        return argv
+    return [*argv, "--preprocess", "resize_and_crop" if "crop_size" in told else "resize"]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ def main(argv=None):
         tile=opt.tile,
         overlap=opt.overlap,
         batch_size=opt.batch_size,
+        scale=opt.scale,
+        keep_scale=opt.keep_scale,
     )
     refuse_format(translator, jobs)
     if any(job.target.suffix.lower() == ".png" for job in jobs):
@@ -39,6 +41,7 @@ def main(argv=None):
     print(f"{translator.file}: {translator.direction}, on {translator.device} in {translator.precision}")
     if translator.takes and translator.makes:
         print(f"values from {translator.takes} become values from {translator.makes}")
+    print(translator.scaling)
     seed_everything(opt.seed)
     countdown, skipped = Countdown(len(jobs), "picture"), 0
     for group, problems in read_ahead(jobs, translator.input_nc, opt.batch_size, opt.tile, translator.takes):
@@ -49,11 +52,12 @@ def main(argv=None):
             skipped += 1
         if len(group) == 1:
             job, image = group[0]
-            write_picture(job.target, translator.rows(image, countdown.part), image.shape[1:], translator.makes)
+            size = translator.made_size(*image.shape[1:])
+            write_picture(job.target, translator.rows(image, countdown.part), size, translator.makes)
         elif group:
             made = translator.batch([image for _, image in group])
-            for (job, image), result in zip(group, made, strict=True):
-                write_picture(job.target, [(0, result)], image.shape[1:], translator.makes)
+            for (job, _), result in zip(group, made, strict=True):
+                write_picture(job.target, [(0, result)], result.shape[1:], translator.makes)
         countdown.step(len(group) + len(problems))
     done, seconds = len(jobs) - skipped, countdown.seconds
     if not done:

@@ -57,6 +57,15 @@ class AlignedDataset(FolderDataset):
             self.watch([pair[side] for pair in pairs if side in pair], side)
         return pairs
 
+    def files_of_sides(self) -> dict[str, list[Path]]:
+        if self.side_by_side:
+            return dict.fromkeys("AB", self.side_by_side)
+        return {side: [pair[side] for pair in self.pairs if side in pair] for side in "AB"}
+
+    def size_of(self, path: Path) -> tuple[int, int]:
+        width, height = super().size_of(path)
+        return (width // 2 if self.side_by_side else width), height
+
     def __len__(self) -> int:
         return len(self.side_by_side or self.pairs)
 

@@ -1,9 +1,10 @@
 """What datasets made of folders of images share: finding files, reading them, the flags of --preprocess."""
 
+import contextlib
 import dataclasses
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,20 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
+from PIL import Image
 
 from data.loading.cache import PixelCache
-from data.loading.transforms import SCALING, parse_steps, scale, transform
+from data.loading.transforms import SCALING, factor_of, parse_steps, scale, transform
 from data.loading.value_range import AUTO, BYTES, LOOKED, kept_range, look, ranges
 from options import UserError, option
 from util import distributed
-from util.images import list_images, read_pixels, read_values, to_tensor
+from util.images import ORIENTATION, list_images, read_pixels, read_values, to_tensor
+from util.scale import save_scales
 from util.values import Units, check_span, units_of
 
 from .base_dataset import BaseDataset, SkipItem
+
+MEASURED = 200  # files of a side whose size is looked up for the scale of a run
 
 
 class FolderDataset(BaseDataset):
@@ -192,6 +197,31 @@ class FolderDataset(BaseDataset):
                 rng=rng if opt.is_train else None,
             )
         )
+
+    def save_files(self, folder: Path) -> None:
+        """Keep with the run at which scale it sees the pictures of each side."""
+        save_scales(folder, {side: self.factors(files) for side, files in self.files_of_sides().items()})
+
+    def files_of_sides(self) -> dict[str, list[Path]]:
+        """The files of side A and B, as far as they are known; a subclass that knows more says so."""
+        sides = getattr(self, "sides", None)
+        return dict(sides) if isinstance(sides, dict) and sides.keys() <= {"A", "B"} else {}
+
+    def factors(self, files: Sequence[Path]) -> Iterator[float]:
+        """What ``--preprocess`` multiplies the sides of some of these files by; those that cannot be read count not."""
+        for path in files[:: -(-len(files) // MEASURED) or 1]:
+            with contextlib.suppress(UserError, OSError, ValueError):
+                width, height = self.size_of(path)
+                yield factor_of(height, width, self.steps, self.opt.load_size, self.opt.crop_size)
+
+    def size_of(self, path: Path) -> tuple[int, int]:
+        """Width and height of a picture, from the head of a file alone where Pillow knows it."""
+        if path.suffix.lower() == ".npy":
+            height, width = np.load(path, mmap_mode="r", allow_pickle=False).shape[:2]
+            return width, height
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            return (image.height, image.width) if turned else image.size
 
     def reject(self, path: Path, error: UserError) -> NoReturn:
         """Stop with this error, or say it once and do without the item."""

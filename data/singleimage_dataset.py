@@ -70,6 +70,9 @@ class SingleImageDataset(FolderDataset):
         pixels = read_pixels(path, self.channels(side), self.units(side))
         return transform(pixels, steps, self.opt.load_size, self.opt.crop_size)
 
+    def files_of_sides(self) -> dict[str, list[Path]]:
+        return {side: [path] for side, path in self.files.items()}
+
     def __len__(self) -> int:
         return min(CROPS, self.opt.max_dataset_size or CROPS) if self.opt.is_train else 1
 

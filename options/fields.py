@@ -186,3 +186,17 @@ def _bool(text: str) -> bool:
     if text.lower() in ("0", "false", "no", "n", "off"):
         return False
     raise ValueError(text)
+
+
+def check_scale(scale: str) -> None:
+    """Raises:
+    UserError: it is none of auto, native, train and a factor above 0.
+    """
+    if scale in ("auto", "native", "train"):
+        return
+    try:
+        usable = 0 < float(scale) < float("inf")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError(f"--scale {scale}: choose auto, native, train, or a factor above 0 such as 0.5")

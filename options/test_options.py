@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from .evaluation_options import EvaluationOptions
-from .fields import option
+from .fields import check_scale, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,16 @@ class TestOptions(EvaluationOptions):
         "kind of file of results in the values of --value_range; auto is png, or tif where no PNG holds them",
         per_run=True,
     )
+    scale: str = option(
+        "auto",
+        "size at which pictures are translated: native, train (that of the training), or a factor; auto is train where "
+        "that is far from native, and native with --metrics or --preprocess",
+        per_run=True,
+    )
+    keep_scale: bool = option(False, "do not bring results back to the size of their source", per_run=True)
     metrics: tuple[str, ...] = option(
         (), "metrics of what was made, e.g. l1, ssim, fid; docs/evaluation.md", per_run=True
     )
+
+    def validate(self) -> None:
+        check_scale(self.scale)

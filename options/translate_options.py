@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from .errors import UserError
-from .fields import option
+from .fields import check_scale, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,12 @@ class TranslateOptions:
     batch_size: int = option(1, "neighbouring pictures of one size that go through the network together", least=1)
     tile: int = option(0, "cut larger pictures into tiles of this many pixels a side; 0 does not", least=0)
     overlap: int = option(128, "pixels that neighbouring tiles share", least=0)
+    scale: str = option(
+        "auto",
+        "size at which pictures are translated: native, train (that of the training), or a factor; auto is train where "
+        "that is far from native",
+    )
+    keep_scale: bool = option(False, "do not bring results back to the size of their source")
     precision: Literal["fp32", "bf16", "fp16", "auto"] = option(
         "fp32", "what the network computes in; auto is bf16 where the device is faster with it"
     )
@@ -40,6 +46,7 @@ class TranslateOptions:
         for name in ("checkpoint", "input", "output"):
             if not getattr(self, name):
                 raise UserError(f"--{name}: not given; translate.py needs --checkpoint, --input and --output")
+        check_scale(self.scale)
         if self.tile and self.overlap >= self.tile:
             way_out = f"give --overlap {self.tile // 2} or less"
             raise UserError(f"--overlap {self.overlap}: must be smaller than --tile {self.tile}; {way_out}")

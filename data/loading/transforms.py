@@ -1,5 +1,6 @@
 """The language of --preprocess: how an image becomes an item of the size that training wants."""
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -108,6 +109,24 @@ def scale(pixels: np.ndarray, steps: frozenset[str], load_size: int) -> np.ndarr
         if step in steps:
             return resize(pixels, round(height * load_size / side), round(width * load_size / side))
     return pixels
+
+
+def factor_of(height: int, width: int, steps: frozenset[str], load_size: int, crop_size: int) -> float:
+    """What the steps that draw nothing multiply a side by: the geometric mean of both sides."""
+    made_height, made_width = float(height), float(width)
+    for step, side in (
+        ("scale_width", width),
+        ("scale_shortside", min(height, width)),
+        ("scale_longside", max(height, width)),
+    ):
+        if step in steps:
+            made_height, made_width = height * load_size / side, width * load_size / side
+    if "resize" in steps:
+        made_height = made_width = float(load_size)
+    if "crop" in steps and min(made_height, made_width) < crop_size:  # a smaller picture is scaled up
+        grown = crop_size / min(made_height, made_width)
+        made_height, made_width = made_height * grown, made_width * grown
+    return math.sqrt(made_height * made_width / (height * width))
 
 
 def resize(pixels: np.ndarray, height: int, width: int, how: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:

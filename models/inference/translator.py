@@ -16,6 +16,7 @@ from options import UserError
 from util.config import read_config
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
+from util.scale import chosen_factor, resized, scaled_size, trained_scale, words_of
 from util.training import checkpoint
 from util.values import Units, units_of
 from util.weights import load_weights
@@ -42,6 +43,8 @@ class Translator:
         device, precision: as the flags; ``auto`` precision is bf16 where that is fast.
         tile, overlap: cut larger images into tiles, in pixels; see :func:`networks.tiling.tiled`.
         batch_size: images of one size that ``batch`` gives to the network together.
+        scale, keep_scale: at which size, as the flags.
+        trained: the scale of the training, see :mod:`util.scale`.
     """
 
     def __init__(
@@ -54,6 +57,9 @@ class Translator:
         tile: int = 0,
         overlap: int = 128,
         batch_size: int = 1,
+        scale: str = "auto",
+        keep_scale: bool = False,
+        trained: float | None = None,
     ):
         self.device = choose_device(device, gpu_ids)
         if precision == "auto":
@@ -69,6 +75,8 @@ class Translator:
                 check_tiles(netG)
             except ValueError as error:
                 raise UserError(f"--tile {tile}: {error}") from None
+        self.factor, self.keep_scale = chosen_factor(scale, trained), keep_scale
+        self.scaling = words_of(scale, trained, self.factor, keep_scale)
         self.precision, self.tile, self.overlap, self.batch_size = precision, tile, overlap, batch_size
         self.memory_format = (
             torch.channels_last if channels_last_pays(self.device, precision != "fp32") else torch.contiguous_format
@@ -98,7 +106,8 @@ class Translator:
         name, arguments = identify_file(file)
         netG: Any = networks.define("G", name, **arguments)
         load_weights(netG, file)
-        translator = cls(netG, **settings)
+        run = file.parent
+        translator = cls(netG, **{"trained": trained_scale(run, found[0])} | settings)
         translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
         translator.direction, translator.file = found, file
         options = kept_options(Path(path))
@@ -133,6 +142,29 @@ class Translator:
 
         Larger images are cut into tiles if ``tile`` says so, and no more than one row of tiles is held at a time.
         """
+        if self.factor != 1:
+            made = self._scaled(image[None], lambda x: self._whole(x[0], step)[None])
+            yield 0, made[0]
+            return
+        yield from self._rows(image, step)
+
+    def _whole(self, image: torch.Tensor, step: Callable[[float], None] = lambda fraction: None) -> torch.Tensor:
+        return torch.cat([band for _, band in self._rows(image, step)], 1)
+
+    def _scaled(self, batch: torch.Tensor, translate: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """``translate`` at ``factor`` of the size, and back to the size of the batch unless ``keep_scale``."""
+        height, width = batch.shape[2:]
+        with torch.inference_mode():
+            made = translate(resized(batch.float(), scaled_size((height, width), self.factor)))
+            return made if self.keep_scale else resized(made, (height, width))
+
+    def made_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the translation of a picture."""
+        return scaled_size((height, width), self.factor) if self.keep_scale else (height, width)
+
+    def _rows(
+        self, image: torch.Tensor, step: Callable[[float], None] = lambda fraction: None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
         C, H, W = image.shape
         if self.input_nc != C:
             raise ValueError(f"an image of {C} channels; {self.file.name or 'the network'} takes {self.input_nc}")
@@ -157,8 +189,13 @@ class Translator:
         """(B, C, H, W) in [-1, 1] to float (B, C, H, W) on the CPU, or where the batch is if that is the device."""
         if batch.shape[1] != self.input_nc:
             raise ValueError(f"images of {batch.shape[1]} channels; the network takes {self.input_nc}")
+        if self.factor != 1:
+            return self._scaled(batch, self._at_this_size)
+        return self._at_this_size(batch)
+
+    def _at_this_size(self, batch: torch.Tensor) -> torch.Tensor:
         if self.tile and max(batch.shape[2:]) > self.tile:
-            return torch.stack([torch.cat([band for _, band in self.rows(image)], 1) for image in batch])
+            return torch.stack([self._whole(image) for image in batch])
         with self._computing():
             parts = [whole(self.netG, self._place(part)).float() for part in batch.split(self.batch_size)]
         return torch.cat(parts).to(batch.device)
