@@ -365,6 +365,9 @@ class FontDataset(BaseDataset):
             "character": code,
         }
 
+    def __getstate__(self) -> dict[str, Any]:  # ids mean nothing in another process
+        return self.__dict__ | {"_drawn": {}}
+
     def glyph(self, glyphs: Glyphs, code: int, channels: int) -> torch.Tensor:
         """One glyph (C, H, H): white +1, ink -1."""
         drawn = self._drawn.get((id(glyphs), code))

@@ -1,11 +1,11 @@
 """Read a command line: which plugins it names, then every option that they own."""
 
 import dataclasses
+import functools
 import re
 import string
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,12 +174,27 @@ def option_classes(plugin: Any, cls: type) -> list[type]:
 def compose(cls: type, parts: Sequence[type]) -> type:
     """A frozen dataclass that inherits from every part; where two re-declare a name, the later part wins."""
     bases = tuple(dict.fromkeys([*reversed(parts), cls]))
-    bases = tuple(b for b in bases if not any(b is not o and issubclass(o, b) for o in bases))
+    return _composed(tuple(b for b in bases if not any(b is not o and issubclass(o, b) for o in bases)))
+
+
+@functools.cache
+def _composed(bases: tuple[type, ...]) -> type:
+    """One class for the same bases, so that options that come back from another process equal those that went."""
     mixed = type("Options", bases, {})
     fields = [
         (f.name, f.hint, dataclasses.field(default=f.default, metadata=f.metadata)) for f in flags_of(mixed).values()
     ]
-    return dataclasses.make_dataclass("Options", fields, bases=bases, frozen=True, kw_only=True)
+    own = {"__module__": __name__, "__reduce__": _reduce}
+    return dataclasses.make_dataclass("Options", fields, bases=bases, namespace=own, frozen=True, kw_only=True)
+
+
+def _reduce(opt: Any) -> tuple[Any, ...]:
+    """For pickle, which looks classes up by name: a composed one has none, but those that it is made of do."""
+    return _restored, (type(opt).__bases__, {f.name: getattr(opt, f.name) for f in dataclasses.fields(opt)})
+
+
+def _restored(bases: tuple[type, ...], values: dict[str, Any]) -> Any:
+    return _composed(bases)(**values)
 
 
 # -- read: text to values, the strongest source first ------------------------------------------------------------------
@@ -190,7 +205,7 @@ def _read(
 ) -> tuple[dict[str, Any], bool]:
     """{option: its value} of what was told anywhere, and whether the command line asks for help."""
     flags = chosen.flags
-    belongs = partial(_belongs, plugins=plugins, chosen=chosen.plugins)
+    belongs = functools.partial(_belongs, plugins=plugins, chosen=chosen.plugins)
     for source, values in sources.files:
         if sources.run is not None and sources.of_run(source):
             for key in [k for k in values if k not in flags or not (sources.run.facts or _kept(flags[k], cls))]:

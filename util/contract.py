@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import math
 import numbers
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,21 @@ def _fits(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_fits, value))
     return isinstance(value, torch.Tensor | str | bytes | numbers.Number) or type(value).__module__ == "numpy"
+
+
+def not_sent(dataset: Any) -> UserError | None:
+    """What of a dataset keeps it from workers that are started afresh instead of forked, if anything does."""
+    state = dataset.__getstate__()
+    for attribute, value in state.items() if isinstance(state, dict) else ():
+        try:
+            pickle.dumps(value)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            return broken(
+                dataset, attribute,
+                f"cannot be sent to a data-loading worker ({error}): leave it out in __getstate__ and make it where it "
+                "is missing, or give --num_threads 0",
+            )  # fmt: skip
+    return None
 
 
 def length_of(dataset: Any) -> int:

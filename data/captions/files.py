@@ -3,7 +3,7 @@
 import codecs
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -72,8 +72,24 @@ def files(opt: Any, seed: int) -> CaptionSource:
         hint = hint if opt.dataroot == "placeholder" else "is a file" if root.exists() else "no such folder"
         raise Missing(f"--dataroot {opt.dataroot}: {hint}")
     found = {"every": given} if given is not None else _found(root)
-    read = {path: cache(partial(_read, opt, root, path, given is not None)) for path in found.values()}
+    read = {path: _Once(partial(_read, opt, root, path, given is not None)) for path in found.values()}
     return CaptionSource("files", {}, {phase: read[path] for phase, path in found.items()}, channels=0)
+
+
+class _Once:
+    """Reads when it is first called. A worker is sent how, not what was read: it has the pictures of its items."""
+
+    def __init__(self, read: Callable[[], CaptionedFiles]):
+        self.read = read
+        self.pictures: CaptionedFiles | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Once, (self.read,)
+
+    def __call__(self) -> CaptionedFiles:
+        if self.pictures is None:
+            self.pictures = self.read()
+        return self.pictures
 
 
 def _found(root: Path) -> dict[str, Path]:

@@ -17,6 +17,11 @@ PER_ENTRY = 4096  # bytes of pictures for which the table has one entry: 32 x 32
 RESETS, ENTRIES, USED, SIZE = range(4)  # the header's fields
 
 
+def method_of_workers() -> str:
+    """fork, spawn or forkserver; asked so that it stays open where nobody has settled it yet."""
+    return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+
+
 class PixelCache:
     """Arrays by (file, channels, size), in at most so many bytes for a process and all its workers together.
 
@@ -32,7 +37,7 @@ class PixelCache:
     def __init__(self, megabytes: float):
         self.budget = int(megabytes * 2**20)
         self._map: mmap.mmap | None = None
-        if self.budget and multiprocessing.get_start_method() == "fork":
+        if self.budget and method_of_workers() == "fork":
             self._open()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,7 +62,7 @@ class PixelCache:
         self._header = memory[:header].view("i8")
         self._table = memory[header : header + table].view(ENTRY)
         self._bytes = memory[header + table :]
-        self._lock = multiprocessing.Lock()
+        self._lock = multiprocessing.get_context(method_of_workers()).Lock()
         self._known: dict[int, Any] = {}  # what this process has read of the table
         self._resets = 0  # and how often it had been emptied by then
 

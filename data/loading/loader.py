@@ -1,7 +1,10 @@
 """Batches on the device, in an order that is a function of (seed, epoch)."""
 
+import contextlib
 import os
+import pickle
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.ahead import SideStream, move, one_ahead
+from data.loading.cache import method_of_workers
 from options import UserError
 from util import contract
 from util.seeding import derive
@@ -107,14 +111,29 @@ class Loader:
     def _batches(self) -> Iterator[dict[str, Any]]:
         """Batches in the memory of this process; --direction BtoA swaps the two sides here and nowhere else."""
         other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
-        for batch in self._loader if self.opt.is_train else self._neighbours():
+        for batch in self._read() if self.opt.is_train else self._neighbours():
             if isinstance(batch, UserError):
                 raise batch
             yield batch if self.opt.direction == "AtoB" else {other.get(k, k): v for k, v in batch.items()}
 
+    def _read(self) -> Iterator[Any]:
+        """What the workers make of the keys, in their order; starts the workers where there are none yet.
+
+        Raises:
+            UserError: the dataset cannot be sent to workers that do not inherit it (see util.contract.not_sent).
+        """
+        try:
+            with _later(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Got pickle error")  # which tells to fork; see below
+                return iter(self._loader)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            if self._loader.num_workers and (mistake := contract.not_sent(self.written)):
+                raise mistake from error
+            raise
+
     def _neighbours(self) -> Iterator[dict[str, Any]]:
         group: list[dict[str, Any]] = []
-        for item in self._loader:
+        for item in self._read():
             if isinstance(item, UserError):
                 raise item
             if item is None:
@@ -227,11 +246,31 @@ def _is_image(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.ndim == 3
 
 
+ANSWERED = {signal.SIGINT, signal.SIGTERM}  # reach a whole process group; the main process answers them
+
+
+@contextlib.contextmanager
+def _later() -> Iterator[None]:
+    """Inside, a signal waits. Processes that are started inherit that, and are not ended before they are ready."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    if method_of_workers() != "fork":
+        from multiprocessing import resource_tracker  # ready before, since its start ends the waiting (Python 3.11)
+
+        resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(worker: int) -> None:
     """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
-    # Signals reach a whole process group; the main process answers them, and ends its workers when it has saved.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)  # see _later()
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)

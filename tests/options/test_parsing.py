@@ -1,6 +1,8 @@
 """Flags, their defaults, and what is said about mistakes."""
 
+import copy
 import dataclasses
+import pickle
 import re
 from types import SimpleNamespace
 
@@ -283,6 +285,14 @@ def test_where_plugins_disagree_the_dataset_wins_over_the_model_and_a_flag_over_
     assert isinstance(opt, Model.Options) and isinstance(opt, Data.Options) and isinstance(opt, TrainOptions)
     with pytest.raises(dataclasses.FrozenInstanceError):
         opt.lr = 1
+
+
+def test_options_travel_to_other_processes():
+    """Their class is composed and has no name of its own that pickle could look up."""
+    for opt in (train_options("--model", "zi2zi", "--charset", "ascii"), test_options("--model", "cut", "--seed", 3)):
+        sent = pickle.loads(pickle.dumps(opt))
+        assert sent == opt and type(sent) is type(opt) and copy.deepcopy(opt) == opt
+        assert dataclasses.replace(sent, seed=5).seed == 5 and sent.is_train is opt.is_train
 
 
 class Wide:

@@ -174,6 +174,16 @@ def test_a_spawned_worker_has_its_part_of_the_budget(monkeypatch):
     assert kept.budget == 2**20 and kept.get("a", 3, 0, forbidden)[0, 0, 0] == 1
 
 
+def test_a_program_may_still_choose_how_workers_start():
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(None, force=True)
+    try:
+        PixelCache(1).get("a", 3, 0, lambda: picture(1))
+        assert multiprocessing.get_start_method(allow_none=True) is None
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+
+
 def test_without_memory_there_is_no_cache(monkeypatch, capsys):
     def refuse(*_):
         raise OSError("Cannot allocate memory")
