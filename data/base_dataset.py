@@ -1,7 +1,7 @@
 """What every kind of data has in common."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,10 @@ class BaseDataset(Dataset):
         "save_files",
     )  # what the toolkit calls
     none_left = "the dataset has no items"  # what is said of an empty one
+    # What a method wants of its batches of training besides their items: a function of a batch that returns further
+    # entries. It is called where the batch is put together, on the CPU and in a worker, so it must be one that can be
+    # sent there. A method sets it in see_data().
+    add_to_batch: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     paired = False  # whether B of an item is what A should become
     floors: tuple[str, ...] = (
         "the source, copied",

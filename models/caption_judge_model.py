@@ -78,7 +78,8 @@ class CaptionJudgeModel(BaseModel):
         self.real, self.said, self.shown = batch["image"], batch["said"], batch["shown"]
         self.image_paths = {"A": list(batch["image_paths"])}
         if self.opt.is_train:
-            self.ids = self.vocabulary.ids(batch["caption"], self.opt.max_words).to(self.real.device)
+            ids = self.vocabulary.ids(batch["caption"], self.opt.max_words)
+            self.ids = ids.to(self.real.device, non_blocking=True)
 
     def forward(self):
         if self.opt.is_train:

@@ -233,10 +233,12 @@ class XMCGANModel(NoiseModel):
             scores = cosine_scores(self.gather(answers["pooled"]), self.gather(answers["sentence"]), opt.tau)
             losses[f"{who}_sent"] = opt.lambda_sent * self.match(scores, true)
         if opt.lambda_word > 0:
-            words = everyones(text, opt.max_words).map(self.gather)
+            alone = distributed.world_size() == 1
+            words = text if alone else everyones(text, opt.max_words).map(self.gather)
             scores = word_scores(
                 *(self.gather(answers["regions"]), words.words, words.mask),
                 *(opt.tau_word, opt.rho1, opt.rho2, opt.word_len_norm),
+                places=words.places,
             )
             losses[f"{who}_word"] = opt.lambda_word * self.match(scores, true)
         return losses
@@ -299,8 +301,6 @@ class XMCGANModel(NoiseModel):
 
 def everyones(text: Text, most: int) -> Text:
     """A text that processes can put together: as many words as any caption of any of them may have."""
-    if distributed.world_size() == 1:
-        return text
     missing = most - text.mask.shape[1]
     pad = torch.nn.functional.pad
     return Text(pad(text.words, (0, 0, 0, missing)), pad(text.mask, (0, missing)), text.sentence)

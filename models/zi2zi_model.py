@@ -17,10 +17,11 @@ import networks
 from models.base_adversarial import AdversarialModel
 from models.fonts import results as font_results
 from models.fonts.checks import check_data, check_terms
+from models.fonts.pairs import PairsOfBatch
 from models.fonts.presets import BRANCHES, FORK, ZI2ZI
 from models.fonts.results import TASKS, Pen, StyleTestOptions
 from models.fonts.tuning import give_numbers, set_modes, trained_parts
-from models.losses import balance, contrast, dice_loss, gan_loss, related, total_variation
+from models.losses import balance, contrast_pairs, dice_loss, gan_loss, total_variation
 from networks.warp import affine_maps, random_warp, splice, warp
 from networks.zi2zi import GlyphDiscriminator, GlyphExtractor, StyleUnet
 from options import UserError, default, option
@@ -176,6 +177,10 @@ class Zi2ziModel(AdversarialModel):
     def see_data(self, dataset):
         check_data(self.opt, dataset)
         self.P = dataset.styles_in_batch
+        if hasattr(self, "netF"):
+            terms = {"content": self.opt.contrastive_content, "style": self.opt.contrastive_style}
+            branches = tuple(branch for branch, kind in terms.items() if kind != "none")
+            dataset.add_to_batch = self.pairs_of_batch = PairsOfBatch(branches, self.P)
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A and B are (B, C, H, W) in [-1, 1], label and character int64 (B,); P neighbours share their character."""
@@ -185,6 +190,8 @@ class Zi2ziModel(AdversarialModel):
         self.source = self.real_A[:: self.P] if self.opt.is_train else self.real_A  # each character once
         if self.opt.is_train:
             self.deform()
+        if hasattr(self, "netF"):
+            self.pairs = self.pairs_of_batch.read(batch)
 
     def deform(self) -> None:
         """Deform every character, in the source font and in all its styles alike."""
@@ -315,19 +322,17 @@ class Zi2ziModel(AdversarialModel):
 
     def contrasts(self, content, style, keys=None):
         """Both branches. ``keys`` are those of (source, real_B); without them the vectors are their own keys."""
-        opt, character = self.opt, self.character[:: self.P]
-        of_keys = torch.cat([character, self.character])
-        style_of_keys = torch.cat([torch.full_like(character, -1), self.label])  # the source font is a style too
-        of_vectors, style_of_vectors = (self.character, self.label) if keys else (of_keys, style_of_keys)
-        losses = {}
-        if opt.contrastive_content != "none":
-            masks = related(of_vectors, of_keys)
-            value = contrast(content, *masks, opt.contrastive_content, keys and keys[0], tau=opt.tau, margin=opt.margin)
-            losses["content"] = (opt.lambda_content if keys else 1.0) * value
-        if opt.contrastive_style != "none":
-            masks = related(style_of_vectors, style_of_keys, (of_vectors, of_keys))
-            value = contrast(style, *masks, opt.contrastive_style, keys and keys[1], tau=opt.tau, margin=opt.margin)
-            losses["style"] = (opt.lambda_style if keys else 1.0) * value
+        opt, losses, who = self.opt, {}, "G" if keys else "F"
+        for branch, vectors, kind, weight in (
+            ("content", content, opt.contrastive_content, opt.lambda_content),
+            ("style", style, opt.contrastive_style, opt.lambda_style),
+        ):
+            if kind != "none":
+                of_branch = keys and keys[branch == "style"]
+                value = contrast_pairs(
+                    vectors, self.pairs[branch, who], kind, of_branch, tau=opt.tau, margin=opt.margin
+                )
+                losses[branch] = (weight if keys else 1.0) * value
         return losses
 
     # -- what a test can make instead of the page of held-out characters ---------------------------------------------

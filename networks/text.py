@@ -1,7 +1,7 @@
 """Captions as networks read them, and a small encoder that learns to read them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -15,11 +15,14 @@ class Text:
         words: (B, T, D); what stands behind a caption's end means nothing.
         mask: (B, T) bool, True for a word; at least one in a row.
         sentence: (B, D), the mean of the words.
+        places: (K,) int64, where the mask is true, counted through its rows; None where that is not known without
+            asking a device. Rows that are taken or changed do not know it.
     """
 
     words: torch.Tensor
     mask: torch.Tensor
     sentence: torch.Tensor
+    places: torch.Tensor | None = None
 
     @classmethod
     def of(cls, words: torch.Tensor, mask: torch.Tensor) -> "Text":
@@ -37,7 +40,7 @@ class Text:
         return Text(change(self.words), change(self.mask), change(self.sentence))
 
     def detach(self) -> "Text":
-        return self.map(torch.Tensor.detach)
+        return replace(self.map(torch.Tensor.detach), places=self.places)
 
 
 class TextTransformer(nn.Module):

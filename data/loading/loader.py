@@ -221,9 +221,11 @@ class _Collate:
         if failed is not None:
             return failed
         try:
-            return _collate(self.dataset, items)
+            batch = _collate(self.dataset, items)
         except UserError as error:
             return error
+        add = self.dataset.add_to_batch
+        return batch if add is None or isinstance(batch, UserError) else {**batch, **add(batch)}
 
 
 def _collate(dataset: BaseDataset, items: list[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,9 @@ class OwnEncoder:
             if caption not in self.rows:
                 self.rows[caption] = self.vocabulary.row(caption, self.most)
         ids = pad([self.rows[caption] for caption in captions])
-        return self.netT(ids.to(self.netT.embedding.weight.device))
+        device = self.netT.embedding.weight.device
+        places = ids.flatten().nonzero()[:, 0]  # found here, where it makes no device wait
+        return replace(self.netT(ids.to(device, non_blocking=True)), places=places.to(device, non_blocking=True))
 
     def words(self, caption: str) -> list[str]:
         """What the T positions of a caption stand for."""

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ class HFEncoder:
         lengths = torch.tensor([len(row) for row in rows])
         words = pad_sequence(rows, batch_first=True)  # (B, T, dim)
         mask = torch.arange(words.shape[1]) < lengths[:, None]
-        return Text.of(words.to(self.device), mask.to(self.device))
+        words, mask, places = (
+            x.to(self.device, non_blocking=True) for x in (words, mask, mask.flatten().nonzero()[:, 0])
+        )
+        return replace(Text.of(words, mask), places=places)
 
     def prepare(self, captions: Sequence[str]) -> None:
         """Encode those that are not in the cache yet, and say what of them all is lost; processes share the work."""

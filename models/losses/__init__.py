@@ -12,7 +12,7 @@ from .conditional import (
     two_c_levels,
 )
 from .consistency import consistency
-from .contrast import contrast, related
+from .contrast import Pairs, contrast, contrast_pairs, pairs_of, related
 from .dual import DUAL_G, dual_D, dual_G, dual_levels
 from .infomax import infomax_levels, infomax_nce
 from .lecam import lecam
@@ -25,9 +25,11 @@ from .text import cosine_scores, matching_levels, matching_loss, word_scores
 __all__ = [
     "DUAL_G",
     "GAN_MODES",
+    "Pairs",
     "balance",
     "consistency",
     "contrast",
+    "contrast_pairs",
     "cosine_scores",
     "d2d_ce",
     "d2d_ce_levels",
@@ -42,6 +44,7 @@ __all__ = [
     "lecam",
     "matching_levels",
     "matching_loss",
+    "pairs_of",
     "patch_nce",
     "r1_penalty",
     "related",

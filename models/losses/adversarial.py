@@ -40,6 +40,7 @@ def gan_loss(logits: torch.Tensor, real: bool, mode: str, *, for_D: bool) -> tor
 
 def balance(loss_D: torch.Tensor) -> torch.Tensor:
     """zi2zi-pytorch's weight of the adversarial term: small while D is lost, and while D has won."""
-    bounds = torch.tensor([0.02, 0.08, 0.2, 5.0], device=loss_D.device)
-    weights = torch.tensor([0.20, 0.35, 0.50, 0.60, 0.05], device=loss_D.device)
-    return weights[torch.bucketize(loss_D, bounds, right=True)]
+    weight = torch.full_like(loss_D, 0.05)
+    for bound, below in ((5.0, 0.60), (0.2, 0.50), (0.08, 0.35), (0.02, 0.20)):
+        weight = torch.where(loss_D < bound, below, weight)
+    return weight

@@ -55,6 +55,7 @@ def word_scores(
     rho2: float = 5.0,
     length_norm: bool = False,
     at_once: int = SIMILARITIES_AT_ONCE,
+    places: torch.Tensor | None = None,
 ) -> torch.Tensor:
     r"""How well the words of each caption are found among the places of each image.
 
@@ -70,20 +71,22 @@ def word_scores(
         regions: (N, R, D), places of images.
         words: (M, T, D) of captions.
         mask: (M, T) bool, True for a word; the rest means nothing.
+        places: (K,) where the mask is true, counted through its rows; None asks it for them, and waits for a GPU.
         length_norm: subtract what a caption gains by its mere length T, log(T) / (tau rho2).
 
     Returns:
         (N, M), in nats.
     """
     M, T, _ = words.shape
-    true_words = F.normalize(words[mask], dim=1)  # (K, D)
+    places = mask.flatten().nonzero()[:, 0] if places is None else places
+    true_words = F.normalize(words.flatten(0, 1)[places], dim=1)  # (K, D)
     each = len(true_words) * regions.shape[1]
     if each * len(regions) <= at_once:
         cosines = _found(regions, true_words, rho1)  # (N, K)
     else:
         cosines = _InParts.apply(regions, true_words, rho1, max(1, min(at_once, WORKING_SET) // each))
     every = cosines.new_full((len(regions), M * T), -math.inf)
-    every[:, mask.flatten()] = rho2 * cosines
+    every[:, places] = rho2 * cosines
     scores = every.view(-1, M, T).logsumexp(2)
     if length_norm:
         scores = scores - mask.sum(1).to(scores.dtype).log()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import train as train_script
 from data import DATASETS, Loader
 from models import MODELS
-from models.losses import balance, total_variation
+from models.losses import balance, related, total_variation
 from options import UserError
 from tests.conftest import train_options
 from util.training.engine import Engine
@@ -82,6 +82,34 @@ def test_contrastive_terms_train_whom_they_should(tmp_path):
         before = snapshot(model)
         model.update("G", lambda: model.contrasts(*model.netF(model.fake_B), keys))
         assert changed(model, before) == {"netG"}
+
+
+def test_pairs_are_found_where_the_batch_is_put_together(tmp_path):
+    """They are those of masks of its labels, and a batch without them gets the same."""
+    _, _, model, batch = made(tmp_path, "--contrastive", "supcon")
+    character, label = batch["character"], batch["label"]
+    once = character[::3]
+    keys, styles = torch.cat([once, character]), torch.cat([torch.full_like(once, -1), label])
+    model.set_input(batch)
+    assert model.pairs.keys() == {(branch, who) for branch in ("content", "style") for who in "FG"}
+    for (branch, who), pairs in model.pairs.items():
+        of, of_style = (keys, styles) if who == "F" else (character, label)
+        masks = related(of, keys) if branch == "content" else related(of_style, styles, (of, keys))
+        expected = (*torch.where(masks[0]), *torch.where(masks[1]))
+        assert all(map(torch.equal, pairs, expected))
+    bare = {key: value for key, value in batch.items() if not key.startswith("pairs")}
+    travelled = model.pairs
+    assert len(bare) == len(batch) - 16
+    model.set_input(bare)
+    assert all(all(map(torch.equal, model.pairs[key], travelled[key])) for key in travelled)
+
+
+@pytest.mark.slow
+def test_pairs_come_from_workers_too(tmp_path):
+    batches = [made(tmp_path, "--contrastive_style", "supcon", "--num_threads", threads)[3] for threads in (0, 1)]
+    assert batches[0].keys() == batches[1].keys() and sum(key.startswith("pairs") for key in batches[0]) == 8
+    for key, value in batches[0].items():
+        assert torch.equal(value, batches[1][key]) if isinstance(value, torch.Tensor) else value == batches[1][key]
 
 
 def test_keys_and_generated_glyphs_are_seen_by_the_same_extractor(tmp_path):
