@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from options import UserError
@@ -27,6 +28,15 @@ def run(main: Callable[[], Any]) -> int:
             traceback.print_exc()
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return error.code
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        if "--verbose" in sys.argv:
+            traceback.print_exc()
+        what = ". ".join(str(error).split("\n")[0].split(". ")[:2]).rstrip(".")
+        advice = "use a smaller --batch_size (see --accumulate) or --crop_size, or --precision bf16"
+        print(f"{Path(sys.argv[0]).name}: out of memory ({what or type(error).__name__}): {advice}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
         return 130
@@ -35,6 +45,11 @@ def run(main: Callable[[], Any]) -> int:
         return 0
     finally:
         distributed.stop()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU, or this machine, had no memory left."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def warn(text: str) -> None:

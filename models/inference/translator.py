@@ -13,6 +13,7 @@ import networks
 from models.inference.weight_folder import OTHER, identify_file, trained_direction
 from networks.tiling import check_tiles, tiled, whole
 from options import UserError
+from util.cli import out_of_memory
 from util.config import read_config
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
@@ -210,7 +211,7 @@ class Translator:
             with torch.inference_mode(), torch.autocast(self.device.type, DTYPES.get(self.precision), low):
                 yield
         except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            if out_of_memory(error):
                 advice = f"a --tile smaller than {self.tile}" if self.tile else "--tile 512"
                 raise UserError(f"out of memory on {self.device}: use {advice}, or a smaller --batch_size") from None
             raise

@@ -1,0 +1,63 @@
+"""Flags of train.py for a tiny step of every method, with its main terms."""
+
+PHOTOS = (
+    *("--ngf", 4, "--ndf", 4, "--load_size", 36, "--crop_size", 32),
+    *("--netG", "resnet_4blocks", "--netD", "n_layers", "--n_layers_D", 2),
+)
+PATCHES = (*PHOTOS, "--netF_nc", 8, "--num_patches", 16)
+ONE = ("--ngf", 4, "--ndf", 4, "--netF_nc", 8, "--num_patches", 16, "--crop_size", 32, "--batch_size", 2)
+GLYPHS = (
+    *("--target_font", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral", "--charset", "ascii", "--crop_size", 16),
+    *("--ngf", 4, "--widest", 8, "--ndf", 4, "--embedding_num", 6, "--embedding_dim", 4, "--batch_size", 12),
+    *("--styles_per_batch", 3, "--GAN_from", 0),
+)
+TERMS = ("--label_shuffling", "--lambda_const", 1, "--lambda_align", 1, "--lambda_tv", 0.1, "--splice", 1)
+DIGITS = ("--dataroot", "digits", "--crop_size", 32, "--batch_size", 8)
+NOISE = (*DIGITS, "--ngf", 4, "--ndf", 4, "--n_dis", 1)
+ADA = ("--augment_D", "color,translation", "--ada_target", 0.6)
+CAPTIONS = (*NOISE, "--text_dim", 16, "--text_layers", 1, "--text_heads", 2)
+JUDGED = ("--target_font", "DejaVuSerif", "DejaVuSansMono", "--charset", "ascii", "--crop_size", 32, "--batch_size", 8)
+
+STEPS = [
+    ("cut", *PATCHES),
+    ("cut", *PATCHES, "--gan_mode", "wgangp", "--pool_size", 50, "--flip_equivariance"),
+    ("cut", *PATCHES, "--lambda_r1", 1, "--negatives", "queue", "--queue_size", 50, "--ema_decay", 0.9),
+    ("cut", *PATCHES, "--dataset_mode", "template", "--lambda_L1", 1, "--input_nc", 1),
+    ("fastcut", *PATCHES),
+    ("sincut", *ONE),
+    ("cycle_gan", *PHOTOS),
+    ("dcl", *PATCHES),
+    ("simdcl", *PATCHES),
+    ("template", *PHOTOS, "--dataset_mode", "template", "--input_nc", 1),
+    ("zi2zi", *GLYPHS, *TERMS),
+    ("zi2zi", *GLYPHS, *TERMS, "--contrastive", "supcon", "--balance_GAN", "--lambda_r1", 1),
+    ("zi2zi", *GLYPHS, "--contrastive", "ntxent", "--category", "bce"),
+    ("zi2zi", *GLYPHS, "--contrastive_content", "margin", "--self_attention"),
+    ("zi2zi", *GLYPHS, "--contrastive_style", "margin", "--tune", "decoder"),
+    ("contragan", *NOISE),
+    ("contragan", *NOISE, "--contra_form", "tutorial"),
+    (
+        "contragan",
+        *NOISE,
+        "--lambda_CR",
+        1,
+        "--lambda_lecam",
+        0.1,
+        "--augment_D",
+        "color,translation",
+        "--ada_target",
+        0.6,
+    ),
+    ("reacgan", *NOISE),
+    ("infomaxgan", *NOISE),
+    ("dualcontrast", *NOISE),
+    ("sngan", *NOISE),
+    ("biggan", *NOISE, "--lambda_r1", 1),
+    ("acgan", *NOISE),
+    ("xmcgan", *CAPTIONS),
+    ("xmcgan", *CAPTIONS, "--updates", "alternating", "--word_len_norm"),
+    ("label_judge", *DIGITS),
+    ("caption_judge", *DIGITS),
+    ("domain", "--crop_size", 32, "--load_size", 36, "--batch_size", 2),
+    ("glyph_judge", *JUDGED),
+]
