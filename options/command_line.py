@@ -77,9 +77,15 @@ def read_words(
         what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
         raise UserError(f"{what}{hint}")
     given = {
-        name: [w.lstrip() for w in v] if isinstance(v, list) else v.lstrip() for name, v in vars(namespace).items()
+        name: list(map(_as_typed, value)) if isinstance(value, list) else _as_typed(value)
+        for name, value in vars(namespace).items()
     }
     return given, any(word in ("-h", "--help") for word in argv)
+
+
+def _as_typed(word: str) -> str:
+    """Without the space that kept a number from being taken for a flag."""
+    return word[1:] if word.startswith(" ") and NEGATIVE.match(word[1:]) else word
 
 
 def print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:

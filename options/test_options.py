@@ -27,8 +27,7 @@ class TestOptions(EvaluationOptions):
     )
     scale: str = option(
         "auto",
-        "size at which pictures are translated: native, train (that of the training), or a factor; auto is train where "
-        "that is far from native, and native with --metrics or --preprocess",
+        "size at which pictures are translated: native, train, a factor; auto: docs/translate.md",
         per_run=True,
     )
     keep_scale: bool = option(False, "do not bring results back to the size of their source", per_run=True)

@@ -131,6 +131,8 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
             monkeypatch.setattr(sys, "argv", ["visdom_server", *argv])
             monkeypatch.setattr(visdom_server, "serve", lambda *_: None)
             assert visdom_server.main() == 0
+        case ["python", "-m", "benchmarks.gpu", *argv]:
+            assert (ROOT / "benchmarks/gpu.py").is_file() and not argv  # run by tests/benchmarks/test_gpu.py
         case ["python", "-m", "util.handwriting", *argv]:
             assert handwriting_parser().parse_args(argv).output
         case ["make", target, *variables]:
