@@ -163,11 +163,8 @@ class Zi2ziModel(AdversarialModel):
             return
         check_terms(opt)
         set_modes(self.netG, opt.tune)
-        self.netD = self.finish_D(
-            GlyphDiscriminator(
-                opt.input_nc + opt.output_nc, opt.crop_size, opt.ndf, opt.netD, opt.normD, opt.embedding_num
-            )
-        )
+        shape = opt.input_nc + opt.output_nc, opt.crop_size, opt.ndf
+        self.netD = self.finish_D(GlyphDiscriminator(*shape, opt.netD, opt.normD, opt.embedding_num))
         self.add_optimizer("D", self.netD)
         self.add_optimizer("G", *trained_parts(self.netG, opt.tune))
         if opt.contrastive_content != "none" or opt.contrastive_style != "none":
@@ -178,8 +175,7 @@ class Zi2ziModel(AdversarialModel):
         check_data(self.opt, dataset)
         self.P = dataset.styles_in_batch
         if hasattr(self, "netF"):
-            terms = {"content": self.opt.contrastive_content, "style": self.opt.contrastive_style}
-            branches = tuple(branch for branch, kind in terms.items() if kind != "none")
+            branches = tuple(b for b in ("content", "style") if getattr(self.opt, f"contrastive_{b}") != "none")
             dataset.add_to_batch = self.pairs_of_batch = PairsOfBatch(branches, self.P)
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
@@ -328,10 +324,8 @@ class Zi2ziModel(AdversarialModel):
             ("style", style, opt.contrastive_style, opt.lambda_style),
         ):
             if kind != "none":
-                of_branch = keys and keys[branch == "style"]
-                value = contrast_pairs(
-                    vectors, self.pairs[branch, who], kind, of_branch, tau=opt.tau, margin=opt.margin
-                )
+                pairs, key = self.pairs[branch, who], keys and keys[branch == "style"]
+                value = contrast_pairs(vectors, pairs, kind, key, tau=opt.tau, margin=opt.margin)
                 losses[branch] = (weight if keys else 1.0) * value
         return losses
 
