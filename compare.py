@@ -10,6 +10,7 @@ from models import MODELS
 from options import TestOptions, TrainOptions
 from options.compare_options import CompareOptions
 from options.parsing import Saved, as_dict, parse, parse_script
+from options.trust import check_trusted
 from util.cli import STOPPED, run
 from util.compare.chosen import chosen_runs
 from util.compare.experiment import Experiment
@@ -35,7 +36,8 @@ def main(argv=None):
         print(f"{len(runs)} runs: {page}")
         return 0
 
-    whole = read_recipe(Path(opt.recipe), opt.settings, opt.test_settings)
+    check_trusted(opt.trust, [opt.recipe], "the recipe")
+    whole = read_recipe(Path(opt.recipe), opt.settings, opt.test_settings, opt.trust)
     budget = None if opt.budget is None else read_budget(opt.budget)
     folder = Path(opt.experiments_dir, whole.name)
     parts = (SCRIPTS, parse_train, check_test, opt.jobs)

@@ -14,7 +14,7 @@ from options import TestOptions, TrainOptions, UserError
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
 from util.cli import STOPPED, run
-from util.config import read_config, save_options, saved_options
+from util.config import kept_options, read_config, save_options, saved_options
 from util.stopwatch import Stopwatch
 from util.training import checkpoint
 from util.training.collapse import CollapseDetector
@@ -23,7 +23,7 @@ from util.training.isolation import isolated
 from util.training.run_folder import RunFolder
 from util.training.run_record import RunRecord
 from util.training.schedule import fitted, total_images, total_steps
-from util.training.sinks import require_packages
+from util.training.sinks import require_packages, servers_left_out
 from util.visualizer import Visualizer
 
 PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
@@ -63,6 +63,8 @@ def main(argv=None):
             if opt.overwrite:
                 claimed.clear()  # nothing that the user may have got wrong is left to find out
             print(table(told))
+            if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
+                print(left_out)
             if opt.max_steps:
                 print(f"--max_steps {opt.max_steps}: --n_epochs {opt.n_epochs} --n_epochs_decay {opt.n_epochs_decay}")
             save_options(told, folder, "train")

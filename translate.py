@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from models.inference.translator import Translator, kept_options
+from models.inference.translator import Translator
 from options import UserError
 from options.parsing import parse_script
 from options.translate_options import TranslateOptions
 from util.cli import run
+from util.config import kept_options
 from util.picture_files import plan, read_ahead, write_picture
 from util.seeding import seed_everything
 from util.stopwatch import Countdown, peak_memory
@@ -19,7 +20,8 @@ DEEP = (".npy", ".tif", ".tiff")  # files of any number of channels
 
 def main(argv=None):
     opt = parse_script(TranslateOptions, argv, "Translate pictures with a trained generator.")
-    kept = kept_options(Path(opt.checkpoint))
+    checkpoint = Path(opt.checkpoint)
+    kept = kept_options(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     jobs = plan(opt.input, opt.output, common([units_of(kept, side) for side in "AB"], opt.format), opt.overwrite)
     translator = Translator.from_checkpoint(
         opt.checkpoint,

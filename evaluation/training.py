@@ -9,6 +9,7 @@ from typing import Any
 from evaluation.samples import Asked
 from evaluation.testing import Evaluation, Scored
 from options import UserError
+from options.command_line import words_of
 from util.seeding import seed_everything
 from util.training.engine import Engine
 
@@ -49,9 +50,9 @@ def words_of_test(opt: Any, model: Any) -> list[str]:
     told = ["name", "checkpoints_dir", "model", "dataset_mode", "plugin_dir", "num_threads", "gpu_ids", "device"]
     told += ["precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
     told += ["on_bad_image"] if hasattr(opt, "on_bad_image") else []
-    words = [word for flag in told if (value := getattr(opt, flag)) is not None for word in (f"--{flag}", str(value))]
-    many = ["--num_samples", str(opt.eval_samples)] if "num_samples" in model.tasks else ["--num_test", "all"]
-    return [*words, *many, "--metrics", *opt.eval_metrics]
+    many = {"num_samples": opt.eval_samples} if "num_samples" in model.tasks else {"num_test": "all"}
+    values = {flag: value for flag in told if (value := getattr(opt, flag)) is not None}
+    return words_of(values | many | {"metrics": opt.eval_metrics})
 
 
 class Evaluator:

@@ -23,6 +23,9 @@ class BaseOptions:
         None, "folder with models and datasets of your own, outside the toolkit", per_run=True
     )
     config: tuple[str, ...] = option((), "YAML files of options; later files win, flags win over all", per_run=True)
+    trust: tuple[str, ...] = option(
+        (), "files of --config that may name code to run, as the command line may", per_run=True
+    )
     input_nc: int = option(3, "channels of an input image: 3 for RGB, 1 for greyscale", least=1)
     output_nc: int = option(3, "channels of an output image", least=1)
     direction: Literal["AtoB", "BtoA"] = option(

@@ -48,17 +48,16 @@ def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaul
 def peek(argv: list[str], *names: str) -> dict[str, Any]:
     """The values of a few flags, before the plugins that own the others are known."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    several: dict[str, Any] = {"nargs": "+"}
+    special = {"config": several, "trust": several, "continue_train": {"nargs": "?", "const": "true"}}
     for name in names:
-        words: dict[str, Any] = {"config": {"nargs": "+"}, "continue_train": {"nargs": "?", "const": "true"}}.get(
-            name, {}
-        )
-        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **words)
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **special.get(name, {}))
     try:
         given = vars(parser.parse_known_args(argv)[0])
     except argparse.ArgumentError as error:
         raise UserError(str(error).replace("argument --", "--")) from None
-    if "config" in given:
-        given["config"] = [word for words in given["config"] for word in words.split(",") if word]
+    for name in given.keys() & {"config", "trust"}:
+        given[name] = [word for words in given[name] for word in words.split(",") if word]
     return given
 
 
@@ -86,6 +85,21 @@ def read_words(
 def _as_typed(word: str) -> str:
     """Without the space that kept a number from being taken for a flag."""
     return word[1:] if word.startswith(" ") and NEGATIVE.match(word[1:]) else word
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Options as words of a command line, which read as the same values: no value is taken for another flag."""
+    words: list[str] = []
+    for name, value in options.items():
+        text = text_of(value)
+        words += [f"--{name}={text}"] if text.startswith("-") or not text else [f"--{name}", text]
+    return words
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(text_of, value))
+    return str(value).lower() if isinstance(value, bool | None) else str(value)
 
 
 def print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:

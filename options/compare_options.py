@@ -20,6 +20,7 @@ class CompareOptions:
     budget: str | None = option(None, "recipe: what each run may take in place of its own: 300steps or 2min")
     set: tuple[str, ...] = option((), "recipe: option=value for every run that is compared, e.g. device=cuda ngf=8")
     evaluate: tuple[str, ...] = option((), "recipe: option=value for every test.py, e.g. metrics=fid,kid num_test=all")
+    trust: tuple[str, ...] = option((), "the recipe, if it may name code to run, as the command line may")
     jobs: int = option(1, "recipe: runs side by side, which share the processor's cores", least=1)
     dry_run: bool = option(False, "recipe: print what would be run, with the exact commands, and run nothing")
     page_only: bool = option(False, "recipe: build the page of what there is, and run nothing")

@@ -13,15 +13,18 @@ from .base_options import BaseOptions
 from .command_line import peek, print_help, read_words
 from .errors import UserError, nearest
 from .fields import INHERIT, Flag, flags_of
+from .trust import SERVERS, check_code, check_trusted, is_trusted
 
-# What a continued run is told anew: where it is, what it computes on, and what its plugins may execute.
+# What a continued run is told anew: where it is, what it computes on, what its plugins may execute, and whom it tells.
 NOT_CONTINUED = {
+    *SERVERS,
     "name",
     "checkpoints_dir",
     "continue_train",
     "overwrite",
     "config",
     "plugin_dir",
+    "trust",
     "epoch",
     "epoch_count",
     "suffix",
@@ -112,12 +115,17 @@ def _sources(
     read_config: Callable[[Path], dict[str, Any]] | None,
     saved: Callable[[Mapping[str, Any]], Saved | None] | None,
 ) -> _Sources:
-    given = peek(argv, "config", *PLACE, "suffix", "model", "netG")
+    given = peek(argv, "config", "trust", *PLACE, "suffix", "model", "netG")
     files: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
             raise UserError("--config is not read here")
         files = [(path, read_config(Path(path))) for path in reversed(given["config"])]
+    check_trusted(given.get("trust", ()), given.get("config", ()), "--config")
+    typed = {word[2:].partition("=")[0] for word in argv if word.startswith("--")}
+    for path, values in files:
+        if not is_trusted(path, given.get("trust", ())):
+            check_code(path, values, typed)
     own = flags_of(cls)
     for key in PLACE:  # a file of --config may say these too
         told = given.get(key, next((d[key] for _, d in files if key in d), own[key].default if key in own else False))
@@ -152,8 +160,8 @@ def _plugins(sources: _Sources, cls: type[BaseOptions], plugins: Mapping[str, An
         usual = flags_of(compose(cls, parts))[flag].default
         told = peek(sources.argv, flag).get(flag)
         source, name = next(((f, str(d[flag])) for f, d in sources.files if flag in d), ("", usual))
-        if told is None and sources.of_run(source) and "." in name:  # a run's files never name code to run
-            raise _module_of_its_own(source, flag, name)
+        if told is None and sources.of_run(source):
+            check_code(source, {flag: name}, trustable=False)
         name = told or name
         plugin = kind.find(name, sources.given.get("plugin_dir"))
         named[f"--{flag} {name}"] = plugin
@@ -217,8 +225,8 @@ def _read(
     read = {key: flags[key].read(text) for key, text in words.items()}
     for source, values in sources.files:
         for key, value in values.items():
-            if key not in read and sources.of_run(source) and _names_code(key, value):
-                raise _module_of_its_own(source, key, value)
+            if sources.of_run(source):
+                check_code(source, {key: value}, read, trustable=False)
             try:
                 found = flags[key].read(value)
             except UserError as error:
@@ -268,17 +276,6 @@ def _kept(flag: Flag, cls: type) -> bool:
     A continued run keeps all it can. A test keeps what the run is, not how it was carried out.
     """
     return flag.name not in NOT_CONTINUED if cls.is_train else not flag.metadata["per_run"]  # type: ignore[attr-defined]
-
-
-def _names_code(key: str, value: Any) -> bool:
-    """Whether a value that a run's file gives makes a plugin of code outside the tree run; models: see _plugins()."""
-    if key == "extractor":
-        return str(value).startswith("module:")
-    return key == "eval_metrics" and any("." in str(name) for name in (value if isinstance(value, list) else [value]))
-
-
-def _module_of_its_own(source: str, key: str, value: Any) -> UserError:
-    return UserError(f"{source}: {key} is {value!r}, a module of its own; give --{key} to allow it")
 
 
 # -- check: each class its own fields, and the run its name ------------------------------------------------------------

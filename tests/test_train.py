@@ -397,12 +397,13 @@ def test_what_a_configuration_file_says_counts_before_the_plugins_are_known(data
     (tmp_path / "a.yaml").write_text(
         f"model: inconfig\nplugin_dir: {tmp_path}/lab\nname: named\nn_epochs: 1\nn_epochs_decay: 0\n"
     )
-    words = small_argv(dataroot, tmp_path, "--config", tmp_path / "a.yaml")
+    trust = ["--trust", str(tmp_path / "a.yaml")]
+    words = small_argv(dataroot, tmp_path, "--config", tmp_path / "a.yaml", *trust)
     at = words.index("--name")
     train_script.main(words[:at] + words[at + 2 :])
     (tmp_path / "b.yaml").write_text("continue_train: true\nn_epochs: 2\n")
     train_script.main(
-        ["--config", f"{tmp_path}/a.yaml", f"{tmp_path}/b.yaml", "--checkpoints_dir", f"{tmp_path}/checkpoints"]
+        ["--config", f"{tmp_path}/a.yaml", f"{tmp_path}/b.yaml", "--checkpoints_dir", f"{tmp_path}/checkpoints", *trust]
     )
     assert state(tmp_path, run="named")[".progress.epoch"] == 2
 

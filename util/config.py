@@ -10,7 +10,7 @@ from options import UserError
 from options.parsing import Saved, as_dict, table
 
 # What a run was told once and no later one may be told by its file.
-ONCE = {"config", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
+ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -60,6 +60,16 @@ def read_config(path: Path) -> dict[str, Any]:
     if nested is not None:
         raise UserError(f"{path}: {nested!r} holds options of its own; write them on the top level")
     return values
+
+
+def kept_options(folder: Path) -> dict[str, Any]:
+    """{option: value} as a run's folder keeps them; empty where it keeps none, as beside published weights.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = folder / "train_opt.yaml"
+    return read_config(path) if path.is_file() else {}
 
 
 def saved_options(run: Mapping[str, Any]) -> Saved | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from data.base_dataset import SkipItem
 from options import UserError
-from util.config import read_config
+from util.config import kept_options
 from util.seeding import derive
 from util.values import Units, find_span, units_of
 
@@ -122,10 +122,10 @@ def kept_range(opt: Any) -> dict[str, Any]:
     Raises:
         UserError: it has no range.
     """
-    path = Path(opt.checkpoints_dir, opt.name, "train_opt.yaml")
-    kept = read_config(path) if path.is_file() else {}
+    run = Path(opt.checkpoints_dir, opt.name)
+    kept = kept_options(run)
     units = [units_of(kept, side) for side in "AB"]
     if None in units:
-        raise UserError(f"--value_range auto: is found in training, and {path} has none; give lo,hi or leave it out")
+        raise UserError(f"--value_range auto: is found in training, and {run} has none; give lo,hi or leave it out")
     numbers = tuple(n for u in units if u is not None for n in (u.low, u.high))
     return {"value_range": numbers, "value_type": kept.get("value_type", "auto")}

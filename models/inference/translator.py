@@ -14,7 +14,7 @@ from models.inference.weight_folder import OTHER, identify_file, trained_directi
 from networks.tiling import check_tiles, tiled, whole
 from options import UserError
 from util.cli import out_of_memory
-from util.config import read_config
+from util.config import kept_options
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
 from util.scale import chosen_factor, resized, scaled_size, trained_scale, words_of
@@ -111,7 +111,7 @@ class Translator:
         translator = cls(netG, **{"trained": trained_scale(run, found[0])} | settings)
         translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
         translator.direction, translator.file = found, file
-        options = kept_options(Path(path))
+        options = kept_options(run)
         translator.takes, translator.makes = (units_of(options, side) for side in (found[0], found[-1]))
         return translator
 
@@ -264,12 +264,6 @@ def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:
     if kind.kind == "f":
         return values.astype(np.promote_types(kind, np.float32))
     return values.astype(kind) if kind.kind in "ui" and np.can_cast(values.dtype, kind) else values
-
-
-def kept_options(path: Path) -> dict[str, Any]:
-    """The options of the run that a folder of weights, or a file of them, belongs to; published ones have none."""
-    file = (path if path.is_dir() else path.parent) / "train_opt.yaml"
-    return read_config(file) if file.is_file() else {}
 
 
 def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple[Path, str]:

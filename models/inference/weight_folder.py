@@ -9,7 +9,7 @@ from networks import list_networks
 from networks.published import identify
 from options import UserError
 from options.parsing import Saved
-from util.config import read_config, saved_options
+from util.config import kept_options, saved_options
 from util.weights import read_tensors
 
 OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -49,12 +49,10 @@ def trained_direction(run: Path) -> str | None:
     Raises:
         UserError: the run's options say neither AtoB nor BtoA (exit code 4).
     """
-    path = run / "train_opt.yaml"
-    if not path.is_file():
-        return None
-    trained = str(read_config(path).get("direction", "AtoB"))
-    if trained not in OTHER:
-        raise UserError(f"{path}: direction is {trained!r}", code=4)
+    kept = kept_options(run)
+    trained = str(kept.get("direction", "AtoB")) if kept else None
+    if trained not in (None, *OTHER):
+        raise UserError(f"{run / 'train_opt.yaml'}: direction is {trained!r}", code=4)
     return trained
 
 
@@ -79,7 +77,7 @@ def as_directed(opt: Any, model: Any) -> tuple[Any, Mapping[str, str]]:
             f"--direction {opt.direction}: the run {opt.name} translates {trained} alone; leave the flag out, or train "
             f"a run with it (--model dcl, simdcl and cycle_gan translate both ways)"
         )
-    kept = read_config(Path(opt.checkpoints_dir, opt.name, "train_opt.yaml"))
+    kept = kept_options(Path(opt.checkpoints_dir, opt.name))
     channels = opt.input_nc, opt.output_nc
     if channels == (kept.get("input_nc", opt.input_nc), kept.get("output_nc", opt.output_nc)):
         opt = dataclasses.replace(opt, input_nc=channels[1], output_nc=channels[0])

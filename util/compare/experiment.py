@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from options import UserError
+from options.command_line import text_of, words_of
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
 from util.cli import STOPPED
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
-from util.compare.recipe import Options, Recipe, text_of, words_of
+from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, Command, Task, last_line
 from util.config import read_config

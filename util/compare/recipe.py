@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from options import UserError, nearest
+from options.trust import check_code, is_trusted
 from util.config import read_yaml
 
 Options = dict[str, Any]
@@ -83,17 +84,31 @@ class Recipe:
         return replace(self, models=models, seeds=tuple(seeds) or self.seeds, budget=budget or self.budget)
 
 
-def read_recipe(path: Path, extra: Options | None = None, evaluate: Options | None = None) -> Recipe:
+def read_recipe(
+    path: Path, extra: Options | None = None, evaluate: Options | None = None, trusted: Sequence[str] = ()
+) -> Recipe:
     """Read a recipe, or a flat file of ``--config``.
 
     Args:
         extra, evaluate: options of the runs that are compared, and of their tests, which win over what the file says.
+        trusted: files that may name code to run.
 
     Raises:
-        UserError: it cannot be read, a key is unknown, or a value is not what the key wants.
+        UserError: it cannot be read, a key is unknown, a value is not what the key wants, or it names code.
     """
-    said = read_yaml(path)
     extra, evaluate = _options(path, "--set", extra or {}), _options(path, "--evaluate", evaluate or {})
+    recipe = _read(path, extra, evaluate)
+    if not is_trusted(path, trusted):
+        for options in recipe.models.values():
+            check_code(str(path), options, extra)
+        for options in (*recipe.prepare.values(), recipe.during):
+            check_code(str(path), options)
+        check_code(str(path), recipe.evaluate, evaluate)
+    return recipe
+
+
+def _read(path: Path, extra: Options, evaluate: Options) -> Recipe:
+    said = read_yaml(path)
     if isinstance(said.get("model"), str) and "models" not in said:
         return _flat(path, said | extra, evaluate)
     for key in said:
@@ -172,6 +187,8 @@ def _options(path: Path, key: str, options: Options, *but: str) -> Options:
     """Options that a recipe may say; the others are compare.py's own."""
     where = f"{path}: {key}" if key else str(path)
     for name, value in options.items():
+        if not name.isidentifier():
+            raise UserError(f"{where}: {name!r} is no option")
         if name in OWN and name not in but:
             raise UserError(f"{where}: {name!r} is set for each run; leave it out, see --seeds, --budget and --name")
         if isinstance(value, dict):
@@ -204,18 +221,3 @@ def check_variant_name(path: Path, key: str, name: str) -> None:
     """A variant's name becomes part of a folder's."""
     if not VARIANT.fullmatch(name) or ".." in name:
         raise UserError(f"{path}: {key}: {name!r} cannot name a folder; use letters, digits, dots and dashes")
-
-
-def words_of(options: Mapping[str, Any]) -> list[str]:
-    """Options as words of a command line, which read as the same values."""
-    words: list[str] = []
-    for name, value in options.items():
-        text = text_of(value)
-        words += [f"--{name}={text}"] if text.startswith("-") or not text else [f"--{name}", text]
-    return words
-
-
-def text_of(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(text_of, value))
-    return str(value).lower() if isinstance(value, bool | None) else str(value)

@@ -2,13 +2,17 @@
 
 import importlib.util
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from options import UserError
+from options import TrainOptions, UserError
+from options.command_line import words_of
+from options.fields import flags_of
+from options.trust import SERVERS
 
 
 class Sink(Protocol):
@@ -110,6 +114,19 @@ def require_packages(opt: Any) -> None:
     for flag, package in (("use_tensorboard", "tensorboard"), ("use_wandb", "wandb")):
         if getattr(opt, flag) and importlib.util.find_spec(package) is None:
             raise missing(f"--{flag}", package)
+
+
+def servers_left_out(kept: Mapping[str, Any], opt: Any) -> str:
+    """What a continued run was shown with, as flags, where it no longer is: a file alone has no server contacted.
+
+    Args:
+        kept: options that the run was saved with.
+    """
+    if not (kept.get("use_visdom") or (kept.get("display_id") or 0) or kept.get("use_wandb")):
+        return ""
+    usual = {name: flag.default for name, flag in flags_of(TrainOptions).items()}
+    told = {key: kept[key] for key in SERVERS if key in kept and kept[key] not in (usual[key], getattr(opt, key))}
+    return f"shown on no server, for no file may ask for one; add: {shlex.join(words_of(told))}" if told else ""
 
 
 def missing(flag: str, package: str) -> UserError:

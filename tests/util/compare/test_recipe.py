@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from options import UserError
-from util.compare.recipe import Budget, read_budget, read_recipe, words_of
+from options.command_line import words_of
+from util.compare.recipe import Budget, read_budget, read_recipe
 
 WHOLE = """
 title: Two methods
