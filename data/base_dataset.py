@@ -36,7 +36,8 @@ class BaseDataset(Dataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseOptions):
         section = "data"
-        crop_size: int = option(256, "height and width of an item, in pixels", least=1)
+        of_a_family = True
+        crop_size: int = option(256, "height and width of an item, in pixels", least=1, matters=True)
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
 

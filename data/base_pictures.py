@@ -38,6 +38,7 @@ class PictureDataset(BaseDataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseDataset.Options):
         section = "pictures"
+        of_a_family = True
         test_fraction: float = option(
             0.2, "part of each class that training never sees, where the data are not divided already", least=0
         )

@@ -34,6 +34,7 @@ class FolderDataset(BaseDataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseDataset.Options):
         section = "image folders"
+        of_a_family = True
         more_steps: ClassVar[tuple[str, ...]] = ()  # of --preprocess, that the dataset takes itself
         load_size: int = option(
             286, "size that resize and scale_... give an image before it is cropped, in pixels", least=1, per_run=True

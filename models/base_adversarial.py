@@ -24,6 +24,7 @@ class AdversarialModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         section = "adversarial training"
+        of_a_family = True
         ndf: int = option(64, "channels of the discriminator's first layer", least=1)
         normD: Literal["instance", "batch", "none"] = option("instance", "normalisation in the discriminator")
         sn_D: bool = option(

@@ -37,6 +37,7 @@ class NoiseModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options, StabilizerOptions):
         section = "images from noise"
+        of_a_family = True
         ngf: int = option(128, "width of the generator; see docs/conditional.md for what it means to each", least=1)
         z_dim: int = option(64, "length of the noise vector", least=1)
         n_dis: int = option(1, "steps of the discriminator for each of the generator", least=1)

@@ -17,8 +17,12 @@ class TranslationModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
         section = "translation networks"
+        of_a_family = True
         netG: str = option(
-            "resnet_9blocks", "architecture of the generator", choices=lambda: networks.list_networks("G")
+            "resnet_9blocks",
+            "architecture of the generator",
+            choices=lambda: networks.list_networks("G"),
+            gone={"resnet_cat": "CUT's repository lists it, and it fails there: it asks for an option that none has"},
         )
         netD: str = option("basic", "architecture of the discriminator", choices=lambda: networks.list_networks("D"))
         ngf: int = option(64, "channels of the generator's first layer", least=1)

@@ -11,14 +11,17 @@ from .fields import option
 class BaseOptions:
     """What train.py and test.py share. Models and datasets add theirs by subclassing."""
 
-    section: ClassVar[str] = "run"
+    section: ClassVar[str] = "run"  # the heading of the class's own flags in --help
+    of_a_family: ClassVar[bool] = False  # whether they are those of many methods, which the short help leaves out
     is_train: ClassVar[bool]
 
-    dataroot: str = option("placeholder", "folder with trainA, trainB, testA, testB")
-    name: str = option("experiment_name", "name of the run; its files go to <checkpoints_dir>/<name>")
+    dataroot: str = option("placeholder", "folder with trainA, trainB, testA, testB", matters=True)
+    name: str = option("experiment_name", "name of the run; its files go to <checkpoints_dir>/<name>", matters=True)
     checkpoints_dir: str = option("./checkpoints", "where runs are kept", per_run=True)
-    model: str = option("cut", "method: models/<model>_model.py, or the dotted path of a module")
-    dataset_mode: str = option("unaligned", "kind of data: data/<dataset_mode>_dataset.py, or a dotted path")
+    model: str = option("cut", "method: models/<model>_model.py, or the dotted path of a module", matters=True)
+    dataset_mode: str = option(
+        "unaligned", "kind of data: data/<dataset_mode>_dataset.py, or a dotted path", matters=True
+    )
     plugin_dir: str | None = option(
         None, "folder with models and datasets of your own, outside the toolkit", per_run=True
     )
@@ -31,12 +34,12 @@ class BaseOptions:
     direction: Literal["AtoB", "BtoA"] = option(
         "AtoB", "which side is translated; BtoA swaps A and B. In a test: docs/translate.md"
     )
-    batch_size: int = option(1, "items per step and per process", least=1, per_run=True)
+    batch_size: int = option(1, "items per step and per process", least=1, per_run=True, matters=True)
     num_threads: int = option(
         4, "data-loading workers per process; 0 loads in the process itself", least=0, per_run=True
     )
     gpu_ids: str = option(
-        "0", "the GPU to use, by number; -1 is the CPU; for several see docs/running.md", per_run=True
+        "0", "the GPU to use, by number; -1 is the CPU; for several see docs/running.md", per_run=True, matters=True
     )
     device: str = option("auto", "auto (what --gpu_ids says), cpu, cuda, cuda:<n> or mps", per_run=True)
     precision: Literal["fp32", "bf16", "fp16"] = option(

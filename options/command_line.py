@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError, nearest
+from .errors import UserError, nearest, same_but_for_case
 from .fields import Flag
 
 NEGATIVE = re.compile(r"-\.?\d")  # how a value begins that argparse may take for a flag: -1000,3000
@@ -24,6 +24,9 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message.replace("argument --", "--"))
 
 
+HELP = ("-h", "--help")
+
+
 def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
     """Add every option to the parser, grouped under the class that declares it; values stay text.
 
@@ -37,7 +40,7 @@ def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaul
         words_of = {"nargs": "?", "const": "true"} if flag.hint is bool else {"nargs": "+"} if several else {}
         words = f" {{{', '.join(map(str, flag.choices))}}}" if flag.choices else ""
         shown = defaults[flag.name]
-        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
+        shown = (",".join(map(str, shown)) or "none") if isinstance(shown, tuple) else shown
         text = f"{flag.metadata['help']}{words} (default: {shown})".replace("%", "%%")
         metavar = None if flag.choices is None else flag.name.split("_")[-1].upper()
         groups[flag.owner].add_argument(
@@ -63,23 +66,36 @@ def peek(argv: list[str], *names: str) -> dict[str, Any]:
 
 def read_words(
     argv: Sequence[str], flags: Mapping[str, Flag], belongs: Callable[[str], str] = lambda key: ""
-) -> tuple[dict[str, Any], bool]:
-    """{flag: its text} of a command line, and whether it asks for help; ``belongs`` says whose an unknown flag is."""
+) -> tuple[dict[str, Any], str]:
+    """{flag: its text} of a command line, and the help that it asks for; ``belongs`` says whose an unknown flag is.
+
+    Help is ``""``, none; ``"short"``; or ``"all"``, for ``--help all``.
+    """
+    argv, help_wanted = _without_help(argv)
     parser = Parser(prog=Path(sys.argv[0]).name or "diptych", add_help=False)
     add_flags(parser, flags, {name: flag.default for name, flag in flags.items()})
     words = [f" {word}" if NEGATIVE.match(word) else word for word in argv]  # no flag begins with a space
-    namespace, unknown = parser.parse_known_args([word for word in words if word not in ("-h", "--help")])
+    namespace, unknown = parser.parse_known_args(words)
     if unknown:
         word = unknown[0].lstrip()
         key = word.removeprefix("--").split("=")[0]
-        hint = belongs(key) or nearest(key, flags, "--")
+        hint = same_but_for_case(key, flags, "--") or belongs(key) or nearest(key, flags, "--")
         what = f"no option {word.split('=')[0]}" if word.startswith("--") else f"{word!r} is not a flag"
         raise UserError(f"{what}{hint}")
     given = {
         name: list(map(_as_typed, value)) if isinstance(value, list) else _as_typed(value)
         for name, value in vars(namespace).items()
     }
-    return given, any(word in ("-h", "--help") for word in argv)
+    return given, help_wanted
+
+
+def _without_help(argv: Sequence[str]) -> tuple[list[str], str]:
+    words, wanted = list(argv), ""
+    for at in reversed([at for at, word in enumerate(words) if word in HELP]):
+        every = words[at + 1 : at + 2] == ["all"]
+        wanted = "all" if every else wanted or "short"
+        del words[at : at + 1 + every]
+    return words, wanted
 
 
 def _as_typed(word: str) -> str:
@@ -102,11 +118,13 @@ def text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool | None) else str(value)
 
 
-def print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any]) -> None:
+def print_help(description: str, flags: Mapping[str, Flag], defaults: Mapping[str, Any], left_out: int = 0) -> None:
+    """Print these flags and end the script; ``left_out`` others are shown by ``--help all``."""
     parser = Parser(
         prog=Path(sys.argv[0]).name or "diptych",
         usage="%(prog)s [--flag value ...]",
         description=description,
+        epilog=f"{left_out} more flags: --help all" if left_out else None,
     )
     add_flags(parser, flags, defaults)
     parser.print_help()

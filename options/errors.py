@@ -22,5 +22,12 @@ class UnknownName(UserError, AttributeError):
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """ "; did you mean X?" when something known is spelt like ``name``, else nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return same_but_for_case(name, known, prefix) or (f"; did you mean {prefix}{near[0]}?" if near else "")
+
+
+def same_but_for_case(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """The same, of something known that differs in capitals and dashes alone."""
+    near = [word for word in known if word.lower() == name.lower().replace("-", "_")]
     return f"; did you mean {prefix}{near[0]}?" if near else ""

@@ -6,6 +6,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .errors import UserError, nearest
@@ -22,6 +23,8 @@ def option(
     above: float | None = None,
     presets: Mapping[Any, Mapping[str, Any]] | None = None,
     per_run: bool = False,
+    matters: bool = False,
+    gone: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """A field that becomes ``--<name>``.
 
@@ -33,10 +36,13 @@ def option(
         presets: {choice: {other option: its default under that choice}}; the keys are the choices. A preset may set
             options with presets of their own, below it in the class or in a more general class. Those count last.
         per_run: belongs to one invocation, so test.py does not take it from the training run.
+        gone: choices that published code names and that do not work there either -> why.
+        matters: shown by the short ``--help``, for nobody gets far without it.
     """
     if presets is not None and not isinstance(value, bool):
         choices = tuple(presets)
-    metadata = dict(help=help, choices=choices, least=least, above=above, presets=presets, per_run=per_run)
+    metadata: dict[str, Any] = dict(help=help, choices=choices, least=least, above=above, presets=presets)
+    metadata |= dict(per_run=per_run, matters=matters, gone=gone)
     return dataclasses.field(default=value, metadata=metadata)
 
 
@@ -86,6 +92,8 @@ class Flag:
                 if self.choices
                 else f"expected {describe(self.hint)}"
             )
+            if text in self.metadata["gone"]:
+                raise UserError(f"--{self.name} {text}: {self.metadata['gone'][text]}; {wanted}") from None
             raise UserError(f"--{self.name} {text}: {wanted}{nearest(text, map(str, self.choices or ()))}") from None
         low, above = self.metadata["least"], self.metadata["above"]
         for number in result if isinstance(result, tuple) else (result,):

@@ -78,10 +78,9 @@ def parse(
     read, help_wanted = _read(sources, cls, plugins, chosen)
     defaults = _defaults(chosen.flags, read)
     if help_wanted:
-        shown = defaults | read
-        print_help(
-            f"Options with --model {shown['model']} --dataset_mode {shown['dataset_mode']}.", chosen.flags, shown
-        )
+        values, flags = defaults | read, chosen.flags if help_wanted == "all" else _that_matter(chosen, cls)
+        title = f"Options with --model {values['model']} --dataset_mode {values['dataset_mode']}."
+        print_help(title, flags, values, len(chosen.flags) - len(flags))
     return _check(chosen.options(**(defaults | read)))
 
 
@@ -210,8 +209,8 @@ def _restored(bases: tuple[type, ...], values: dict[str, Any]) -> Any:
 
 def _read(
     sources: _Sources, cls: type[BaseOptions], plugins: Mapping[str, Any], chosen: _Chosen
-) -> tuple[dict[str, Any], bool]:
-    """{option: its value} of what was told anywhere, and whether the command line asks for help."""
+) -> tuple[dict[str, Any], str]:
+    """{option: its value} of what was told anywhere, and the help that the command line asks for."""
     flags = chosen.flags
     belongs = functools.partial(_belongs, plugins=plugins, chosen=chosen.plugins)
     for source, values in sources.files:
@@ -248,6 +247,14 @@ def _defaults(flags: Mapping[str, Flag], read: Mapping[str, Any]) -> dict[str, A
         preset = (known.metadata["presets"] or {}).get(read.get(known.name, defaults[known.name]), {})
         defaults |= {k: v for k, v in preset.items() if k in flags}
     return defaults
+
+
+def _that_matter(chosen: _Chosen, cls: type) -> dict[str, Flag]:
+    """Flags that nobody gets far without, and those of the method and the data themselves, not of a whole family."""
+    parts = [part for plugin in chosen.plugins.values() for part in option_classes(plugin, cls)]
+    classes = {base for part in parts for base in part.__mro__} - {*BaseOptions.__mro__}
+    own = {base for base in classes if not base.__dict__.get("of_a_family", False)}
+    return {name: flag for name, flag in chosen.flags.items() if flag.metadata.get("matters") or flag.owner in own}
 
 
 def _belongs(key: str, plugins: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:

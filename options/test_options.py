@@ -14,9 +14,9 @@ class TestOptions(EvaluationOptions):
     is_train: ClassVar[bool] = False
 
     phase: str = option("test", "which split to read: <dataroot>/<phase>A, ...", per_run=True)
-    results_dir: str = option("./results/", "where result pages go", per_run=True)
+    results_dir: str = option("./results/", "where result pages go", per_run=True, matters=True)
     num_test: int | Literal["all"] = option(
-        50, "how many rows to run, of each style where there are several, or all", least=1, per_run=True
+        50, "how many rows to run, of each style where there are several, or all", least=1, per_run=True, matters=True
     )
     eval: bool = option(False, "put the networks in eval mode (batch norm and dropout)", per_run=True)
     use_ema: bool = option(True, "use the averaged weights where the run kept them", per_run=True)
@@ -32,7 +32,7 @@ class TestOptions(EvaluationOptions):
     )
     keep_scale: bool = option(False, "do not bring results back to the size of their source", per_run=True)
     metrics: tuple[str, ...] = option(
-        (), "metrics of what was made, e.g. l1, ssim, fid; docs/evaluation.md", per_run=True
+        (), "metrics of what was made, e.g. l1, ssim, fid; docs/evaluation.md", per_run=True, matters=True
     )
 
     def validate(self) -> None:

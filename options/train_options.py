@@ -14,8 +14,10 @@ class TrainOptions(EvaluationOptions):
     is_train: ClassVar[bool] = True
 
     phase: str = option("train", "which split to read: <dataroot>/<phase>A, ...", per_run=True)
-    n_epochs: int = option(200, "epochs at the initial learning rate", least=0)
-    n_epochs_decay: int = option(200, "epochs over which the learning rate falls linearly to zero", least=0)
+    n_epochs: int = option(200, "epochs at the initial learning rate", least=0, matters=True)
+    n_epochs_decay: int = option(
+        200, "epochs over which the learning rate falls linearly to zero", least=0, matters=True
+    )
     max_steps: int = option(
         0, "end after so many optimizer steps, with epochs and learning rate fitted to them; 0 is no such end", least=0
     )
@@ -44,7 +46,9 @@ class TrainOptions(EvaluationOptions):
         "decay per step of the generator's moving average, which rises to this over the first steps; 0 turns it off",
         least=0,
     )
-    continue_train: bool = option(False, "continue this run exactly where its checkpoint left it", per_run=True)
+    continue_train: bool = option(
+        False, "continue this run exactly where its checkpoint left it", per_run=True, matters=True
+    )
     overwrite: bool = option(False, "delete an earlier run of the same name and start anew", per_run=True)
     epoch_count: int = option(1, "number of the first epoch; a continued run knows its own", least=1, per_run=True)
     pretrained_name: str | None = option(

@@ -7,6 +7,14 @@ MODULES = {  # what is imported
     "util.util": "util.images",
     "data.image_folder": "data.image_folder (FolderDataset)",
 }
+PLUGINS = {  # (kind of plugin, name), of theirs
+    ("model", "dclgan"): "it is --model dcl here",
+    ("model", "simdclgan"): "it is --model simdcl here",
+    ("model", "cyclegan"): "it is --model cycle_gan here",
+    ("model", "test"): "test.py takes the model from the run of --name; one generator alone: python translate.py "
+    "--checkpoint latest_net_G.pth --input photos --output translated",
+    ("model", "pix2pix"): "supervised pairs here: --model cut --dataset_mode aligned --lambda_L1 100",
+}
 TRANSLATION = "derive the model from models.base_translation.TranslationModel"
 FUNCTIONS = {  # of the module networks
     "define_G": f"{TRANSLATION}, and write self.netG = self.build_G(opt.input_nc, opt.output_nc)",

@@ -59,7 +59,8 @@ def find_plugin(package: str, name: str, suffix: str, base: type, plugin_dir: st
         UserError: no such plugin, or its file cannot be imported, lacks the class or breaks its contract.
     """
     if not PLAIN.fullmatch(name) and not DOTTED.fullmatch(name):
-        raise UserError(f"{name!r} cannot be the name of a {suffix}: use small letters, digits and underscores")
+        hint = _hint(name, suffix, list_plugins(package, suffix, plugin_dir))
+        raise UserError(f"{name!r} cannot be the name of a {suffix}: use small letters, digits and underscores{hint}")
     module = _import(package, name, suffix, plugin_dir)
     wanted = module.__name__.rsplit(".", 1)[-1].replace("_", "").lower()
     for cls in vars(module).values():
@@ -78,6 +79,12 @@ def list_plugins(package: str, suffix: str, plugin_dir: str | None = None) -> li
     return sorted(n for n in names if n != "base")
 
 
+def _hint(name: str, suffix: str, known: list[str]) -> str:
+    """What is called so elsewhere, or nearly so here."""
+    here = published_names.PLUGINS.get((suffix, name.lower()))
+    return f"; {here}" if here else nearest(name, known)
+
+
 def _import(package: str, name: str, suffix: str, plugin_dir: str | None) -> ModuleType:
     if plugin_dir is not None and not Path(plugin_dir).is_dir():
         raise UserError(f"--plugin_dir {plugin_dir}: no such folder")
@@ -92,7 +99,9 @@ def _import(package: str, name: str, suffix: str, plugin_dir: str | None) -> Mod
     except ModuleNotFoundError as error:
         if error.name == module_name or (error.name and module_name.startswith(error.name + ".")):
             known = list_plugins(package, suffix, plugin_dir)
-            raise UserError(f"no {suffix} named {name!r}{nearest(name, known)}; known: {', '.join(known)}") from None
+            raise UserError(
+                f"no {suffix} named {name!r}{_hint(name, suffix, known)}; known: {', '.join(known)}"
+            ) from None
         if error.name in published_names.MODULES:
             raise UserError(
                 f"{suffix} {name!r} imports {error.name!r}, which is {published_names.MODULES[error.name]} here"

@@ -26,6 +26,7 @@ PAPER = 255
 @dataclass(frozen=True, kw_only=True)
 class FontOptions(BaseOptions):
     section = "glyphs as pictures"
+    of_a_family = True
     target_font: tuple[str, ...] = option(
         (
             *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif"),
@@ -45,6 +46,7 @@ class FontOptions(BaseOptions):
 @dataclass(frozen=True, kw_only=True)
 class GlyphOptions(FontOptions):
     section = "glyphs as labelled pictures"
+    of_a_family = True
     class_by: Literal["character", "font"] = option("character", "glyphs: what makes a class")
     glyph_variants: int = option(4, "glyphs: drawings of a glyph, all but the first turned and shrunk", least=1)
     glyph_rotation: float = option(8.0, "glyphs: the most a drawing is turned to either side, in degrees", least=0)

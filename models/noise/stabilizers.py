@@ -18,6 +18,7 @@ from options import BaseOptions, UserError, option
 @dataclass(frozen=True, kw_only=True)
 class StabilizerOptions(BaseOptions):
     section = "stabilisers of the discriminator"
+    of_a_family = True
     augment_D: str = option("", "DiffAugment of all that D sees: words of color,translation,cutout; empty is none")
     ada_target: float = option(
         0.0, "let D's over-fitting decide how often --augment_D is applied (ADA); 0.6 is usual, 0 is always", least=0

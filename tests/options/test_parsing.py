@@ -149,6 +149,13 @@ def test_lists_take_commas_or_spaces():
     "argv,expected",
     [
         (["--lambda_NCEE", "3"], "did you mean --lambda_NCE?"),
+        (["--lambda_nce", "3"], "did you mean --lambda_NCE?"),  # rather than lambda_SIM or nce_T, which are as near
+        (["--Batch-Size", "3"], "did you mean --batch_size?"),
+        (["--model", "dclgan"], "it is --model dcl here"),
+        (["--model", "CycleGAN"], "it is --model cycle_gan here"),
+        (["--model", "CUT"], "did you mean cut?"),
+        (["--model", "test"], "python translate.py --checkpoint"),
+        (["--netG", "resnet_cat"], "it fails there: it asks for an option that none has; choose from"),
         (["--lambda_N", "3"], "no option --lambda_N"),  # no abbreviations
         (["--lr", "fast"], "--lr fast: expected a number"),
         (["--lr", "nan"], "--lr nan: not a number"),
@@ -191,7 +198,7 @@ def test_mistakes_are_named_in_one_line(argv, expected):
 
 def test_help_shows_the_flags_of_the_model_with_their_true_defaults(capsys):
     with pytest.raises(SystemExit) as done:
-        train_options("--model", "fastcut", "--help")
+        train_options("--model", "fastcut", "--help", "all")
     text = " ".join(capsys.readouterr().out.split())
     assert done.value.code == 0
     for part in (
@@ -204,6 +211,39 @@ def test_help_shows_the_flags_of_the_model_with_their_true_defaults(capsys):
     ):
         assert part in text
     assert "lambda_SIM" not in text
+
+
+TEN = {"dataroot", "name", "model", "dataset_mode", "batch_size", "gpu_ids", "crop_size"}
+TEN |= {"n_epochs", "n_epochs_decay", "continue_train"}
+
+
+@pytest.mark.parametrize(
+    "words,own",
+    [
+        (["--model", "fastcut"], {"CUT_mode", "lambda_NCE", "nce_layers", "lambda_IDT"}),
+        (["--model", "cycle_gan"], {"lambda_A", "lambda_B", "lambda_identity"}),
+        (["--model", "contragan"], {"preset", "contra_form", "tau", "fake_labels"}),
+        (["--model", "zi2zi"], {"source_font", "target_font", "lambda_L1"}),
+    ],
+)
+def test_the_short_help_has_the_flags_that_matter_and_the_methods_own(words, own, capsys):
+    with pytest.raises(SystemExit) as done:
+        train_options(*words, "-h")
+    short = capsys.readouterr().out
+    assert done.value.code == 0
+    shown = set(re.findall(r"^  --(\w+)", short, re.MULTILINE))
+    assert shown >= {*TEN, *own} and not shown & {"seed", "no_flip", "ndf", "beta1", "display_port", "normD"}
+    with pytest.raises(SystemExit):
+        train_options(*words, "--help", "all")
+    every = set(re.findall(r"^  --(\w+)", capsys.readouterr().out, re.MULTILINE))
+    assert f"{len(every) - len(shown)} more flags: --help all" in short and every > {"seed", *shown}
+
+
+def test_the_short_help_of_a_test(capsys):
+    with pytest.raises(SystemExit):
+        test_options("--model", "cut", "--help")
+    shown = re.findall(r"^  --(\w+)", capsys.readouterr().out, re.MULTILINE)
+    assert {"name", "results_dir", "num_test", "metrics"} <= set(shown) and "n_epochs" not in shown
 
 
 def test_configuration_files(tmp_path):
@@ -336,7 +376,7 @@ def test_a_preset_may_set_options_that_have_presets(argv, norm):
 
 def test_help_of_a_switch_with_presets_is_that_of_a_switch(capsys):
     with pytest.raises(SystemExit):
-        train_options("--sn_D", "--help")
+        train_options("--sn_D", "--help", "all")
     text = " ".join(capsys.readouterr().out.split())
     assert re.search(r"--sn_D \[SN_D\] spectral norm [^{}]* \(default: True\)", text)
     assert "{instance, batch, none} (default: none)" in text

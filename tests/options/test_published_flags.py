@@ -151,6 +151,6 @@ def test_every_choice_is_taken(name, value):
 def test_the_help_of_a_model_has_its_published_flags(capsys):
     for command, defaults in TRAINING.items():
         with pytest.raises(SystemExit):
-            train_options(*command.split(), "--help")
+            train_options(*command.split(), "--help", "all")
         shown = capsys.readouterr().out
         assert all(f"--{name}" in shown for name in defaults), command
