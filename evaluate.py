@@ -15,10 +15,11 @@ from evaluation.sets import SetScores
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
-from util import frames
+from util import distributed, frames
 from util.cli import run
 from util.device import choose_device
-from util.images import from_bytes, list_images, read_image, to_bytes
+from util.images import from_bytes, read_image, to_bytes
+from util.listing import look_into
 from util.stopwatch import Countdown
 from util.table import joined, write_metrics
 from util.values import units_of
@@ -28,6 +29,7 @@ SHOWN = 5  # names in a message
 
 
 def main(argv=None):
+    distributed.forget_said()
     opt = parse_script(EvaluateOptions, argv, "Values of generated pictures beside real ones, folder against folder.")
     found = {name: METRICS.find(name, opt.plugin_dir) for name in dict.fromkeys(opt.metrics)}
     for name, cls in found.items():
@@ -58,10 +60,14 @@ def pictures(opt, flag):
     folder = Path(getattr(opt, flag))
     if not folder.is_dir():
         raise UserError(f"--{flag} {folder}: no such folder")
-    files = list_images(folder)
-    if len(files) < 2:
-        raise UserError(f"--{flag} {folder}: holds {len(files)} pictures; at least two are needed")
-    return files
+    listing = look_into(folder)
+    count = len(listing.pictures)
+    if count < 2:
+        raise UserError(
+            f"--{flag} {folder}: holds {count} picture{'s' * (count != 1)}; at least two are needed"
+            f"{listing.unread(before='; ')}"
+        )
+    return listing.tell()
 
 
 def named(opt, flag, files):

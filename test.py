@@ -13,6 +13,7 @@ from models.inference.weight_folder import as_directed, run_options
 from options import TestOptions, UserError
 from options.command_line import peek
 from options.parsing import parse
+from util import distributed
 from util.cli import run
 from util.config import read_config, save_options
 from util.pages.files import note_checkpoint
@@ -28,6 +29,7 @@ def main(argv=None):
 
 
 def run_test(argv, stack):
+    distributed.forget_said()
     argv = as_upstream(sys.argv[1:] if argv is None else list(argv))
     opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, run_options)
     model_class = MODELS.find(opt.model, opt.plugin_dir)

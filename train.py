@@ -31,6 +31,7 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 
 def main(argv=None):
     # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
+    distributed.forget_said()
     told = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
     check_direction(told)
     engine = Engine(told)

@@ -7,6 +7,7 @@ from models.inference.translator import Translator
 from options import UserError
 from options.parsing import parse_script
 from options.translate_options import TranslateOptions
+from util import distributed
 from util.cli import run
 from util.config import kept_options
 from util.picture_files import plan, read_ahead, write_picture
@@ -19,6 +20,7 @@ DEEP = (".npy", ".tif", ".tiff")  # files of any number of channels
 
 
 def main(argv=None):
+    distributed.forget_said()
     opt = parse_script(TranslateOptions, argv, "Translate pictures with a trained generator.")
     checkpoint = Path(opt.checkpoint)
     kept = kept_options(checkpoint if checkpoint.is_dir() else checkpoint.parent)

@@ -8,7 +8,7 @@ import numpy as np
 
 from options import UserError
 from util import frames
-from util.images import list_images
+from util.listing import look_into
 from util.values import Units
 
 from .image_folder import FolderDataset
@@ -26,15 +26,15 @@ class AlignedDataset(FolderDataset):
     def __init__(self, opt: Any):
         super().__init__(opt)
         phase = self.split_of(opt.phase, ("", "A", "B"))
-        self.side_by_side = self.images(self.root / phase)
+        self.side_by_side = self.images(self.folder_of(phase))
         self.pairs: list[dict[str, Path]] = [] if self.side_by_side else self._partners(phase)
 
     def _partners(self, phase: str) -> list[dict[str, Path]]:
         opt = self.opt
         sides: dict[str, dict[str, Path]] = {}
         for side in "AB":
-            folder = self.root / f"{phase}{side}"
-            sides[side] = _by_name(list_images(folder) if folder.is_dir() else [], folder)
+            folder = self.folder_of(phase, side)
+            sides[side] = _by_name(look_into(folder).tell(), folder)
         both = sides["A"].keys() & sides["B"].keys()
         lonely = sorted(sides["A"].keys() ^ sides["B"].keys())
         names = sorted(both)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from data.loading.cache import PixelCache
+from data.loading.phases import standard
 from data.pictures.choice import held_out, in_turn, share
 from data.pictures.sources import Files, Missing, Stored, fit, look, window
 from options import UserError, default, option
@@ -71,7 +72,7 @@ class PictureDataset(BaseDataset):
     def __init__(self, opt: Any):
         super().__init__(opt)
         phases = ("train", "all") if opt.is_train else ("train", "test", "val", "all")
-        if opt.phase not in phases:
+        if standard(opt.phase) not in phases:
             raise UserError(f"--phase {opt.phase}: choose {' or '.join(phases)}")
         self.saved = self._saved()
         self.seed = self.saved.get("split_seed", opt.split_seed)
@@ -117,7 +118,7 @@ class PictureDataset(BaseDataset):
 
     def half(self, phase: str) -> Any:
         """Pictures of train, test, val or all, as this run has them; not those that mean nothing to it."""
-        readers = self.source.phases
+        phase, readers = standard(phase), self.source.phases
         if "every" in readers:
             pictures = self._of_run(readers["every"]())
             if phase == "all":

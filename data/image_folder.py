@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
-from PIL import Image
 
 from data.loading.cache import PixelCache
+from data.loading.phases import phase_folder, read_for
 from data.loading.transforms import SCALING, factor_of, parse_steps, scale, transform
 from data.loading.value_range import AUTO, BYTES, LOOKED, kept_range, look, ranges
 from options import UserError, option
 from util import distributed
-from util.images import ORIENTATION, list_images, read_pixels, read_values, to_tensor
+from util.heads import read_head
+from util.images import read_pixels, read_values, to_tensor
+from util.listing import look_into
 from util.scale import save_scales
 from util.values import Units, check_span, units_of
 
@@ -82,9 +84,10 @@ class FolderDataset(BaseDataset):
         super().__init__(opt)
         self.steps = parse_steps(opt.preprocess, opt.is_train, opt.more_steps)
         self.root = Path(opt.dataroot)
-        if not self.root.exists():
-            hint = "give the folder of the data with --dataroot" if opt.dataroot == "placeholder" else "no such folder"
-            raise UserError(f"--dataroot {opt.dataroot}: {hint}")
+        for flag, root in self.roots().items():
+            if not Path(root).exists():
+                hint = "give the folder of the data with --dataroot" if root == "placeholder" else "no such folder"
+                raise UserError(f"--{flag} {root}: {hint}")
         self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every file once
         if opt.value_range == "auto" and (not opt.is_train or opt.continue_train):
             self.opt = dataclasses.replace(opt, **kept_range(opt))
@@ -93,15 +96,26 @@ class FolderDataset(BaseDataset):
         self._bad: dict[Path, int] = {}  # the number of each file that was listed,
         self._is_bad = torch.zeros(0, dtype=torch.bool)  # and whether it was skipped: memory all workers share
 
+    def roots(self) -> dict[str, str]:
+        """{flag: the folder, or file, that it names}: where the data lie."""
+        return {"dataroot": self.opt.dataroot}
+
     def images(self, folder: Path, side: str = "AB") -> list[Path]:
         """The images below a folder, the first ``--max_dataset_size`` by name; none if there is no such folder.
 
         Args:
             side: A or B, what the files are of; both where A and B are made of the same file.
         """
-        files = list_images(folder)[: self.opt.max_dataset_size] if folder.is_dir() else []
-        self.watch(files, side)
-        return files
+        listing = look_into(folder)
+        if listing.pictures:  # else the caller says what is wrong with it
+            listing.tell()
+        return self.take(listing.pictures, side)
+
+    def take(self, files: Sequence[Path], side: str = "AB") -> list[Path]:
+        """The first ``--max_dataset_size`` of these files, which are of this side."""
+        taken = list(files[: self.opt.max_dataset_size])
+        self.watch(taken, side)
+        return taken
 
     def watch(self, files: Sequence[Path], side: str = "AB") -> None:
         """Count among these files those that ``--on_bad_image skip`` leaves out."""
@@ -211,18 +225,14 @@ class FolderDataset(BaseDataset):
     def factors(self, files: Sequence[Path]) -> Iterator[float]:
         """What ``--preprocess`` multiplies the sides of some of these files by; those that cannot be read count not."""
         for path in files[:: -(-len(files) // MEASURED) or 1]:
-            with contextlib.suppress(UserError, OSError, ValueError):
+            with contextlib.suppress(Exception):  # whoever reads it says what is wrong with it
                 width, height = self.size_of(path)
                 yield factor_of(height, width, self.steps, self.opt.load_size, self.opt.crop_size)
 
     def size_of(self, path: Path) -> tuple[int, int]:
-        """Width and height of a picture, from the head of a file alone where Pillow knows it."""
-        if path.suffix.lower() == ".npy":
-            height, width = np.load(path, mmap_mode="r", allow_pickle=False).shape[:2]
-            return width, height
-        with Image.open(path) as image:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
-            return (image.height, image.width) if turned else image.size
+        """Width and height of a picture."""
+        head = read_head(path)
+        return head.width, head.height
 
     def reject(self, path: Path, error: UserError) -> NoReturn:
         """Stop with this error, or say it once and do without the item."""
@@ -234,19 +244,26 @@ class FolderDataset(BaseDataset):
             print(f"skipped: {error} ({int(self._is_bad.sum())} of {len(self._bad)} files so far)", file=sys.stderr)
         raise SkipItem(str(path))
 
+    def folder_of(self, phase: str, side: str = "") -> Path:
+        """The folder of this phase and side; see :mod:`data.loading.phases`."""
+        return phase_folder(self.root, phase, side)
+
     def split_of(self, phase: str, sides: Sequence[str] = ("A", "B")) -> str:
-        """The prefix of this phase's folders: a test without testA and testB reads valA and valB."""
-        exists = {name: any((self.root / f"{name}{side}").is_dir() for side in sides) for name in (phase, "val")}
-        return "val" if phase == "test" and exists["val"] and not exists["test"] else phase
+        """The phase whose folders are read: a test without testA and testB reads valA and valB."""
+        return read_for(self.root, phase, sides)
 
     def found(self) -> str:
         """What lies in --dataroot, in a few words, for messages."""
         if not self.root.is_dir():
             return "it is a file"
         entries = sorted(p for p in self.root.iterdir() if not p.name.startswith("."))
-        words = [f"{p.name}/ ({_number(len(list_images(p)))})" if p.is_dir() else p.name for p in entries[:6]]
+        inside = {p: look_into(p) for p in entries[:6] if p.is_dir()}
+        words = [f"{p.name}/ ({_number(len(inside[p].pictures))})" if p in inside else p.name for p in entries[:6]]
         more = f" and {len(entries) - 6} more" * (len(entries) > 6)
-        return f"found {', '.join(words)}{more}" if entries else "it is empty"
+        whole = look_into(self.root)
+        useless = [listing for listing in inside.values() if not listing.pictures] if whole.pictures else [whole]
+        unread = next(filter(None, (listing.unread(before="; ") for listing in useless)), "")
+        return f"found {', '.join(words)}{more}{unread}" if entries else "it is empty"
 
 
 def _number(images: int) -> str:

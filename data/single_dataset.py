@@ -20,7 +20,7 @@ class SingleDataset(FolderDataset):
         if opt.is_train:
             raise UserError("--dataset_mode single has one side only; train on unaligned or aligned data")
         self.side = "A" if opt.direction == "AtoB" else "B"
-        folder = self.root / f"{self.split_of(opt.phase)}{self.side}"
+        folder = self.folder_of(self.split_of(opt.phase), self.side)
         self.files = pages_of(self.root) if self.root.is_file() else self.images(folder) or self.images(self.root)
         self.watch(self.files)
         if not self.files:

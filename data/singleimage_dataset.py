@@ -10,7 +10,8 @@ from PIL import Image
 
 from data.loading.transforms import resize, transform
 from options import UserError, default
-from util.images import list_images, read_pixels, to_tensor
+from util.images import read_pixels, to_tensor
+from util.listing import look_into
 from util.seeding import derive
 
 from .image_folder import FolderDataset
@@ -44,7 +45,7 @@ class SingleImageDataset(FolderDataset):
 
     def __init__(self, opt: Any):
         super().__init__(opt)
-        self.files = {side: file for side in "AB" if (file := self.only_file(f"train{side}")) is not None}
+        self.files = {side: file for side in "AB" if (file := self.only_file(side)) is not None}
         if not self.files:
             raise UserError(
                 f"--dataroot {opt.dataroot}: trainA or trainB must hold the picture to be translated, "
@@ -53,15 +54,18 @@ class SingleImageDataset(FolderDataset):
         self.pictures = {side: self.picture(side, path) for side, path in self.files.items()}
         self._block: tuple[Any, dict[str, Any]] = (None, {})  # what the batch being read is cut from
 
-    def only_file(self, folder: str) -> Path | None:
-        """The one image of this folder. Outside training it may be absent."""
-        found = list_images(self.root / folder) if (self.root / folder).is_dir() else []
+    def only_file(self, side: str) -> Path | None:
+        """The one image of this side. Outside training it may be absent."""
+        listing = look_into(self.folder_of("train", side))
+        found = listing.pictures
         if len(found) > 1 or (self.opt.is_train and not found):
             raise UserError(
                 f"--dataroot {self.opt.dataroot}: trainA and trainB must hold one image each for --dataset_mode "
                 f"singleimage, but {self.found()}" + "; --dataset_mode unaligned takes many" * bool(found)
             )
-        self.watch(found, folder[-1])
+        if found:
+            listing.tell()
+        self.watch(found, side)
         return found[0] if found else None
 
     def picture(self, side: str, path: Path) -> np.ndarray:

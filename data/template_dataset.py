@@ -31,7 +31,7 @@ class TemplateDataset(FolderDataset):
     # Find the data, and say what is wrong with them before training starts.
     def __init__(self, opt: Any):
         super().__init__(opt)
-        self.files = self.images(self.root / opt.phase) or self.images(self.root)
+        self.files = self.images(self.folder_of(opt.phase)) or self.images(self.root)
         if not self.files:
             raise UserError(f"--dataroot {opt.dataroot}: expected images below it, but {self.found()}")
 

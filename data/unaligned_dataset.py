@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from options import UserError
+from util.listing import look_into
 
 from .image_folder import FolderDataset
 
@@ -19,11 +20,11 @@ class UnalignedDataset(FolderDataset):
     def __init__(self, opt: Any):
         super().__init__(opt)
         phase = self.split_of(opt.phase)
-        self.sides: dict[str, list[Path]] = {side: self.images(self.root / f"{phase}{side}", side) for side in "AB"}
+        self.sides: dict[str, list[Path]] = {side: self.images(self.folder_of(phase, side), side) for side in "AB"}
         empty = [f"{phase}{side}" for side, files in self.sides.items() if not files]
         if len(empty) > (0 if opt.is_train else 1):
             need = f"{phase}A and {phase}B" if opt.is_train else f"{phase}A or {phase}B"
-            if self.images(self.root / phase):
+            if look_into(self.folder_of(phase)).pictures:
                 hint = "; images with both sides in one file are read by --dataset_mode aligned"
             elif not opt.is_train:
                 hint = "; images in no such folder are read by --dataset_mode single"

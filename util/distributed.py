@@ -1,7 +1,9 @@
 """The few collectives a GAN needs. Each is the identity in a single process."""
 
 import contextlib
+import functools
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
@@ -46,6 +48,18 @@ def world_size() -> int:
 
 def rank() -> int:
     return dist.get_rank() if dist.is_initialized() and not _alone.get() else 0
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    """Tell the user, however often it comes up: on stderr, in the first process alone."""
+    if rank() == 0:
+        print(line, file=sys.stderr)
+
+
+def forget_said() -> None:
+    """A script begins, in a process that may have run one before."""
+    say_once.cache_clear()
 
 
 def barrier() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from util import science
+from util import heif, science
 
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PAGED = frozenset({".tif", ".tiff", ".gif", ".webp"})
+PAGED = frozenset({".tif", ".tiff", ".gif", ".webp", *heif.HEIC, *heif.AVIF})
 PAGE = re.compile(r"_(\d{4,})$")
 REDUCED, MASK = 1, 4  # of TIFF's NewSubfileType: a smaller copy of another page, and what is transparent of it
 
@@ -45,10 +45,12 @@ def count_pages(path: Path) -> int:
     """How many images a file is; whatever its decoder raises is raised."""
     if science.knows(path):
         return science.count(path)
+    if heif.kind_of(path) == "heic":
+        return len(heif.opened(path))
     with path.open("rb") as file:
         if file.read(4) in TIFF_HEADS:
             return len(tiff_pages(path))
-    with Image.open(path, formats=("GIF", "WEBP")) as image:
+    with Image.open(path, formats=("GIF", "WEBP", "AVIF")) as image:
         return getattr(image, "n_frames", 1)
 
 

@@ -5,11 +5,10 @@ in [-1, 1] where a file is deeper than 8 bits or its values have units. ``to_ten
 """
 
 import logging
-import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +17,13 @@ import torch
 from PIL import Image
 
 from options import UserError
-from util import science
-from util.frames import TIFF_HEADS, pages_of, split, tiff_pages
+from util import heif, science
+from util.frames import TIFF_HEADS, split, tiff_pages
 from util.values import SHARE, Units
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"})
-EXTENSIONS |= {*science.DICOM, *science.NIFTI}
-ENDINGS = tuple(EXTENSIONS)
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
-ANIMATED = ("GIF", "WEBP")
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
+ANIMATED = ("GIF", "WEBP", "AVIF")
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC = 0x0112, 0x0102, 0x0106  # tags of EXIF and of TIFF
 T = TypeVar("T")
@@ -119,33 +115,6 @@ def _deep_png(values: np.ndarray) -> bytes:
     return PNG + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)) + chunk(b"IEND", b"")
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Every image file below ``folder``, sorted by its path within it; each page of a file of several.
-
-    Links are followed, except one that leads back to a folder it lies in. Hidden files and folders are left out.
-    A dangling link is listed, so that reading it says what is wrong.
-    """
-    return sorted(_walk(folder, ()), key=lambda path: path.relative_to(folder).as_posix())
-
-
-def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    try:
-        status = folder.stat()
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            return
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    yield from _walk(folder / entry.name, (*above, here))
-                elif entry.name.lower().endswith(ENDINGS):
-                    yield from pages_of(folder / entry.name)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be listed ({error.strerror})") from None
-
-
 def read_image(path: Path, channels: int, units: Units | None = None) -> torch.Tensor:
     """One image as float (C, H, W) in [-1, 1]; see :func:`read_pixels`."""
     return to_tensor(read_pixels(path, channels, units))
@@ -230,13 +199,20 @@ def _decode(path: Path, channels: int, units: Units | None) -> tuple[np.ndarray,
     file, page = split(path)
     if science.knows(file):
         return science.read(file, _the_page(path, range(science.count(file)), page))
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return _bounded(array[..., None] if array.ndim == 2 else array), None
+    kind = heif.kind_of(file)
+    if kind == "heic":
+        pictures = heif.opened(file)
+        found = heif.decoded(_the_page(path, pictures, page))
+        return (found if isinstance(found, np.ndarray) else _from_pillow(found, channels, units)), None
+    if kind == "avif":
+        heif.check_avif(path)
     return _decode_picture(path, channels, units), None
 
 
 def _decode_picture(path: Path, channels: int, units: Units | None) -> np.ndarray:
-    if path.suffix.lower() == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return _bounded(array[..., None] if array.ndim == 2 else array)
     file, page = split(path)
     with file.open("rb") as opened:
         head = opened.read(26)
@@ -258,7 +234,7 @@ def _decode_picture(path: Path, channels: int, units: Units | None) -> np.ndarra
     return _upright(array, turn)
 
 
-def _the_page(path: Path, places: Sequence[int], page: int | None) -> int:
+def _the_page(path: Path, places: Sequence[T], page: int | None) -> T:
     """The place of a page in its file, or of the only one where none is named."""
     if page is None and len(places) > 1:
         raise UserError(

@@ -12,7 +12,8 @@ import torch
 from options import UserError
 
 from . import frames
-from .images import EXTENSIONS, encode, list_images, read_image, save_levels
+from .images import encode, read_image, save_levels
+from .listing import FORMATS_READ, look_into
 from .values import Units
 
 KINDS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")  # of results
@@ -73,11 +74,13 @@ def _jobs(inputs: Sequence[str], out: Path, kind: str) -> list[Job]:
         path = Path(word)
         if not path.exists():
             raise UserError(f"--input {word}: no such file or folder")
-        files = frames.pages_of(path) if path.is_file() else list_images(path)
+        listing = look_into(path)
+        files = frames.pages_of(path) if path.is_file() else listing.pictures
         if path.resolve() in out.resolve().parents:  # results of an earlier call are no pictures to translate
             files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]
         if not files:
-            raise UserError(f"--input {word}: no pictures in it ({', '.join(sorted(EXTENSIONS))})")
+            raise UserError(f"--input {word}: no pictures in it; {listing.unread() or FORMATS_READ}")
+        listing.tell()
         for file in files:
             folder = out if path.is_file() else out / frames.named(file).parent.relative_to(path)
             name = names.setdefault(folder, ResultNames())(str(file.absolute()))

@@ -1,7 +1,6 @@
 """DICOM and NIfTI: frames and slices as arrays in the units of the scanner; needs the extra ``science``."""
 
 import functools
-import importlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from options import UserError
+from util.extras import package
 from util.values import Units
 
 DICOM, NIFTI = (".dcm", ".dicom"), (".nii", ".nii.gz")
@@ -38,19 +37,11 @@ def read(path: Path, page: int) -> tuple[np.ndarray, Units | None]:
     return _read_nifti(path, page) if path.name.lower().endswith(NIFTI) else _read_dicom(path, page)
 
 
-def _package(name: str, path: Path) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
-        raise UserError(f"{path}: needs {package}, of the extra science: uv pip install {package}") from None
-
-
 # -- DICOM ---------------------------------------------------------------------------------------------------------
 
 
 def _dataset(path: Path, **more: Any) -> Any:
-    pydicom = _package("pydicom", path)
+    pydicom = package("pydicom", "science", path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tags that have nothing to do with the picture
         return pydicom.dcmread(path, **more)
@@ -62,7 +53,7 @@ def _read_dicom(path: Path, page: int) -> tuple[np.ndarray, Units | None]:
         raise ValueError("there is no picture in it")
     if Image.MAX_IMAGE_PIXELS is not None and data.Rows * data.Columns > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
-    pixels = _package("pydicom.pixels", path)
+    pixels = package("pydicom.pixels", "science", path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stored = pixels.pixel_array(data, index=page)
@@ -115,13 +106,13 @@ def _window(data: Any) -> tuple[float, float] | None:
 
 
 def _volume(path: Path) -> Any:
-    return _package("nibabel", path).load(path)
+    return package("nibabel", "science", path).load(path)
 
 
 @functools.lru_cache(maxsize=1)  # neighbouring slices are wanted together, and a packed volume is unpacked as a whole
 def _canonical(path: Path, changed: int) -> tuple[np.ndarray, float, float]:
     """A volume (X, Y, slices) from left to right and back to front, and the window that its header names."""
-    nibabel = _package("nibabel", path)
+    nibabel = package("nibabel", "science", path)
     image = nibabel.load(path)
     low, high = (float(image.header.get(f"cal_{end}", 0)) for end in ("min", "max"))
     if len(image.shape) >= 3:

@@ -13,9 +13,11 @@ import numpy as np
 
 from data.captions.sources import Captioned, CaptionSource
 from data.captions.tables import CaptionRow, Notes, beside, read_table
-from data.pictures.sources import PHASES, Files, Missing
+from data.loading.phases import phase_folder, phases_in
+from data.pictures.sources import Files, Missing
 from options import UserError
-from util.images import EXTENSIONS, list_images
+from util.frames import split
+from util.listing import Listing, list_images, look_into
 from util.seeding import derive
 from util.vocabulary import cleaned
 
@@ -96,21 +98,23 @@ def _found(root: Path) -> dict[str, Path]:
     """{phase: a file of captions, or a folder of pictures with text beside them}; what is not divided is "every"."""
     tables = _tables(root, None) + _tables(root / "annotations", None)
     if not tables:
-        tables = [found for phase in PHASES for found in _tables(root / phase, phase)]
+        tables = [found for phase, folder in phases_in(root).items() for found in _tables(folder, phase)]
     found = dict(tables)
     if len(found) < len(tables) or ("every" in found and len(found) > 1):
         names = " and ".join(str(path.relative_to(root)) for _, path in tables[:4])
         raise UserError(f"--dataroot {root}: captions are in {names}; say which with --caption_file")
     if not found:
-        found = {phase: root / phase for phase in PHASES if _has_texts(root / phase)}
+        found = {phase: folder for phase, folder in phases_in(root).items() if _has_texts(folder)}
     if "val" in found:
         found.setdefault("test", found["val"])
     if "train" in found and "test" in found:
         return found
     if not found and not _has_texts(root):
+        listing = look_into(root)
+        unread = "" if listing.pictures else listing.unread(before="; ")
         raise UserError(
-            f"--dataroot {root}: no captions; expected captions.csv, captions.jsonl, "
-            "annotations/captions_train*.json, or a .txt beside each picture; or give --caption_file"
+            f"--dataroot {root}: no captions; expected captions.csv, captions.jsonl, annotations/captions_train*.json, "
+            f"or a .txt beside each picture; or give --caption_file{unread}"
         )
     return {"every": next(iter(found.values()), root)}
 
@@ -130,7 +134,8 @@ def _read(opt: Any, root: Path, path: Path, absolute: bool) -> CaptionedFiles:
     notes = Notes(path, opt.on_bad_caption == "skip")
     pictures = _Pictures(root, _places(root, path), absolute)
     if path.is_dir():
-        listed = list_images(path)
+        listing = look_into(path)
+        listed = listing.tell({picture.with_suffix(".txt") for picture in listing.pictures})
         rows = beside(listed, opt.caption_encoding, notes)
         return gather_pictures(rows, pictures, notes, {pictures(picture) for picture in listed})
     return gather_pictures(read_table(path, opt.caption_encoding, notes), pictures, notes)
@@ -138,9 +143,9 @@ def _read(opt: Any, root: Path, path: Path, absolute: bool) -> CaptionedFiles:
 
 def _places(root: Path, path: Path) -> tuple[Path, ...]:
     """Folders that the names of pictures in a table may be relative to, the likeliest first."""
-    phase = re.search(r"[_-]?((?:train|test|val)\w*)", path.stem)
+    phase = re.search(r"[_-]?((?:train|test|val)\w*)", path.stem, re.IGNORECASE)
     names = [phase[1], phase[1].rstrip("0123456789")] if phase else []
-    inside = [root / above / name for name in names for above in ("", "images")]
+    inside = [phase_folder(root / above, name) for name in names for above in ("", "images")]
     parent, base = path.parent.resolve(), root.resolve()
     own = [root / parent.relative_to(base)] if parent.is_relative_to(base) else []
     return tuple(dict.fromkeys(place for place in (*inside, *own, root / "images", root) if place.is_dir()))
@@ -235,7 +240,9 @@ def gather_pictures(
             notes.add("captions left out that equal another one of their picture", row.where)
         else:
             of_picture[key] = text
-    for name in sorted((_beside(captions, pictures.root) if listed is None else listed) - captions.keys()):
+    if listed is None:
+        listed = _beside(captions, pictures.root, notes.path.name)
+    for name in sorted(listed - captions.keys()):
         notes.add("pictures left out that have no caption", name)
     for name in [name for name, of_picture in captions.items() if not of_picture]:
         notes.add("pictures left out whose captions are all empty", name)
@@ -246,14 +253,16 @@ def gather_pictures(
     return _columns(captions, pictures.root)
 
 
-def _beside(names: Iterable[str], root: Path) -> set[str]:
-    """All pictures in the folders of these."""
-    return {
-        (folder / path.name).as_posix()
-        for folder in {Path(name).parent for name in names}
-        for path in (root / folder).iterdir()
-        if not path.name.startswith(".") and path.suffix.lower() in EXTENSIONS
-    }
+def _beside(names: Iterable[str], root: Path, table: str) -> set[str]:
+    """All pictures in the folders of these; says what else lies there that is no table of captions."""
+    there: set[str] = set()
+    others: list[Path] = []
+    for folder in {Path(name).parent for name in names}:
+        listing = look_into(root / folder, below=False)
+        there |= {(folder / split(path)[0].name).as_posix() for path in listing.pictures}
+        others += [path for path in listing.others if path.name != table and not TABLE.fullmatch(path.name)]
+    Listing(root, [], sorted(others)).tell()
+    return there
 
 
 def _columns(found: dict[str, dict[str, str]], root: Path) -> CaptionedFiles:

@@ -10,6 +10,7 @@ import torch
 from data import DATASETS
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.loader import Loader
+from data.loading.phases import standard
 from options import UserError
 from util.contract import indices_of, length_of
 from util.seeding import derive
@@ -67,7 +68,7 @@ class TestSet:
         As tests read them, so that nothing is random about them but which they are. Sides are those of the data,
         whatever --direction says.
         """
-        if self.opt.phase == "train":
+        if standard(self.opt.phase) == "train":
             return
         try:
             train = type(self.dataset)(dataclasses.replace(self.opt, phase="train"))

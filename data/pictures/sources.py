@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from data.loading.phases import PHASES, phases_in, standard
 from data.loading.transforms import resize
 from options import UserError
-from util.images import EXTENSIONS, FORMATS, LUMA, list_images, read_pixels
+from util.heads import read_head
+from util.images import LUMA, read_pixels
+from util.listing import Listing, list_images, look_into
 
-PHASES = ("train", "test", "val")
 LOOKED_AT = 1000  # files whose headers are read before training: a second or less
-GREY = frozenset({"1", "L", "LA", "I", "F"})  # Pillow's modes, beside those that begin with I;16
 
 
 class Missing(UserError):
@@ -182,23 +182,32 @@ def folder(opt: Any, seed: int) -> Source:
         hint = hint if opt.dataroot == "placeholder" else "is a file" if root.exists() else "no such folder"
         raise Missing(f"--dataroot {opt.dataroot}: {hint}")
     inside = {path.name for path in _folders(root)}
-    if {"trainA", "trainB"} & inside:
+    if {"traina", "trainb"} & {name.lower() for name in inside}:
         raise UserError(f"--dataroot {root}: trainA and trainB hold no classes; they are for --dataset_mode unaligned")
-    given = [phase for phase in PHASES if phase in inside]
-    if given and (inside <= set(PHASES) or any(_folders(root / phase) for phase in given)):
-        where = {phase: root / phase for phase in given}
-        ignored = sorted(inside - set(PHASES))
-        if ignored:
-            _say(f"{root}: read are {', '.join(given)}; left out is {', '.join(ignored)}")
-    else:
-        where = {"train": root}
-    classes = _classes(where.get("train") or where[given[0]])
+    where = _divided(root, inside) or {"train": root}
+    classes = _classes(where.get("train") or next(iter(where.values())))
     if "test" not in where and "val" in where:
         where["test"] = where["val"]
     readers = {phase: partial(_read_folder, root, place, classes) for phase, place in where.items()}
     if "test" not in readers:
         readers = {"every": readers["train"]}
     return Source("folder", classes, readers, channels=0, mirrors=True)
+
+
+def _divided(root: Path, inside: set[str]) -> dict[str, Path]:
+    """The folders of phases; none where folders of such names are classes."""
+    if not any(standard(name) in PHASES for name in inside):
+        return {}
+    if {standard(name) for name in inside} <= set(PHASES) or any(
+        _folders(root / name) for name in inside if standard(name) in PHASES
+    ):
+        given = phases_in(root)
+        ignored = sorted(inside - {path.name for path in given.values()})
+        if ignored:
+            names = ", ".join(path.name for path in given.values())
+            _say(f"{root}: read are {names}; left out is {', '.join(ignored)}")
+        return given
+    return {}
 
 
 def _folders(place: Path) -> list[Path]:
@@ -211,10 +220,12 @@ def _classes(place: Path) -> tuple[str, ...]:
     filled = [path.name for path in inside if list_images(path)]
     empty = [path.name for path in inside if path.name not in filled]
     if not filled:
-        if list_images(place):
+        listing = look_into(place)
+        if listing.pictures:
             return (place.name or "all",)
         found = f"folders without pictures ({', '.join(empty[:4])})" if empty else "no pictures"
-        raise UserError(f"{place}: expected a folder of pictures for each class, found {found}")
+        unread = listing.unread(before="; ")
+        raise UserError(f"{place}: expected a folder of pictures for each class, found {found}{unread}")
     if empty:
         _say(f"{place}: no pictures of {', '.join(empty[:8])}{' ...' * (len(empty) > 8)}; left out as classes")
     return tuple(filled)
@@ -223,24 +234,24 @@ def _classes(place: Path) -> tuple[str, ...]:
 def _read_folder(root: Path, place: Path, classes: tuple[str, ...]) -> Pictures:
     inside = [path.name for path in _folders(place)]
     flat = len(classes) == 1 and classes[0] not in inside
-    of_class = [list_images(place)] if flat else [_listed(place / name) for name in classes]
-    paths = [path for files in of_class for path in files]
+    of_class = [look_into(folder) for folder in ([place] if flat else [place / name for name in classes])]
+    paths = [path for listing in of_class for path in listing.pictures]
+    others = [path for listing in of_class for path in listing.others]
     if not flat:
-        loose = sum(path.suffix.lower() in EXTENSIONS for path in place.iterdir() if path.is_file())
+        beside = look_into(place, below=False)
+        others += beside.others
+        loose = len(beside.pictures)
         unknown = [name for name in inside if name not in classes and list_images(place / name)]
         if loose:
             _say(f"{place}: {loose} pictures beside the folders of classes are left out")
         if unknown:
             _say(f"{place}: {', '.join(unknown[:8])} {'is' if len(unknown) == 1 else 'are'} no class of the training")
-    labels = np.repeat(np.arange(len(classes)), [len(files) for files in of_class]).astype(np.int64)
+    Listing(place, paths, sorted(others)).tell()
+    labels = np.repeat(np.arange(len(classes)), [len(listing.pictures) for listing in of_class]).astype(np.int64)
     names = np.array([path.relative_to(root).as_posix() for path in paths], dtype=object)
     column = np.empty(len(paths), dtype=object)
     column[:] = paths
     return Files(labels, names, column)
-
-
-def _listed(place: Path) -> list[Path]:
-    return list_images(place) if place.is_dir() else []
 
 
 def look(pictures: Files) -> tuple[bool, int, int]:
@@ -249,14 +260,9 @@ def look(pictures: Files) -> tuple[bool, int, int]:
     paths = pictures.paths[:: max(1, -(-len(pictures) // LOOKED_AT))]
     for path in paths:
         try:
-            if path.suffix.lower() == ".npy":
-                height, width, *channels = np.load(path, mmap_mode="r", allow_pickle=False).shape
-                grey &= channels in ([], [1])
-            else:
-                with Image.open(path, formats=FORMATS) as image:
-                    width, height = image.size
-                    grey &= image.mode in GREY or image.mode.startswith("I;16")
-            oblong += width != height
+            head = read_head(path)
+            grey &= head.grey
+            oblong += head.width != head.height
         except Exception:  # whoever reads it says what is wrong with it
             continue
     return grey, oblong, len(paths)

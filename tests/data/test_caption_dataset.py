@@ -464,3 +464,21 @@ def test_a_run_on_glyphs_is_tested_with_files(tmp_path):
     write(root / "a.txt", "a bold letter g")
     data = dataset("caption", "--dataroot", root, *run, "--phase", "all", train=False)
     assert data[0]["image"].shape[0] == 1 and data.captions == ("a bold letter g",) and data.attributes == {}
+
+
+def test_captions_beside_pictures_are_read_and_other_files_told(tmp_path, capsys):
+    colours(tmp_path / "texts", "x.png", "y.png")
+    for name in ("x.txt", "y.txt", "lonely.txt", "z.psd"):
+        write(tmp_path / "texts" / name, "one")
+    dataset("caption", "--dataroot", tmp_path / "texts")
+    assert f"2 files of {tmp_path / 'texts'} are not read: lonely.txt, z.psd; read" in capsys.readouterr().err
+    colours(tmp_path / "table", "x.png", "y.png")
+    write(tmp_path / "table/captions.csv", "image,caption\nx.png,one\ny.png,two\n")
+    dataset("caption", "--dataroot", tmp_path / "table")
+    assert "not read" not in capsys.readouterr().err
+    write(tmp_path / "table/z.psd", "")
+    dataset("caption", "--dataroot", tmp_path / "table")
+    assert f"1 file of {tmp_path / 'table'} is not read: z.psd; read" in capsys.readouterr().err
+    write(tmp_path / "none/z.psd", "")
+    with pytest.raises(UserError, match=r"no captions; .* 1 file of \S+none is not read: z.psd; read are"):
+        dataset("caption", "--dataroot", tmp_path / "none")

@@ -533,3 +533,25 @@ def test_folders_of_fonts(tmp_path):
         dataset("labeled", *words, "--target_font", "nowhere.ttf")
     with pytest.raises(UserError, match="--charset kana: no --target_font has any of its 169 characters"):
         dataset("labeled", "--source", "glyphs", "--charset", "kana", "--target_font", "cmr10")
+
+
+def test_pages_tell_whether_data_are_grey(tmp_path):
+    for name, mode in (("grey", "L"), ("colour", "RGB")):
+        (tmp_path / name / "x").mkdir(parents=True)
+        pages = [Image.new(mode, (9, 7), 30 * i if mode == "L" else (30 * i, 0, 40)) for i in range(4)]
+        pages[0].save(tmp_path / name / "x" / "scan.tif", save_all=True, append_images=pages[1:])
+    assert [dataset("labeled", "--dataroot", tmp_path / name).channels for name in ("grey", "colour")] == [1, 3]
+
+
+def test_what_is_not_read_is_told_once_for_all_classes(tmp_path, capsys):
+    root = folder(tmp_path / "d", {"cat": 5, "dog": 5})
+    for name in ("cat/a.xcf", "dog/b.psd", "labels.csv"):
+        (root / name).touch()
+    data = dataset("labeled", "--dataroot", root)
+    data.arrays("test")
+    line = f"3 files of {root} are not read: cat/a.xcf, dog/b.psd, labels.csv; read are avif "
+    assert capsys.readouterr().err.count(line) == 1
+    (tmp_path / "useless/cat").mkdir(parents=True)
+    (tmp_path / "useless/cat/a.xcf").touch()
+    with pytest.raises(UserError, match=r"found folders without .* \(cat\); 1 file of \S+ is not read: cat/a.xcf;"):
+        dataset("labeled", "--dataroot", tmp_path / "useless")

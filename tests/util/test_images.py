@@ -11,7 +11,8 @@ import torch
 from PIL import Image, ImageOps
 
 from options import UserError
-from util.images import list_images, read_image, read_pixels, save_image, to_tensor, to_uint8
+from util.images import read_image, read_pixels, save_image, to_tensor, to_uint8
+from util.listing import list_images
 
 
 def write(path: Path, array: np.ndarray, mode: str | None = None, **options) -> Path:
@@ -216,42 +217,6 @@ def test_one_frame_of_an_animation(tmp_path):
         first, second = (path for path in list_images(tmp_path) if path.parent.name == name)
         assert (read_pixels(first, 3)[0, 0].astype(int) - [254, 0, 0] <= 1).all()
         assert (read_pixels(second, 3)[0, 0].astype(int) - [0, 0, 254] <= 1).all()
-
-
-def test_listing_is_sorted_and_complete(tmp_path):
-    names = [
-        "b.PNG",
-        "a/z.Jpg",
-        "a/y/x.tiff",
-        "a.png",
-        "B.webp",
-        "c d#?%'.npy",
-        "字.ppm",
-        "ä.bmp",
-        "z" * 250 + ".png",
-        "new\nline.png",
-        "<script>.png",
-    ]
-    for name in [*names, "notes.txt", ".hidden.png", ".cache/x.png", "png", "a/._x.png"]:
-        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).touch()
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")).touch()
-    (tmp_path / "folder.png").mkdir()
-    (tmp_path / "folder.png" / "inside.jpeg").touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
-    assert found == sorted([*names, "folder.png/inside.jpeg", "\udcff.png"])
-
-
-def test_links_are_followed_but_not_round_in_circles(tmp_path):
-    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
-    elsewhere.mkdir()
-    root.mkdir()
-    (elsewhere / "x.png").touch()
-    (root / "link").symlink_to(elsewhere)
-    (root / "loop").symlink_to(root)
-    (root / "file.png").symlink_to(elsewhere / "x.png")
-    (root / "dangling.png").symlink_to(tmp_path / "nowhere")
-    assert [p.relative_to(root).as_posix() for p in list_images(root)] == ["dangling.png", "file.png", "link/x.png"]
 
 
 def test_a_saved_image_is_read_back(tmp_path):

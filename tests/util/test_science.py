@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from options import UserError
-from util.images import list_images, read_image, read_pixels, read_values
+from util.images import read_image, read_pixels, read_values
+from util.listing import list_images
 from util.values import Units
 
 pytestmark = pytest.mark.extra

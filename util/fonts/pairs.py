@@ -21,7 +21,8 @@ from util.fonts.file_names import DECIMAL, code_of
 from util.fonts.pictures import FAINT, Fit, PictureGlyphs, to_levels
 from util.fonts.recognition import Recognizer
 from util.fonts.zi2zi_package import record, records
-from util.images import FORMATS, from_pillow, list_images, read_pixels
+from util.images import FORMATS, from_pillow, read_pixels
+from util.listing import look_into
 
 CACHE = 16 * 2**20  # bytes of decoded pairs that a process keeps
 LABELLED = re.compile(r"([0-9]{1,9})_(.*)", re.DOTALL)
@@ -232,10 +233,11 @@ def _open(path: Path, left: Side) -> _Store:
         raise UserError(f"{path}: no such file or folder")
     if (path / "A").is_dir() and (path / "B").is_dir():
         return _TwoFolders(_matched(path))
-    files = list_images(path)
+    listing = look_into(path)
+    files = listing.tell() if listing.pictures else []
     if not files:
         packages = sorted(path.rglob("*.obj"))
-        hint = f"; give the package itself, such as {packages[0]}" if packages else ""
+        hint = f"; give the package itself, such as {packages[0]}" if packages else listing.unread(before="; ")
         raise UserError(f"{path}: no pictures in it, nor sub-folders A and B{hint}")
     return _Folder(files, left)
 
@@ -244,7 +246,7 @@ def _matched(path: Path) -> list[tuple[Path, Path]]:
     """Pictures of A and B with the same name, whatever their extensions."""
     sides: list[dict[Path, Path]] = []
     for side in "AB":
-        files = list_images(path / side)
+        files = look_into(path / side).tell()
         sides.append({frames.named(file).relative_to(path / side).with_suffix(""): file for file in files})
         if len(sides[-1]) < len(files):
             raise UserError(f"{path / side}: some pictures differ in their extension only; remove one of each two")

@@ -11,7 +11,8 @@ from options import UserError
 from util.fonts.faces import character_name
 from util.fonts.file_names import bare_base, code_of
 from util.fonts.pictures import Fit, PictureGlyphs
-from util.images import EXTENSIONS, list_images, read_pixels
+from util.images import read_pixels
+from util.listing import FORMATS_READ, Listing, look_into
 
 ADVANCES = "advances.json"
 
@@ -36,7 +37,7 @@ class GlyphImages(PictureGlyphs):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(f"{folder}: {'is not a folder' if self.folder.exists() else 'no such folder'}")
-        self.files, nameless = self._files(list_images(self.folder))
+        self.files, nameless = self._files(look_into(self.folder))
         self._advances = self._read_advances()
         if nameless:
             print(
@@ -45,8 +46,9 @@ class GlyphImages(PictureGlyphs):
                 file=sys.stderr,
             )
 
-    def _files(self, found: list[Path]) -> tuple[dict[int, Path], list[Path]]:
+    def _files(self, listing: Listing) -> tuple[dict[int, Path], list[Path]]:
         files: dict[int, Path] = {}
+        found, read = listing.pictures, {self.folder / ADVANCES}
         nameless = []
         for path in found:
             code = code_of(path.stem)
@@ -61,16 +63,15 @@ class GlyphImages(PictureGlyphs):
                 files[code] = path
         if not files:
             what = f"none of its {len(found)} pictures is named by a character" if found else "no pictures in it"
-            raise UserError(
-                f"{self.name}: {what}; expected names such as U+6C38.png, 永.png or 27704.png "
-                f"({', '.join(sorted(EXTENSIONS))})"
-            )
+            facts = listing.unread(read) or FORMATS_READ
+            raise UserError(f"{self.name}: {what}; expected names such as U+6C38.png, 永.png or 27704.png; {facts}")
         hexadecimal, decimal = ([p for p in files.values() if bare_base(p.stem) == base] for base in (16, 10))
         if hexadecimal and decimal:
             raise UserError(
                 f"{self.name}: {hexadecimal[0].name} is hexadecimal and {decimal[0].name} would be decimal; name "
                 f"them U+{hexadecimal[0].stem} and U+{decimal[0].stem}, or all in decimal"
             )
+        listing.tell(read)
         return dict(sorted(files.items())), nameless
 
     def _read_advances(self) -> dict[int, float]:

@@ -171,12 +171,16 @@ def test_folders_without_glyphs_are_named(tmp_path):
         GlyphImages(tmp_path / "scan.png")
 
 
-def test_advances(tmp_path):
+def test_advances(tmp_path, capsys):
     save(tmp_path, "A.png", stroke())
     save(tmp_path, "B.png", stroke())
     (tmp_path / "advances.json").write_text(json.dumps({"U+0041": 0.62}))
     glyphs = GlyphImages(tmp_path)
     assert (glyphs.advance(ord("A")), glyphs.advance(ord("B"))) == (0.62, 1.0)
+    assert "not read" not in capsys.readouterr().err
+    (tmp_path / "notes.doc").touch()
+    GlyphImages(tmp_path)
+    assert f"1 file of {tmp_path} is not read: notes.doc; read are" in capsys.readouterr().err
     for text in ("[1]", "{", '{"U+0041": "x"}', '{"U+0041": -1}', '{"U+0041": NaN}', '{"scan": 1}', '{"A": null}'):
         (tmp_path / "advances.json").write_text(text)
         with pytest.raises(UserError, match=r"advances\.json: .*U\+0041"):

@@ -1,0 +1,48 @@
+"""How large a picture is, and whether it is grey: from the head of its file where that tells, without decoding it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from util import heif, science
+from util.frames import split, tiff_pages
+from util.images import FORMATS, ORIENTATION, read_values
+
+GREY = frozenset({"1", "L", "LA", "La", "I", "F"})  # Pillow's modes, beside those that begin with I;16
+
+
+@dataclass(frozen=True)
+class Head:
+    """Of a picture that is upright."""
+
+    width: int
+    height: int
+    grey: bool
+
+
+def read_head(path: Path) -> Head:
+    """The head of a picture, or of a page; whatever a decoder of damaged files raises is raised."""
+    file, page = split(path)
+    if path.suffix.lower() == ".npy":
+        height, width, *channels = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        return Head(width, height, channels in ([], [1]))
+    if science.knows(file):
+        height, width, depth = read_values(path, 3)[0].shape
+        return Head(width, height, depth == 1)
+    if heif.kind_of(file) == "heic":
+        picture = heif.opened(file)[page or 0]
+        width, height = picture.size
+        return Head(width, height, _is_grey(picture.mode.partition(";")[0]))
+    with Image.open(file, formats=FORMATS) as image:
+        if page:
+            image.seek(tiff_pages(file)[page] if image.format == "TIFF" else page)
+        width, height = image.size
+        if image.getexif().get(ORIENTATION, 1) >= 5:
+            width, height = height, width
+        return Head(width, height, _is_grey(image.mode))
+
+
+def _is_grey(mode: str) -> bool:
+    return mode in GREY or mode.startswith("I;16")
