@@ -79,7 +79,7 @@ def run_test(argv, stack):
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(
                     f"--model {opt.model} makes nothing from {', '.join(visuals)}: the side it translates is "
-                    f"missing in {opt.dataroot}, {opt.phase}{opt.direction[0]}; --dataset_mode single reads any folder"
+                    f"missing in {dataset.where}, {opt.phase}{opt.direction[0]}; --dataset_mode single reads any folder"
                 )
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {label}"
             results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several, deep)
@@ -93,7 +93,7 @@ def run_test(argv, stack):
             results.add(styles[i], images, {side: files[i] for side, files in paths.items()})
             countdown.step()
     if results is None:
-        raise UserError(f"{opt.dataroot}: no image could be read")
+        raise UserError(f"{dataset.where}: no image could be read")
     try:
         scored = evaluation.compute(tests.training_items)
     except UserError:

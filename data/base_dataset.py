@@ -78,6 +78,11 @@ class BaseDataset(Dataset):
         """Whether B of an item is what A should become outside training, where it may be known though unused."""
         return self.paired
 
+    @property
+    def where(self) -> str:
+        """Where the data lie, in messages."""
+        return str(self.opt.dataroot)
+
     def __len__(self) -> int:
         raise contract.broken(self, "__len__()", "is not written: how many items there are")
 

@@ -118,7 +118,7 @@ class Evaluation:
     @property
     def no_real_images(self) -> str:
         return (
-            f"--metrics {','.join(self.opt.metrics)}: there are no real images in {self.opt.dataroot} that the "
+            f"--metrics {','.join(self.opt.metrics)}: there are no real images in {self.dataset.where} that the "
             "translations could be compared with; they are read from the other side of --phase"
         )
 

@@ -25,6 +25,7 @@ def option(
     per_run: bool = False,
     matters: bool = False,
     gone: Mapping[str, str] = MappingProxyType({}),
+    instead_of: Sequence[str] = (),
 ) -> Any:
     """A field that becomes ``--<name>``.
 
@@ -38,11 +39,13 @@ def option(
         per_run: belongs to one invocation, so test.py does not take it from the training run.
         gone: choices that published code names and that do not work there either -> why.
         matters: shown by the short ``--help``, for nobody gets far without it.
+        instead_of: options that say the same in another way: one of them that is told silences this one wherever that
+            is told less strongly, and the other way round.
     """
     if presets is not None and not isinstance(value, bool):
         choices = tuple(presets)
     metadata: dict[str, Any] = dict(help=help, choices=choices, least=least, above=above, presets=presets)
-    metadata |= dict(per_run=per_run, matters=matters, gone=gone)
+    metadata |= dict(per_run=per_run, matters=matters, gone=gone, instead_of=tuple(instead_of))
     return dataclasses.field(default=value, metadata=metadata)
 
 
@@ -139,6 +142,13 @@ def flags_of(cls: type) -> dict[str, Flag]:
         value = last.default if testing is INHERIT or getattr(cls, "is_train", True) else testing
         found[name] = Flag(name, value, hints[name], described[0][0], metadata)
     return found
+
+
+def silenced(flags: Mapping[str, Flag], read: Mapping[str, Any]) -> set[str]:
+    """Options that say in another way what was told already."""
+    told = {key for key, value in read.items() if value != flags[key].default}
+    pairs = [(key, other) for key, flag in flags.items() for other in flag.metadata.get("instead_of", ())]
+    return {two for pair in pairs for one, two in (pair, pair[::-1]) if one in told and two not in told}
 
 
 def describe(hint: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from .base_options import BaseOptions
 from .command_line import peek, print_help, read_words
 from .errors import UserError, nearest
-from .fields import INHERIT, Flag, flags_of
+from .fields import INHERIT, Flag, flags_of, silenced
 from .trust import SERVERS, check_code, check_trusted, is_trusted
 
 # What a continued run is told anew: where it is, what it computes on, what its plugins may execute, and whom it tells.
@@ -223,9 +223,12 @@ def _read(
     words, help_wanted = read_words(sources.argv, flags, belongs)
     read = {key: flags[key].read(text) for key, text in words.items()}
     for source, values in sources.files:
+        silent = silenced(flags, read)
         for key, value in values.items():
             if sources.of_run(source):
                 check_code(source, {key: value}, read, trustable=False)
+            if key in silent:
+                continue
             try:
                 found = flags[key].read(value)
             except UserError as error:

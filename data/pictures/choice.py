@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from data.loading.held_out import drawn
 from data.pictures.sources import Pictures
-from util.seeding import derive
 
 
 def held_out(pictures: Pictures, seed: int, fraction: float) -> np.ndarray:
@@ -19,8 +19,7 @@ def held_out(pictures: Pictures, seed: int, fraction: float) -> np.ndarray:
         rows = np.flatnonzero(pictures.labels == label)
         keys = pictures.groups[rows]
         keys = pictures.names[rows] if len(set(keys)) == 1 else keys
-        drawn = sorted(set(keys), key=lambda key: derive(seed, "held out", key))
-        test = set(drawn[: min(max(round(len(drawn) * fraction), 1), len(drawn) - 1)])
+        test = drawn(keys, seed, fraction)
         chosen[rows] = [key in test for key in keys]
     return chosen
 

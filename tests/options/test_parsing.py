@@ -307,6 +307,24 @@ def test_a_test_takes_what_the_run_is_and_not_how_it_was_carried_out(tmp_path):
     assert train_options("--name", "x", "--checkpoints_dir", tmp_path).ngf == 64  # a new run is new
 
 
+@pytest.mark.parametrize(
+    ("kept", "told", "found"),
+    [
+        (("--dataroot", "d"), ("--A", "a", "--B", "b"), ("placeholder", "a", "b")),
+        (("--A", "a", "--B", "b"), ("--dataroot", "d"), ("d", None, None)),
+        (("--A", "a", "--B", "b"), ("--A", "c"), ("placeholder", "c", "b")),
+        (("--A", "a", "--B", "b"), (), ("placeholder", "a", "b")),
+    ],
+)
+def test_what_is_told_silences_what_a_run_or_a_file_says_in_another_way(tmp_path, kept, told, found):
+    (tmp_path / "x").mkdir()
+    place = ("--name", "x", "--checkpoints_dir", tmp_path)
+    save_options(train_options(*place, *kept), tmp_path / "x", "train")
+    of_file = train_options("--config", tmp_path / "x" / "train_opt.yaml", *told)
+    for opt in (test_options(*place, *told), of_file):
+        assert (opt.dataroot, opt.A, opt.B) == found
+
+
 def test_where_plugins_disagree_the_dataset_wins_over_the_model_and_a_flag_over_both():
     class Model:
         @dataclasses.dataclass(frozen=True, kw_only=True)

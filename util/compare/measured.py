@@ -11,7 +11,7 @@ from util.compare.run import ComparedRun, finite_number
 COUNTS = ("images", "pairs", "reference")  # of an entry: what was judged, and the real images beside it
 # Options that say which images a run is trained with and judged on.
 DATA = (
-    *("dataroot", "dataset_mode", "direction", "crop_size", "source", "classes_used", "caption_file"),
+    *("dataroot", "A", "B", "dataset_mode", "direction", "crop_size", "source", "classes_used", "caption_file"),
     *("source_font", "target_font", "pairs", "charset", "held_out"),
     *("test_fraction", "test_characters", "split_seed"),
 )
@@ -23,8 +23,8 @@ def data_of(run: ComparedRun, options: Mapping[str, Any] | None = None) -> dict[
     found = {key: options[key] for key in DATA if options.get(key) not in (None, "", [], ())}
     if "split_seed" in options:  # none is --seed, see data/font_dataset.py
         found["split_seed"] = options.get("seed", run.seed) if options["split_seed"] is None else options["split_seed"]
-    if "dataroot" in found:
-        found["dataroot"] = os.path.normpath(str(found["dataroot"]))
+    for key in found.keys() & {"dataroot", "A", "B"}:
+        found[key] = os.path.normpath(str(found[key]))
     return {key: str(value) for key, value in found.items()}
 
 

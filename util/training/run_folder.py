@@ -21,6 +21,7 @@ RESULTS_OF_A_RUN = (
     "train_opt.*",
     "test_opt.*",
     "split.json",
+    "held_out.json",
     "classes.json",
     "captions.json",
     "vocabulary.json",
