@@ -15,7 +15,7 @@ from util.values import Units, find_span, units_of
 
 AUTO, LOOKED = 256, 8  # pictures of a side that `auto` reads, and those that a warning rests on; evenly spread
 PIXELS = 16384  # values of a picture, drawn by its name
-BYTES = frozenset({".jpg", ".jpeg", ".bmp", ".webp", ".gif"})  # kinds of files that are never deeper than 8 bits
+BYTES = frozenset({".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".avif"})  # kinds that are never read in more than 8 bits
 LEAST = 0.1  # of a range that pictures should use
 MOST = 0.5  # of their values that may lie outside
 
