@@ -1,7 +1,7 @@
 """What every kind of data has in common."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class BaseDataset(Dataset):
     # sent there. A method sets it in see_data().
     add_to_batch: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
     paired = False  # whether B of an item is what A should become
+    unpaired: Container[int] = ()  # in training: the items of paired data that are no pairs; batches tell their rows
     floors: tuple[str, ...] = (
         "the source, copied",
     )  # of evaluation.metrics.shared.floors: what values are read against

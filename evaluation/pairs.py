@@ -43,6 +43,7 @@ class Scores:
         self.make, self.floors = make, {name: FLOORS[name] for name in floors}
         self.metrics: dict[str, dict[str, list[Metric]]] = {}  # style -> candidate -> metrics
         self.pairs: dict[str, int] = {}
+        self.without_target = 0  # translations that could not be compared
 
     def update(
         self,
@@ -85,6 +86,8 @@ class Scores:
             if name == GENERATED:
                 better |= {next(iter(found), ""): m.better for m, found in zip(metrics, computed, strict=True)}
                 remarks |= dict.fromkeys(line for m in metrics for line in lines_of(m, "remarks", m.remarks()))
+        if self.without_target:
+            remarks[f"translations without a target, not among these pairs: {self.without_target}"] = None
         better.pop("", None)
         of = f"mean of {self.pairs[style]} pairs"
         return Table(rows=rows, better=better, unit="pair", of=of, remarks=list(remarks))

@@ -148,6 +148,8 @@ class Evaluation:
             real = visuals.get("real_B") if self.dataset.paired_in_tests else None
             if real is not None or not self.dataset.paired_in_tests:
                 self.pairs.update(styles, real, visuals["fake_B"], visuals["real_A"], facts)
+            else:
+                self.pairs.without_target += len(visuals["fake_B"])
         if self.extractor is not None:
             for side, (made, true) in SIDES.items():
                 if made in visuals:
@@ -164,8 +166,11 @@ class Evaluation:
         """The values; real images of training are read for the floors.
 
         Raises:
-            UserError: a side has no real images to compare with.
+            UserError: a side has no real images to compare with, or no translation has a target.
         """
+        if self.pairs.make() and not self.pairs.pairs and self.pairs.without_target:
+            told = f"--metrics {','.join(self.opt.metrics)}: none of {self.pairs.without_target} translations"
+            raise UserError(f"{told} has a target, a picture of the other side with the same name")
         tables = {}
         for side, parts in self.fakes.items():
             fake = Observed.join(parts)

@@ -53,6 +53,7 @@ class BaseModel(nn.Module):
     makes: Literal["translations", "samples", "answers"] = "translations"  # samples from noise; answers of a judge
     channels_last = False  # whether its networks are fastest in that layout in float32 on a CPU too
     visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
+    masks_pairs = False  # whether it tells pairs from other items of a batch by its ``pairs``
     # Of a method that translates back too: network -> the one that has its part when the sides change places.
     other_way: Mapping[str, str] = {}
     ema_names: tuple[str, ...] = ()  # networks whose weights are averaged, e.g. ("G",)

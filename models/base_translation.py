@@ -11,6 +11,7 @@ import networks
 from models.base_adversarial import AdversarialModel
 from networks.tiling import whole
 from options import UserError, option
+from util import contract
 
 
 class TranslationModel(AdversarialModel):
@@ -40,12 +41,17 @@ class TranslationModel(AdversarialModel):
 
     real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
     real_B: Any
+    pairs: torch.Tensor | None = None  # the rows where B is what A should become; None are all
+    pair_weight = 1.0  # of their mean, see data.loading.loader.Loader
+    masks_pairs = True
+    supervised_terms: frozenset[str] = frozenset()  # those asked for so far; a batch without pairs has none
     ema_names: tuple[str, ...] = ("G",)
     visual_sides = {"real_B": "B", "idt_B": "B", "fake_A": "B", "rec_B": "B"}
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A and B are (B, C, H, W) in [-1, 1]; outside training one of them may be absent."""
         self.real_A, self.real_B = batch.get("A"), batch.get("B")
+        self.pairs, self.pair_weight = batch.get("pairs"), batch.get("pair_weight", 1.0)
         self.image_paths = {side: list(batch[f"{side}_paths"]) for side in "AB" if f"{side}_paths" in batch}
         if self.opt.is_train:
             self.check_sides()
@@ -147,5 +153,30 @@ class TranslationModel(AdversarialModel):
         return self.opt.lambda_L1 > 0
 
     def supervised(self, name: str, fake: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The supervised term of pix2pix (Isola et al., 2017, equation 3), if pairs are to be used."""
-        return {name: self.opt.lambda_L1 * F.l1_loss(fake, target)} if self.opt.lambda_L1 > 0 else {}
+        """The supervised term of pix2pix (Isola et al., 2017, equation 3), if pairs are to be used.
+
+        It is the mean over the pairs of the batch, absent where there are none. Its gradient is so weighted that
+        processes and accumulated batches together have that of the mean over all their pairs.
+        """
+        if not self.needs_pairs:
+            return {}
+        self.supervised_terms |= {name}
+        if self.pairs is None:
+            return {name: self.opt.lambda_L1 * F.l1_loss(fake, target)}
+        if not len(self.pairs):  # then the two may differ in size as well
+            return {}
+        value = self.opt.lambda_L1 * F.l1_loss(fake[self.pairs], target[self.pairs])
+        return {name: value if self.pair_weight == 1 else value.detach() + self.pair_weight * (value - value.detach())}
+
+    def may_log(self, term: str) -> bool:
+        """Whether this term may be still to come, with a pair or as ``every`` was told."""
+        return term in self.supervised_terms or super().may_log(term)
+
+    def check_step(self) -> None:
+        """Raises:
+        UserError: a subclass compares with B by itself, where some items are no pairs.
+        """
+        super().check_step()
+        if self.needs_pairs and self.pairs is not None and not self.supervised_terms:
+            due = "compares with real_B by itself; return self.supervised(name, fake_B, real_B), which leaves out "
+            raise contract.broken(self, "generator_losses", f"{due}what is no pair, or train with --unpaired drop")

@@ -50,7 +50,4 @@ class TemplateModel(TranslationModel):
         return self.real_or_fake(self.netD, self.real_B, self.fake_B)
 
     def generator_losses(self):
-        return {
-            "G_GAN": self.fool(self.netD, self.fake_B),
-            "L1": self.opt.lambda_L1 * (self.fake_B - self.real_B).abs().mean(),
-        }
+        return {"G_GAN": self.fool(self.netD, self.fake_B)} | self.supervised("L1", self.fake_B, self.real_B)

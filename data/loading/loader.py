@@ -25,6 +25,10 @@ class Loader:
     Training drops a last partial batch. Outside training every item comes once, in order, and a batch holds
     neighbours of the same keys and shapes, so images of any size can be batched.
 
+    Of paired data with items that are no pairs, a batch of training has ``pairs``, int64, the rows that are pairs, and
+    ``pair_weight``: how many, divided by the mean of that number over the batches of the same step, those of other
+    processes and those that are accumulated. Weighted so, the mean over batches is the mean over all pairs of the step.
+
     Where ``place`` leads to a GPU, the next batch is copied there while this one is computed with.
 
     Args:
@@ -57,6 +61,7 @@ class Loader:
         device = place(torch.empty(0)).device
         self._side = SideStream(place, device) if device.type == "cuda" else None
         self._keys: list[Any] = []
+        self._pairs_of_steps: list[int] = []
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = min(opt.num_threads, len(dataset), cores)  # more than there are cores only get in each other's way
         self._loader = DataLoader(
@@ -97,6 +102,7 @@ class Loader:
             size = self.opt.batch_size
             items = size * self.world
             order = order[start:]
+            self._pairs_of_steps = self._pairs_of(order)
             order = [
                 i
                 for b in range(len(order) // items)
@@ -111,10 +117,24 @@ class Loader:
     def _batches(self) -> Iterator[dict[str, Any]]:
         """Batches in the memory of this process; --direction BtoA swaps the two sides here and nowhere else."""
         other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
-        for batch in self._read() if self.opt.is_train else self._neighbours():
+        for number, batch in enumerate(self._read() if self.opt.is_train else self._neighbours()):
             if isinstance(batch, UserError):
                 raise batch
+            if "pairs" in batch:
+                batch["pair_weight"] = self._pair_weight(number, len(batch["pairs"]))
             yield batch if self.opt.direction == "AtoB" else {other.get(k, k): v for k, v in batch.items()}
+
+    def _pairs_of(self, order: list[int]) -> list[int]:
+        """How many pairs each step of this order has; nothing where the data are all pairs, or none."""
+        if not (unpaired := self.dataset.unpaired):
+            return []
+        items = self.opt.batch_size * self.world * self.opt.accumulate
+        return [sum(i not in unpaired for i in order[at : at + items]) for at in range(0, len(order), items)]
+
+    def _pair_weight(self, number: int, pairs: int) -> float:
+        """That of a batch of so many pairs. One in place of an unreadable item may be a pair that was not counted."""
+        batches = self.world * self.opt.accumulate
+        return pairs * batches / max(self._pairs_of_steps[number // self.opt.accumulate], pairs, 1)
 
     def _read(self) -> Iterator[Any]:
         """What the workers make of the keys, in their order; starts the workers where there are none yet.
@@ -179,10 +199,12 @@ class _Keyed(Dataset):
             except SkipItem:
                 return None
         for step in range(len(self.dataset)):  # an unreadable item is replaced by the next one
+            place = (index + step) % len(self.dataset)
             try:
-                return self.checked(self.dataset[(index + step) % len(self.dataset)])
+                item = self.checked(self.dataset[place])
             except SkipItem:
                 continue
+            return {**item, "paired": place not in self.dataset.unpaired} if self.dataset.unpaired else item
         raise UserError("no item of the dataset can be read")
 
     def checked(self, item: Any) -> Any:
@@ -224,8 +246,12 @@ class _Collate:
             batch = _collate(self.dataset, items)
         except UserError as error:
             return error
+        if isinstance(batch, UserError):
+            return batch
+        if self.dataset.unpaired:
+            batch["pairs"] = batch.pop("paired").nonzero()[:, 0]
         add = self.dataset.add_to_batch
-        return batch if add is None or isinstance(batch, UserError) else {**batch, **add(batch)}
+        return batch if add is None else {**batch, **add(batch)}
 
 
 def _collate(dataset: BaseDataset, items: list[Any]) -> Any:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data import Loader
 from options import UserError
 
 from .helpers import dataset, grey, images
@@ -62,3 +63,92 @@ def test_unpaired_data_are_told_apart(tmp_path):
     images(tmp_path / "trainB", "b.png")
     with pytest.raises(UserError, match=r"expected train/ with A and B side by side.*--dataset_mode unaligned"):
         dataset("aligned", "--dataroot", tmp_path)
+
+
+def kept(root, *more):
+    return dataset("aligned", "--dataroot", root, "--unpaired", "keep", *SMALL, *more)
+
+
+def names_of(item):
+    return tuple(item[f"{side}_paths"].rsplit("/", 2)[1:] for side in "AB")
+
+
+def lonely_folders(root):
+    """Two pairs, three files of A and one of B without a partner, of other sizes."""
+    images(root / "trainA", "1.png", "2.png")
+    images(root / "trainB", "1.png", "2.png", seed=1)
+    images(root / "trainA", "a.png", "b.png", "c.png", size=(24, 50))
+    images(root / "trainB", "z.png", size=(33, 21))
+
+
+def test_files_without_a_partner_meet_any_of_the_other_side(tmp_path, capsys):
+    lonely_folders(tmp_path)
+    data = kept(tmp_path)
+    assert "pairs 2; A without partner 3, B without 1: trained on\n" in capsys.readouterr().err
+    assert len(data) == 6 and [i in data.unpaired for i in range(6)] == [False] * 2 + [True] * 4
+    drawn = {}
+    for data.epoch in range(1, 13):
+        items = [data[i] for i in range(6)]
+        assert [names_of(item)[0][1] == names_of(item)[1][1] for item in items[:2]] == [True, True]
+        assert [names_of(item)[0][1] for item in items[2:5]] == ["a.png", "b.png", "c.png"]
+        assert names_of(items[5])[1] == ["trainB", "z.png"]
+        assert items[5]["A"].shape == items[5]["B"].shape == (3, 16, 16)
+        drawn[data.epoch] = [names_of(item) for item in items]
+        assert drawn[data.epoch] == [names_of(data[i]) for i in range(6)]  # the same when asked again
+    assert {str(d[2][1]) for d in drawn.values()} == {str(["trainB", n]) for n in ("1.png", "2.png", "z.png")}
+    assert {d[5][0][1] for d in drawn.values()} == {"1.png", "2.png", "a.png", "b.png", "c.png"}
+    serial = kept(tmp_path, "--serial_batches")
+    assert [names_of(serial[i])[1][1] for i in range(2, 5)] == ["z.png", "1.png", "2.png"]  # 2 % 3, 3 % 3, 4 % 3
+
+
+def test_folders_beside_pairs_in_one_file_have_no_partners(tmp_path, capsys):
+    images(tmp_path / "train", "x.png", "y.png", size=(80, 30))
+    images(tmp_path / "trainA", "x.png", "q.png")
+    images(tmp_path / "trainB", "x.png")
+    assert len(dataset("aligned", "--dataroot", tmp_path, *SMALL)) == 2
+    told = capsys.readouterr().err
+    assert "3 files of trainA and trainB, beside the pairs of train, are left out; --unpaired keep trains" in told
+    data = kept(tmp_path, "--preprocess", "none", "--no_flip")
+    assert "pairs 2; A without partner 2, B without 1: trained on\n" in capsys.readouterr().err
+    assert [names_of(data[i])[0] for i in (2, 3)] == [["trainA", "q.png"], ["trainA", "x.png"]]
+    halves = {}
+    for data.epoch in range(1, 13):
+        assert data[0]["A_paths"] == data[0]["B_paths"]
+        (folder, name), _ = names_of(item := data[4])
+        halves[folder, name] = item["A"].shape
+    assert halves.keys() == {("train", "x.png"), ("train", "y.png"), ("trainA", "x.png"), ("trainA", "q.png")}
+    assert set(halves.values()) == {(3, 32, 40)}  # of a file with both, its left half
+    assert data.size_of(tmp_path / "train/x.png") == data.size_of(tmp_path / "trainA/x.png") == (40, 30)
+
+
+def test_pairs_are_the_first_items_and_needed(tmp_path, capsys):
+    lonely_folders(tmp_path)
+    data = kept(tmp_path, "--max_dataset_size", 3)
+    assert len(data) == 3 and "pairs 2; A without partner 1, B without 0" in capsys.readouterr().err
+    data = kept(tmp_path, "--max_dataset_size", 1)
+    assert len(data) == 1 and not data.unpaired and "pairs 1; A without partner 0" in capsys.readouterr().err
+    for side in "AB":
+        for name in "12":
+            (tmp_path / f"train{side}/{name}.png").rename(tmp_path / f"train{side}/{side}{name}.png")
+    with pytest.raises(UserError, match="--dataset_mode unaligned"):
+        kept(tmp_path)
+
+
+@pytest.mark.parametrize(("batch", "accumulate", "world"), [(2, 1, 1), (1, 2, 2), (3, 2, 1), (1, 1, 3)])
+def test_a_batch_says_which_rows_are_pairs_and_what_they_weigh(tmp_path, batch, accumulate, world):
+    lonely_folders(tmp_path)
+    data = kept(tmp_path, "--batch_size", batch, "--accumulate", accumulate, "--direction", "BtoA")
+    loaders = [Loader(data, data.opt, rank=rank, world=world) for rank in range(world)]
+    for epoch in range(1, 6):
+        per_rank = [list(loader.epoch(epoch)) for loader in loaders]
+        for first in range(0, len(per_rank[0]) // accumulate * accumulate, accumulate):
+            step = [b for batches in per_rank for b in batches[first : first + accumulate]]
+            total = 0
+            for b in step:
+                same = [
+                    x.rsplit("/", 1)[1] == y.rsplit("/", 1)[1] for x, y in zip(b["A_paths"], b["B_paths"], strict=True)
+                ]
+                assert b["pairs"].tolist() == [i for i in range(batch) if same[i]] and "paired" not in b
+                total += sum(same)
+            weights = [b["pair_weight"] for b in step]
+            assert weights == [pytest.approx(len(b["pairs"]) * len(step) / max(total, 1)) for b in step]
