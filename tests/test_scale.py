@@ -15,6 +15,7 @@ from data.loading.transforms import factor_of, parse_steps, transform
 from models.inference.translator import Translator
 from options import UserError
 from tests.conftest import small_argv
+from tests.data.helpers import dataset
 from util.scale import chosen_factor, resized, words_of
 
 
@@ -160,3 +161,13 @@ def test_wrong_scales_are_said_in_a_line(tmp_path):
     for scale, message in (("big", "--scale big: choose auto"), ("train", "--scale train: what is loaded")):
         with pytest.raises(UserError, match=message):
             Translator.from_checkpoint(tmp_path / "g.pth", device="cpu", scale=scale)
+
+
+def test_pages_have_a_scale_too(tmp_path):
+    """What Pillow cannot open by its path, such as a page or a slice, is decoded for its size."""
+    pages = [Image.new("L", (60, 60), level) for level in (0, 90, 200)]
+    for side in "AB":
+        (tmp_path / f"train{side}").mkdir()
+        pages[0].save(tmp_path / f"train{side}/stack.tif", save_all=True, append_images=pages[1:])
+    data = dataset("unaligned", "--dataroot", tmp_path, "--load_size", 30, "--crop_size", 24)
+    assert list(data.factors(data.sides["A"])) == pytest.approx([0.5] * 3)

@@ -4,6 +4,7 @@ from PIL import Image
 
 from data import Loader
 from options import UserError
+from util import distributed
 
 from .helpers import dataset, grey, images
 
@@ -66,6 +67,7 @@ def test_unpaired_data_are_told_apart(tmp_path):
 
 
 def kept(root, *more):
+    distributed.forget_said()
     return dataset("aligned", "--dataroot", root, "--unpaired", "keep", *SMALL, *more)
 
 
