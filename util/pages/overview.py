@@ -54,7 +54,7 @@ class Overview:
         address = f"{link(page)}index.html"
         names = tags.div(*map(tags.span, labels), cls="labels", aria_hidden="true")
         strip = tags.a(image, href=address, cls="strip")
-        shown = f"{items} of {count:,} items" if items < count else f"{count:,} items"
+        shown = f"{items} of {count:,} items" if items < count else f"{count:,} item{'s' * (count != 1)}"
         head = tags.div(tags.h2(tags.a(visible(style), href=address)), tags.span(shown, cls="soft"), cls="head")
         self.main.add(tags.section(head, tags.div(names, strip, cls="sheet"), cls="card"))
 
