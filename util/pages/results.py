@@ -259,7 +259,9 @@ class ResultsPage:
         rows = self._first if number == 1 and total > 1 and self._first else self._rows
         for above in self._sections if number == 1 else ():
             main.add(raw(above))
-        shown = f"items {start + 1:,} to {start + len(rows):,}" if total > 1 or not last else f"{len(rows):,} item{'s' * (len(rows) != 1)}"
+        shown = f"{len(rows):,} item{'s' * (len(rows) != 1)}"
+        if total > 1 or not last:
+            shown = f"items {start + 1:,} to {start + len(rows):,}"
         hint = "click to enlarge, arrow keys step through images and items"
         section = main.add(tags.section(tags.div(tags.h2(shown), tags.span(hint, cls="soft"), cls="head"), cls="card"))
         for row in rows:
