@@ -13,11 +13,12 @@ from models.inference.weight_folder import trained_direction
 from options import TestOptions, TrainOptions, UserError
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
-from util.cli import STOPPED, run
+from util.cli import run
 from util.config import kept_options, read_config, save_options, saved_options
 from util.stopwatch import Stopwatch
 from util.training import checkpoint
 from util.training.collapse import CollapseDetector
+from util.training.ending import Ending
 from util.training.engine import Engine
 from util.training.isolation import isolated
 from util.training.run_folder import RunFolder
@@ -89,7 +90,7 @@ def main(argv=None):
             )
         )
         record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
-        engine.catch_signals()
+        ending = stack.enter_context(Ending(folder, model, engine))
         if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
 
@@ -97,7 +98,7 @@ def main(argv=None):
         stopwatch, began, counted = Stopwatch(), progress.images, progress.images
         while progress.epoch < opt.total_epochs and not engine.reached_end():
             epoch = progress.epoch + 1
-            for batch in stopwatch.watch(loader.epoch(epoch, start=progress.in_epoch)):
+            for batch in stopwatch.watch(ending.batches(loader.epoch(epoch, start=progress.in_epoch))):
                 with engine.step(model):
                     model.set_input(batch)
                     model.optimize_parameters()
@@ -114,19 +115,12 @@ def main(argv=None):
                     visualizer.display_current_results(
                         model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq)
                     )
-                if engine.due(opt.eval_freq):
-                    with stopwatch.paused():
-                        evaluations.make(model, epoch, record, visualizer)
                 if engine.due(opt.save_latest_freq):
                     label = f"iter_{progress.images}" if opt.save_by_iter else "latest"
                     checkpoint.save(folder, label, model, engine)
-                if engine.should_stop():
-                    checkpoint.save(folder, "latest", model, engine)
-                    if engine.is_main:
-                        print(
-                            f"signal {engine.signal}: saved at step {progress.step}; --continue_train goes on from here"
-                        )
-                    return STOPPED
+                if engine.due(opt.eval_freq):
+                    with stopwatch.paused():
+                        evaluations.make(model, epoch, record, visualizer)
                 if engine.reached_end() and progress.in_epoch < items:
                     break  # --max_steps ends in the middle of an epoch, from where a longer run goes on
             else:
@@ -144,7 +138,7 @@ def main(argv=None):
             visualizer.say(line)
         visualizer.finish()
         record.finish()
-    return 0
+    return ending.code
 
 
 def check_direction(opt):

@@ -1,6 +1,5 @@
 """The evaluations of a training run: when they are made, what is kept of them, and which is the best."""
 
-import contextlib
 import json
 import math
 import sys
@@ -68,21 +67,20 @@ class Evaluations:
     def make(self, model: Any, epoch: int, record: RunRecord, visualizer: Visualizer) -> None:
         """Evaluate the model as it is, unless that was done; every process calls it.
 
-        Where that fails the checkpoint ``latest`` is saved first, so that no step is lost.
+        A signal ends the computing; a run that is continued at this step makes the evaluation.
 
         Raises:
             UserError: the losses are not finite; --best_metric names no value of these; or as the evaluator.
         """
         self.engine.check_finite(model)
+        with distributed.together(self.engine.device):
+            self._make(model, epoch, record, visualizer)
+
+    def _make(self, model: Any, epoch: int, record: RunRecord, visualizer: Visualizer) -> None:
         step = self.engine.progress.step
         if self.evaluator is not None and not (self.records and self.records[-1]["step"] == step):
             with record.evaluating(), isolated():
-                try:
-                    found, lines = self._evaluate(model, epoch)
-                except Exception:
-                    with contextlib.suppress(UserError):  # what went wrong first is what is said
-                        checkpoint.save(self.run, "latest", model, self.engine)
-                    raise
+                found, lines = self._evaluate(model, epoch)
             record.best = self.summary
             record.write()
             visualizer.plot_evaluation(found)
@@ -96,7 +94,6 @@ class Evaluations:
                 if remark not in self._remarked:
                     self._remarked.add(remark)
                     print(remark, file=sys.stderr)
-        distributed.barrier()
 
     @property
     def summary(self) -> dict[str, Any] | None:
@@ -119,7 +116,8 @@ class Evaluations:
     def _evaluate(self, model: Any, epoch: int) -> tuple[dict[str, Any], list[str]]:
         """The record of an evaluation, and the lines that test.py would print of it."""
         start, progress = time.monotonic(), self.engine.progress
-        evaluated = self.evaluator(model, self.engine)
+        with self.engine.signals.leaving():
+            evaluated = self.evaluator(model, self.engine)
         found: dict[str, Any] = {
             "step": progress.step,
             "epoch": epoch,

@@ -48,6 +48,7 @@ def words_of_test(opt: Any, model: Any) -> list[str]:
     if "phase" in model.tasks or model.makes == "answers":
         raise UserError(f"--eval_freq {opt.eval_freq}: --model {opt.model} makes no images that could be evaluated")
     told = ["name", "checkpoints_dir", "model", "dataset_mode", "plugin_dir", "num_threads", "gpu_ids", "device"]
+    told += ["data_timeout"]
     told += ["precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
     told += ["on_bad_image"] if hasattr(opt, "on_bad_image") else []
     many = {"num_samples": opt.eval_samples} if "num_samples" in model.tasks else {"num_test": "all"}

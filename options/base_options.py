@@ -38,6 +38,9 @@ class BaseOptions:
     num_threads: int = option(
         4, "data-loading workers per process; 0 loads in the process itself", least=0, per_run=True
     )
+    data_timeout: float = option(
+        600.0, "seconds to wait for data that do not come before the script ends; 0 is for ever", least=0, per_run=True
+    )
     gpu_ids: str = option(
         "0", "the GPU to use, by number; -1 is the CPU; for several see docs/running.md", per_run=True, matters=True
     )

@@ -1,17 +1,31 @@
-"""What a user did wrong, told in one line."""
+"""What a user did wrong, told in one line, and the codes with which scripts end."""
 
 import difflib
+import enum
 from collections.abc import Iterable
+
+
+class Exit(enum.IntEnum):
+    """How a script ended: the same codes in every script."""
+
+    DONE = 0
+    BUG = 1  # with its traceback; Python's own. compare.py: a run failed, and is named with its line
+    DATA = 2  # options or data; a picture or a data-loading worker that is gone too
+    NOT_FINITE = 3
+    CHECKPOINT = 4  # missing, damaged, or of another architecture
+    STORAGE = 5  # full, not writable, or one that does not answer
+    MEMORY = 6  # there is none left
+    STOPPED = 75  # EX_TEMPFAIL: by a signal or a lost process, with a checkpoint to go on from
+    INTERRUPTED = 130  # before anything was trained, or what trains nothing
 
 
 class UserError(Exception):
     """A mistake in a flag, a file or a folder: one line that names it and the way out.
 
-    The scripts print the message without a traceback and exit with ``code``:
-    2 options or data, 3 a loss that is not finite, 4 an unusable checkpoint, 5 storage.
+    The scripts print the message without a traceback and exit with ``code``.
     """
 
-    def __init__(self, message: str, code: int = 2):
+    def __init__(self, message: str, code: int = Exit.DATA):
         super().__init__(" ".join(message.split()))
         self.code = code
 

@@ -1,6 +1,8 @@
 """How the scripts end: one line for a mistake, and an exit code that says which kind it was."""
 
+import atexit
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -11,45 +13,64 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from options import UserError
-from util import distributed
+from options import Exit, UserError
+from util import distributed, signals
 
-STOPPED = 75  # EX_TEMPFAIL: ended by a signal, with a checkpoint saved; start it again to go on
+STOPPED: int = Exit.STOPPED
 
 
 def run(main: Callable[[], Any]) -> int:
-    """Run a script's main; 0 done, 2 options or data, 3 not finite, 4 checkpoint, 5 storage, 75 stopped by a signal."""
+    """Run a script's main, and end it with a code of ``Exit``; what is not foreseen keeps its traceback (1)."""
+    atexit.register(signals.end_in_peace)
+    with signals.raising():
+        return _run(main, Path(sys.argv[0]).name)
+
+
+def _run(main: Callable[[], Any], script: str) -> int:
     try:
         code = main()
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except UserError as error:
-        if "--verbose" in sys.argv:
-            traceback.print_exc()
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        return error.code
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+        return code if isinstance(code, int) else Exit.DONE
+    except BrokenPipeError:  # | head has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except KeyboardInterrupt as error:
+        if distributed.tells(error):
+            by = f" by {error}" if isinstance(error, signals.Interrupted) else ""
+            print(f"{script}: interrupted{by}", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except Exception as error:
+        told = in_words(error)
+        if told is None:
             raise
         if "--verbose" in sys.argv:
             traceback.print_exc()
-        what = ". ".join(str(error).split("\n")[0].split(". ")[:2]).rstrip(".")
-        advice = "use a smaller --batch_size (see --accumulate) or --crop_size, or --precision bf16"
-        print(f"{Path(sys.argv[0]).name}: out of memory ({what or type(error).__name__}): {advice}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # | head has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if distributed.tells(error):
+            print(f"{script}: {told}", file=sys.stderr)
+        return told.code
     finally:
         distributed.stop()
 
 
+def in_words(error: BaseException) -> UserError | None:
+    """One line for what can be foreseen; None for a bug."""
+    if isinstance(error, UserError):
+        return error
+    if out_of_memory(error):
+        what = ". ".join(str(error).split("\n")[0].split(". ")[:2]).rstrip(".")
+        advice = "use a smaller --batch_size (see --accumulate) or --crop_size, or --precision bf16"
+        return UserError(f"out of memory ({what or type(error).__name__}): {advice}", Exit.MEMORY)
+    return distributed.PeerLost(error) if distributed.is_lost(error) else None
+
+
+NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "bad_alloc")  # torch, cuDNN, C++
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether a GPU, or this machine, had no memory left."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    if isinstance(error, RuntimeError):
+        return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
 
 
 def warn(text: str) -> None:

@@ -13,7 +13,18 @@ import torch.distributed as dist
 import torch.distributed.nn.functional as dist_nn
 from torch import nn
 
+from options import Exit, UserError
+
 _alone = ContextVar("alone", default=False)
+WORD = 10.0  # seconds in which the main process says that it lives
+
+
+class PeerLost(UserError):
+    """Another process has ended, or does not answer."""
+
+    def __init__(self, error: BaseException):
+        words = " ".join(str(error).split("] ")[-1].split())[:100]
+        super().__init__(f"another process of this run is lost ({words})", Exit.STOPPED)
 
 
 def start(device: torch.device, minutes: float = 10) -> None:
@@ -30,6 +41,87 @@ def start(device: torch.device, minutes: float = 10) -> None:
 def stop() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _with_others() -> Iterator[None]:
+    """Around what needs the other processes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise PeerLost(error) from error
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether this says that another process is lost; autograd knows it as an error of the library's."""
+    if isinstance(error, PeerLost):
+        return True
+    library = isinstance(error, dist.DistBackendError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+    return world_size() > 1 and library
+
+
+@contextlib.contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """What goes wrong inside in one process goes wrong in all, so that none waits for one that has left.
+
+    Raises:
+        what was raised in this process, else in the first of the others, there and here ``is_shared``.
+    """
+    if world_size() == 1:
+        yield
+        return
+    mine: BaseException | None = None
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        mine = error
+    if any_process(mine is not None, device):
+        told: list[BaseException | None] = [None] * world_size()
+        with _with_others():
+            dist.all_gather_object(told, mine if mine is None else _to_send(mine))
+        found = mine or next(error for error in told if error is not None)
+        found.is_shared = True  # type: ignore[attr-defined]
+        raise found
+
+
+def _to_send(error: BaseException) -> BaseException:
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    if isinstance(error, UserError):
+        return UserError(str(error), error.code)
+    return UserError(f"process {rank()} failed ({type(error).__name__}: {error})", Exit.STOPPED)
+
+
+def is_shared(error: BaseException | None) -> bool:
+    """Whether all processes know of this: the main one tells it."""
+    return getattr(error, "is_shared", False)
+
+
+def tells(error: BaseException | None) -> bool:
+    """Whether this process is the one that says so: the main one, or if that is lost the first of the others."""
+    if rank() == 0:
+        return not is_lost(error) or world_size() == 1 or _say("main")
+    if is_shared(error):
+        return False
+    return not is_lost(error) or ((world_size() == 2 or not _said("main")) and _say("told"))
+
+
+def _say(word: str) -> bool:
+    """Whether nobody had said it before; processes talk by torchrun's store, which outlives them."""
+    try:
+        return dist.distributed_c10d._get_default_store().add(word, 1) == 1
+    except RuntimeError:
+        return True
+
+
+def _said(word: str) -> bool:
+    try:
+        dist.distributed_c10d._get_default_store().wait([word], timedelta(seconds=WORD))
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -64,7 +156,8 @@ def forget_said() -> None:
 
 def barrier() -> None:
     if world_size() > 1:
-        dist.barrier()
+        with _with_others():
+            dist.barrier()
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
@@ -72,14 +165,16 @@ def any_process(flag: bool, device: torch.device) -> bool:
     if world_size() == 1:
         return flag
     tensor = torch.tensor(float(flag), device=device)
-    dist.all_reduce(tensor, dist.ReduceOp.MAX)
-    return bool(tensor.item())
+    with _with_others():
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return bool(tensor.item())
 
 
 def mean(value: torch.Tensor) -> torch.Tensor:
     """The mean over processes of one number."""
     if world_size() > 1:
-        dist.all_reduce(value)
+        with _with_others():
+            dist.all_reduce(value)
     return value / world_size()
 
 
@@ -87,8 +182,9 @@ def mean(value: torch.Tensor) -> torch.Tensor:
 def broadcast_module(module: nn.Module) -> None:
     """Give every process rank 0's parameters and buffers."""
     if world_size() > 1:
-        for tensor in [*module.parameters(), *module.buffers()]:
-            dist.broadcast(tensor.data, src=0)
+        with _with_others():
+            for tensor in [*module.parameters(), *module.buffers()]:
+                dist.broadcast(tensor.data, src=0)
 
 
 @torch.no_grad()
@@ -105,7 +201,8 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             p.grad = torch.zeros_like(p)
     grads = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in grads])
-    dist.all_reduce(flat)
+    with _with_others():
+        dist.all_reduce(flat)
     flat /= world_size()
     for g, piece in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
         g.copy_(piece.view_as(g))
@@ -117,4 +214,7 @@ def gather(x: torch.Tensor) -> torch.Tensor:
     A loss that every process computes on all rows and whose gradients are then averaged over processes has
     the gradient of the same loss in one process: the backward pass sums over processes what the average divides.
     """
-    return torch.cat(dist_nn.all_gather(x)) if world_size() > 1 else x
+    if world_size() == 1:
+        return x
+    with _with_others():
+        return torch.cat(dist_nn.all_gather(x))

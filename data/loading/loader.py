@@ -4,6 +4,7 @@ import contextlib
 import os
 import pickle
 import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,9 +15,14 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.ahead import SideStream, move, one_ahead
 from data.loading.cache import method_of_workers
-from options import UserError
+from options import Exit, UserError
 from util import contract
+from util.patience import patiently
 from util.seeding import derive
+from util.signals import ASKING
+
+ENDING = 2.0  # seconds that workers have to end by themselves
+SHOWN = 4  # items in a message
 
 
 class Loader:
@@ -30,6 +36,9 @@ class Loader:
     processes and those that are accumulated. Weighted so, the mean over batches is the mean over all pairs of the step.
 
     Where ``place`` leads to a GPU, the next batch is copied there while this one is computed with.
+
+    Items are read by workers, or with --num_threads 0 by a thread, so that a signal finds whoever waits for them. A
+    wait longer than --data_timeout ends, and so does one for a worker that was killed.
 
     Args:
         place: puts a tensor where the networks want it, such as ``engine.place``; on a GPU it is called in another
@@ -58,7 +67,7 @@ class Loader:
                 f"--batch_size {opt.batch_size}: the dataset has only {len(dataset)} items for "
                 f"{world} process(es); use a smaller batch or more data"
             )
-        device = place(torch.empty(0)).device
+        self._device = device = place(torch.empty(0)).device
         self._side = SideStream(place, device) if device.type == "cuda" else None
         self._keys: list[Any] = []
         self._pairs_of_steps: list[int] = []
@@ -78,10 +87,19 @@ class Loader:
         )
 
     def close(self) -> None:
-        """End the workers. Left alive by an error, they would keep the process from ending."""
+        """End the workers, those that hang too. Left alive, they would keep the process from ending."""
         iterator = getattr(self._loader, "_iterator", None)
         if iterator is not None:
-            iterator._shutdown_workers()
+            ending = threading.Thread(target=iterator._shutdown_workers, daemon=True)
+            ending.start()
+            ending.join(ENDING)
+            for worker in self._workers:
+                worker.kill()  # they only read: nothing of theirs is lost
+            ending.join(ENDING)
+
+    @property
+    def _workers(self) -> list[Any]:
+        return list(getattr(getattr(self._loader, "_iterator", None), "_workers", ()))
 
     def __len__(self) -> int:
         """Batches of an epoch, for each process."""
@@ -117,7 +135,7 @@ class Loader:
     def _batches(self) -> Iterator[dict[str, Any]]:
         """Batches in the memory of this process; --direction BtoA swaps the two sides here and nowhere else."""
         other = {"A": "B", "B": "A", "A_paths": "B_paths", "B_paths": "A_paths"}
-        for number, batch in enumerate(self._read() if self.opt.is_train else self._neighbours()):
+        for number, batch in enumerate(self._wait() if self.opt.is_train else self._neighbours()):
             if isinstance(batch, UserError):
                 raise batch
             if "pairs" in batch:
@@ -136,6 +154,40 @@ class Loader:
         batches = self.world * self.opt.accumulate
         return pairs * batches / max(self._pairs_of_steps[number // self.opt.accumulate], pairs, 1)
 
+    def _wait(self) -> Iterator[Any]:
+        """What is read, by a thread of its own or by workers that one starts.
+
+        Raises:
+            UserError: a worker was killed, or nothing came for --data_timeout seconds (exit code 5).
+        """
+        given = 0  # items
+
+        def start() -> Iterator[Any]:
+            if self._device.type == "cuda":
+                torch.cuda.set_device(self._device)  # of this thread: what is pinned is pinned for it
+            try:
+                yield from self._read()
+            except RuntimeError as error:
+                gone = [worker for worker in self._workers if worker.exitcode]
+                if not gone:
+                    raise
+                raise killed(gone[0].pid, gone[0].exitcode) from error
+
+        def hung() -> UserError:
+            size = self.opt.batch_size if self.opt.is_train else 1
+            epoch, items = self._keys[given][0], [str(index) for _, index in self._keys[given : given + size]]
+            names = ", ".join(items[:SHOWN]) + ", ..." * (len(items) > SHOWN)
+            which = f"item{'s' * (len(items) > 1)} {names}" + f" of epoch {epoch}" * self.opt.is_train
+            return UserError(
+                f"--dataroot {self.opt.dataroot}: waited {self.opt.data_timeout:g} s (--data_timeout) for {which}; "
+                "does the storage answer?",
+                code=Exit.STORAGE,
+            )
+
+        for read in patiently(start, self.opt.data_timeout, hung):
+            yield read
+            given += self.opt.batch_size if self.opt.is_train else 1
+
     def _read(self) -> Iterator[Any]:
         """What the workers make of the keys, in their order; starts the workers where there are none yet.
 
@@ -153,7 +205,7 @@ class Loader:
 
     def _neighbours(self) -> Iterator[dict[str, Any]]:
         group: list[dict[str, Any]] = []
-        for item in self._read():
+        for item in self._wait():
             if isinstance(item, UserError):
                 raise item
             if item is None:
@@ -274,12 +326,19 @@ def _is_image(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.ndim == 3
 
 
-ANSWERED = {signal.SIGINT, signal.SIGTERM}  # reach a whole process group; the main process answers them
+def killed(process: int, code: int) -> UserError:
+    """What is said of a worker that ended with this code; a negative one is a signal."""
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    memory = "; was there no memory left? Use fewer --num_threads" * (name == "SIGKILL")
+    return UserError(f"a data-loading worker (process {process}) was killed ({name}){memory}")
 
 
 @contextlib.contextmanager
 def _later() -> Iterator[None]:
-    """Inside, a signal waits. Processes that are started inherit that, and are not ended before they are ready."""
+    """Inside, a signal waits. Processes that are started inherit that, and are not ended before they are ready.
+
+    Signals reach a whole process group; the main process answers them.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -287,7 +346,7 @@ def _later() -> Iterator[None]:
         from multiprocessing import resource_tracker  # ready before, since its start ends the waiting (Python 3.11)
 
         resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
     try:
         yield
     finally:
@@ -296,9 +355,10 @@ def _later() -> Iterator[None]:
 
 def _start_worker(worker: int) -> None:
     """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ASKING - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)  # see _later()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)  # see _later()
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)

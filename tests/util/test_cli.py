@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from options import Exit
 from util.cli import run
 
 
@@ -18,7 +19,7 @@ def test_out_of_memory_is_one_line(kind, monkeypatch, capsys):
         torch.empty(1 << 50)
 
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    assert run(main) == 2
+    assert run(main) == Exit.MEMORY == 6
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("train.py: out of memory (") and "use a smaller --batch_size" in line
     assert kind != "gpu" or "(CUDA out of memory. Tried to allocate 2.00 GiB)" in line

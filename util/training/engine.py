@@ -6,9 +6,7 @@ torch.compile.
 
 import contextlib
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,9 +18,10 @@ from util import distributed
 from util.contract import broken, kind, not_losses
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.seeding import seed_everything
+from util.signals import Signals
 from util.training.schedule import Progress, has_passed, learning_rate
+from util.training.whole_step import WholeStep
 
-SAME_SIGNAL = 5.0  # seconds
 Losses = dict[str, torch.Tensor]
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
@@ -35,8 +34,9 @@ class Engine:
         self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
         self.scalers: dict[str, torch.amp.GradScaler] = {}
         self.device = choose_device(opt.device, opt.gpu_ids)
-        # One process evaluates while the others wait, which may take longer than any step.
-        distributed.start(self.device, minutes=240 if opt.is_train and opt.eval_freq else 10)
+        # One process evaluates while the others wait, or for data, which may take longer than any step.
+        patience = 10 + opt.data_timeout / 60 if opt.data_timeout else 240
+        distributed.start(self.device, minutes=240 if opt.is_train and opt.eval_freq else patience)
         self.rank, self.world = distributed.rank(), distributed.world_size()
         self.is_main = self.rank == 0
         if opt.precision == "bf16" and self.is_main and not computes_in_bf16(self.device):
@@ -48,7 +48,9 @@ class Engine:
         self.checked = False  # whether a step made what the model says that it makes
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
-        self.signal = 0  # the number of a signal that asks the run to stop
+        self.signals = Signals()
+        self.in_step = False
+        self.last: WholeStep | None = None  # before the step that is under way, where one may be taken back
         self.low_precision = opt.precision != "fp32"
         self.channels_last = channels_last_pays(self.device, self.low_precision)
         torch.set_flush_denormal(True)  # denormals halve the speed of small networks
@@ -97,32 +99,15 @@ class Engine:
             tensor.contiguous(memory_format=torch.channels_last) if self.channels_last and tensor.ndim == 4 else tensor
         )
 
-    def catch_signals(self) -> None:
-        """Let SIGTERM and SIGINT end the run after the step it is in; a second one ends it at once.
-
-        A SIGTERM within 5 seconds of the first signal is the same one: a terminal or scheduler may send it, and
-        the program that started this one too.
-        """
-        first = [0.0]  # when the first came
-
-        def note(number: int, frame: object) -> None:
-            if not self.signal:
-                self.signal, first[0] = number, time.monotonic()
-            elif number == signal.SIGTERM and time.monotonic() - first[0] > SAME_SIGNAL:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-            if number == signal.SIGINT:
-                signal.signal(number, signal.SIG_DFL)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, note)
-
     # -- one step --------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def step(self, model: Any) -> Iterator[None]:
         """Everything that surrounds ``model.optimize_parameters()`` for one batch."""
         progress = self.progress
+        if self.micro == 0 and (self.world > 1 or self.opt.accumulate > 1):
+            self.last = WholeStep(model, self)
+        self.in_step = True
         seed_everything(self.opt.seed, self.rank, progress.step, self.micro)
         if self.micro == 0:
             progress.previous = progress.images
@@ -146,6 +131,7 @@ class Engine:
             for name, average in self.averages.items():
                 if self.trainers[name] is None or self.trainers[name] in self.stepped:
                     average.update_parameters(model.networks[name])
+        self.in_step = False
 
     def autocast(self) -> torch.autocast:
         """The networks' precision.
@@ -243,8 +229,23 @@ class Engine:
             )
 
     def should_stop(self) -> bool:
-        """Whether a signal asked any process to stop; only between updates, where a checkpoint is exact."""
-        return self.micro == 0 and distributed.any_process(self.signal != 0, self.device)
+        """Whether a signal asked this process to stop; only between updates, where a checkpoint is exact."""
+        return self.micro == 0 and self.signals.number != 0
+
+    def is_whole(self, model: Any) -> bool:
+        """Whether the networks are as the last whole step left them."""
+        if self.micro == 0 and not self.in_step:
+            return True
+        return self.last is not None and not self.stepped and not self.last.is_left(model)
+
+    def back_to_whole(self, model: Any) -> bool:
+        """Take back a step that has changed nothing yet; whether the networks are at a whole one then."""
+        if not self.is_whole(model):
+            return False
+        if self.last is not None and (self.micro or self.in_step):
+            self.last.restore(model, self)
+            self.micro, self.in_step = 0, False
+        return True
 
     def no_such_metric(self, model: Any) -> UserError:
         return UserError(f"--plateau_metric {self.opt.plateau_metric}: this model logs {', '.join(model.losses)}")

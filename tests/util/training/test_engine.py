@@ -2,7 +2,6 @@
 
 import copy
 import os
-import signal
 
 import pytest
 import torch
@@ -163,29 +162,6 @@ def test_networks_compute_in_the_precision_that_was_asked_for(precision, dtype):
     assert model.seen == dtype and engine.finite
     assert all(p.dtype == torch.float32 for p in model.parameters())
     assert model.after.item() == pytest.approx(model.netD(x).mean().item(), abs=0.02)
-
-
-def test_a_second_sigterm_ends_a_run_at_once_unless_it_is_the_first_again(monkeypatch):
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-    now, raised = [100.0], []
-    _, engine = build()
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr("util.training.engine.time.monotonic", lambda: now[0])
-            engine.catch_signals()
-            for number in (signal.SIGINT, signal.SIGTERM):  # of the terminal, and of the program that started this one
-                os.kill(os.getpid(), number)
-                now[0] += 4
-            assert engine.should_stop() and engine.signal == signal.SIGINT
-            assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-            patch.setattr(signal, "raise_signal", raised.append)
-            now[0] += 2
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert raised == [signal.SIGTERM] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
 
 
 def test_every_n_steps():

@@ -1,0 +1,102 @@
+"""How a run ends before it is done: asked by a signal, by what went wrong, or because another process is lost."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from options import Exit, UserError
+from util import distributed
+from util.cli import in_words, warn
+from util.files import read_json
+from util.signals import Interrupted
+from util.training import checkpoint
+
+T = TypeVar("T")
+END = object()
+
+
+class Ending:
+    """Around the loop. Whatever ends it between two steps leaves a checkpoint of the last whole one.
+
+    What ends it within a step, where networks may be half updated, leaves the last checkpoint as it was. A line says
+    which it is. A signal, and a process that is lost, end the loop without an error; what went wrong is raised again,
+    with that said; a bug keeps its traceback.
+
+    Args:
+        run: the run's folder.
+        model, engine: the run, at the step from which it goes on.
+
+    Attributes:
+        code: with which the script ends.
+    """
+
+    def __init__(self, run: Path, model: Any, engine: Any):
+        self.run, self.model, self.engine = run, model, engine
+        self.code = Exit.DONE
+        self._first = engine.progress.step
+
+    def __enter__(self) -> Self:
+        self.engine.signals.catch()
+        return self
+
+    def batches(self, batches: Iterable[T]) -> Iterator[T]:
+        """The batches, until a signal asks for the end; it does not wait for one that never comes.
+
+        Processes agree before each step: where one has no batch, none begins the step.
+        """
+        engine, source, stop = self.engine, iter(batches), False
+        while True:
+            with distributed.together(engine.device):
+                if stop:
+                    raise Interrupted(engine.signals.number)
+                with engine.signals.leaving(at_once=engine.is_whole(self.model)):
+                    batch: Any = next(source, END)
+            if batch is END:
+                return
+            yield batch
+            stop = engine.should_stop()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if not isinstance(error, Exception | Interrupted):
+            return False
+        self.engine.signals.ignore()
+        told = in_words(error)
+        if told is not None and told.code == Exit.NOT_FINITE:
+            return False
+        where = self._leave(error)
+        if distributed.is_shared(error):  # a launcher ends the others once one has ended: not before all is saved
+            with contextlib.suppress(distributed.PeerLost):
+                distributed.barrier()
+        if isinstance(error, Interrupted) and self.engine.progress.step == self._first:
+            return False
+        if isinstance(error, Interrupted) or distributed.is_lost(error):
+            self.code = Exit.STOPPED
+            if distributed.tells(error):
+                print(f"{told or error}: {where}", flush=True)
+            return True
+        if told is None:
+            warn(f"not foreseen, see below: {where}")
+            return False
+        again = UserError(f"{told}; {where}", told.code)
+        again.is_shared = distributed.is_shared(error)  # type: ignore[attr-defined]
+        raise again from error
+
+    def _leave(self, error: BaseException) -> str:
+        """Save where the networks are whole and have learnt something; what there is to go on from, in words."""
+        progress, problem = self.engine.progress, ""
+        if self.engine.is_main and self.engine.back_to_whole(self.model) and progress.step > self._first:
+            try:
+                with distributed.alone():
+                    checkpoint.save(self.run, "latest", self.model, self.engine)
+                return f"saved at step {progress.step}; --continue_train goes on from here"
+            except Exception as failed:
+                told = in_words(failed) or UserError(f"{type(failed).__name__}: {failed}")
+                if isinstance(error, Interrupted):
+                    raise told from None
+                problem = f"step {progress.step} could not be saved; " if str(told) != str(error) else ""
+        step = read_json(self.run / "latest.manifest.json").get("step")
+        if step is None:
+            return f"{problem}there is no checkpoint yet"
+        return f"{problem}the last checkpoint is of step {step}; --continue_train goes on from there"
