@@ -1,5 +1,7 @@
 """Compare methods:  python compare.py recipes/glyphs.yaml   or, runs that are there:  python compare.py run_a run_b"""
 
+import util.early  # noqa: F401, I001  (first: see there)
+
 import shlex
 import sys
 from pathlib import Path
@@ -11,14 +13,14 @@ from options import TestOptions, TrainOptions
 from options.compare_options import CompareOptions
 from options.parsing import Saved, as_dict, parse, parse_script
 from options.trust import check_trusted
-from util.cli import STOPPED, run
+from util.cli import run
 from util.compare.chosen import chosen_runs
 from util.compare.experiment import Experiment
 from util.compare.page import build_page
 from util.compare.progress import GridProgress
 from util.compare.recipe import read_budget, read_recipe
 from util.compare.run import read_run
-from util.compare.runner import KILLED, Runner
+from util.compare.runner import KILLED, STOPPED, Runner
 from util.config import read_config
 
 SCRIPTS = Path(__file__).resolve().parent

@@ -1,5 +1,7 @@
 """Compare two folders of pictures:  python evaluate.py --real testB --fake results --metrics fid --extractor ..."""
 
+import util.early  # noqa: F401, I001  (first: see there)
+
 import sys
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from util.cli import run
 from util.device import choose_device
 from util.images import from_bytes, read_image, to_bytes
 from util.listing import look_into
+from util.patience import read_patiently
 from util.stopwatch import Countdown
 from util.table import joined, write_metrics
 from util.values import units_of
@@ -93,8 +96,9 @@ def partners(opt, real, fake):
 
 def scores_of_pairs(opt, metrics, both):
     scores, countdown = Scores(lambda: [cls(opt) for cls in metrics]), Countdown(len(both), "pair")
-    for name, files in both.items():
-        real, fake = (from_bytes(levels(opt, file, flag))[None] for flag, file in zip(SIDES, files, strict=False))
+    sides = (levels(opt, [pair[k] for pair in both.values()], flag) for k, flag in enumerate(("real", "fake")))
+    for name, real, fake in zip(both, *sides, strict=True):
+        real, fake = from_bytes(real)[None], from_bytes(fake)[None]
         if real.shape != fake.shape:
             sizes = [" x ".join(map(str, image.shape[:1:-1])) for image in (real, fake)]
             raise UserError(f"{name}: {sizes[0]} pixels in --real, {sizes[1]} in --fake; pairs must be of one size")
@@ -107,8 +111,7 @@ def observed(opt, extractor, files, flag):
     """What the extractor sees in the pictures, those of one size at once."""
     countdown, parts = Countdown(len(files), "picture"), []
     batch: list[torch.Tensor] = []
-    for file in files:
-        image = levels(opt, file, flag)
+    for image in levels(opt, files, flag):
         if batch and (len(batch) == 32 or image.shape != batch[0].shape):
             parts.append(extractor(torch.stack(batch)))
             batch = []
@@ -118,9 +121,10 @@ def observed(opt, extractor, files, flag):
     return Observed.join(parts)
 
 
-def levels(opt, file, flag):
-    """A picture of this folder as bytes (C, H, W)."""
-    return to_bytes(read_image(file, opt.channels, units_of({"value_range": opt.value_range}, SIDES[flag])))
+def levels(opt, files, flag):
+    """The pictures of this folder as bytes (C, H, W)."""
+    units = units_of({"value_range": opt.value_range}, SIDES[flag])
+    return read_patiently(files, lambda file: to_bytes(read_image(file, opt.channels, units)), opt.data_timeout)
 
 
 if __name__ == "__main__":

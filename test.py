@@ -1,5 +1,7 @@
 """Run a trained model on images:  python test.py --dataroot ./datasets/grumpifycat --name grumpycat_cut"""
 
+import util.early  # noqa: F401, I001  (first: see there)
+
 import contextlib
 import sys
 from pathlib import Path
@@ -83,6 +85,7 @@ def run_test(argv, stack):
                 )
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {label}"
             results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several, deep)
+            stack.enter_context(results.kept(len(rows)))
             save_options(opt, folder, opt.phase)
             note_checkpoint(results.files, run_folder, label)
         count = len(next(iter(paths.values())))

@@ -1,5 +1,7 @@
 """Train a model:  python train.py --model cut --dataroot ./datasets/grumpifycat --name grumpycat_cut"""
 
+import util.early  # noqa: F401, I001  (first: see there)
+
 import contextlib
 import sys
 from pathlib import Path
@@ -50,6 +52,7 @@ def main(argv=None):
 
     with contextlib.ExitStack() as stack:
         # -- prepare: the folder of the run, and the weights it begins with --------------------------------------------
+        stack.callback(engine.signals.release)
         stack.callback(loader.close)
         claimed = RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite) if engine.is_main else None
         stack.enter_context(claimed or contextlib.nullcontext())

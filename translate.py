@@ -1,5 +1,7 @@
 """Translate pictures:  python translate.py --checkpoint checkpoints/grumpycat_cut --input photos --output translated"""
 
+import util.early  # noqa: F401, I001  (first: see there)
+
 import sys
 from pathlib import Path
 
@@ -48,7 +50,9 @@ def main(argv=None):
     print(translator.scaling)
     seed_everything(opt.seed)
     countdown, skipped = Countdown(len(jobs), "picture"), 0
-    for group, problems in read_ahead(jobs, translator.input_nc, opt.batch_size, opt.tile, translator.takes):
+    for group, problems in read_ahead(
+        jobs, translator.input_nc, opt.batch_size, opt.tile, translator.takes, opt.data_timeout
+    ):
         for problem in problems:
             if opt.on_bad_image == "error":
                 raise UserError(f"{problem}; --on_bad_image skip leaves such files out")

@@ -35,7 +35,7 @@ from benchmarks.step import Step
 from benchmarks.tiny_steps import STEPS
 from data import DATASETS, Loader
 from models import MODELS
-from options import TrainOptions, UserError
+from options import Exit, TrainOptions, UserError
 from options.parsing import parse
 from tests import safetensors
 from util.cli import reason, run
@@ -227,7 +227,7 @@ def out_of_memory(device: str, dataroot: Path) -> dict[str, Any]:
         ]
         done = subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True, text=True)
     lines = done.stderr.strip().splitlines()
-    said = bool(lines) and "out of memory" in lines[-1] and done.returncode == 2
+    said = bool(lines) and "out of memory" in lines[-1] and done.returncode == Exit.MEMORY
     return {"error": float(not said) + done.stderr.count("Traceback"), "limit": 0.0, "said": lines[-1:]}
 
 

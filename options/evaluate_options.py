@@ -30,6 +30,7 @@ class EvaluateOptions:
     plugin_dir: str | None = option(None, "folder with metrics of your own, outside the toolkit")
     gpu_ids: str = option("0", "the GPU to use, by number; -1 is the CPU")
     device: str = option("auto", "auto (what --gpu_ids says), cpu, cuda, cuda:<n> or mps")
+    data_timeout: float = option(600.0, "seconds to wait for a picture that does not come; 0 is for ever", least=0)
     verbose: bool = option(False, "print a traceback when something fails")
 
     def validate(self) -> None:

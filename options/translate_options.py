@@ -40,6 +40,7 @@ class TranslateOptions:
     overwrite: bool = option(False, "replace results that exist")
     on_bad_image: Literal["error", "skip"] = option("error", "when a picture cannot be read: stop, or go on without it")
     seed: int = option(0, "of the noise that stylegan2 adds to every picture", least=0)
+    data_timeout: float = option(600.0, "seconds to wait for a picture that does not come; 0 is for ever", least=0)
     verbose: bool = option(False, "print a traceback when something fails")
 
     def validate(self) -> None:

@@ -28,14 +28,14 @@ from data.loading.transforms import parse_steps, transform
 from models import MODELS
 from models.losses import gan_loss, patch_nce
 from networks import registry
-from options import TestOptions, TrainOptions
+from options import Exit, TestOptions, TrainOptions
 from options.compare_options import CompareOptions
 from options.evaluate_options import EvaluateOptions
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, compose, option_classes, parse_script
 from options.translate_options import TranslateOptions
 from tests.conftest import SMALL, test_options, train_options
-from util import cli, visdom_server
+from util import visdom_server
 from util.fonts.faces import CHARSETS, charset
 from util.handwriting.__main__ import _parser as handwriting_parser
 from util.picture_files import ResultNames
@@ -318,7 +318,7 @@ def test_defaults_and_codes_that_are_named():
     assert (opt.input_nc, opt.output_nc, test_options().num_test) == (1, 1, 50)
     assert {"plugin_dir", "device", "gpu_ids", "num_threads", "checkpoints_dir"} <= NOT_CONTINUED
     codes = [row[0] for row in rows("docs/running.md", "code")]
-    assert codes == ["0", "2", "3", "4", "5", str(cli.STOPPED), "130"]
+    assert codes == [str(int(code)) for code in Exit]
     names = ResultNames()
     assert [names(p) for p in ("a/cat.png", "a/cat.jpg", "a/b/cat.jpg")] == ["cat", "cat_jpg", "b__cat"]
 

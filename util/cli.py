@@ -16,8 +16,6 @@ from tqdm import tqdm
 from options import Exit, UserError
 from util import distributed, signals
 
-STOPPED: int = Exit.STOPPED
-
 
 def run(main: Callable[[], Any]) -> int:
     """Run a script's main, and end it with a code of ``Exit``; what is not foreseen keeps its traceback (1)."""

@@ -66,7 +66,7 @@ def write_atomically(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
-    except OSError:
+    except BaseException:  # a signal too
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)  # on a full disk the remnant would take the last blocks
         raise

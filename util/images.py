@@ -4,6 +4,7 @@ On the way in an image is *pixels* for as long as it is scaled and cropped: an a
 in [-1, 1] where a file is deeper than 8 bits or its values have units. ``to_tensor`` ends that.
 """
 
+import contextlib
 import logging
 import struct
 import warnings
@@ -89,8 +90,9 @@ def save_levels(pixels: np.ndarray, path: Path) -> None:
                 jpeg = path.suffix.lower() in (".jpg", ".jpeg")
                 picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    except BaseException:  # a signal too
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 

@@ -2,25 +2,30 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from options import Exit, UserError
 from util.signals import ASKING
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def patiently(start: Callable[[], Iterator[T]], seconds: float, hung: Callable[[], Exception]) -> Iterator[T]:
+def patiently(
+    start: Callable[[], Iterator[T]], seconds: float, hung: Callable[[], Exception], ahead: int = 0
+) -> Iterator[T]:
     """What ``start()`` gives, one item when it is asked for, made by a thread of its own.
 
-    A call that never returns holds that thread alone: whoever waits is free for signals, and gives up. The two never
-    run side by side, so numbers are drawn in the order in which one thread would draw them.
+    A call that never returns holds that thread alone: whoever waits is free for signals, and gives up. Without
+    ``ahead`` the two never run side by side, so numbers are drawn in the order in which one thread would draw them.
 
     Args:
         seconds: to wait for an item at most; 0 is for ever.
         hung: what is raised after them.
+        ahead: items that are made before they are asked for.
     """
     asked: SimpleQueue[bool] = SimpleQueue()
     made: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
@@ -36,6 +41,8 @@ def patiently(start: Callable[[], Iterator[T]], seconds: float, hung: Callable[[
             made.put((None, error))
 
     threading.Thread(target=copy_context().run, args=(work,), name="reader", daemon=True).start()
+    for _ in range(ahead):
+        asked.put(True)
     try:
         while True:
             asked.put(True)
@@ -50,3 +57,20 @@ def patiently(start: Callable[[], Iterator[T]], seconds: float, hung: Callable[[
             yield item  # type: ignore[misc]
     finally:
         asked.put(False)
+
+
+def read_patiently(sources: Sequence[S], read: Callable[[S], T], seconds: float, ahead: int = 0) -> Iterator[T]:
+    """What ``read`` makes of each source, such as a file.
+
+    Raises:
+        UserError: one did not answer for so many seconds (exit code 5).
+    """
+    done = 0
+
+    def hung() -> UserError:
+        words = f"{sources[done]}: waited {seconds:g} s (--data_timeout) for it; does the storage answer?"
+        return UserError(words, Exit.STORAGE)
+
+    for item in patiently(lambda: map(read, sources), seconds, hung, ahead):
+        yield item
+        done += 1

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -14,6 +14,7 @@ from options import UserError
 from . import frames
 from .images import encode, read_image, save_levels
 from .listing import FORMATS_READ, look_into
+from .patience import read_patiently
 from .values import Units
 
 KINDS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")  # of results
@@ -92,41 +93,41 @@ Group = list[tuple[Job, torch.Tensor]]
 
 
 def read_ahead(
-    jobs: Sequence[Job], channels: int, batch_size: int, tile: int, units: Units | None = None
+    jobs: Sequence[Job], channels: int, batch_size: int, tile: int, units: Units | None = None, seconds: float = 0
 ) -> Iterator[tuple[Group, list[UserError]]]:
     """Neighbours of one size with their pictures (C, H, W), and what could not be read among them.
 
     While a group is in use the next picture is being read, and no more than that. Pictures larger than ``tile``
     come alone.
+
+    Raises:
+        UserError: a picture did not come in so many seconds (exit code 5); 0 waits for ever.
     """
     group: Group = []
     problems: list[UserError] = []
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read, jobs[0], channels, units)
-        for i, job in enumerate(jobs):
-            picture = coming.result()
-            if i + 1 < len(jobs):
-                coming = reader.submit(_read, jobs[i + 1], channels, units)
-            if isinstance(picture, UserError):
-                problems.append(picture)
-                yield [], problems
-                problems = []
-                continue
-            large = bool(tile) and max(picture.shape[1:]) > tile
-            if group and (large or len(group) == batch_size or group[0][1].shape != picture.shape):
-                yield group, []
-                group = []
-            group.append((job, picture))
-            if large:
-                yield group, []
-                group = []
+    sources = [job.source for job in jobs]
+    pictures = read_patiently(sources, partial(_read, channels=channels, units=units), seconds, ahead=1)
+    for job, picture in zip(jobs, pictures, strict=True):
+        if isinstance(picture, UserError):
+            problems.append(picture)
+            yield [], problems
+            problems = []
+            continue
+        large = bool(tile) and max(picture.shape[1:]) > tile
+        if group and (large or len(group) == batch_size or group[0][1].shape != picture.shape):
+            yield group, []
+            group = []
+        group.append((job, picture))
+        if large:
+            yield group, []
+            group = []
     if group:
         yield group, []
 
 
-def _read(job: Job, channels: int, units: Units | None) -> torch.Tensor | UserError:
+def _read(source: Path, channels: int, units: Units | None) -> torch.Tensor | UserError:
     try:
-        return read_image(job.source, channels, units)
+        return read_image(source, channels, units)
     except UserError as error:
         return error
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from options import Exit
 
@@ -86,14 +87,19 @@ class Signals:
         self.number, self._when = 0, 0.0
         self._at_once = False
         self._deaf = False
+        self._before: dict[int, Any] = {}
 
     def catch(self) -> None:
         """From here on signals are noted; Ctrl-C once more, over five seconds later, ends what is being done.
 
         Other signals that follow the first change nothing: schedulers repeat them.
         """
-        for number in heard():
-            signal.signal(number, self._note)
+        self._before = {number: signal.signal(number, self._note) for number in heard()}
+
+    def release(self) -> None:
+        """Whoever answered before does so again."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     @contextlib.contextmanager
     def leaving(self, at_once: bool = True) -> Iterator[None]:

@@ -12,7 +12,7 @@ from PIL import Image
 import networks
 from models.inference.weight_folder import OTHER, identify_file, trained_direction
 from networks.tiling import check_tiles, tiled, whole
-from options import UserError
+from options import Exit, UserError
 from util.cli import out_of_memory
 from util.config import kept_options
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
@@ -213,7 +213,9 @@ class Translator:
         except (MemoryError, RuntimeError) as error:
             if out_of_memory(error):
                 advice = f"a --tile smaller than {self.tile}" if self.tile else "--tile 512"
-                raise UserError(f"out of memory on {self.device}: use {advice}, or a smaller --batch_size") from None
+                raise UserError(
+                    f"out of memory on {self.device}: use {advice}, or a smaller --batch_size", Exit.MEMORY
+                ) from None
             raise
 
     def _tensor(self, image: Any) -> torch.Tensor:

@@ -17,9 +17,8 @@ from options import TrainOptions, UserError
 from options.command_line import words_of
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, as_dict
-from util.cli import STOPPED
 from util.compare.recipe import Recipe
-from util.compare.runner import ENDED, Command, Task, say, threads
+from util.compare.runner import ENDED, STOPPED, Command, Task, say, threads
 from util.device import choose_device
 from util.files import read_json, read_json_lines, write_atomically
 from util.training.run_record import read_record

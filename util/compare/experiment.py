@@ -23,17 +23,25 @@ from options.command_line import text_of, words_of
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
-from util.cli import STOPPED
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
-from util.compare.runner import ENDED, Command, Task, last_line
+from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
 from util.config import read_config
 from util.files import read_json, sha256, write_atomically
 from util.training.run_folder import RESULTS_OF_A_RUN
 from util.training.run_record import read_record
 
-MACHINE = ("device", "gpu_ids", "precision", "num_threads", "plugin_dir", "compile")  # of training, for its test too
+# Of training, for its test too.
+MACHINE = (
+    "device",
+    "gpu_ids",
+    "precision",
+    "num_threads",
+    "data_timeout",
+    "plugin_dir",
+    "compile",
+)  # of training, for its test too
 EVALUATION = {name for name, flag in flags_of(EvaluationOptions).items() if flag.owner is EvaluationOptions}
 
 Parse = Callable[[list[str]], Any]
@@ -222,7 +230,9 @@ class Experiment:
         if run.name in self.overwritten or (record.get("state") == "finished" and noted.get("script") != "test.py"):
             return ""
         if noted:
-            return f"{noted.get('script')} ended with code {noted.get('exit_code')}: {noted.get('line')}"
+            code, line = noted.get("exit_code"), noted.get("line")
+            how = of(code) if isinstance(code, int) and code < 0 else f"ended with code {code}"
+            return f"{noted.get('script')} {how}: {line}"
         return str(record.get("error") or "failed") if record.get("state") == "failed" else ""
 
     def is_done(self, run: Run) -> bool:

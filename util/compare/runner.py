@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from util.cli import STOPPED
+from options import Exit
+from util.signals import ASKING, heard
 
 POLL = 0.2  # seconds between two looks at the processes
 TELL = {True: 1.0, False: 30.0}  # seconds between two lines of progress, on a terminal and elsewhere
 PASS_ON = 2.0  # seconds before a signal is passed on: whoever sent it to all processes has ended them by then
-KILLED = 130  # exit code after a second signal, as that of an interrupted script
-ENDED = {STOPPED, -signal.SIGTERM, -signal.SIGINT, KILLED}  # exit codes of a script that a signal ended: none failed
+STOPPED, KILLED = int(Exit.STOPPED), int(Exit.INTERRUPTED)
+ENDED = {STOPPED, KILLED, *(-number for number in ASKING)}  # exit codes of a script that a signal ended: none failed
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Runner:
     """Runs tasks, ``jobs`` at a time.
 
     Signals are seen while :meth:`run` goes on: the first is passed on, after two seconds, to every process that runs
-    yet, as SIGTERM, which lets training save its checkpoint; a second one kills them.
+    yet, as SIGTERM, which lets training save its checkpoint, and that is waited for; Ctrl-C after it kills them.
 
     Attributes:
         signals: how many have come.
@@ -125,7 +126,7 @@ class Runner:
             if code in ENDED:
                 say(f"{one.command.what}: stopped: {last_line(one.command.log)}")
             elif code:
-                say(f"{one.command.what}: exit code {code}: {last_line(one.command.log)}; all of it: {one.command.log}")
+                say(f"{one.command.what}: {of(code)}: {last_line(one.command.log)}; all of it: {one.command.log}")
             self._go_on(one.name, one.task, code, codes)
 
     def _stop(self) -> None:
@@ -148,12 +149,14 @@ class Runner:
     @contextlib.contextmanager
     def _catching(self) -> Iterator[None]:
         def note(number: int, frame: Any) -> None:
+            if self.signals and number != signal.SIGINT:
+                return  # a scheduler says it again
             self.signals += 1
             if self.signals == 1:
                 self.first = time.monotonic()
-                say("a signal: what is running saves its checkpoint and ends; a second one ends it at once")
+                say("a signal: what is running saves its checkpoint and ends; Ctrl-C ends it at once")
 
-        earlier = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+        earlier = {number: signal.signal(number, note) for number in heard()}
         try:
             yield
         finally:
@@ -165,6 +168,14 @@ class Runner:
             print(f"\r\033[K{line}", end="", flush=True)
         else:
             say(line)
+
+
+def of(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    memory = ", which a system does that has no memory left" * (code == -signal.SIGKILL)
+    return f"killed by {signal.Signals(-code).name}{memory}"
 
 
 def say(line: str) -> None:

@@ -1,8 +1,9 @@
 """What a test leaves: images and their page, or with several styles a page for each and an overview."""
 
+import contextlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -61,12 +62,27 @@ class Results:
         self.files.clear()
         self.folders = folder_names(styles, folder) if len(styles) > 1 else {}
         self.parts: dict[str, Part] = {}
+        self._saved = False
 
     def add(self, style: str, images: Mapping[str, torch.Tensor], paths: Mapping[str, str]) -> None:
         """One item: its images (C, H, W) in [-1, 1], and the source file of each side."""
         if style not in self.parts:
             self.parts[style] = Part(self, style)
         self.parts[style].add(images, paths)
+
+    @contextlib.contextmanager
+    def kept(self, total: int) -> Iterator[None]:
+        """Where what happens inside ends early, the pages are of the rows so far, and say so; values there are none."""
+        try:
+            yield
+        except BaseException:
+            if not self._saved:
+                done = sum(part.count for part in self.parts.values())
+                for part in self.parts.values():
+                    part.page.add_section(tags.section(tags.p(f"This test ended early, after {done} of {total} rows.")))
+                with contextlib.suppress(Exception):  # what ended it is what is said
+                    self.save({})
+            raise
 
     def save(self, scores: Mapping[str, Table], sets: Sequence[Table] = ()) -> None:
         """The pages, with the values on them, and metrics.json.
@@ -75,6 +91,7 @@ class Results:
             scores: style -> values of its pairs.
             sets: tables of the first page beside that.
         """
+        self._saved = True
         table = joined(scores)
         if table.names or sets:
             write_metrics(self.folder / "metrics.json", [table, *sets])
