@@ -10,16 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
-import train as train_script
-from evaluation.training import Evaluator
 from options import Exit
 from tests.conftest import EPOCHS, EVERY_STEP, small_argv
 from tests.test_train import ROOT, differences, run, state
-from util import cli
-from util.training import checkpoint
-from util.training.engine import Engine
 
 ASKING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 RARELY = ("--save_latest_freq", 10**6)  # what is saved is saved in the end
@@ -210,185 +204,21 @@ def test_a_picture_that_was_listed_and_cannot_be_read_ends_the_run(whole, data, 
     goes_on(whole, data, tmp_path)
 
 
-# -- in this process -------------------------------------------------------------------------------
-
-
-def send_in(owner, name, monkeypatch, call, numbers, before=False):
-    """The signals come in this call of a method, the first of which is 1."""
-    method, calls = getattr(owner, name), []
-
-    def sending(self, *args, **kwargs):
-        calls.append(1)
-        made = None if before else method(self, *args, **kwargs)
-        for number in numbers if len(calls) == call else ():
-            os.kill(os.getpid(), number)
-        return method(self, *args, **kwargs) if before else made
-
-    monkeypatch.setattr(owner, name, sending)
-
-
-EVALUATED = ("--eval_freq", 4, "--eval_metrics", "self_similarity", *EPOCHS, *THROUGH, "--no_html")
-
-
-def evaluations(folder):
-    lines = (folder / "checkpoints/run/evaluations.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k not in ("time", "seconds")} for line in lines]
-
-
-@pytest.mark.slow
-def test_a_signal_in_an_evaluation_saves_and_the_evaluation_is_made(dataroot, tmp_path, monkeypatch, capsys):
-    assert run(dataroot, tmp_path / "whole", *EVALUATED) == 0
-    with monkeypatch.context() as patch:
-        send_in(Evaluator, "of_batches", patch, 4, [signal.SIGUSR2, signal.SIGTERM], before=True)  # one is a trial
-        assert run(dataroot, tmp_path, *EVALUATED) == Exit.STOPPED
-    assert saved(tmp_path) == 12 and len(evaluations(tmp_path)) == 2
-    assert "(SIGUSR2): saved at step 12" in capsys.readouterr().out
-    assert run(dataroot, tmp_path, "--continue_train") == 0
-    assert evaluations(tmp_path) == evaluations(tmp_path / "whole")
-    assert differences(state(tmp_path / "whole"), state(tmp_path)) == []
-
-
-@pytest.mark.slow
-def test_a_signal_while_it_saves_does_not_break_the_save(whole, dataroot, tmp_path, monkeypatch):
-    monkeypatch.setattr("util.signals.SAME", -1)
-    with monkeypatch.context() as patch:
-        send_in(Engine, "should_stop", patch, 5, [signal.SIGTERM])
-        patch.setattr(checkpoint, "_write", interfering(checkpoint._write))
-        assert run(dataroot, tmp_path, *EPOCHS, *THROUGH) == Exit.STOPPED
-    assert saved(tmp_path) == 5
-    assert run(dataroot, tmp_path, "--continue_train") == 0
-    assert differences(state(whole), state(tmp_path)) == []
-
-
-def interfering(write):
-    def sending(path, data):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            os.kill(os.getpid(), number)
-        write(path, data)
-
-    return sending
-
-
-def script(monkeypatch, main, argv):
-    """The code of a script, run here."""
-    monkeypatch.setattr(sys, "argv", ["train.py"])
-    return cli.run(lambda: main([str(word) for word in argv]))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("freq", [4, 10**6])
-def test_out_of_memory_within_a_step_leaves_the_last_checkpoint(whole, dataroot, tmp_path, monkeypatch, capsys, freq):
-    update, calls = Engine.update, []
-
-    def greedy(self, model, name, compute):
-        calls.append(name)
-        if len(calls) > 2 * 6 + 1:  # G of the seventh step: D has learnt
-            torch.empty(1 << 50)
-        return update(self, model, name, compute)
-
-    argv = small_argv(dataroot, tmp_path, *EPOCHS, *THROUGH, "--save_latest_freq", freq)
-    with monkeypatch.context() as patch:
-        patch.setattr(Engine, "update", greedy)
-        assert script(patch, train_script.main, argv) == Exit.MEMORY
-    line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("train.py: out of memory (") and "Traceback" not in line
-    if freq == 4:
-        assert f"the last checkpoint is of step 4; {WAY} there" in line and saved(tmp_path) == 4
-    else:
-        assert "there is no checkpoint yet" in line
-    assert run(dataroot, tmp_path, "--continue_train") == 0
-    assert differences(state(whole), state(tmp_path)) == []
-
-
-@pytest.mark.slow
-def test_a_signal_between_the_batches_of_a_step_takes_it_back(dataroot, tmp_path, monkeypatch):
-    argv = ("--accumulate", 3, *EPOCHS, *EVERY_STEP, *RARELY)
-    assert run(dataroot, tmp_path / "whole", *argv) == 0
-    with monkeypatch.context() as patch:
-        send_in(Engine, "should_stop", patch, 11, [signal.SIGTERM])  # two steps of three, one batch dropped; 3 more; 1
-        assert run(dataroot, tmp_path, *argv) == Exit.STOPPED
-    assert saved(tmp_path) == 3
-    assert run(dataroot, tmp_path, "--continue_train") == 0
-    assert differences(state(tmp_path / "whole"), state(tmp_path)) == []
-
-
-# -- two processes ---------------------------------------------------------------------------------
-
-
-PORTS = iter(range(29750, 29800))
-TWO = ("--n_epochs", 8, "--n_epochs_decay", 0, *EVERY_STEP, "--pool_size", 0, "--cache_mb", 0, "--num_threads", 1)
-
-
-class Two(Process):
-    """The same with two processes of torchrun."""
-
-    def __init__(self, folder, argv, port):
-        super().__init__(folder, argv, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", port)
-
-    def rank(self, number):
-        for pid in self.children():
-            if f"\0RANK={number}\0" in "\0" + Path(f"/proc/{pid}/environ").read_text():
-                return pid
-        raise AssertionError("no such process")
-
-
-@pytest.fixture(scope="session")
-def whole_of_two(dataroot, tmp_path_factory):
-    """An uninterrupted run of two processes."""
-    folder = tmp_path_factory.mktemp("two")
-    code, _, err = Two(folder, small_argv(dataroot, folder, *TWO), str(next(PORTS))).end(280)
-    assert code == 0, err
-    return folder
-
-
-def ended_two(whole_of_two, dataroot, folder, send, *more):
-    """Two processes of which one, or the launcher, is sent something; the code of each is 75, and one line is said."""
-    port = str(next(PORTS))
-    process = Two(folder, small_argv(dataroot, folder, *TWO, *RARELY, *more), port)
-    try:
-        process.until(lambda: process.steps() >= 4)
-        send(process)
-        _, out, err = process.end(60)
-    finally:
-        process.kill()
-    lines = [line for line in (out + err).splitlines() if WAY in line or "no checkpoint yet" in line]
-    assert len(lines) == 1 and 'train.py", line' not in err, (out, err)  # torchrun has tracebacks of its own
-    return lines[0], err
-
-
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
-@pytest.mark.parametrize("to", ["0", "1", "launcher"])
-def test_a_signal_to_one_of_two_processes_saves(whole_of_two, dataroot, tmp_path, name, to):
-    number = getattr(signal, name)
-    if to == "launcher" and name == "SIGUSR1":
-        number = signal.SIGHUP  # torchrun does not pass the other on
-
-    def send(process):
-        os.kill(process.popen.pid if to == "launcher" else process.rank(to), number)
-
-    line, err = ended_two(whole_of_two, dataroot, tmp_path, send)
-    assert f"saved at step {saved(tmp_path)}; {WAY} here" in line
-    assert "exitcode  : 75" in err or to == "launcher", err
-    again = Two(tmp_path, small_argv(dataroot, tmp_path, *TWO, "--continue_train"), str(next(PORTS)))
-    assert again.end(280)[0] == 0
-    assert differences(state(whole_of_two), state(tmp_path)) == []
-
-
-@pytest.mark.exhaustive
-def test_a_process_that_is_killed_ends_the_other_with_a_save(whole_of_two, dataroot, tmp_path):
-    line, _ = ended_two(whole_of_two, dataroot, tmp_path, lambda process: os.kill(process.rank(1), signal.SIGKILL))
-    assert "another process of this run is lost" in line and f"saved at step {saved(tmp_path)}; {WAY} here" in line
-    again = Two(tmp_path, small_argv(dataroot, tmp_path, *TWO, "--continue_train"), str(next(PORTS)))
-    assert again.end(280)[0] == 0
-    assert differences(state(whole_of_two), state(tmp_path)) == []
-
-
-@pytest.mark.exhaustive
-def test_where_the_main_process_is_killed_the_last_checkpoint_is_named(whole_of_two, dataroot, tmp_path):
-    line, _ = ended_two(
-        *(whole_of_two, dataroot, tmp_path, lambda process: os.kill(process.rank(0), signal.SIGKILL)),
-        *("--save_latest_freq", 4),
-    )
-    assert "another process of this run is lost" in line
-    assert f"the last checkpoint is of step {saved(tmp_path)}; {WAY} there" in line
+@pytest.mark.parametrize("name", ASKING)
+def test_a_signal_before_the_first_step_leaves_nothing(tmp_path, start, name):
+    """While packages are imported, and at several moments of the preparation; some come after the first step."""
+    for seconds in (0.3, 1, 2, 4, 6):
+        process = start()
+        time.sleep(seconds)
+        process.popen.send_signal(getattr(signal, name))
+        code, out, err = process.end()
+        assert "Traceback" not in err and len(err.strip().splitlines()) <= 1, err
+        if process.steps():
+            assert code == Exit.STOPPED
+            break
+        assert code == Exit.INTERRUPTED and f"interrupted by signal {getattr(signal, name)} ({name})" in err, (
+            code,
+            err,
+        )
+        assert not list((tmp_path / "checkpoints").glob("*")), out
