@@ -156,6 +156,32 @@ def test_every_signal_saves(whole, data, tmp_path, start, name, workers, hung):
     asked(whole, data, tmp_path, start("--num_threads", workers), getattr(signal, name), hung=hung)
 
 
+@pytest.mark.exhaustive
+def test_a_terminal_that_closes_leaves_a_checkpoint(whole, data, tmp_path):
+    """What is printed to it fails before the signal is answered."""
+    inside, outside = os.openpty()
+    argv = [sys.executable, "train.py", *small_argv(data, tmp_path, *EPOCHS, *THROUGH)]
+    code = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); sys.argv = sys.argv[1:]"
+    code += "; import train; from util.cli import run; sys.exit(run(train.main))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *argv[1:]],
+        cwd=ROOT,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+        stdin=outside,
+        stdout=outside,
+        stderr=outside,
+        start_new_session=True,
+    )
+    os.close(outside)
+    log = tmp_path / "checkpoints/run/metrics.jsonl"
+    while not (log.exists() and len(log.read_text().splitlines()) >= 4):
+        os.read(inside, 1 << 16)
+    os.close(inside)
+    assert process.wait(60) == Exit.STOPPED and saved(tmp_path) >= 4
+    assert run(data, tmp_path, "--continue_train") == 0
+    assert differences(state(whole), state(tmp_path)) == []
+
+
 def failed(whole, data, tmp_path, process, code, *words):
     """It ended by itself, saved, in one line that says these words; then go on."""
     found, out, err = process.end(120)

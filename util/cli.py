@@ -27,10 +27,10 @@ def run(main: Callable[[], Any]) -> int:
 def _run(main: Callable[[], Any], script: str) -> int:
     try:
         code = main()
-        sys.stdout.flush()
+        _flush()
         return code if isinstance(code, int) else Exit.DONE
     except BrokenPipeError:  # | head has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush()
         return Exit.DONE
     except KeyboardInterrupt as error:
         if distributed.tells(error):
@@ -48,6 +48,14 @@ def _run(main: Callable[[], Any], script: str) -> int:
         return told.code
     finally:
         distributed.stop()
+
+
+def _flush() -> None:
+    """Print what is left to print, if somebody is there to read it."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # a pipe that was closed, a terminal that is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_words(error: BaseException) -> UserError | None:

@@ -123,10 +123,11 @@ class Visualizer:
         """Print a line, above the bar where there is one."""
         if not self._shows:
             return
-        if self._bar is not None:
-            self._bar.write(line)
-        else:
-            print(line, flush=True)
+        with self._only_warn("print"):  # its reader, or its terminal, may be gone
+            if self._bar is not None:
+                self._bar.write(line)
+            else:
+                print(line, flush=True)
 
     def plot_evaluation(self, record: Mapping[str, Any]) -> None:
         """Show a record of evaluations.jsonl on the page and in the sinks."""

@@ -175,7 +175,7 @@ class Loader:
 
         def hung() -> UserError:
             size = self.opt.batch_size if self.opt.is_train else 1
-            epoch, items = self._keys[given][0], [str(index) for _, index in self._keys[given : given + size]]
+            epoch, items = self._keys[0][0], [str(index) for _, index in self._keys[given : given + size]]
             names = ", ".join(items[:SHOWN]) + ", ..." * (len(items) > SHOWN)
             which = f"item{'s' * (len(items) > 1)} {names}" + f" of epoch {epoch}" * self.opt.is_train
             return UserError(

@@ -74,7 +74,8 @@ class Ending:
         if isinstance(error, Interrupted) or distributed.is_lost(error):
             self.code = Exit.STOPPED
             if distributed.tells(error):
-                print(f"{told or error}: {where}", flush=True)
+                with contextlib.suppress(OSError):  # the terminal may be what has gone
+                    print(f"{told or error}: {where}", flush=True)
             return True
         if told is None:
             warn(f"not foreseen, see below: {where}")
