@@ -54,9 +54,11 @@ def main(argv=None):
         # -- prepare: the folder of the run, and the weights it begins with --------------------------------------------
         stack.callback(engine.signals.release)
         stack.callback(loader.close)
-        claimed = RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite) if engine.is_main else None
+        with distributed.together(engine.device):
+            claimed = (
+                RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite) if engine.is_main else None
+            )
         stack.enter_context(claimed or contextlib.nullcontext())
-        distributed.barrier()
         if opt.continue_train:
             checkpoint.restore(folder, opt.epoch, model, engine)
         elif opt.pretrained_name:

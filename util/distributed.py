@@ -100,12 +100,14 @@ def is_shared(error: BaseException | None) -> bool:
 
 
 def tells(error: BaseException | None) -> bool:
-    """Whether this process is the one that says so: the main one, or if that is lost the first of the others."""
+    """Whether this process says so. One does: the main one or, where that is lost, the first of the others."""
     if rank() == 0:
-        return not is_lost(error) or world_size() == 1 or _say("main")
+        if world_size() > 1:
+            _say("main")
+        return True
     if is_shared(error):
         return False
-    return not is_lost(error) or ((world_size() == 2 or not _said("main")) and _say("told"))
+    return not is_lost(error) or (not _said("main") and _say("told"))
 
 
 def _say(word: str) -> bool:
