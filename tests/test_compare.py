@@ -18,7 +18,7 @@ from options import UserError
 from options.compare_options import CompareOptions
 from options.parsing import parse_script
 from tests.test_train import differences, state
-from util.compare.runner import Command, Runner
+from util.compare.runner import ENDED, Command, Runner, of
 
 PRETENDING = """
 import json, os, signal, sys, time
@@ -359,13 +359,22 @@ def test_a_signal_that_reached_every_process_is_not_passed_on(tmp_path, monkeypa
     assert "told" not in log.read_text()
 
 
+def test_codes_in_words():
+    """A run that a signal ended goes on; one that was killed, or had no memory, is told."""
+    assert {-signal.SIGTERM, -signal.SIGHUP, -signal.SIGUSR1, 75, 130} <= ENDED and not {1, 2, 5, 6, -9} & ENDED
+    assert of(6) == "exit code 6" and of(-9).startswith("killed by SIGKILL, which a system does that has no memory")
+
+
 WAITING = "models: {cut: {ngf: 99}, small: {model: cut, ngf: 4}}\nbudget: 5 steps"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_passed_on_and_the_same_command_goes_on(tmp_path, pretending, capsys, number):
-    with signals(tmp_path / "experiments/some/checkpoints/ready", number):
+@pytest.mark.parametrize(
+    "numbers", [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGUSR2, signal.SIGTERM, signal.SIGHUP)], ids=len
+)
+def test_a_signal_is_passed_on_and_the_same_command_goes_on(tmp_path, pretending, capsys, numbers):
+    """Those that repeat it change nothing: the save is waited for."""
+    with signals(tmp_path / "experiments/some/checkpoints/ready", *numbers):
         assert pretending(WAITING) == 75
     assert calls(tmp_path) == ["train.py cut-s0"]
     assert re.search(r"the same command goes on from here: python compare.py .*some.yaml", capsys.readouterr().out)
