@@ -4,9 +4,10 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,6 +18,7 @@ from options import Exit, UserError
 
 _alone = ContextVar("alone", default=False)
 WORD = 10.0  # seconds in which the main process says that it lives
+END = timedelta(seconds=20)  # in which the others hear of the end of one; torchrun kills after 30
 
 
 class PeerLost(UserError):
@@ -63,8 +65,11 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def together(device: torch.device) -> Iterator[None]:
+def together(device: torch.device, first: Callable[[], Any] = lambda: None) -> Iterator[None]:
     """What goes wrong inside in one process goes wrong in all, so that none waits for one that has left.
+
+    Args:
+        first: what a process does where it goes wrong, before the others hear of it: they may hang.
 
     Raises:
         what was raised in this process, else in the first of the others, there and here ``is_shared``.
@@ -77,7 +82,8 @@ def together(device: torch.device) -> Iterator[None]:
         yield
     except (Exception, KeyboardInterrupt) as error:
         mine = error
-    if any_process(mine is not None, device):
+        first()
+    if any_process(mine is not None, device, None if mine is None else END):
         told: list[BaseException | None] = [None] * world_size()
         with _with_others():
             dist.all_gather_object(told, mine if mine is None else _to_send(mine))
@@ -162,13 +168,18 @@ def barrier() -> None:
             dist.barrier()
 
 
-def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any process; every process gets the same answer at the same step."""
+def any_process(flag: bool, device: torch.device, wait: timedelta | None = None) -> bool:
+    """Whether the flag is set in any process; every process gets the same answer at the same step.
+
+    Args:
+        wait: how long for the others, where that is less than usual.
+    """
     if world_size() == 1:
         return flag
     tensor = torch.tensor(float(flag), device=device)
     with _with_others():
-        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        work = dist.all_reduce(tensor, dist.ReduceOp.MAX, async_op=True)
+        work.wait() if wait is None else work.wait(wait)
         return bool(tensor.item())
 
 

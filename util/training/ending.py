@@ -35,7 +35,7 @@ class Ending:
     def __init__(self, run: Path, model: Any, engine: Any):
         self.run, self.model, self.engine = run, model, engine
         self.code = Exit.DONE
-        self._first = engine.progress.step
+        self._first, self._saved = engine.progress.step, -1
 
     def __enter__(self) -> Self:
         self.engine.signals.catch()
@@ -48,7 +48,7 @@ class Ending:
         """
         engine, source, stop = self.engine, iter(batches), False
         while True:
-            with distributed.together(engine.device):
+            with distributed.together(engine.device, self._save):
                 if stop:
                     raise Interrupted(engine.signals.number)
                 with engine.signals.leaving(at_once=engine.is_whole(self.model)):
@@ -75,29 +75,39 @@ class Ending:
             self.code = Exit.STOPPED
             if distributed.tells(error):
                 with contextlib.suppress(OSError):  # the terminal may be what has gone
-                    print(f"{told or error}: {where}", flush=True)
+                    print(f"{told or error}{where.replace(';', ':', 1)}", flush=True)
             return True
         if told is None:
-            warn(f"not foreseen, see below: {where}")
+            warn(f"not foreseen, see below{where}")
             return False
-        again = UserError(f"{told}; {where}", told.code)
+        again = UserError(f"{told}{where}", told.code)
         again.is_shared = distributed.is_shared(error)  # type: ignore[attr-defined]
         raise again from error
 
     def _leave(self, error: BaseException) -> str:
-        """Save where the networks are whole and have learnt something; what there is to go on from, in words."""
-        progress, problem = self.engine.progress, ""
-        if self.engine.is_main and self.engine.back_to_whole(self.model) and progress.step > self._first:
-            try:
-                with distributed.alone():
-                    checkpoint.save(self.run, "latest", self.model, self.engine)
-                return f"saved at step {progress.step}; --continue_train goes on from here"
-            except Exception as failed:
-                told = in_words(failed) or UserError(f"{type(failed).__name__}: {failed}")
-                if isinstance(error, Interrupted):
-                    raise told from None
-                problem = f"step {progress.step} could not be saved; " if str(told) != str(error) else ""
-        step = read_json(self.run / "latest.manifest.json").get("step")
-        if step is None:
-            return f"{problem}there is no checkpoint yet"
-        return f"{problem}the last checkpoint is of step {step}; --continue_train goes on from there"
+        """What there is to go on from, in words: of this step where its networks are whole, else of the last save."""
+        told = self._save()
+        step = self.engine.progress.step
+        if self._saved == step:
+            return f"; saved at step {step}; --continue_train goes on from here"
+        if told is not None and isinstance(error, Interrupted):
+            raise told from None
+        problem = "" if told is None or str(told) == str(error) else f"; step {step} could not be saved"
+        last = read_json(self.run / "latest.manifest.json").get("step")
+        if last is None:
+            return problem if told is not None else "; there is no checkpoint yet"
+        return f"{problem}; the last checkpoint is of step {last}; --continue_train goes on from there"
+
+    def _save(self) -> UserError | None:
+        """Save the last whole step, once, where the networks are at it and have learnt something; why it cannot be."""
+        progress, engine = self.engine.progress, self.engine
+        if not engine.is_main or not engine.back_to_whole(self.model) or progress.step in (self._first, self._saved):
+            return None
+        engine.signals.ignore()
+        try:
+            with distributed.alone():
+                checkpoint.save(self.run, "latest", self.model, engine)
+        except Exception as failed:
+            return in_words(failed) or UserError(f"{type(failed).__name__}: {failed}")
+        self._saved = progress.step
+        return None
