@@ -73,7 +73,9 @@ def test_a_signal_to_one_of_two_processes_saves(whole_of_two, dataroot, tmp_path
 @pytest.mark.exhaustive
 def test_a_process_that_is_killed_ends_the_other_with_a_save(whole_of_two, dataroot, tmp_path):
     line, _ = ended_two(whole_of_two, dataroot, tmp_path, lambda process: os.kill(process.rank(1), signal.SIGKILL))
-    assert "another process of this run is lost" in line and f"saved at step {saved(tmp_path)}; {WAY} here" in line
+    assert "another process of this run is lost" in line
+    step = saved(tmp_path)  # whether it was killed between two steps, early in one, or where networks were half updated
+    assert f"saved at step {step}; {WAY} here" in line or f"the last checkpoint is of step {step}; {WAY} there" in line
     again = Two(tmp_path, small_argv(dataroot, tmp_path, *TWO, "--continue_train"), str(next(PORTS)))
     assert again.end(280)[0] == 0
     assert differences(state(whole_of_two), state(tmp_path)) == []

@@ -25,7 +25,7 @@ class PeerLost(UserError):
     """Another process has ended, or does not answer."""
 
     def __init__(self, error: BaseException):
-        words = " ".join(str(error).split("] ")[-1].split())[:100]
+        words = " ".join(str(error).split("pair.cc:")[-1].split("] ", 1)[-1].split(". ")[0].split())[:100]
         super().__init__(f"another process of this run is lost ({words})", Exit.STOPPED)
 
 
