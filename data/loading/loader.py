@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pickle
-import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,12 +13,11 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.ahead import SideStream, move, one_ahead
-from data.loading.cache import method_of_workers
+from data.loading.workers import killed, later, start_worker
 from options import Exit, UserError
 from util import contract
 from util.patience import patiently
 from util.seeding import derive
-from util.signals import ASKING
 
 ENDING = 2.0  # seconds that workers have to end by themselves
 SHOWN = 4  # items in a message
@@ -80,7 +78,7 @@ class Loader:
             num_workers=workers,
             pin_memory=self._side is not None,
             persistent_workers=workers > 0,
-            worker_init_fn=_start_worker,
+            worker_init_fn=start_worker,
             generator=torch.Generator(),
             collate_fn=_Collate(self.written) if opt.is_train else None,
             prefetch_factor=4 if workers > 0 else None,
@@ -94,8 +92,10 @@ class Loader:
             ending.start()
             ending.join(ENDING)
             for worker in self._workers:
-                worker.kill()  # they only read: nothing of theirs is lost
-            ending.join(ENDING)
+                with contextlib.suppress(RuntimeError):  # torch may have a handler that says which was killed
+                    worker.kill()  # they only read: nothing of theirs is lost
+            with contextlib.suppress(RuntimeError):
+                ending.join(ENDING)
 
     @property
     def _workers(self) -> list[Any]:
@@ -195,7 +195,7 @@ class Loader:
             UserError: the dataset cannot be sent to workers that do not inherit it (see util.contract.not_sent).
         """
         try:
-            with _later(), warnings.catch_warnings():
+            with later(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Got pickle error")  # which tells to fork; see below
                 return iter(self._loader)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -324,41 +324,3 @@ def _collate(dataset: BaseDataset, items: list[Any]) -> Any:
 
 def _is_image(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.ndim == 3
-
-
-def killed(process: int, code: int) -> UserError:
-    """What is said of a worker that ended with this code; a negative one is a signal."""
-    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    memory = "; was there no memory left? Use fewer --num_threads" * (name == "SIGKILL")
-    return UserError(f"a data-loading worker (process {process}) was killed ({name}){memory}")
-
-
-@contextlib.contextmanager
-def _later() -> Iterator[None]:
-    """Inside, a signal waits. Processes that are started inherit that, and are not ended before they are ready.
-
-    Signals reach a whole process group; the main process answers them.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    if method_of_workers() != "fork":
-        from multiprocessing import resource_tracker  # ready before, since its start ends the waiting (Python 3.11)
-
-        resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker(worker: int) -> None:
-    """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
-    for number in ASKING - {signal.SIGTERM}:
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)  # see _later()
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(1)

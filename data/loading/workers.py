@@ -1,0 +1,49 @@
+"""Data-loading workers: how they start, answer signals, and end."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+import torch
+
+from data.loading.cache import method_of_workers
+from options import UserError
+from util.signals import ASKING
+
+
+def killed(process: int, code: int) -> UserError:
+    """What is said of a worker that ended with this code; a negative one is a signal."""
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    memory = "; was there no memory left? Use fewer --num_threads" * (name == "SIGKILL")
+    return UserError(f"a data-loading worker (process {process}) was killed ({name}){memory}")
+
+
+@contextlib.contextmanager
+def later() -> Iterator[None]:
+    """Inside, a signal waits. Processes that are started inherit that, and are not ended before they are ready.
+
+    Signals reach a whole process group; the main process answers them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    if method_of_workers() != "fork":
+        from multiprocessing import resource_tracker  # ready before, since its start ends the waiting (Python 3.11)
+
+        resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_worker(worker: int) -> None:
+    """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
+    for number in ASKING - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)  # see later()
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
