@@ -12,7 +12,7 @@ from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
 from models.inference.scaling import Scaling
 from models.inference.weight_folder import as_directed, run_options
-from options import TestOptions, UserError
+from options import Exit, TestOptions, UserError
 from options.command_line import peek
 from options.parsing import parse
 from util import distributed
@@ -39,7 +39,9 @@ def run_test(argv, stack):
     engine = Engine(opt)
     run_folder = Path(opt.checkpoints_dir, opt.name)
     if not run_folder.is_dir():
-        raise UserError(f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=4)
+        raise UserError(
+            f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=Exit.CHECKPOINT
+        )
     tests = TestSet(opt, engine.place)
     stack.callback(tests.close)
     dataset, opt = tests.dataset, tests.dataset.opt

@@ -10,7 +10,7 @@ from evaluation.metrics.base_captioned import Judged, Seen
 from evaluation.metrics.base_judged import FLAG
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.glyph_judge import GlyphJudge, judge_of
-from options import UserError
+from options import Exit, UserError
 from util.files import sha256
 from util.images import from_bytes
 from util.stopwatch import Countdown
@@ -32,13 +32,13 @@ def read_judge(folder: Path, label: str = "latest", model: str = "glyph_judge") 
     try:
         return judge_of(read_tensors(path))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: {error}; train a judge with --model {model}", code=4) from None
+        raise UserError(f"{path}: {error}; train a judge with --model {model}", code=Exit.CHECKPOINT) from None
 
 
 def judge_weights(folder: Path, label: str = "latest", model: str = "glyph_judge") -> Path:
     """The weight file of a judge's run."""
     if not folder.is_dir():
-        raise UserError(f"no judge: there is no run in {folder}; train one with --model {model}", code=4)
+        raise UserError(f"no judge: there is no run in {folder}; train one with --model {model}", code=Exit.CHECKPOINT)
     return checkpoint.weights_of(folder, checkpoint.usable(folder, label), "C", use_ema=True)
 
 
@@ -61,7 +61,9 @@ def load_judge(
     """
     network = read_judge(Path(folder))
     if network.kind != kind:
-        raise UserError(f"{FLAG[kind]} {folder}: this judge was trained with {FLAG_OF_KIND[network.kind]}", code=4)
+        raise UserError(
+            f"{FLAG[kind]} {folder}: this judge was trained with {FLAG_OF_KIND[network.kind]}", code=Exit.CHECKPOINT
+        )
     return Judge(network.to(device), f"{FLAG[kind]} {folder}", styles or {})
 
 
@@ -75,10 +77,14 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
     network = read_judge(Path(folder), model="label_judge")
     if network.kind != "label":
         trained = FLAG_OF_KIND[network.kind]
-        raise UserError(f"{name}: this judge was trained with {trained}; give one of --model label_judge", code=4)
+        raise UserError(
+            f"{name}: this judge was trained with {trained}; give one of --model label_judge", code=Exit.CHECKPOINT
+        )
     if not set(classes) & set(network.classes):
         known, wanted = (", ".join(some[:5]) for some in (network.classes, classes))
-        raise UserError(f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=4)
+        raise UserError(
+            f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=Exit.CHECKPOINT
+        )
     digest = sha256(judge_weights(Path(folder), model="label_judge"))
     numbers = {label: number for number, label in enumerate(classes)}
     return LabelJudge(network.to(device), name, numbers, digest)
@@ -94,7 +100,7 @@ def read_caption_judge(folder: Path, label: str = "latest") -> tuple[CaptionMatc
     try:
         return matcher_of(read_tensors(path)), sha256(path)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: {error}; train a judge with --model caption_judge", code=4) from None
+        raise UserError(f"{path}: {error}; train a judge with --model caption_judge", code=Exit.CHECKPOINT) from None
 
 
 def load_caption_judge(
@@ -111,7 +117,9 @@ def load_caption_judge(
     judge = CaptionJudge(network.to(device), name, attributes, digest)
     if attributes and all(bool((of < 0).all()) for of in judge.values):
         known, wanted = (", ".join(some) or "captions alone" for some in (network.attributes, attributes))
-        raise UserError(f"{name}: judges {known}, and these data have {wanted}; train a judge on these data", code=4)
+        raise UserError(
+            f"{name}: judges {known}, and these data have {wanted}; train a judge on these data", code=Exit.CHECKPOINT
+        )
     return judge
 
 

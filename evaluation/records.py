@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from options import UserError, nearest
+from options import Exit, UserError, nearest
 from util import distributed
 from util.files import continue_json_lines, read_json
 from util.table import ABSENT, figures
@@ -139,7 +139,7 @@ class Evaluations:
             with (self.run / FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found, allow_nan=False) + "\n")
         except OSError as error:
-            raise UserError(f"{self.run / FILE}: cannot be written ({error.strerror})", code=5) from None
+            raise UserError(f"{self.run / FILE}: cannot be written ({error.strerror})", code=Exit.STORAGE) from None
         return found, list(evaluated.lines)
 
     def _kept_best(self) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from models.losses.views import between_views, views_levels
 from networks.diff_augment import DiffAugment
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
-from options import UserError, default, option
+from options import Exit, UserError, default, option
 from util import distributed
 from util.seeding import derive
 from util.table import Row, Table, write_metrics
@@ -67,7 +67,7 @@ class DomainModel(BaseModel):
             try:
                 self.netC = encoder_of(read_tensors(path))
             except (ValueError, TypeError) as error:
-                raise UserError(f"{path}: {error}; train one with --model domain", code=4) from None
+                raise UserError(f"{path}: {error}; train one with --model domain", code=Exit.CHECKPOINT) from None
             return
         if opt.crop_size < self.smallest:
             raise UserError(f"--crop_size {opt.crop_size}: too few pixels to learn from; give {self.smallest} or more")

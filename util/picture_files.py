@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import torch
 
-from options import UserError
+from options import Exit, UserError
 
 from . import frames
 from .images import encode, read_image, save_levels
@@ -149,7 +149,7 @@ def write_picture(
     try:
         save_levels(pixels, target)
     except OSError as error:
-        raise UserError(f"{target}: cannot be written ({error.strerror or error})", code=5) from None
+        raise UserError(f"{target}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
 
 
 class ResultNames:

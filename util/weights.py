@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from options import UserError
+from options import Exit, UserError
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -22,7 +22,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     state = read_tensors(path)
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UserError(f"{path}: holds no state dict of one network", code=4)
+        raise UserError(f"{path}: holds no state dict of one network", code=Exit.CHECKPOINT)
     state = {key.removeprefix("module."): value for key, value in state.items()}
     own = network.state_dict()
     state = {key: value for key, value in state.items() if key in own or not _of_old_norm(key, state)}
@@ -38,7 +38,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
             f"{path} is of another architecture: {'; '.join(wrong[:3])}"
             f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "
             "--no_antialias, --no_dropout and their like",
-            code=4,
+            code=Exit.CHECKPOINT,
         )
     network.load_state_dict(state)
 
@@ -53,13 +53,15 @@ def read_tensors(path: Path) -> Any:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", code=4) from None
+        raise UserError(f"{path}: {error.strerror or error}", code=Exit.CHECKPOINT) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # readers of damaged files raise what they please
-        raise UserError(f"{path}: damaged, or not a file of weights ({_why_not(head, error)})", code=4) from None
+        raise UserError(
+            f"{path}: damaged, or not a file of weights ({_why_not(head, error)})", code=Exit.CHECKPOINT
+        ) from None
 
 
 def _why_not(head: bytes, error: Exception) -> str:

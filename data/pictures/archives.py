@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from data.pictures.sources import Missing, Pictures, Source, Stored, named
-from options import UserError
+from options import Exit, UserError
 from util import distributed
 
 DIGITS = tuple("0123456789")
@@ -95,7 +95,7 @@ def fetch(kind: str, root: Path) -> None:
         else:
             {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST}[kind](root, download=True)
     except (OSError, RuntimeError) as error:
-        raise UserError(f"--download: {kind} could not be fetched into {root} ({error})", code=5) from None
+        raise UserError(f"--download: {kind} could not be fetched into {root} ({error})", code=Exit.STORAGE) from None
 
 
 Reader = Callable[[list[Path]], tuple[np.ndarray, np.ndarray]]  # files to (N, H, W, C) bytes and (N,) labels

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from evaluation.metrics.shared.observed import Observed
-from options import UserError
+from options import Exit, UserError
 from util.stopwatch import Countdown
 
 OBSERVED_AT_ONCE = 64  # images that are looked at at once
@@ -55,7 +55,9 @@ class Extractor:
                 features, logits = seen.features.float().cpu(), seen.logits
                 logits = None if logits is None else logits.float().cpu()
                 if not all(torch.isfinite(x).all() for x in (features, logits) if x is not None):
-                    raise UserError(f"{self.flag}: features are not finite; train or give another extractor", code=3)
+                    raise UserError(
+                        f"{self.flag}: features are not finite; train or give another extractor", code=Exit.NOT_FINITE
+                    )
                 answers = None if seen.answers is None else seen.answers.cpu()
                 parts.append(Observed(features, logits, answers=answers))
                 self.features = features.shape[1]

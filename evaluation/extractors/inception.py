@@ -13,7 +13,7 @@ from torch import nn
 
 from evaluation.extractors.base import Extractor, named_by_digest
 from evaluation.metrics.shared.observed import Observed
-from options import UserError
+from options import Exit, UserError
 from util.files import sha256
 from util.weights import read_tensors
 
@@ -69,7 +69,9 @@ def inception_of(state: object, flag: str) -> Any:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # takes a second
 
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{flag}: holds no state dict of a network; give {STANDARD} of torch-fidelity", code=4)
+        raise UserError(
+            f"{flag}: holds no state dict of a network; give {STANDARD} of torch-fidelity", code=Exit.CHECKPOINT
+        )
     # Its constructor reads a file with pickle, or else downloads one: it gets the tensors that were read safely.
     file = io.BytesIO()
     torch.save(dict(state), file)
@@ -78,7 +80,9 @@ def inception_of(state: object, flag: str) -> Any:
         return FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], file)
     except RuntimeError as error:
         why = " ".join(str(error).split())[:160]
-        raise UserError(f"{flag}: not the weights of FID's Inception ({why}); give {STANDARD}", code=4) from None
+        raise UserError(
+            f"{flag}: not the weights of FID's Inception ({why}); give {STANDARD}", code=Exit.CHECKPOINT
+        ) from None
 
 
 def is_script(path: Path) -> bool:

@@ -11,7 +11,7 @@ from evaluation.metrics.shared.observed import Observed
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.glyph_judge import GlyphJudge, judge_of
-from options import UserError
+from options import Exit, UserError
 from util.files import sha256
 from util.images import from_bytes
 from util.weights import read_tensors
@@ -60,7 +60,9 @@ def network_of(path: Path) -> GlyphJudge | CaptionMatcher | DomainEncoder:
             return kind(state).requires_grad_(False)
         except (ValueError, TypeError, AttributeError):
             continue
-    raise UserError(f"{path}: no network of --model domain, label_judge, glyph_judge or caption_judge", code=4)
+    raise UserError(
+        f"{path}: no network of --model domain, label_judge, glyph_judge or caption_judge", code=Exit.CHECKPOINT
+    )
 
 
 def of_judge(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from options import UserError
+from options import Exit, UserError
 
 WAIT = 120  # seconds for other processes that write
 MOST = 500  # captions asked for in one query; sqlite before 3.32 takes 999
@@ -93,12 +93,16 @@ class TextCache:
             with closing(sqlite3.connect(self.path, timeout=WAIT)) as file:
                 yield file
         except (OSError, sqlite3.OperationalError) as error:  # no room, no right to write, locked for too long
-            raise UserError(f"text cache {self.path}: {error}; name another folder with --text_cache", code=5) from None
+            raise UserError(
+                f"text cache {self.path}: {error}; name another folder with --text_cache", code=Exit.STORAGE
+            ) from None
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from None
 
     def _damaged(self, reason: str) -> UserError:
-        return UserError(f"text cache {self.path}: damaged ({reason}); delete it and it is made anew", code=5)
+        return UserError(
+            f"text cache {self.path}: damaged ({reason}); delete it and it is made anew", code=Exit.STORAGE
+        )
 
 
 def _key(caption: str) -> bytes:

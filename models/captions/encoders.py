@@ -8,7 +8,7 @@ from typing import Any
 
 from models.captions.huggingface import HFEncoder
 from networks.text import Text, TextTransformer
-from options import BaseOptions, UserError, option
+from options import BaseOptions, Exit, UserError, option
 from util import distributed
 from util.device import choose_device
 from util.files import write_atomically
@@ -132,7 +132,9 @@ def read_vocabulary(path: Path) -> Vocabulary | None:
     try:
         return Vocabulary.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a vocabulary ({error}); the weights of this run need it", code=4) from None
+        raise UserError(
+            f"{path}: not a vocabulary ({error}); the weights of this run need it", code=Exit.CHECKPOINT
+        ) from None
 
 
 def check_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:
@@ -149,13 +151,15 @@ def check_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: does not say which networks the run learnt from ({error!r})", code=4) from None
+        raise UserError(
+            f"{path}: does not say which networks the run learnt from ({error!r})", code=Exit.CHECKPOINT
+        ) from None
     for flag, (name, digest) in noted.items():
         if flag in now and digest != now[flag][1]:
             raise UserError(
                 f"{flag}: the run learnt with {name} (sha256 {digest[:12]}), this is {now[flag][0]} "
                 f"({now[flag][1][:12]}); name the same weights",
-                code=4,
+                code=Exit.CHECKPOINT,
             )
 
 

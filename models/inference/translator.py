@@ -278,7 +278,7 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
     try:
         is_file, is_folder = path.is_file(), path.is_dir()
     except OSError as error:
-        raise UserError(f"--checkpoint {path}: {error.strerror}", code=4) from None
+        raise UserError(f"--checkpoint {path}: {error.strerror}", code=Exit.CHECKPOINT) from None
     if is_file:
         run, file, names = path.parent, path, []
         side = next((s for s in ("G_A", "G_B") if f"_net_{s}" in path.name), "G")
@@ -286,9 +286,9 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
         run, file, side = path, None, ""
         names = [n for n in ("G", "G_A", "G_B") if list(path.glob(f"*_net_{n}.pth"))]
         if not names:
-            raise UserError(f"--checkpoint {path}: no generator in it, such as {epoch}_net_G.pth", code=4)
+            raise UserError(f"--checkpoint {path}: no generator in it, such as {epoch}_net_G.pth", code=Exit.CHECKPOINT)
     else:
-        raise UserError(f"--checkpoint {path}: no such file or folder", code=4)
+        raise UserError(f"--checkpoint {path}: no such file or folder", code=Exit.CHECKPOINT)
     trained = trained_direction(run) or "AtoB"
     wanted = trained if direction == "auto" else direction
     if file is None:
@@ -297,12 +297,13 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
         if side not in names:
             there = trained if side == "G_B" else OTHER[trained]
             raise UserError(
-                f"--checkpoint {path}: no {side} in it, which translates {wanted}; --direction {there} is there", code=4
+                f"--checkpoint {path}: no {side} in it, which translates {wanted}; --direction {there} is there",
+                code=Exit.CHECKPOINT,
             )
     found = OTHER[trained] if side == "G_B" else trained
     if direction != "auto" and found != direction:
         only = "it translates one way alone" if side == "G" else "give the file of the other side, or their folder"
-        raise UserError(f"--direction {direction}: {path} translates {found}; {only}", code=2)
+        raise UserError(f"--direction {direction}: {path} translates {found}; {only}", code=Exit.DATA)
     if file is None:
         label = checkpoint.usable(run, epoch)
         file = checkpoint.weights_of(run, label, side, use_ema)

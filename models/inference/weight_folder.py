@@ -7,7 +7,7 @@ from typing import Any
 
 from networks import list_networks
 from networks.published import identify
-from options import UserError
+from options import Exit, UserError
 from options.parsing import Saved
 from util.config import kept_options, saved_options
 from util.weights import read_tensors
@@ -30,7 +30,7 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
         return Saved(str(one), {"model": "cut"} | architecture(one), facts=True)
     missing = next((path for path in (there, back) if not path.is_file()), None)
     if missing is not None:
-        raise UserError(f"no checkpoint {missing}; test.py runs both sides, translate.py either", code=4)
+        raise UserError(f"no checkpoint {missing}; test.py runs both sides, translate.py either", code=Exit.CHECKPOINT)
     ways = architecture(there), architecture(back)
     for key in ways[0]:
         other = {"input_nc": "output_nc", "output_nc": "input_nc"}.get(key, key)
@@ -38,7 +38,7 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
             raise UserError(
                 f"{there.name} has --{key} {ways[0][key]}, but {back.name} --{other} {ways[1].get(other)}: "
                 "no model has both; translate.py runs each",
-                code=4,
+                code=Exit.CHECKPOINT,
             )
     return Saved(str(there), {"model": "dcl"} | ways[0], facts=True)
 
@@ -52,7 +52,7 @@ def trained_direction(run: Path) -> str | None:
     kept = kept_options(run)
     trained = str(kept.get("direction", "AtoB")) if kept else None
     if trained not in (None, *OTHER):
-        raise UserError(f"{run / 'train_opt.yaml'}: direction is {trained!r}", code=4)
+        raise UserError(f"{run / 'train_opt.yaml'}: direction is {trained!r}", code=Exit.CHECKPOINT)
     return trained
 
 
@@ -105,4 +105,4 @@ def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
             raise ValueError(f"it holds a {type(state).__name__}")
         return identify(state)
     except ValueError as error:
-        raise UserError(f"{path} is no generator of this toolkit: {error}", code=4) from None
+        raise UserError(f"{path} is no generator of this toolkit: {error}", code=Exit.CHECKPOINT) from None

@@ -21,7 +21,7 @@ from evaluation.samples import (
 )
 from evaluation.testing import Evaluation
 from models.noise.sampler import balanced, slerp, truncate
-from options import UserError
+from options import Exit, UserError
 from options import nearest as spelt_like
 from util.config import save_options
 from util.images import save_levels, to_bytes
@@ -121,7 +121,7 @@ class Album:
             self.show(verdict)
             write_metrics(folder / "metrics.json", list(verdict.tables.values()), self.facts() | verdict.facts)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
+            raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
         print(f"{len(self.levels)} images: {folder / 'index.html'}")
 
     def write_into(self, folder: Path) -> None:
@@ -150,7 +150,7 @@ class Album:
             raise UserError(
                 f"--name {self.model.opt.name} --epoch {self.model.opt.epoch}: the generator's images are not finite; "
                 "choose an earlier checkpoint with --epoch",
-                code=3,
+                code=Exit.NOT_FINITE,
             )
         return to_bytes(images)
 

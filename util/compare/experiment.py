@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from options import UserError
+from options import Exit, UserError
 from options.command_line import text_of, words_of
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
@@ -275,7 +275,7 @@ class Experiment:
         except shutil.SameFileError:
             pass
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot be written ({error.strerror})", code=5) from None
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror})", code=Exit.STORAGE) from None
 
     def train(self, run: Run, place: str) -> Task:
         """Train a run as far as it is not trained, and test it as far as it is not tested."""

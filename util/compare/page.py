@@ -10,7 +10,7 @@ from typing import Any
 from dominate import tags
 from dominate.util import raw
 
-from options import UserError
+from options import Exit, UserError
 from util.compare.export import as_csv, as_latex
 from util.compare.findings import findings
 from util.compare.options import commands_section, options_section, swatch
@@ -61,7 +61,7 @@ def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str 
         write_atomically(folder / "comparison.tex", visible(latex))
         write_atomically(folder / "index.html", page.render(pretty=False))
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=5) from None
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
     return folder / "index.html"
 
 

@@ -16,7 +16,7 @@ from fontTools.ttLib import TTFont, newTable
 from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
-from options import UserError
+from options import Exit, UserError
 from util.fonts.faces import Geometry, character_name
 from util.fonts.names import check_family, names_of
 from util.fonts.outlines import trace
@@ -153,7 +153,7 @@ def save_font(font: TTFont, path: Path, overwrite: bool) -> None:
         font.save(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})", code=5) from None
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from options import UserError
+from options import Exit, UserError
 from util.fonts.faces import Face, Geometry, character_name, charset
 from util.fonts.pictures import to_levels
 from util.images import read_pixels
@@ -113,7 +113,9 @@ def print_template(words: argparse.Namespace) -> None:
             for target, page in zip(targets, drawn, strict=True):
                 page.save(target, dpi=(words.dpi, words.dpi))
     except OSError as error:
-        raise UserError(f"--output {output}: cannot be written ({error.strerror or error})", code=5) from None
+        raise UserError(
+            f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE
+        ) from None
     print(f"{output}: {len(codes)} characters on {pages} page{'s' * (pages != 1)}, {size} to a page")
 
 
@@ -173,7 +175,9 @@ def read_scans(words: argparse.Namespace) -> None:
         for code, target in targets.items():
             target.write_bytes(pictures[code][1])
     except OSError as error:
-        raise UserError(f"--output {output}: cannot be written ({error.strerror or error})", code=5) from None
+        raise UserError(
+            f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE
+        ) from None
     print(f"{output}: {len(pictures)} characters")
 
 

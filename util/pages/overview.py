@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dominate import tags
 
-from options import UserError
+from options import Exit, UserError
 from util.files import write_atomically
 from util.html import link, new_page, png_size, visible
 from util.pages.sections import table_section
@@ -66,4 +66,4 @@ class Overview:
         try:
             write_atomically(path, self.page.render(pretty=False))
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}", code=5) from error
+            raise UserError(f"cannot write {path}: {error.strerror or error}", code=Exit.STORAGE) from error

@@ -13,7 +13,7 @@ import torch
 from dominate import tags
 from dominate.util import raw
 
-from options import UserError
+from options import Exit, UserError
 from options.parsing import WINDOWS_DEVICES
 from util.files import write_atomically
 from util.html import asset, new_page, picture, png_size, visible
@@ -290,7 +290,7 @@ class ResultsPage:
         try:
             write_atomically(path, page.render(pretty=False))
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}", code=5) from error
+            raise UserError(f"cannot write {path}: {error.strerror or error}", code=Exit.STORAGE) from error
 
     def _links(self, number: int, total: int, last: bool) -> tags.nav:
         """The neighbours; on the first page every page there is."""

@@ -7,7 +7,7 @@ from typing import Any
 from dominate import tags
 from dominate.util import raw
 
-from options import UserError
+from options import Exit, UserError
 from util.files import write_atomically
 from util.html import asset, embed, new_page, picture, png_size, visible
 from util.pages.curves import Curves
@@ -95,7 +95,7 @@ class SamplesPage:
         try:
             write_atomically(path, self.page.render(pretty=False))
         except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}", code=5) from error
+            raise UserError(f"cannot write {path}: {error.strerror or error}", code=Exit.STORAGE) from error
 
     def _section(self, heading: str, note: str) -> tags.section:
         head = tags.div(tags.h2(visible(heading)), tags.span(visible(note), cls="soft"), cls="head")

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from options import UserError
+from options import Exit, UserError
 from util import distributed
 from util.files import sha256
 from util.weights import load_weights, read_tensors
@@ -68,7 +68,7 @@ def save(run: Path, label: str, model: Any, engine: Any) -> None:
         raise UserError(
             f"{run}: the checkpoint cannot be written ({error.strerror}); "
             f"{shutil.disk_usage(run).free / 2**20:.0f} MB are free. Earlier checkpoints are intact",
-            code=5,
+            code=Exit.STORAGE,
         ) from None
 
 
@@ -79,7 +79,7 @@ def keep(run: Path, label: str, engine: Any) -> None:
     try:
         _relabel(run, "latest", label)
     except OSError as error:
-        raise UserError(f"{run}: checkpoint {label} cannot be written ({error.strerror})", code=5) from None
+        raise UserError(f"{run}: checkpoint {label} cannot be written ({error.strerror})", code=Exit.STORAGE) from None
 
 
 def state_of(model: Any, engine: Any) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
     if label == "latest" and not _by_age(run) and not list(run.glob("*_net_*.pth")):
         print(f"{run}: stopped before its first checkpoint, so it starts from the beginning", file=sys.stderr)
         return ""
-    raise UserError(f"--continue_train: no usable checkpoint {label!r} in {run}; {_listing(run)}", code=4)
+    raise UserError(f"--continue_train: no usable checkpoint {label!r} in {run}; {_listing(run)}", code=Exit.CHECKPOINT)
 
 
 def load_networks(
@@ -176,7 +176,7 @@ def usable(run: Path, label: str) -> str:
         return label
     print(f"checkpoint {label} is not used: {problem}", file=sys.stderr)
     if label != "latest" or _problem(run, FALLBACK) is not None:
-        raise UserError(f"{run}: no usable checkpoint {label!r}; {_listing(run)}", code=4)
+        raise UserError(f"{run}: no usable checkpoint {label!r}; {_listing(run)}", code=Exit.CHECKPOINT)
     print(f"using checkpoint {FALLBACK} instead", file=sys.stderr)
     return FALLBACK
 
@@ -193,7 +193,7 @@ def weights_of(run: Path, label: str, name: str, use_ema: bool = False) -> Path:
         if not manifest or averaged.name in manifest["files"]:  # else of an earlier time
             path = averaged
     if not path.exists():
-        raise UserError(f"no checkpoint {path}; {_listing(run)}", code=4)
+        raise UserError(f"no checkpoint {path}; {_listing(run)}", code=Exit.CHECKPOINT)
     return path
 
 
@@ -214,7 +214,9 @@ def _restore_state(path: Path, model: Any, engine: Any) -> None:
             scaler.load_state_dict(state["scalers"][name])
     except (RuntimeError, KeyError, ValueError) as error:
         text = [line.strip() for line in str(error).splitlines()][:3]
-        raise UserError(f"{path} does not fit the options of this run: {' '.join(text)}", code=4) from None
+        raise UserError(
+            f"{path} does not fit the options of this run: {' '.join(text)}", code=Exit.CHECKPOINT
+        ) from None
     engine.sums = {k: v.to(engine.device) for k, v in state["sums"].items()}
     # Checkpoints of version 0.1 have no losses.
     model.losses = {k: v.to(engine.device) for k, v in state.get("losses", {}).items()}

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from options import UserError
+from options import Exit, UserError
 from util import distributed
 from util.contract import broken, kind, not_losses
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
@@ -225,7 +225,7 @@ class Engine:
             raise UserError(
                 f"a loss is not finite at step {self.progress.step} ({bad}); the last checkpoint is from before. "
                 "Try a lower --lr, another --gan_mode, or --precision fp32",
-                code=3,
+                code=Exit.NOT_FINITE,
             )
 
     def should_stop(self) -> bool:

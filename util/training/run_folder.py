@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import IO
 
-from options import UserError
+from options import Exit, UserError
 
 RESULTS_OF_A_RUN = (
     "*_net_*.pth",
@@ -51,13 +51,15 @@ class RunFolder:
                 "--overwrite to delete it and start anew, or another --name"
             )
         if continued and not earlier:
-            raise UserError(f"--continue_train: there is no run in {path}; start it without --continue_train", code=4)
+            raise UserError(
+                f"--continue_train: there is no run in {path}; start it without --continue_train", code=Exit.CHECKPOINT
+            )
         try:
             path.mkdir(parents=True, exist_ok=True)
             self.lock = self._take_lock()
         except OSError as error:
             raise UserError(
-                f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=5
+                f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=Exit.STORAGE
             ) from None
 
     def clear(self) -> None:
