@@ -8,7 +8,7 @@ class UserError(Exception):
     """A mistake in a flag, a file or a folder: one line that names it and the way out.
 
     The scripts print the message without a traceback and exit with ``code``:
-    2 options or data, 3 a loss that is not finite, 4 an unusable checkpoint, 5 storage.
+    2 options or data, 3 losses or weights that are not finite, 4 an unusable checkpoint, 5 storage.
     """
 
     def __init__(self, message: str, code: int = 2):
