@@ -98,6 +98,8 @@ def main(argv=None):
         ending = stack.enter_context(Ending(folder, model, engine))
         if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
+        if engine.due(opt.save_latest_freq) and progress.in_epoch:
+            checkpoint.save(folder, label_between(opt, progress), model, engine)
 
         # -- loop ------------------------------------------------------------------------------------------------------
         stopwatch, began, counted = Stopwatch(), progress.images, progress.images
@@ -110,7 +112,7 @@ def main(argv=None):
 
                 visualizer.progress(progress.images)
                 if engine.due(opt.print_freq):
-                    engine.check_finite(model)
+                    engine.check_losses(model)
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
                     visualizer.print_current_losses(epoch, progress.in_epoch, losses, *times)
                     visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses)
@@ -121,8 +123,7 @@ def main(argv=None):
                         model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq)
                     )
                 if engine.due(opt.save_latest_freq):
-                    label = f"iter_{progress.images}" if opt.save_by_iter else "latest"
-                    checkpoint.save(folder, label, model, engine)
+                    checkpoint.save(folder, label_between(opt, progress), model, engine)
                 if engine.due(opt.eval_freq):
                     with stopwatch.paused():
                         evaluations.make(model, epoch, record, visualizer)
@@ -133,8 +134,7 @@ def main(argv=None):
             if progress.images > began:  # a run that is continued at the very end of an epoch has nothing to show of it
                 visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
             if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs or engine.reached_end():
-                checkpoint.save(folder, "latest", model, engine)
-                checkpoint.keep(folder, str(epoch), engine)
+                checkpoint.save(folder, "latest", model, engine, also=[str(epoch)])
 
         # -- finish ----------------------------------------------------------------------------------------------------
         if opt.eval_freq:
@@ -144,6 +144,11 @@ def main(argv=None):
         visualizer.finish()
         record.finish()
     return ending.code
+
+
+def label_between(opt, progress):
+    """The label of a save between epochs."""
+    return f"iter_{progress.images}" if opt.save_by_iter else "latest"
 
 
 def check_direction(opt):

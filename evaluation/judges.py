@@ -11,12 +11,11 @@ from evaluation.metrics.base_judged import FLAG
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import Exit, UserError
-from util.files import sha256
 from util.images import from_bytes
 from util.stopwatch import Countdown
-from util.training import checkpoint
+from util.training.manifest import usable, weights_of
 from util.vocabulary import Vocabulary
-from util.weights import read_tensors
+from util.weights import read_weights
 
 JUDGED_AT_ONCE = 256  # images that are judged at once
 FLAG_OF_KIND = {"character": "--judge character", "style": "--judge style", "label": "--model label_judge"}
@@ -26,11 +25,16 @@ def read_judge(folder: Path, label: str = "latest", model: str = "glyph_judge") 
     """The network of a run of ``--model glyph_judge`` or ``label_judge``, in eval mode; averaged weights if kept.
 
     Raises:
-        UserError: there is no such run, or it trained something else (exit code 4).
+        UserError: there is no such run, or it trained something else (exit code 4), or it is not finite (3).
     """
+    return _read_judge(folder, label, model)[0]
+
+
+def _read_judge(folder: Path, label: str = "latest", model: str = "glyph_judge") -> tuple[GlyphJudge, str]:
     path = judge_weights(folder, label, model)
+    state, digest = read_weights(path)
     try:
-        return judge_of(read_tensors(path))
+        return judge_of(state), digest
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model {model}", code=Exit.CHECKPOINT) from None
 
@@ -39,7 +43,7 @@ def judge_weights(folder: Path, label: str = "latest", model: str = "glyph_judge
     """The weight file of a judge's run."""
     if not folder.is_dir():
         raise UserError(f"no judge: there is no run in {folder}; train one with --model {model}", code=Exit.CHECKPOINT)
-    return checkpoint.weights_of(folder, checkpoint.usable(folder, label), "C", use_ema=True)
+    return weights_of(folder, usable(folder, label), "C", use_ema=True)
 
 
 def load_judge(
@@ -74,7 +78,7 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
         UserError: there is no such run, it is no judge's or one of glyphs, or it knows none of the classes (code 4).
     """
     name = f"--label_judge {folder}"
-    network = read_judge(Path(folder), model="label_judge")
+    network, digest = _read_judge(Path(folder), model="label_judge")
     if network.kind != "label":
         trained = FLAG_OF_KIND[network.kind]
         raise UserError(
@@ -85,7 +89,6 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
         raise UserError(
             f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=Exit.CHECKPOINT
         )
-    digest = sha256(judge_weights(Path(folder), model="label_judge"))
     numbers = {label: number for number, label in enumerate(classes)}
     return LabelJudge(network.to(device), name, numbers, digest)
 
@@ -94,11 +97,12 @@ def read_caption_judge(folder: Path, label: str = "latest") -> tuple[CaptionMatc
     """The network of a run of ``--model caption_judge``, in eval mode, and the sha256 of its weight file.
 
     Raises:
-        UserError: there is no such run, or it trained something else (exit code 4).
+        UserError: there is no such run, or it trained something else (exit code 4), or it is not finite (3).
     """
     path = judge_weights(folder, label, "caption_judge")
+    state, digest = read_weights(path)
     try:
-        return matcher_of(read_tensors(path)), sha256(path)
+        return matcher_of(state), digest
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}; train a judge with --model caption_judge", code=Exit.CHECKPOINT) from None
 

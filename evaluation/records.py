@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from options import Exit, UserError, nearest
+from options import UserError, nearest
 from util import distributed
-from util.files import continue_json_lines, read_json
+from util.files import as_json, continue_json_lines, read_json, read_text
 from util.table import ABSENT, figures
 from util.training import checkpoint
 from util.training.isolation import isolated
@@ -130,16 +130,16 @@ class Evaluations:
             "diversity": evaluated.diversity,
         }
         found["best"] = self._improves(found)
-        if found["best"]:
-            checkpoint.save(self.run, BEST, model, self.engine)
         found["seconds"] = round(time.monotonic() - start, 3)
+        text = as_json(found)
+        texts = {FILE: f"{read_text(self.run / FILE)}{text}\n"}
+        if found["best"]:  # with latest, which is then never behind it: a continued run keeps its best
+            checkpoint.save(self.run, BEST, model, self.engine, also=["latest"], texts=texts)
+        else:
+            checkpoint.write_together(self.run, texts)
+        found = json.loads(text)
         self.records.append(found)
         self.best = found if found["best"] else self.best
-        try:
-            with (self.run / FILE).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(found, allow_nan=False) + "\n")
-        except OSError as error:
-            raise UserError(f"{self.run / FILE}: cannot be written ({error.strerror})", code=Exit.STORAGE) from None
         return found, list(evaluated.lines)
 
     def _kept_best(self) -> dict[str, Any] | None:
@@ -158,8 +158,7 @@ class Evaluations:
                 f"{self.engine.progress.step}, and no evaluation up to there is of it",
                 file=sys.stderr,
             )
-            for path in [manifest, *self.run.glob(f"{BEST}_net_*.pth"), self.run / f"{BEST}_state.pt"]:
-                path.unlink(missing_ok=True)
+            checkpoint.remove(self.run, BEST)
         elif best is not None:
             print(f"{self.run}: there is no checkpoint {BEST} of step {best['step']} any more", file=sys.stderr)
         return None

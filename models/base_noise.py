@@ -17,8 +17,7 @@ from options import UserError, default, option
 from util import distributed
 from util.contract import broken
 from util.seeding import derive
-from util.training import checkpoint
-from util.weights import read_tensors
+from util.weights import read_weights, write_tensors
 
 COLUMNS = 10  # noise vectors of the fixed grid; each of its classes or captions is drawn from every one
 NOISE_FILE = "fixed_noise.pt"
@@ -163,7 +162,7 @@ class NoiseModel(AdversarialModel):
     def kept(self) -> dict[str, Any] | None:
         """What the run's file of fixed noise holds, if it is tested or goes on."""
         file = Path(self.opt.checkpoints_dir, self.opt.name, NOISE_FILE)
-        return read_tensors(file) if file.is_file() and (not self.opt.is_train or self.opt.continue_train) else None
+        return read_weights(file)[0] if file.is_file() and (not self.opt.is_train or self.opt.continue_train) else None
 
     def fixed(self) -> dict[str, Any]:
         """What is drawn again and again, for the file of fixed noise."""
@@ -171,7 +170,7 @@ class NoiseModel(AdversarialModel):
 
     def save_files(self, folder: Path) -> None:
         if not (self.opt.continue_train and (folder / NOISE_FILE).is_file()):
-            checkpoint.write(folder / NOISE_FILE, self.fixed())
+            write_tensors(folder / NOISE_FILE, self.fixed())
 
     # -- training --------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from options import Exit, UserError, default, option
 from util import distributed
 from util.seeding import derive
 from util.table import Row, Table, write_metrics
-from util.weights import read_tensors
+from util.weights import read_weights
 
 KEYS = ("A", "B", "image")  # of an item that are images
 ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330 that were held out
@@ -65,7 +65,7 @@ class DomainModel(BaseModel):
         if not opt.is_train:
             path = judge_weights(Path(opt.checkpoints_dir, opt.name), opt.epoch, "domain")
             try:
-                self.netC = encoder_of(read_tensors(path))
+                self.netC = encoder_of(read_weights(path)[0])
             except (ValueError, TypeError) as error:
                 raise UserError(f"{path}: {error}; train one with --model domain", code=Exit.CHECKPOINT) from None
             return

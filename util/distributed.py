@@ -183,6 +183,15 @@ def any_process(flag: bool, device: torch.device, wait: timedelta | None = None)
         return bool(tensor.item())
 
 
+def everywhere(flags: torch.Tensor) -> list[bool]:
+    """Which of the flags (N,) are set in every process; the device is waited for once."""
+    if world_size() > 1:
+        numbers = flags.float()
+        dist.all_reduce(numbers, dist.ReduceOp.MIN)
+        return [number > 0 for number in numbers.tolist()]
+    return flags.tolist()
+
+
 def mean(value: torch.Tensor) -> torch.Tensor:
     """The mean over processes of one number."""
     if world_size() > 1:

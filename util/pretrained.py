@@ -10,6 +10,7 @@ import torch
 from options import UserError
 from util.cli import reason
 from util.training.sinks import missing
+from util.weights import check_finite
 
 
 def require_transformers(flag: str) -> Any:
@@ -64,6 +65,7 @@ def load_model(kind: str, folder: Path, flag: str) -> tuple[Any, set[str]]:
         except Exception as error:
             why = reason(error) if safe else "not a file of tensors alone; give the weights as safetensors"
             raise UserError(f"{flag}: {weights[0].name} cannot be loaded: {why}") from error
+    check_finite(model.state_dict(), flag)
     return model, set(loaded["missing_keys"])
 
 

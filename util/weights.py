@@ -1,5 +1,7 @@
 """Files of tensors: read without executing anything, and loaded into a network strictly."""
 
+import hashlib
+import io
 import re
 import warnings
 from collections.abc import Mapping
@@ -10,6 +12,9 @@ import torch
 from torch import nn
 
 from options import Exit, UserError
+from util.commit import current
+from util.files import write_atomically
+from util.finite import not_finite, tensors_of
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -18,7 +23,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
     The prefix ``module.`` is dropped, and so are the running statistics that torch 0.3 kept of instance norms.
 
     Raises:
-        UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4).
+        UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4); or it
+            is not finite (3).
     """
     state = read_tensors(path)
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
@@ -40,7 +46,24 @@ def load_weights(network: nn.Module, path: Path) -> None:
             "--no_antialias, --no_dropout and their like",
             code=Exit.CHECKPOINT,
         )
+    check_finite(state, str(path))
     network.load_state_dict(state)
+
+
+def check_finite(weights: Mapping[str, Any], name: str) -> None:
+    """Refuse weights with which a network computes nothing.
+
+    Args:
+        name: of their file, for messages.
+
+    Raises:
+        UserError: one at least is not finite; the first are named (exit code 3).
+    """
+    wrong = not_finite(weights)
+    if wrong:
+        more = f" and {len(wrong) - 2} more" if len(wrong) > 2 else ""
+        what = f"{', '.join(wrong[:2])}{more} {'are' if len(wrong) > 1 else 'is'} not finite"
+        raise UserError(f"{name}: {what}; choose weights of an earlier step (--epoch)", code=Exit.NOT_FINITE)
 
 
 def read_tensors(path: Path) -> Any:
@@ -49,19 +72,60 @@ def read_tensors(path: Path) -> Any:
     Raises:
         UserError: it cannot be read, or holds more than that (exit code 4).
     """
+    return _read(path)[0]
+
+
+def read_weights(path: Path) -> tuple[Any, str]:
+    """The same of a file that a network computes with, and its sha256.
+
+    Raises:
+        UserError: as ``read_tensors``; or a tensor is not finite (exit code 3).
+    """
+    state, digest = _read(path, hashed=True)
+    check_finite(state if isinstance(state, Mapping) else {"it": state}, str(path))
+    return state, digest
+
+
+def write_tensors(path: Path, content: Any) -> None:
+    """A file of tensors and plain values for :func:`read_tensors`; there is never half of one."""
+    write_atomically(path, packed(content))
+
+
+def packed(content: Any) -> memoryview:
+    """The bytes of such a file."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getbuffer()
+
+
+def _read(path: Path, hashed: bool = False) -> tuple[Any, str]:
+    """What is in a file, and its sha256 if it is to be ``hashed``; both of the same moment of a run that goes on."""
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
+            file.seek(0)
             head = file.read(64)
+            file.seek(0)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
+                    state = torch.load(file, map_location="cpu", weights_only=True)
+                if any(t.layout is not torch.strided or t.is_meta or t.is_quantized for t in tensors_of(state)):
+                    raise ValueError("it holds tensors that are sparse, quantized or empty of content")
+                return state, digest
+            except Exception as error:  # readers of damaged files raise what they please
+                why = _why_not(head, error)
+                raise UserError(f"{path}: damaged, or not a file of weights ({why})", code=Exit.CHECKPOINT) from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}", code=Exit.CHECKPOINT) from None
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    """A file of a run, wherever it lies; a commit that is carried out meanwhile moves it once."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # readers of damaged files raise what they please
-        raise UserError(
-            f"{path}: damaged, or not a file of weights ({_why_not(head, error)})", code=Exit.CHECKPOINT
-        ) from None
+        return current(path).open("rb")
+    except FileNotFoundError:
+        return current(path).open("rb")
 
 
 def _why_not(head: bytes, error: Exception) -> str:

@@ -15,7 +15,7 @@ from evaluation.extractors.base import Extractor, named_by_digest
 from evaluation.metrics.shared.observed import Observed
 from options import Exit, UserError
 from util.files import sha256
-from util.weights import read_tensors
+from util.weights import read_weights
 
 SIZE = 299  # pixels a side, what the network of 2015 takes
 STANDARD = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's file; pytorch-fid's is the same, pt_...
@@ -52,7 +52,7 @@ class Inception(nn.Module):
         if self.digest == SCRIPT or is_script(path):
             which = "clean-fid's TorchScript file" if self.digest == SCRIPT else "a TorchScript file"
             raise UserError(f"{flag}: {which} is a program, which is not run; {STANDARD} has the weights as tensors")
-        network = inception_of(read_tensors(path), flag)
+        network = inception_of(read_weights(path)[0], flag)
         *stages, answer = network.children()  # in the order of its forward(), which takes nothing but bytes
         self.stages = nn.Sequential(*stages)
         self.answer: torch.Tensor

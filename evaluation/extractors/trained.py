@@ -12,9 +12,8 @@ from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import Exit, UserError
-from util.files import sha256
 from util.images import from_bytes
-from util.weights import read_tensors
+from util.weights import read_weights
 
 DOMAIN = "-domain"  # ends the first word of the names of values of such features
 TOLD_APART = {"label": "labels", "character": "characters", "style": "styles"}
@@ -23,8 +22,7 @@ TOLD_APART = {"label": "labels", "character": "characters", "style": "styles"}
 def of_run(folder: Path, flag: str, classes: Sequence[str], device: torch.device) -> Extractor:
     """The network of a run that learnt these data, or the like: ``--model domain``, or a judge."""
     path = judge_weights(folder, model="domain")
-    network = network_of(path)
-    digest = sha256(path)
+    network, digest = network_of(path)
     network = network.to(device)
     look: Callable[[torch.Tensor], Observed]
     remarks: tuple[str, ...] = ()
@@ -48,16 +46,16 @@ def of_run(folder: Path, flag: str, classes: Sequence[str], device: torch.device
     )
 
 
-def network_of(path: Path) -> GlyphJudge | CaptionMatcher | DomainEncoder:
-    """The network of a weight file, in eval mode.
+def network_of(path: Path) -> tuple[GlyphJudge | CaptionMatcher | DomainEncoder, str]:
+    """The network of a weight file, in eval mode, and the file's sha256.
 
     Raises:
-        UserError: it is none of a domain (exit code 4).
+        UserError: it is none of a domain (exit code 4), or not finite (3).
     """
-    state = read_tensors(path)
+    state, digest = read_weights(path)
     for kind in (encoder_of, judge_of, matcher_of):
         try:
-            return kind(state).requires_grad_(False)
+            return kind(state).requires_grad_(False), digest
         except (ValueError, TypeError, AttributeError):
             continue
     raise UserError(

@@ -1,5 +1,6 @@
 """How different two images look to a network."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from evaluation.metrics.base_ratio import RatioMetric
 from options import UserError
 from util.cli import reason
 from util.files import sha256
+from util.weights import check_finite
 
 FILE = "alexnet-owt-7be5be79.pth"  # torchvision's weights of AlexNet; 7be5be79 begins their sha256
 SMALLEST = 31  # pixels: AlexNet's features of less are empty
@@ -65,6 +67,7 @@ def load_lpips(path: Path) -> tuple[nn.Module, str]:
         digest, tensors = sha256(path), torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file shows as one of a dozen types
         raise UserError(f"{flag}: cannot be read as weights, give torchvision's {FILE}: {reason(error)}") from error
+    check_finite(tensors if isinstance(tensors, Mapping) else {}, flag)
     with torch.random.fork_rng(devices=[]):  # weights are drawn before they are loaded
         network = _LPIPS(net="alex", pnet_rand=True)
     own = network.net.state_dict()  # slice2.3.weight is torchvision's features.3.weight

@@ -10,6 +10,7 @@ from torch import nn
 
 from options import UserError, nearest
 from util.files import sha256
+from util.weights import check_finite
 
 SIZE = 224  # pixels a side, what classifiers of ImageNet are trained with
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, by torchvision's reference transforms
@@ -45,6 +46,7 @@ class FrozenNetwork(nn.Module):
             network.load_state_dict(state)
         except Exception as error:  # torch has many for a file that is damaged or of another kind
             raise UserError(f"{flag}: not weights of torchvision's {name} ({str(error).splitlines()[0]})") from None
+        check_finite(state, flag)
         self.name, self.digest = name, sha256(path)
         self.held = [network.eval().requires_grad_(False)]  # a list is no child
         mean, deviation = (MEAN, DEVIATION) if normalised else ((0.0,) * 3, (1.0,) * 3)

@@ -1,6 +1,7 @@
 """A trained generator as a function of images, whatever they come as."""
 
 import contextlib
+import fnmatch
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from models.inference.weight_folder import OTHER, identify_file, trained_directi
 from networks.tiling import check_tiles, tiled, whole
 from options import Exit, UserError
 from util.cli import out_of_memory
+from util.commit import names as names_in
 from util.config import kept_options
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
 from util.scale import chosen_factor, resized, scaled_size, trained_scale, words_of
-from util.training import checkpoint
+from util.training.manifest import usable, weights_of
 from util.values import Units, units_of
 from util.weights import load_weights
 
@@ -284,7 +286,7 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
         side = next((s for s in ("G_A", "G_B") if f"_net_{s}" in path.name), "G")
     elif is_folder:
         run, file, side = path, None, ""
-        names = [n for n in ("G", "G_A", "G_B") if list(path.glob(f"*_net_{n}.pth"))]
+        names = [n for n in ("G", "G_A", "G_B") if fnmatch.filter(names_in(path), f"*_net_{n}.pth")]
         if not names:
             raise UserError(f"--checkpoint {path}: no generator in it, such as {epoch}_net_G.pth", code=Exit.CHECKPOINT)
     else:
@@ -305,6 +307,5 @@ def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple
         only = "it translates one way alone" if side == "G" else "give the file of the other side, or their folder"
         raise UserError(f"--direction {direction}: {path} translates {found}; {only}", code=Exit.DATA)
     if file is None:
-        label = checkpoint.usable(run, epoch)
-        file = checkpoint.weights_of(run, label, side, use_ema)
+        file = weights_of(run, usable(run, epoch), side, use_ema)
     return file, found

@@ -31,9 +31,12 @@ class Run:
         self.entries, self.folder = {"FID": {"images": 7}}, folder
         self.evaluations = Evaluations(folder, self.evaluate, metric, self.engine)
 
-    def save(self, run, label, model, engine):
+    def save(self, run, label, model, engine, also=(), texts=()):
         self.saved.append((label, engine.progress.step))
-        (run / f"{label}.manifest.json").write_text(json.dumps({"step": engine.progress.step}))
+        for name in (label, *also):
+            (run / f"{name}.manifest.json").write_text(json.dumps({"step": engine.progress.step}))
+        for name, text in dict(texts).items():
+            (run / name).write_text(text)
 
     def evaluate(self, model, engine):
         self.calls += 1

@@ -23,13 +23,14 @@ from options.command_line import text_of, words_of
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
+from util.commit import current
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
 from util.config import read_config
 from util.files import read_json, sha256, write_atomically
-from util.training.run_folder import RESULTS_OF_A_RUN
+from util.training.run_folder import BEGUN
 from util.training.run_record import read_record
 
 # Of training, for its test too.
@@ -221,7 +222,7 @@ class Experiment:
         if read_record(folder).get("state") == "finished":
             return "finished"
         # The files by which train.py knows a run that has begun.
-        begun = folder.is_dir() and any(p for pattern in RESULTS_OF_A_RUN[:5] for p in folder.glob(pattern))
+        begun = folder.is_dir() and any(p for pattern in BEGUN for p in folder.glob(pattern))
         return "continue" if begun else "new"
 
     def failure(self, run: Run) -> str:
@@ -255,7 +256,7 @@ class Experiment:
 
     def _manifest(self, name: str, label: str) -> str:
         """Hash of the list of a checkpoint's files and their hashes; empty where there is none."""
-        path = self.checkpoints / name / f"{label}.manifest.json"
+        path = current(self.checkpoints / name / f"{label}.manifest.json")
         return sha256(path) if path.is_file() else ""
 
     def notes(self, there: int) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from options import UserError
+from util.commit import current
 from util.config import read_config
 from util.files import read_json, read_json_lines, read_text, sha256
 from util.pages.curves import Curves
@@ -214,7 +215,7 @@ def _stale(run: Path, test: Path, label: str) -> str:
 
     A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
     """
-    tested, manifest = read_json(test / "checkpoint.json"), run / f"{label}.manifest.json"
+    tested, manifest = read_json(test / "checkpoint.json"), current(run / f"{label}.manifest.json")
     if not tested:
         return ""
     if not manifest.is_file():

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+from util.commit import current
 from util.files import write_atomically
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
@@ -45,7 +46,7 @@ class ResultFiles:
 def note_checkpoint(files: ResultFiles, run: Path, label: str) -> None:
     """checkpoint.json: which state of a run the results are of; null for what a run without manifest does not tell."""
     try:
-        text = (run / f"{label}.manifest.json").read_text(encoding="utf-8")
+        text = current(run / f"{label}.manifest.json").read_text(encoding="utf-8")
         manifest = json.loads(text)
         known = {"step": manifest["step"], "epoch": manifest["epoch"]}
         known["sha256"] = hashlib.sha256(text.encode()).hexdigest()

@@ -1,23 +1,20 @@
 """Save and restore a whole run, and the small weight files that users copy around.
 
-A checkpoint <label> (latest, an epoch's number, iter_<n>) is a set of files:
+A checkpoint <label> (latest, best, an epoch's number, iter_<n>) is a set of files:
 
     <label>_net_<NAME>.pth      the weights of one network under the published names, nothing else
     <label>_state.pt            everything, for exact resume; random states are absent, see util/seeding.py
-    <label>.manifest.json       size and sha256 of the others, written last: a set without it, or that does not
-                                match it, was cut off or altered
+    <label>.manifest.json       size and sha256 of the others: a set that does not match it was altered
 
-The set that ``latest`` replaces is kept as ``previous``.
+The set that ``latest`` replaces is kept as ``previous``. All that a save writes appears at once, see util/commit.py.
 """
 
 import contextlib
-import hashlib
-import io
 import json
-import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import filter as those_like
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,60 +23,114 @@ import torch
 
 from options import Exit, UserError
 from util import distributed
-from util.files import sha256
-from util.weights import load_weights, read_tensors
+from util.commit import Commit, current, names
+from util.training.gate import check_loaded
+from util.training.manifest import (
+    FALLBACK,
+    SUFFIX,
+    by_age,
+    is_empty,
+    is_published,
+    listing,
+    problem,
+    read_manifest,
+    steady,
+    usable,
+    weights_of,
+)
+from util.weights import load_weights, packed, read_tensors
 
-FALLBACK = "previous"
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 # -- writing ---------------------------------------------------------------------------------------
 
 
-def save(run: Path, label: str, model: Any, engine: Any) -> None:
-    """Write the checkpoint ``label``. Killed at any moment, it leaves a valid checkpoint behind.
+def save(
+    run: Path, label: str, model: Any, engine: Any, also: Sequence[str] = (), texts: Mapping[str, str] = NOTHING
+) -> None:
+    """Write the checkpoint ``label``, all of it or nothing at whatever moment the process is killed.
 
-    Every process calls it; the main one writes.
+    Every process calls it; the main one writes. A label that holds this very step already is left alone.
+
+    Args:
+        also: further labels of the same state; the files are shared where the system can.
+        texts: files that are to say so, by name: they are replaced in the same instant.
 
     Raises:
-        UserError: the losses are not finite (exit code 3), or the storage is full or not writable (5); earlier
+        UserError: something is not finite (exit code 3), or the storage is full or not writable (5); earlier
             checkpoints are intact.
     """
     engine.check_finite(model)
-    if not engine.is_main:
-        return
+    progress = engine.progress.state_dict()
+    labels = [one for one in (label, *also) if engine.saved.get(one) != progress]
+    if engine.is_main and (labels or texts):
+        with _committing(run) as commit:
+            if "latest" in labels and problem(run, "latest") is None:
+                _stage_again(commit, "latest", FALLBACK, read_manifest(run, "latest"))
+            if labels:
+                _stage(commit, labels, model, engine)
+            for name, text in texts.items():
+                commit.write(name, text.encode())
+    engine.saved |= dict.fromkeys(labels, progress)
+
+
+def write_together(run: Path, texts: Mapping[str, str]) -> None:
+    """Replace files of a run, by name, in one instant; code 5 where the storage does not let it."""
+    with _committing(run) as commit:
+        for name, text in texts.items():
+            commit.write(name, text.encode())
+
+
+def remove(run: Path, label: str) -> None:
+    """Delete a checkpoint, its manifest last: half of one is none."""
+    with _committing(run) as commit:
+        for name in sorted(those_like(names(run), f"{label}_net_*.pth")):
+            commit.remove(name)
+        commit.remove(f"{label}_state.pt")
+        commit.remove(f"{label}{SUFFIX}")
+
+
+@contextlib.contextmanager
+def _committing(run: Path) -> Iterator[Commit]:
+    try:
+        with Commit(run) as commit:
+            yield commit
+    except OSError as error:
+        free = f"; {shutil.disk_usage(run).free / 2**20:.0f} MB are free" if run.is_dir() else ""
+        raise UserError(
+            f"{run}: the checkpoint cannot be written ({error.strerror}){free}. Earlier checkpoints are intact",
+            code=Exit.STORAGE,
+        ) from None
+
+
+def _stage(commit: Commit, labels: Sequence[str], model: Any, engine: Any) -> None:
+    label, *others = labels
     contents: dict[str, Any] = {f"{label}_state.pt": state_of(model, engine)}
     contents |= {f"{label}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
     contents |= {
         f"{label}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()
     }
-    progress, files = engine.progress, {}
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            files[name] = _write_temporary(run / name, content)
-        if label == "latest" and _problem(run, label) is None:
-            _relabel(run, label, FALLBACK)
-        for name in files:
-            _temporary(run / name).replace(run / name)
-        _write_manifest(run, label, files, epoch=progress.epoch, step=progress.step)
-    except OSError as error:
-        for name in contents:
-            _temporary(run / name).unlink(missing_ok=True)
-        raise UserError(
-            f"{run}: the checkpoint cannot be written ({error.strerror}); "
-            f"{shutil.disk_usage(run).free / 2**20:.0f} MB are free. Earlier checkpoints are intact",
-            code=Exit.STORAGE,
-        ) from None
+    progress = engine.progress
+    manifest = {"epoch": progress.epoch, "step": progress.step, "torch": str(torch.__version__)}
+    manifest["files"] = {name: commit.write(name, packed(content)) for name, content in contents.items()}
+    commit.write(f"{label}{SUFFIX}", json.dumps(manifest, indent=1).encode())
+    for other in others:
+        _stage_again(commit, label, other, manifest)
 
 
-def keep(run: Path, label: str, engine: Any) -> None:
-    """Keep the latest checkpoint under another name as well; the files are shared where the system can."""
-    if not engine.is_main:
-        return
-    try:
-        _relabel(run, "latest", label)
-    except OSError as error:
-        raise UserError(f"{run}: checkpoint {label} cannot be written ({error.strerror})", code=Exit.STORAGE) from None
+def _stage_again(commit: Commit, label: str, other: str, manifest: Mapping[str, Any]) -> None:
+    """The files of a checkpoint under another label as well."""
+    files = {}
+    for name, facts in manifest["files"].items():
+        files[other + name.removeprefix(label)] = facts
+        commit.twin(name, other + name.removeprefix(label), facts)
+    commit.write(f"{other}{SUFFIX}", json.dumps({**manifest, "files": files}, indent=1).encode())
+
+
+def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict as published files hold it: contiguous, on the CPU."""
+    return {key: value.detach().to("cpu", memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
 def state_of(model: Any, engine: Any) -> dict[str, Any]:
@@ -100,7 +151,7 @@ def state_of(model: Any, engine: Any) -> dict[str, Any]:
 
 
 def restore(run: Path, label: str, model: Any, engine: Any) -> str:
-    """Continue a run: from ``label`` or, where its files are damaged, from the newest that is not.
+    """Continue a run: from ``label`` or, where ``latest`` is damaged, from the newest that is not.
 
     A folder with weight files alone, such as a published one, gives its weights; counting starts at --epoch_count.
 
@@ -108,28 +159,32 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
         the checkpoint that was used; nothing where the run was stopped before its first.
 
     Raises:
-        UserError: nothing here can be used (exit code 4).
+        UserError: nothing here can be used (exit code 4), or what is there is not finite (3).
     """
-    for candidate in [label, *(c for c in _by_age(run) if c != label and label == "latest")]:
-        problem = _problem(run, candidate)
-        if problem is not None:
-            print(f"checkpoint {candidate} is not used: {problem}", file=sys.stderr)
-            continue
-        _restore_state(run / f"{candidate}_state.pt", model, engine)
-        if candidate != label:
-            print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
-        return candidate
-    if not (run / f"{label}.manifest.json").exists() and list(run.glob(f"{label}_net_*.pth")):
+    if is_published(run, label):
         load_networks(run, label, model)
         print(
             f"{run}: {label} holds weights alone; the optimizers start afresh at epoch {engine.progress.epoch + 1}",
             file=sys.stderr,
         )
         return label
-    if label == "latest" and not _by_age(run) and not list(run.glob("*_net_*.pth")):
+    if label == "latest" and is_empty(run):
         print(f"{run}: stopped before its first checkpoint, so it starts from the beginning", file=sys.stderr)
         return ""
-    raise UserError(f"--continue_train: no usable checkpoint {label!r} in {run}; {_listing(run)}", code=Exit.CHECKPOINT)
+    for candidate in [label, *(c for c in by_age(run) if c != label and label == "latest")]:
+        wrong = problem(run, candidate)
+        if wrong is not None:
+            print(f"checkpoint {candidate} is not used: {wrong}", file=sys.stderr)
+            continue
+        _restore_state(run / f"{candidate}_state.pt", model, engine)
+        if candidate != label:
+            print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
+        engine.saved[candidate] = engine.progress.state_dict()
+        return candidate
+    raise UserError(
+        f"--continue_train: no usable checkpoint {label!r} in {run}; {listing(run)}. --overwrite starts it anew",
+        code=Exit.CHECKPOINT,
+    )
 
 
 def load_networks(
@@ -138,7 +193,7 @@ def load_networks(
     model: Any,
     use_ema: bool = False,
     partly: bool = False,
-    other_way: Mapping[str, str] = MappingProxyType({}),
+    other_way: Mapping[str, str] = NOTHING,
 ) -> str:
     """Load the weights of every network of the model, averaged ones where the run has them and ``use_ema``.
 
@@ -151,68 +206,41 @@ def load_networks(
         the checkpoint that was used: ``previous`` where ``latest`` is damaged.
 
     Raises:
-        UserError: files are missing, damaged, or of another architecture (exit code 4).
+        UserError: files are missing, damaged, or of another architecture (exit code 4), or not finite (3).
     """
-    label, networks = usable(run, label), model.networks
-    if partly:
-        there = {name: network for name, network in networks.items() if (run / f"{label}_net_{name}.pth").exists()}
-        if there and len(there) < len(networks) and distributed.rank() == 0:
-            lacking = ", ".join(name for name in networks if name not in there)
-            print(f"{run}: checkpoint {label} lacks networks that start afresh: {lacking}", file=sys.stderr)
-        networks = there or networks
-    for name, network in networks.items():
-        load_weights(network, weights_of(run, label, other_way.get(name, name), use_ema))
-    return label
 
+    def load() -> str:
+        used, networks = usable(run, label), model.networks
+        if partly:
+            there = {name: net for name, net in networks.items() if current(run / f"{used}_net_{name}.pth").exists()}
+            if there and len(there) < len(networks) and distributed.rank() == 0:
+                lacking = ", ".join(name for name in networks if name not in there)
+                print(f"{run}: checkpoint {used} lacks networks that start afresh: {lacking}", file=sys.stderr)
+            networks = there or networks
+        for name, network in networks.items():
+            load_weights(network, weights_of(run, used, other_way.get(name, name), use_ema))
+        return used
 
-def usable(run: Path, label: str) -> str:
-    """``label``, or ``previous`` where ``latest`` is damaged.
-
-    Raises:
-        UserError: neither is whole (exit code 4).
-    """
-    problem = _problem(run, label) if (run / f"{label}.manifest.json").exists() else None
-    if problem is None:
-        return label
-    print(f"checkpoint {label} is not used: {problem}", file=sys.stderr)
-    if label != "latest" or _problem(run, FALLBACK) is not None:
-        raise UserError(f"{run}: no usable checkpoint {label!r}; {_listing(run)}", code=Exit.CHECKPOINT)
-    print(f"using checkpoint {FALLBACK} instead", file=sys.stderr)
-    return FALLBACK
-
-
-def weights_of(run: Path, label: str, name: str, use_ema: bool = False) -> Path:
-    """The file with the weights of one network, averaged ones where the checkpoint has them and ``use_ema``.
-
-    Raises:
-        UserError: there is none (exit code 4).
-    """
-    path, averaged = run / f"{label}_net_{name}.pth", run / f"{label}_net_{name}_ema.pth"
-    if use_ema and averaged.exists():
-        manifest = _manifest(run, label) if (run / f"{label}.manifest.json").exists() else None
-        if not manifest or averaged.name in manifest["files"]:  # else of an earlier time
-            path = averaged
-    if not path.exists():
-        raise UserError(f"no checkpoint {path}; {_listing(run)}", code=Exit.CHECKPOINT)
-    return path
+    return steady(run, label, load)
 
 
 def _restore_state(path: Path, model: Any, engine: Any) -> None:
     state = read_tensors(path)
     try:
+        check_loaded(path, state)
         model.load_state_dict(state["model"])
         for name, optimizer in model.optimizers.items():
-            told = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+            told = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizers"][name])
             _lay_out(optimizer)
             for group, options in zip(optimizer.param_groups, told, strict=True):
-                group.update(options)  # a continued run may be told another learning rate
+                group.update(options)  # a continued run may be told another rate, of which each step makes its own
         for name, average in engine.averages.items():
             if name in state["averages"]:
                 average.load_state_dict(state["averages"][name])
         for name, scaler in engine.scalers.items():
             scaler.load_state_dict(state["scalers"][name])
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         text = [line.strip() for line in str(error).splitlines()][:3]
         raise UserError(
             f"{path} does not fit the options of this run: {' '.join(text)}", code=Exit.CHECKPOINT
@@ -233,106 +261,3 @@ def _lay_out(optimizer: torch.optim.Optimizer) -> None:
         for key, value in moments.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 moments[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-
-
-# -- files -----------------------------------------------------------------------------------------
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
-
-
-def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A state dict as published files hold it: contiguous, on the CPU."""
-    return {key: value.detach().to("cpu", memory_format=torch.contiguous_format) for key, value in state.items()}
-
-
-def write(path: Path, content: Any) -> None:
-    """A file of tensors and plain values for :func:`read`; there is never half of one."""
-    _write_temporary(path, content)
-    _temporary(path).replace(path)
-
-
-def _write_temporary(path: Path, content: Any) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    data = buffer.getbuffer()
-    _write(_temporary(path), data)
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _write(path: Path, data: bytes | memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_manifest(run: Path, label: str, files: Mapping[str, Any], **counters: int) -> None:
-    path = run / f"{label}.manifest.json"
-    _write(
-        _temporary(path), json.dumps({**counters, "torch": str(torch.__version__), "files": files}, indent=1).encode()
-    )
-    _temporary(path).replace(path)
-    with contextlib.suppress(OSError):  # not every system lets a folder be synced
-        folder = os.open(run, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-
-
-def _relabel(run: Path, label: str, other: str) -> None:
-    """Give the files of a checkpoint a second name; its manifest is written last."""
-    manifest = _manifest(run, label)
-    files = {}
-    for name, entry in manifest["files"].items():
-        twin = other + name.removeprefix(label)
-        _temporary(run / twin).unlink(missing_ok=True)
-        try:
-            os.link(run / name, _temporary(run / twin))
-        except OSError:
-            shutil.copyfile(run / name, _temporary(run / twin))
-        _temporary(run / twin).replace(run / twin)
-        files[twin] = entry
-    _write_manifest(run, other, files, epoch=manifest["epoch"], step=manifest["step"])
-
-
-def _manifest(run: Path, label: str) -> dict[str, Any]:
-    return json.loads((run / f"{label}.manifest.json").read_text())
-
-
-def _problem(run: Path, label: str) -> str | None:
-    """What is wrong with a checkpoint, or None: every file there, of the recorded size and content."""
-    try:
-        for name, entry in _manifest(run, label)["files"].items():
-            if Path(name).name != name:
-                return f"the manifest names {name!r}, outside the run"
-            path = run / name
-            if not path.exists():
-                return f"{name} is missing"
-            if path.stat().st_size != entry["bytes"]:
-                return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
-            if sha256(path) != entry["sha256"]:
-                return f"{name} was altered since it was written"
-    except FileNotFoundError:
-        return "it has no manifest, so it was not finished"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "its manifest is damaged"
-    return None
-
-
-def _by_age(run: Path) -> list[str]:
-    """Checkpoints with a readable manifest, the furthest first."""
-    steps = {}
-    for path in run.glob("*.manifest.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            steps[path.name.removesuffix(".manifest.json")] = int(json.loads(path.read_text())["step"])
-    return sorted(steps, key=lambda label: -steps[label])
-
-
-def _listing(run: Path) -> str:
-    found = sorted({p.name.split("_net_")[0] for p in run.glob("*_net_*.pth")})
-    return (
-        f"it has {', '.join(found)}"
-        if found
-        else "it has no checkpoints; train first, or check --name and --checkpoints_dir"
-    )

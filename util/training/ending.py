@@ -9,7 +9,6 @@ from typing import Any, Self, TypeVar
 from options import Exit, UserError
 from util import distributed
 from util.cli import in_words, warn
-from util.files import read_json
 from util.signals import Interrupted
 from util.training import checkpoint
 
@@ -93,10 +92,9 @@ class Ending:
         if told is not None and isinstance(error, Interrupted):
             raise told from None
         problem = "" if told is None or str(told) == str(error) else f"; step {step} could not be saved"
-        last = read_json(self.run / "latest.manifest.json").get("step")
-        if last is None:
-            return problem if told is not None else "; there is no checkpoint yet"
-        return f"{problem}; the last checkpoint is of step {last}; --continue_train goes on from there"
+        if not self.engine.saved:
+            return problem if told is not None else f"; {self.engine.last_checkpoint()}"
+        return f"{problem}; {self.engine.last_checkpoint()}; --continue_train goes on from there"
 
     def _save(self) -> UserError | None:
         """Save the last whole step, once, where the networks are at it and have learnt something; why it cannot be."""

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from options import Exit, UserError
+from options import UserError
 from util import distributed
 from util.contract import broken, kind, not_losses
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.seeding import seed_everything
 from util.signals import Signals
+from util.training.gate import check_finite
 from util.training.schedule import Progress, has_passed, learning_rate
 from util.training.whole_step import WholeStep
 
@@ -47,6 +48,7 @@ class Engine:
         self.batches = 0  # that this process was given
         self.checked = False  # whether a step made what the model says that it makes
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
+        self.saved: dict[str, dict[str, Any]] = {}  # label of a checkpoint -> the progress that it holds
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
         self.signals = Signals()
         self.in_step = False
@@ -214,19 +216,22 @@ class Engine:
         self.progress.end_epoch()
 
     def check_finite(self, model: Any) -> None:
-        """Stop a run whose losses are not finite, before its weights reach a checkpoint.
+        """Stop a run whose losses, networks, averages or moments are not finite, before they reach a checkpoint.
 
         Raises:
             UserError: in every process, with exit code 3.
         """
+        check_finite(model, self)
+
+    def check_losses(self, model: Any) -> None:
+        """The same where the losses alone are looked at."""
         if distributed.any_process(not self.finite.item(), self.device):
-            values = model.get_current_losses()
-            bad = ", ".join(f"{k} = {v}" for k, v in values.items() if v - v != 0) or "in an earlier step"
-            raise UserError(
-                f"a loss is not finite at step {self.progress.step} ({bad}); the last checkpoint is from before. "
-                "Try a lower --lr, another --gan_mode, or --precision fp32",
-                code=Exit.NOT_FINITE,
-            )
+            check_finite(model, self)
+
+    def last_checkpoint(self) -> str:
+        """In words, for a run that cannot go on."""
+        steps = [progress["step"] for progress in self.saved.values()]
+        return f"the last checkpoint is of step {max(steps)}" if steps else "no checkpoint was saved"
 
     def should_stop(self) -> bool:
         """Whether a signal asked this process to stop; only between updates, where a checkpoint is exact."""

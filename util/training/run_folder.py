@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import IO
 
 from options import Exit, UserError
+from util.commit import RECORD, finish
 
+# In the order in which they are deleted: what is half deleted is no checkpoint, nor a folder of weights alone.
+BEGUN = ("*.manifest.json", "*_net_*.pth", "*_state.pt", ".*.tmp", "loss_log.txt")  # by which a run is known
 RESULTS_OF_A_RUN = (
-    "*_net_*.pth",
-    "*_state.pt",
-    "*.manifest.json",
-    ".*.tmp",
-    "loss_log.txt",
+    RECORD,
+    *BEGUN,
     "metrics.jsonl",
     "evaluations.jsonl",
     "run.json",
@@ -44,7 +44,7 @@ class RunFolder:
 
     def __init__(self, path: Path, *, continued: bool, overwrite: bool):
         self.path = path
-        earlier = [p for pattern in RESULTS_OF_A_RUN[:5] for p in path.glob(pattern)] if path.is_dir() else []
+        earlier = [p for pattern in BEGUN for p in path.glob(pattern)] if path.is_dir() else []
         if earlier and not continued and not overwrite:
             raise UserError(
                 f"{path} holds a run already ({earlier[0].name}): use --continue_train to go on with it, "
@@ -57,6 +57,8 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self.lock = self._take_lock()
+            if continued:
+                finish(path)
         except OSError as error:
             raise UserError(
                 f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=Exit.STORAGE

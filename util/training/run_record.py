@@ -1,7 +1,6 @@
 """``run.json``: how far a run has come, how it ended, and what it took."""
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 
 from options import UserError
 from util.cli import reason, warn
-from util.files import read_json, write_atomically
+from util.files import as_json, read_json, write_atomically
 from util.stopwatch import peak_memory
 
 FILE = "run.json"
@@ -118,7 +117,7 @@ class RunRecord:
             "best": self.best,
         }
         try:
-            write_atomically(self._run / FILE, json.dumps(values, indent=1) + "\n")
+            write_atomically(self._run / FILE, as_json(values, indent=1) + "\n")
         except OSError as error:
             warn(f"cannot write {self._run / FILE} ({reason(error)}); training goes on without it")
             self._run = None

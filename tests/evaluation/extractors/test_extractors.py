@@ -313,8 +313,13 @@ def test_weights_that_diverged_are_refused(tmp_path):
     torch.save(
         state | {"describe.0.weight": state["describe.0.weight"] * torch.nan}, tmp_path / "eyes/latest_net_C.pth"
     )
+    with pytest.raises(UserError, match=r"latest_net_C\.pth: describe\.0\.weight is not finite") as error:
+        load_extractor(options(f"domain:{tmp_path / 'eyes'}"))
+    assert error.value.code == 3
+    huge = torch.full_like(state["describe.0.weight"], 3e38)  # finite, but what it computes is not
+    torch.save(state | {"describe.0.weight": huge}, tmp_path / "eyes/latest_net_C.pth")
     extractor = load_extractor(options(f"domain:{tmp_path / 'eyes'}"))
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="features are not finite"):
         extractor(levels(2))
 
 
