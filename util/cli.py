@@ -12,7 +12,8 @@ import torch
 from tqdm import tqdm
 
 from options import UserError
-from util import distributed
+from util import distributed, storage
+from util.storage import STORAGE as STORAGE
 
 STOPPED = 75  # EX_TEMPFAIL: ended by a signal, with a checkpoint saved; start it again to go on
 
@@ -43,6 +44,17 @@ def run(main: Callable[[], Any]) -> int:
     except BrokenPipeError:  # | head has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        told = storage.in_words(error)
+        if told is None:
+            raise
+        if "--verbose" in sys.argv:
+            traceback.print_exc()
+        print(f"{Path(sys.argv[0]).name}: {told}", file=sys.stderr)
+        if error.filename is None:  # it may be the output itself, which would be flushed again at the end
+            with contextlib.suppress(Exception):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return told.code
     finally:
         distributed.stop()
 

@@ -10,9 +10,11 @@ from typing import Any, Self
 import torch
 
 from options import UserError
+from util.claim import Lost
 from util.cli import reason, warn
 from util.files import read_json, write_atomically
 from util.stopwatch import peak_memory
+from util.storage import STORAGE
 
 FILE = "run.json"
 WRITE_EVERY = 15.0  # seconds between two writes
@@ -118,6 +120,7 @@ class RunRecord:
             "best": self.best,
         }
         try:
+            self._run.stat()  # a folder that was removed is not made anew
             write_atomically(self._run / FILE, json.dumps(values, indent=1) + "\n")
         except OSError as error:
             warn(f"cannot write {self._run / FILE} ({reason(error)}); training goes on without it")
@@ -128,8 +131,10 @@ class RunRecord:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
-            self._state, self._error = "failed", str(error)
+        if isinstance(error, Lost):
+            return
+        if isinstance(error, UserError):  # a disk that is full is no failure of the run, which goes on once it is not
+            self._state, self._error = "stopped" if error.code == STORAGE else "failed", str(error)
         elif isinstance(error, Exception):
             self._state, self._error = "failed", reason(error)
         elif self._state != "finished" or error is not None:
