@@ -47,6 +47,8 @@ def save(run: Path, label: str, model: Any, engine: Any) -> None:
     engine.check_finite(model)
     if not engine.is_main:
         return
+    if engine.folder is not None:
+        engine.folder.check()
     contents: dict[str, Any] = {f"{label}_state.pt": state_of(model, engine)}
     contents |= {f"{label}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
     contents |= {
@@ -54,7 +56,6 @@ def save(run: Path, label: str, model: Any, engine: Any) -> None:
     }
     progress, files = engine.progress, {}
     try:
-        run.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             files[name] = _write_temporary(run / name, content)
         if label == "latest" and _problem(run, label) is None:
