@@ -76,6 +76,18 @@ class Flag:
         choices = self.metadata["choices"]
         return choices() if callable(choices) else choices
 
+    def told(self, value: Any) -> Any:
+        """As :meth:`read`, of a command line, where nothing is no value: no list of no names, no text, no "none".
+
+        A script whose variable is empty means something else than the default, or than a loss without layers.
+        """
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        result = self.read(value)
+        if result == () or (not text.strip() and self.default != ""):
+            none = ", or say none" if types.NoneType in typing.get_args(self.hint) else ""
+            raise UserError(f"--{self.name} {text!r}: names nothing; leave the flag out{none}")
+        return result
+
     def read(self, value: Any) -> Any:
         """The typed value of a command-line word or of a value from a configuration file.
 
@@ -102,8 +114,8 @@ class Flag:
         for number in result if isinstance(result, tuple) else (result,):
             if not isinstance(number, int | float) or isinstance(number, bool):
                 continue
-            if math.isnan(number):
-                raise UserError(f"--{self.name} {text}: not a number")
+            if isinstance(number, float) and not math.isfinite(number):
+                raise UserError(f"--{self.name} {text}: not a {'finite ' if math.isinf(number) else ''}number")
             if low is not None and number < low:
                 raise UserError(f"--{self.name} {text}: must be at least {low}")
             if above is not None and number <= above:
