@@ -190,7 +190,8 @@ class RunFolder:
 
 def size_of(model: Any, averages: Mapping[str, Any]) -> int:
     """About the bytes of a checkpoint: the networks twice, their averages twice, two moments of what is learnt."""
-    tensors = [t for part in (model, *averages.values()) for t in part.state_dict().values()]
+    parts = (model, *averages.values())
+    tensors = [t for part in parts for some in (part.parameters(), part.buffers()) for t in some]
     tensors += [p for p in model.parameters() if p.requires_grad]
     return 2 * sum(t.numel() * t.element_size() for t in tensors)
 
