@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 200  # letters of a name that is compared with others
+
 
 class UserError(Exception):
     """A mistake in a flag, a file or a folder: one line that names it and the way out.
@@ -23,7 +25,7 @@ class UnknownName(UserError, AttributeError):
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """ "; did you mean X?" when something known is spelt like ``name``, else nothing."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1) if len(name) <= LONGEST else []
     return same_but_for_case(name, known, prefix) or (f"; did you mean {prefix}{near[0]}?" if near else "")
 
 

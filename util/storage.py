@@ -50,11 +50,10 @@ def check_writable(folder: Path, flag: str) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
         descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            for _ in range(2):  # the last block that has room takes a part
-                os.write(descriptor, bytes(PROBE // 2))
+            left = PROBE
+            while left:  # a disk that is nearly full takes a part
+                left -= os.write(descriptor, bytes(left))
             os.fsync(descriptor)
-            if os.fstat(descriptor).st_size < PROBE:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
             with contextlib.suppress(OSError):
