@@ -9,7 +9,7 @@ from pathlib import Path
 from data import DATASETS
 from evaluation.metrics import METRICS
 from models import MODELS
-from options import TestOptions, TrainOptions
+from options import Exit, TestOptions, TrainOptions
 from options.compare_options import CompareOptions
 from options.parsing import Saved, as_dict, parse, parse_script
 from options.trust import check_trusted
@@ -20,8 +20,9 @@ from util.compare.page import build_page
 from util.compare.progress import GridProgress
 from util.compare.recipe import read_budget, read_recipe
 from util.compare.run import read_run
-from util.compare.runner import KILLED, STOPPED, Runner
+from util.compare.runner import KILLED, STOPPED, Runner, last_line
 from util.config import read_config
+from util.storage import check_writable
 
 SCRIPTS = Path(__file__).resolve().parent
 PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
@@ -34,7 +35,9 @@ def main(argv=None):
     opt = parse_script(CompareOptions, argv, "Run what a recipe compares and build its page, or a page of runs.")
     if opt.recipe is None:
         runs, name = chosen_runs(opt.runs, Path(opt.checkpoints_dir), Path(opt.results_dir))
-        page = build_page(runs, Path(opt.output or Path(opt.experiments_dir, name)), name.replace("_vs_", " and "))
+        target = Path(opt.output or Path(opt.experiments_dir, name))
+        check_writable(target, "--output" if opt.output else "--experiments_dir")
+        page = build_page(runs, target, name.replace("_vs_", " and "))
         print(f"{len(runs)} runs: {page}")
         return 0
 
@@ -51,6 +54,7 @@ def main(argv=None):
         if opt.dry_run:
             print("\n".join(plan(experiment)))
             return 0
+        check_writable(folder, "--experiments_dir")
         code = run_grid(experiment, opt)
     seeds = dict.fromkeys((*whole.seeds, *opt.seeds))
     page = page_of(Experiment(whole.chosen((), list(seeds), budget), folder, *parts))
@@ -104,11 +108,12 @@ def kept(experiment):
 
 
 def run_grid(experiment, opt):
-    """Run what is missing: 0 all is done, 1 something failed, 75 a signal stopped it or a run, 130 two did."""
+    """Run what is missing: 0 done, 1 something failed, 5 storage did, 75 a signal stopped it or a run, 130 two did."""
     experiment.begin()
     runner = Runner(opt.jobs)
     failed: dict[str, str] = {}
     stopped: set[str] = set()
+    unstored: dict[str, str] = {}
     todo = {}
     for one in [*experiment.prepared, *experiment.runs]:
         failure = experiment.failure(one)
@@ -122,13 +127,15 @@ def run_grid(experiment, opt):
 
     def work(runs):
         codes = runner.run({one.name: experiment.train(one, place[one.name]) for one in runs}, progress)
-        failed.update({one.name: experiment.failure(one) for one in runs if codes[one.name] not in (0, STOPPED)})
+        unstored.update({one.name: last_line(experiment.log(one)) for one in runs if codes[one.name] == Exit.STORAGE})
+        ended = (0, STOPPED, Exit.STORAGE)
+        failed.update({one.name: experiment.failure(one) for one in runs if codes[one.name] not in ended})
         stopped.update(name for name, code in codes.items() if code == STOPPED)
 
     for line in kept(experiment):
         print(line)
     work([one for one in experiment.prepared if one.name in todo])
-    blocked = [one.name for one in experiment.prepared if one.name in failed or one.name in stopped]
+    blocked = [one.name for one in experiment.prepared if one.name in {*failed, *stopped, *unstored}]
     if not blocked and not runner.signals:
         timing = [v for v in experiment.recipe.models if experiment.timings.must_time(v)]
         codes = runner.run(
@@ -139,12 +146,16 @@ def run_grid(experiment, opt):
         failed.update({f"{v}-timing": "could not be timed" for v in untimed if codes[v] != STOPPED})
         if not runner.signals:
             work([one for one in experiment.runs if one.name in todo and one.variant not in untimed])
+    for name, why in unstored.items():
+        print(f"{name}: {why}; the same command goes on once there is room", file=sys.stderr)
     for name, why in failed.items():
         print(f"failed: {name}: {why}", file=sys.stderr)
     broken = [name for name in blocked if name in failed]
     if broken:
         print(f"nothing is compared without {', '.join(broken)}; --retry_failed tries again", file=sys.stderr)
-    return KILLED if runner.signals > 1 else STOPPED if runner.signals or stopped else int(bool(failed))
+    if runner.signals or stopped:
+        return KILLED if runner.signals > 1 else STOPPED
+    return Exit.STORAGE if unstored else int(bool(failed))
 
 
 def page_of(experiment):

@@ -24,6 +24,7 @@ from util.images import from_bytes, read_image, to_bytes
 from util.listing import look_into
 from util.patience import read_patiently
 from util.stopwatch import Countdown
+from util.storage import check_writable, unwritten
 from util.table import joined, write_metrics
 from util.values import units_of
 
@@ -43,6 +44,8 @@ def main(argv=None):
             or "labels" in getattr(cls, "asks", ())
         ):
             raise UserError(f"--metrics {name}: needs more than pictures; test.py computes it")
+    if opt.output:
+        check_output(Path(opt.output))
     sets = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
     pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
     extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids)) if sets else None  # what is wrong shows
@@ -54,8 +57,18 @@ def main(argv=None):
         tables.append(SetScores(sets, extractor).beside_training(seen["real"], seen["fake"], seen.get("train")))
     print("\n".join(line for table in tables for line in table.lines()))
     if opt.output:
-        write_metrics(Path(opt.output), tables)
+        try:
+            write_metrics(Path(opt.output), tables)
+        except OSError as error:
+            raise unwritten(opt.output, error, "; the values are those above") from None
     return 0
+
+
+def check_output(path):
+    """Find out before anything is computed whether the file can be written."""
+    if path.is_dir():
+        raise UserError(f"--output {path}: is a folder; name a file in it")
+    check_writable(path.parent, "--output")
 
 
 def pictures(opt, flag):

@@ -21,6 +21,7 @@ from util.config import read_config, save_options
 from util.pages.files import note_checkpoint
 from util.pages.results import VALUES, Results, deep_files
 from util.stopwatch import Countdown
+from util.storage import check_writable
 from util.training import checkpoint
 from util.training.engine import Engine
 
@@ -42,6 +43,7 @@ def run_test(argv, stack):
         raise UserError(
             f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=Exit.CHECKPOINT
         )
+    check_writable(Path(opt.results_dir, opt.name), "--results_dir")
     tests = TestSet(opt, engine.place)
     stack.callback(tests.close)
     dataset, opt = tests.dataset, tests.dataset.opt

@@ -23,8 +23,8 @@ from util.training.collapse import CollapseDetector
 from util.training.ending import Ending
 from util.training.engine import Engine
 from util.training.isolation import isolated
-from util.training.run_folder import RunFolder
-from util.training.run_record import RunRecord
+from util.training.run_folder import RunFolder, size_of
+from util.training.run_record import RunRecord, read_record
 from util.training.schedule import fitted, total_images, total_steps
 from util.training.sinks import require_packages, servers_left_out
 from util.visualizer import Visualizer
@@ -55,20 +55,19 @@ def main(argv=None):
         stack.callback(engine.signals.release)
         stack.callback(loader.close)
         with distributed.together(engine.device):
-            claimed = (
-                RunFolder(folder, continued=opt.continue_train, overwrite=opt.overwrite) if engine.is_main else None
-            )
+            claimed = engine.folder = RunFolder.of(opt) if engine.is_main else None
         stack.enter_context(claimed or contextlib.nullcontext())
         if opt.continue_train:
-            checkpoint.restore(folder, opt.epoch, model, engine)
+            checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
+            if opt.continue_train == "auto" and is_done(opt, folder, engine):
+                return 0
         elif opt.pretrained_name:
             checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
             model.start_from(dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:
             require_packages(opt)
-            if opt.overwrite:
-                claimed.clear()  # nothing that the user may have got wrong is left to find out
+            claimed.begin(progress, size_of(model, engine.averages))
             print(table(told))
             if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
                 print(left_out)
@@ -113,6 +112,8 @@ def main(argv=None):
                 visualizer.progress(progress.images)
                 if engine.due(opt.print_freq):
                     engine.check_losses(model)
+                    if claimed is not None:
+                        claimed.check()
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
                     visualizer.print_current_losses(epoch, progress.in_epoch, losses, *times)
                     visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses)
@@ -149,6 +150,17 @@ def main(argv=None):
 def label_between(opt, progress):
     """The label of a save between epochs."""
     return f"iter_{progress.images}" if opt.save_by_iter else "latest"
+
+
+def is_done(opt, folder, engine):
+    """Whether --continue_train auto has nothing left to do, which is said: it was finished, as long as it is told."""
+    progress = engine.progress
+    done = progress.epoch >= opt.total_epochs or engine.reached_end()
+    if not done or distributed.any_process(read_record(folder).get("state") != "finished", engine.device):
+        return False
+    if engine.is_main:
+        print(f"{folder}: done, {progress.step} steps in {progress.epoch} epochs; nothing is left to do")
+    return True
 
 
 def check_direction(opt):

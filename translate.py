@@ -15,6 +15,7 @@ from util.config import kept_options
 from util.picture_files import plan, read_ahead, write_picture
 from util.seeding import seed_everything
 from util.stopwatch import Countdown, peak_memory
+from util.storage import check_writable
 from util.values import common, units_of
 
 __all__ = ["Translator"]
@@ -27,6 +28,7 @@ def main(argv=None):
     checkpoint = Path(opt.checkpoint)
     kept = kept_options(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     jobs = plan(opt.input, opt.output, common([units_of(kept, side) for side in "AB"], opt.format), opt.overwrite)
+    check_writable(jobs[0].target.parent, "--output")
     translator = Translator.from_checkpoint(
         opt.checkpoint,
         opt.direction,

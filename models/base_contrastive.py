@@ -71,6 +71,10 @@ class ContrastiveModel(TranslationModel):
             channels = channels_at(netG, self.taps, input_nc or opt.input_nc) if self.taps else []
         except ValueError as error:
             raise UserError(f"--nce_layers with --netG {opt.netG}: {error}") from None
+        layers = [netG.tap_index(tap) for tap in self.taps]
+        twice = next((tap for i, tap in enumerate(self.taps) if layers[i] in layers[:i]), None)
+        if twice is not None:
+            raise UserError(f"--nce_layers {','.join(self.taps)}: {twice} is there twice; name each layer once")
         head = networks.define("F", opt.netF, channels=channels, dim=opt.netF_nc)
         return networks.init_weights(head, opt.init_type, opt.init_gain)
 

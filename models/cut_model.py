@@ -34,6 +34,9 @@ class CUTModel(ContrastiveModel):
                     f"--input_nc {self.input_nc} --output_nc {self.output_nc}: the generator's output is fed into its "
                     "encoder again, so both must be equal; --model dcl, simdcl and cycle_gan have one for each side"
                 )
+            aims = (self.lambda_GAN, self.lambda_NCE, self.lambda_L1, getattr(self, "lambda_identity", 0))
+            if self.is_train and not any(aims):
+                raise UserError("--lambda_GAN 0 --lambda_NCE 0: G would learn nothing; give one of them a weight")
 
     netF: Any
 

@@ -49,7 +49,7 @@ class Zi2ziModel(AdversarialModel):
         up: Literal["deconv", "shuffle"] = option("deconv", "how the way up doubles: transposed, or pixel shuffle")
         self_attention: bool = option(False, "self-attention at an eighth and a sixteenth of the size")
         blocks: int = option(1, "residual blocks at a quarter and an eighth of the size", least=0)
-        dropout: float = option(0.0, "dropout in the first levels of the way up", least=0)
+        dropout: float = option(0.0, "dropout in the first levels of the way up", least=0, below=1)
         norm_code: bool = option(False, "normalise the code at the bottom too")
         embedding_num: int = option(40, "rows of the table of styles; fonts added later take free ones", least=1)
         embedding_dim: int = option(128, "numbers that describe a style", least=1)
@@ -68,7 +68,7 @@ class Zi2ziModel(AdversarialModel):
         )
         lambda_GAN: float = option(1.0, "weight of the adversarial loss", least=0)
         GAN_from: float = option(
-            0.7, "part of the run after which the discriminator joins; before, what it costs is saved", least=0
+            0.7, "part of the run after which the discriminator joins; before, what it costs is saved", least=0, most=1
         )
         balance_GAN: bool = option(False, "weigh the adversarial loss by how well the discriminator does, in steps")
         lambda_category: float = option(1.0, "weight of the style that D sees in a generated glyph", least=0)
@@ -91,7 +91,10 @@ class Zi2ziModel(AdversarialModel):
         augment: float = option(1.1, "strength of the affine deformation of a character in all its styles", least=0)
         elastic: float = option(1.2, "elastic deformation, standard deviation in 64ths of the size", least=0)
         splice: float = option(
-            0.15, "part of the steps in which characters are cut in two and joined with halves of others", least=0
+            0.15,
+            "part of the steps in which characters are cut in two and joined with halves of others",
+            least=0,
+            most=1,
         )
         tune: Literal["all", "decoder", "norms", "embedding"] = option(
             "all", "train all of the generator, or only its way up, its numbers of each style, or the table of styles"

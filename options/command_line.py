@@ -11,7 +11,7 @@ from typing import Any
 from .errors import UserError, nearest, same_but_for_case
 from .fields import Flag
 
-NEGATIVE = re.compile(r"-\.?\d")  # how a value begins that argparse may take for a flag: -1000,3000
+NEGATIVE = re.compile(r"-(\.?\d|inf)", re.IGNORECASE)  # how a value begins that argparse may take for a flag: -1,3
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,7 +37,8 @@ def add_flags(parser: argparse.ArgumentParser, flags: Mapping[str, Flag], defaul
         if flag.owner not in groups:
             groups[flag.owner] = parser.add_argument_group(getattr(flag.owner, "section", flag.owner.__qualname__))
         several = any(typing.get_origin(hint) is tuple for hint in (flag.hint, *typing.get_args(flag.hint)))
-        words_of = {"nargs": "?", "const": "true"} if flag.hint is bool else {"nargs": "+"} if several else {}
+        switch = bool in (flag.hint, *typing.get_args(flag.hint))
+        words_of = {"nargs": "?", "const": "true"} if switch else {"nargs": "+"} if several else {}
         words = f" {{{', '.join(map(str, flag.choices))}}}" if flag.choices else ""
         shown = defaults[flag.name]
         shown = (",".join(map(str, shown)) or "none") if isinstance(shown, tuple) else shown

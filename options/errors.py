@@ -4,6 +4,8 @@ import difflib
 import enum
 from collections.abc import Iterable
 
+LONGEST = 200  # letters of a name that is compared with others
+
 
 class Exit(enum.IntEnum):
     """How a script ended: the same codes in every script."""
@@ -37,7 +39,7 @@ class UnknownName(UserError, AttributeError):
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """ "; did you mean X?" when something known is spelt like ``name``, else nothing."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1) if len(name) <= LONGEST else []
     return same_but_for_case(name, known, prefix) or (f"; did you mean {prefix}{near[0]}?" if near else "")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from .errors import UserError, nearest
 
 INHERIT = object()
+LARGEST = 2**63 - 1  # whole number: what tensors count with
 
 
 def option(
@@ -21,6 +22,8 @@ def option(
     choices: Sequence[Any] | Callable[[], Sequence[Any]] | None = None,
     least: float | None = None,
     above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
     presets: Mapping[Any, Mapping[str, Any]] | None = None,
     per_run: bool = False,
     matters: bool = False,
@@ -34,6 +37,7 @@ def option(
         help: what the flag does and its unit, in one line.
         choices: the values it may take, or a function that lists them when they are needed (a registry's names).
         least, above: the smallest value allowed, or the number every value must exceed.
+        most, below: the largest, likewise.
         presets: {choice: {other option: its default under that choice}}; the keys are the choices. A preset may set
             options with presets of their own, below it in the class or in a more general class. Those count last.
         per_run: belongs to one invocation, so test.py does not take it from the training run.
@@ -44,7 +48,9 @@ def option(
     """
     if presets is not None and not isinstance(value, bool):
         choices = tuple(presets)
-    metadata: dict[str, Any] = dict(help=help, choices=choices, least=least, above=above, presets=presets)
+    metadata: dict[str, Any] = dict(
+        help=help, choices=choices, least=least, above=above, most=most, below=below, presets=presets
+    )
     metadata |= dict(per_run=per_run, matters=matters, gone=gone, instead_of=tuple(instead_of))
     return dataclasses.field(default=value, metadata=metadata)
 
@@ -76,6 +82,18 @@ class Flag:
         choices = self.metadata["choices"]
         return choices() if callable(choices) else choices
 
+    def told(self, value: Any) -> Any:
+        """As :meth:`read`, of a command line, where nothing is no value: no list of no names, no text, no "none".
+
+        A script whose variable is empty means something else than the default, or than a loss without layers.
+        """
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        result = self.read(value)
+        if result == () or (not text.strip() and self.default != ""):
+            none = ", or say none" if types.NoneType in typing.get_args(self.hint) else ""
+            raise UserError(f"--{self.name} {text!r}: names nothing; leave the flag out{none}")
+        return result
+
     def read(self, value: Any) -> Any:
         """The typed value of a command-line word or of a value from a configuration file.
 
@@ -102,12 +120,19 @@ class Flag:
         for number in result if isinstance(result, tuple) else (result,):
             if not isinstance(number, int | float) or isinstance(number, bool):
                 continue
-            if math.isnan(number):
-                raise UserError(f"--{self.name} {text}: not a number")
+            if isinstance(number, int) and abs(number) > LARGEST:
+                raise UserError(f"--{self.name} {text}: too large; whole numbers go up to {LARGEST}")
+            if isinstance(number, float) and not math.isfinite(number):
+                raise UserError(f"--{self.name} {text}: not a {'finite ' if math.isinf(number) else ''}number")
             if low is not None and number < low:
                 raise UserError(f"--{self.name} {text}: must be at least {low}")
             if above is not None and number <= above:
                 raise UserError(f"--{self.name} {text}: must be greater than {above}")
+            most, below = self.metadata["most"], self.metadata["below"]
+            if most is not None and number > most:
+                raise UserError(f"--{self.name} {text}: must be at most {most}")
+            if below is not None and number >= below:
+                raise UserError(f"--{self.name} {text}: must be below {below}")
         return result
 
 

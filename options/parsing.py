@@ -64,8 +64,9 @@ def parse(
             re-declare a default, the later one's wins.
         argv: the words of the command line.
         read_config: reads a file of --config.
-        saved: {"checkpoints_dir", "name", "epoch", "model" where it is told} -> the options of that training run,
-            if it has any; used by test.py and by a run that is continued.
+        saved: {"checkpoints_dir", "name", "epoch", "continue_train", "model" where it is told} -> the options of that
+            training run, if it has any; used by test.py and by a run that is continued. ``--continue_train auto``
+            goes on where there are some and becomes False where there are none.
 
     Returns:
         one frozen object that is an instance of ``cls`` and of each plugin's ``Options``.
@@ -81,7 +82,10 @@ def parse(
         values, flags = defaults | read, chosen.flags if help_wanted == "all" else _that_matter(chosen, cls)
         title = f"Options with --model {values['model']} --dataset_mode {values['dataset_mode']}."
         print_help(title, flags, values, len(chosen.flags) - len(flags))
-    return _check(chosen.options(**(defaults | read)))
+    opt = _check(chosen.options(**(defaults | read)))
+    if getattr(opt, "continue_train", None) == "auto" and sources.run is None:  # there is nothing to go on with
+        return dataclasses.replace(opt, continue_train=False)
+    return opt
 
 
 # -- sources: the command line, and the files it leads to --------------------------------------------------------------
@@ -221,7 +225,7 @@ def _read(
             if key not in flags:
                 raise UserError(f"{source}: no option {key!r}{nearest(key, flags)}{belongs(key)}")
     words, help_wanted = read_words(sources.argv, flags, belongs)
-    read = {key: flags[key].read(text) for key, text in words.items()}
+    read = {key: flags[key].told(text) for key, text in words.items()}
     for source, values in sources.files:
         silent = silenced(flags, read)
         for key, value in values.items():
@@ -231,6 +235,8 @@ def _read(
                 continue
             try:
                 found = flags[key].read(value)
+                if found == () != flags[key].default and not sources.of_run(source):
+                    raise UserError(f"--{key}: names nothing; leave it out")
             except UserError as error:
                 if key not in read:
                     raise UserError(f"{source}: {error}") from None
@@ -335,7 +341,7 @@ def parse_script(cls: type, argv: Sequence[str] | None = None, description: str 
     flags = flags_of(cls)
     defaults = {name: flag.default for name, flag in flags.items()}
     words, help_wanted = read_words(list(sys.argv[1:] if argv is None else argv), flags)
-    read = {key: flags[key].read(text) for key, text in words.items()}
+    read = {key: flags[key].told(text) for key, text in words.items()}
     if help_wanted:
         print_help(description, flags, defaults | read)
     opt = cls(**(defaults | read))

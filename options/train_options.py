@@ -3,9 +3,12 @@
 import dataclasses
 from typing import ClassVar, Literal
 
+from .base_options import BaseOptions
 from .errors import UserError
 from .evaluation_options import EvaluationOptions
 from .fields import option
+
+JUDGES = [f.name for f in dataclasses.fields(EvaluationOptions) if f.name not in BaseOptions.__dataclass_fields__]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,11 @@ class TrainOptions(EvaluationOptions):
         "decay per step of the generator's moving average, which rises to this over the first steps; 0 turns it off",
         least=0,
     )
-    continue_train: bool = option(
-        False, "continue this run exactly where its checkpoint left it", per_run=True, matters=True
+    continue_train: bool | Literal["auto"] = option(
+        False,
+        "continue this run exactly where its checkpoint left it; auto starts it where there is none",
+        per_run=True,
+        matters=True,
     )
     overwrite: bool = option(False, "delete an earlier run of the same name and start anew", per_run=True)
     epoch_count: int = option(1, "number of the first epoch; a continued run knows its own", least=1, per_run=True)
@@ -105,10 +111,9 @@ class TrainOptions(EvaluationOptions):
                 f"--max_steps {self.max_steps} --epoch_count {self.epoch_count}: steps are counted from the start of "
                 "the run; leave one of them out"
             )
-        if self.max_steps and not self.total_epochs:
-            raise UserError(
-                f"--max_steps {self.max_steps}: --n_epochs and --n_epochs_decay are both 0; give one of them"
-            )
+        if not self.total_epochs:
+            what = f"--max_steps {self.max_steps}" if self.max_steps else "a run without epochs trains nothing"
+            raise UserError(f"{what}: --n_epochs and --n_epochs_decay are both 0; give one of them")
         if self.max_steps and self.lr_policy == "plateau":
             raise UserError(
                 f"--max_steps {self.max_steps} --lr_policy plateau: a plateau is watched over whole epochs; give "
@@ -119,8 +124,9 @@ class TrainOptions(EvaluationOptions):
                 f"--eval_freq {self.eval_freq}: evaluates by --eval_metrics, and there are none, e.g. fid,l1"
             )
         asked = {"eval_metrics": ",".join(self.eval_metrics), "best_metric": self.best_metric}
+        asked |= {name: getattr(self, name) for name in JUDGES}
         idle = next((f"--{flag} {value}" for flag, value in asked.items() if value), None)
-        if idle and not self.eval_freq and not self.continue_train:
+        if idle and not self.eval_freq and self.continue_train is not True:
             raise UserError(f"{idle}: nothing is evaluated without --eval_freq, images between two evaluations")
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
@@ -132,5 +138,17 @@ class TrainOptions(EvaluationOptions):
             raise UserError(f"--ema_decay {self.ema_decay}: must be below 1; 0.999 is usual")
         if self.continue_train and self.overwrite:
             raise UserError("--continue_train and --overwrite contradict each other; give one of them")
+        if self.epoch != "latest" and not self.continue_train and self.pretrained_name is None:
+            raise UserError(
+                f"--epoch {self.epoch}: says which checkpoint --continue_train or --pretrained_name begins with; give "
+                "one of them"
+            )
+        if self.continue_train == "auto" and self.epoch != "latest" and self.pretrained_name is None:
+            raise UserError(
+                f"--continue_train auto --epoch {self.epoch}: every restart would go back to it; auto goes on from the "
+                "latest, --continue_train without a value from any"
+            )
+        if self.plateau_metric is not None and self.lr_policy != "plateau" and not self.continue_train:
+            raise UserError(f"--plateau_metric {self.plateau_metric}: is watched with --lr_policy plateau alone")
         if self.lr_policy == "plateau" and self.plateau_metric is None:
             raise UserError("--lr_policy plateau needs --plateau_metric, the logged loss to watch, e.g. NCE")

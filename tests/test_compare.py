@@ -51,12 +51,12 @@ def leave(state, done, code, **more):
         (run / "best.manifest.json").write_text("the best")
     sys.exit(code)
 
-if ngf == 75 and "--continue_train" not in sys.argv and "timing" not in name:
+if ngf == 75 and not (run / "run.json").exists() and "timing" not in name:
     leave("stopped", 2, 75)
 if ngf == 13:
     print("train.py: NCE is not finite")
     leave("failed", 3, 3, error="NCE is not finite")
-if ngf == 99 and "--continue_train" not in sys.argv:
+if ngf == 99 and not (run / "run.json").exists():
     if (Path(sys.argv[0]).parent / "deaf").exists():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from options import Exit, UserError
-from util import distributed, signals
+from util import distributed, signals, storage
 
 
 def run(main: Callable[[], Any]) -> int:
@@ -66,6 +66,8 @@ def in_words(error: BaseException) -> UserError | None:
         what = ". ".join(str(error).split("\n")[0].split(". ")[:2]).rstrip(".")
         advice = "use a smaller --batch_size (see --accumulate) or --crop_size, or --precision bf16"
         return UserError(f"out of memory ({what or type(error).__name__}): {advice}", Exit.MEMORY)
+    if isinstance(error, OSError):
+        return storage.in_words(error)
     return distributed.PeerLost(error) if distributed.is_lost(error) else None
 
 

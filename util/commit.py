@@ -34,8 +34,7 @@ class Commit:
         self.removed: list[str] = []
 
     def __enter__(self) -> Self:
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.folder = Folder(self.path)
+        self.folder = Folder(self.path)  # never made here: one that was removed in mid-run stays so
         if self.folder.has(RECORD):
             _finish(self.folder)
         return self

@@ -8,6 +8,7 @@ import yaml
 
 from options import UserError
 from options.parsing import Saved, as_dict, table
+from util.training.run_folder import has_begun
 
 # What a run was told once and no later one may be told by its file.
 ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
@@ -73,9 +74,16 @@ def kept_options(folder: Path) -> dict[str, Any]:
 
 
 def saved_options(run: Mapping[str, Any]) -> Saved | None:
-    """The options of a training run, if it kept them; ``run`` has its checkpoints_dir and name."""
+    """The options of a training run, if it kept them; ``run`` has its checkpoints_dir and name.
+
+    ``--continue_train auto`` asks whether there is a run at all: one without options has none to add.
+    """
     path = Path(run["checkpoints_dir"], run["name"], "train_opt.yaml")
-    return Saved(str(path), read_config(path)) if path.is_file() else None
+    if run.get("continue_train") == "auto" and not has_begun(path.parent):
+        return None
+    if path.is_file():
+        return Saved(str(path), read_config(path))
+    return Saved(str(path), {}) if run.get("continue_train") == "auto" else None
 
 
 def save_options(opt: Any, folder: Path, phase: str) -> None:

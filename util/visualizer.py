@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from options import TrainOptions, UserError
 from options.fields import flags_of
+from util.claim import Lost
 from util.cli import reason, warn
 from util.files import continue_json_lines
 from util.pages.curves import Curves, losses_of
@@ -78,6 +80,8 @@ class Visualizer:
         self._image_epoch, self._written = 0, -math.inf
         if run is None:
             return
+        with self._only_warn(f"write {run}"):
+            run.mkdir(parents=True, exist_ok=True)  # and never again: a folder that was removed is not made anew
         with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
             epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
             for step, epoch, _, losses in continue_json_lines(run / "metrics.jsonl", done_step, losses_of):
@@ -173,6 +177,7 @@ class Visualizer:
         if self._page is None or not (save or epoch != self._image_epoch):
             return
         with self._only_warn(f"write {self.run / 'web'}"):
+            self._find_folder()
             for name, image in visuals.items():
                 save_image(image[0], self.run / "web" / "images" / TrainingPage.file_name(epoch, name))
             self._page.add_images(epoch, list(visuals))
@@ -202,7 +207,9 @@ class Visualizer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Lost):
+            self._page = None
         self.close(self._finished)
 
     def close(self, finished: bool) -> None:
@@ -259,7 +266,6 @@ class Visualizer:
         with self._only_warn(f"write {self.run / name}"):
             torn = name in self._torn
             self._torn.add(name)
-            self.run.mkdir(parents=True, exist_ok=True)
             with (self.run / name).open("a", encoding="utf-8") as file:
                 file.write("\n" + text if torn else text)
             self._torn.discard(name)
@@ -271,9 +277,14 @@ class Visualizer:
         done = min(1.0, self._items / self._total)
         left = duration(self._seconds_left()) if self._speed.per_second else ""
         with self._only_warn(f"write {self.run / 'web'}"):
+            self._find_folder()
             status = Status(state, self._epoch, self.opt.total_epochs, done, left)
             warnings = [] if self._detector is None else list(self._detector.warnings.values())
             self._page.write(self._curves, status, self._levels(), self._evaluations, warnings)
+
+    def _find_folder(self) -> None:
+        if not self.run.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.run))
 
     def _seconds_left(self) -> float:
         return max(0, self._total - self._items) / self._speed.per_second
@@ -283,7 +294,7 @@ class Visualizer:
         """Turn an error while doing ``what`` into one warning a run; a mistake of the user still ends the run."""
         try:
             yield
-        except UserError:
+        except (UserError, BrokenPipeError):  # the latter: | head has read enough
             raise
         except Exception as error:
             if what not in self._warned:

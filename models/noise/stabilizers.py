@@ -13,6 +13,7 @@ from networks.ada import AdaptiveProbability
 from networks.diff_augment import DiffAugment, shift_and_flip
 from networks.lecam import LeCamAverages
 from options import BaseOptions, UserError, option
+from options.fields import LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,9 @@ class Stabilizers(nn.Module):
         if self.averages is not None:
             self.averages.update(model.gather(real["logit"].detach()), model.gather(fake_logit.detach()))
             held = lecam(real["logit"], fake_logit, self.averages.real, self.averages.fake)
-            losses["D_lecam"] = opt.lambda_lecam * held * (self.averages.updates > opt.lecam_from * opt.accumulate)
+            losses["D_lecam"] = (
+                opt.lambda_lecam * held * (self.averages.updates > min(opt.lecam_from * opt.accumulate, LARGEST))
+            )
         if self.ada is not None:
             self.ada.observe(model.gather(real["logit"].detach()))
         return losses

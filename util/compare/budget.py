@@ -17,6 +17,8 @@ from options import TrainOptions, UserError
 from options.command_line import words_of
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, as_dict
+from util.claim import Claim
+from util.compare.claims import claimed, trained
 from util.compare.recipe import Recipe
 from util.compare.runner import ENDED, STOPPED, Command, Task, say, threads
 from util.device import choose_device
@@ -54,9 +56,13 @@ class Timings:
     ):
         self.recipe, self.folder, self.script, self.jobs = recipe, folder, script, jobs
         self.parse_train, self.has_begun = parse_train, has_begun
-        self._timed = {v: facts for v, facts in read_json(folder / "budget.json").items() if isinstance(facts, dict)}
+        self._read()
         self._options: dict[str, Any] = {}  # of a variant, read once
         self._begun: dict[str, bool] = {}
+
+    def _read(self) -> None:
+        kept = read_json(self.folder / "budget.json")
+        self._timed: dict[str, Any] = {v: facts for v, facts in kept.items() if isinstance(facts, dict)}
 
     def pace_of(self, variant: str) -> float | None:
         """Seconds per step as they were timed, whenever that was."""
@@ -89,12 +95,20 @@ class Timings:
         self._begun.clear()
 
     def time(self, variant: str) -> Task:
-        """Train a few steps that are thrown away, and keep how long one takes."""
+        """Train a few steps that are thrown away, and keep how long one takes; one process at a time."""
+        claim, waited = yield from claimed(self.folder / "state", f"{variant}-timing")
+        with claim:
+            if waited:
+                self._read()
+            return (yield from self._time(variant, claim)) if self.must_time(variant) else 0
+
+    def _time(self, variant: str, claim: Claim) -> Task:
         name, steps = f"{variant}-timing", timed_steps(self._parsed(variant))
         run, log = self.folder / "checkpoints" / name, self.folder / "logs" / f"{name}.log"
         words = {"name": name, "checkpoints_dir": run.parent, **self.recipe.models[variant], "max_steps": steps}
         words |= {"print_freq": 1, "no_html": True, "overwrite": True}
-        code = yield Command(f"{variant}: timing {steps} steps", self.script, words_of(words), log)
+        command = Command(f"{variant}: timing {steps} steps", self.script, words_of(words), log, claim)
+        code = yield from trained(run, command)
         if code:
             return STOPPED if code in ENDED else code
         record, pace = read_record(run), measured_pace(run)
@@ -102,6 +116,7 @@ class Timings:
             say(f"{run}: metrics.jsonl does not say how long a step takes")
             return 1
         facts = {"seconds_per_step": pace, "device": record.get("device"), "threads": record.get("threads")}
+        self._read()  # what another compare.py has timed meanwhile
         self._timed[variant] = facts | {"of": self._fingerprint(variant)}
         told = {v: {"budget": str(self.recipe.budget), "steps": self._in_budget(v)} for v in self._timed}
         kept = {v: facts | told[v] for v, facts in self._timed.items()}

@@ -4,7 +4,7 @@
     ├── checkpoints/<variant>-s<seed>/    runs; those that are prepared under their own name
     ├── results/<variant>-s<seed>/        of their tests
     ├── logs/                             what the scripts printed
-    ├── state/                            which tests are done, with what; which runs failed, and why
+    ├── state/                            which tests are done, with what; which runs failed, and why; who is at what
     ├── budget.json                       seconds per step of each variant, timed once, with a hash of their options
     └── recipe.yaml                       a copy
 
@@ -23,14 +23,16 @@ from options.command_line import text_of, words_of
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
+from util.claim import Claim
 from util.commit import current
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
+from util.compare.claims import claimed, trained
 from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
 from util.config import read_config
 from util.files import read_json, sha256, write_atomically
-from util.training.run_folder import BEGUN
+from util.training.run_folder import has_begun
 from util.training.run_record import read_record
 
 # Of training, for its test too.
@@ -106,7 +108,7 @@ class Experiment:
             options |= {} if steps is None else {"max_steps": steps}
             options |= self.during(run, options, steps)
         words = words_of(options)
-        return [*words, *{"continue": ["--continue_train"], "overwrite": ["--overwrite"]}.get(state, [])]
+        return [*words, *(["--overwrite"] if state == "overwrite" else ["--continue_train", "auto"])]
 
     def test_words(self, run: Run, label: str = "latest") -> list[str]:
         """The words of test.py for a checkpoint of this run."""
@@ -221,9 +223,7 @@ class Experiment:
             return "overwrite"
         if read_record(folder).get("state") == "finished":
             return "finished"
-        # The files by which train.py knows a run that has begun.
-        begun = folder.is_dir() and any(p for pattern in BEGUN for p in folder.glob(pattern))
-        return "continue" if begun else "new"
+        return "continue" if has_begun(folder) else "new"
 
     def failure(self, run: Run) -> str:
         """Why a run or its test failed, in words; empty where it did not, or starts anew."""
@@ -279,21 +279,29 @@ class Experiment:
             raise UserError(f"{self.folder}: cannot be written ({error.strerror})", code=Exit.STORAGE) from None
 
     def train(self, run: Run, place: str) -> Task:
-        """Train a run as far as it is not trained, and test it as far as it is not tested."""
+        """Train a run as far as it is not trained, and test it as far as it is not tested; one process at a time."""
+        claim, waited = yield from claimed(self.folder / "state", run.name)
+        with claim:
+            if waited and not self._change(run, self.parse_train(self.train_words(run)), set()):
+                self.overwritten.discard(run.name)  # somebody else has made it anew
+            return (yield from self._train(run, place, claim))
+
+    def _train(self, run: Run, place: str, claim: Claim) -> Task:
         state, log = self.state(run), self.log(run)
         self._failed(run).unlink(missing_ok=True)
         if state != "finished":
             if state == "overwrite":
                 shutil.rmtree(self.results / run.name, ignore_errors=True)
             doing = "training goes on" if state == "continue" else "training"
-            words = self.train_words(run, state)
-            code = yield Command(f"{place} {run.name}: {doing}", self.scripts / "train.py", words, log)
+            words, script = self.train_words(run, state), self.scripts / "train.py"
+            command = Command(f"{place} {run.name}: {doing}", script, words, log, claim)
+            code = yield from trained(self.checkpoints / run.name, command)
             self.overwritten.discard(run.name)
             if code:
                 return self._note_failure(run, "train.py", code)
         for label in [] if run.seed is None else self.untested(run):
             words = self.test_words(run, label)
-            code = yield Command(f"{place} {run.name}: test of {label}", self.scripts / "test.py", words, log)
+            code = yield Command(f"{place} {run.name}: test of {label}", self.scripts / "test.py", words, log, claim)
             if code:
                 return self._note_failure(run, "test.py", code)
             write_atomically(self._tested(run, label), json.dumps(self._protocol(run, label), indent=1) + "\n")
@@ -303,8 +311,11 @@ class Experiment:
         return self.folder / "logs" / f"{run.name}.log"
 
     def _note_failure(self, run: Run, script: str, code: int) -> int:
-        if code in ENDED:  # a signal to that script alone: it goes on the next time
+        """Note that a run failed; not what a signal or the storage ended, which goes on the next time."""
+        if code in ENDED:
             return STOPPED
+        if code == Exit.STORAGE:
+            return code
         facts = {"script": script, "exit_code": code, "line": last_line(self.log(run))}
         write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n")
         return code

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from options import Exit
+from util.claim import Claim
 from util.signals import ASKING, heard
 
 POLL = 0.2  # seconds between two looks at the processes
+LOOK = 1.0  # seconds between two looks whether what was waited for is over
 TELL = {True: 1.0, False: 30.0}  # seconds between two lines of progress, on a terminal and elsewhere
 PASS_ON = 2.0  # seconds before a signal is passed on: whoever sent it to all processes has ended them by then
 STOPPED, KILLED = int(Exit.STOPPED), int(Exit.INTERRUPTED)
-ENDED = {STOPPED, KILLED, *(-number for number in ASKING)}  # exit codes of a script that a signal ended: none failed
+# Exit codes of a script that a signal ended: none failed. Windows has no SIGKILL.
+ENDED = {STOPPED, KILLED, *(-number for number in ASKING), -getattr(signal, "SIGKILL", 9)}
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,18 @@ class Command:
     script: Path
     words: list[str]
     log: Path
+    claim: Claim | None = None  # which says the process while it runs, for it may outlive this one
 
 
-Task = Generator[Command, int, int]  # it is sent the exit code of each command, and returns its own
+@dataclass(frozen=True)
+class Wait:
+    """Why a task cannot go on, in words, and whether it can by now; others may run meanwhile."""
+
+    what: str
+    over: Callable[[], bool]
+
+
+Task = Generator[Command | Wait, int, int]  # it is sent the exit code of each command, and returns its own
 
 
 @dataclass
@@ -63,6 +75,7 @@ class Runner:
         self.first = 0.0  # when the first signal came, on the monotonic clock
         self.spent: dict[str, list[float]] = {}
         self.active: list[Active] = []
+        self.paused: list[tuple[str, Task, Wait]] = []
 
     def run(self, tasks: Mapping[str, Task], progress: Callable[[list[str]], str]) -> dict[str, int]:
         """{task: exit code}; 75 where a signal came before it ended.
@@ -72,12 +85,16 @@ class Runner:
         """
         waiting, codes, told = deque(tasks.items()), dict.fromkeys(tasks, STOPPED), time.monotonic()
         with self._catching(), self._leaving_nothing():
-            while waiting or self.active:
+            looked = 0.0
+            while waiting or self.active or self.paused:
                 while waiting and len(self.active) < self.jobs and not self.signals:
                     self._go_on(*waiting.popleft(), None, codes)
                 if self.signals:
                     waiting.clear()
                     self._stop()
+                if time.monotonic() - looked >= LOOK:
+                    self._wake(codes)
+                    looked = time.monotonic()
                 for one in list(self.active):
                     code = one.process.poll()
                     if code is not None:
@@ -87,8 +104,16 @@ class Runner:
                 if self.active and now - told > TELL[sys.stdout.isatty()]:
                     told = now
                     self._tell(progress([one.name for one in self.active]))
-                time.sleep(POLL if self.active else 0)
+                time.sleep(POLL if self.active or self.paused else 0)
         return codes
+
+    def _wake(self, codes: dict[str, int]) -> None:
+        """Go on with what has waited long enough, where there is room."""
+        for one in list(self.paused):
+            name, task, wait = one
+            if len(self.active) < self.jobs and wait.over():
+                self.paused.remove(one)
+                self._go_on(name, task, 0, codes)
 
     def _go_on(self, name: str, task: Task, code: int | None, codes: dict[str, int]) -> None:
         """Start the next command of a task, which its last one left with this code."""
@@ -98,6 +123,9 @@ class Runner:
             codes[name] = end.value
             return
         say(command.what)
+        if isinstance(command, Wait):
+            self.paused.append((name, task, command))
+            return
         command.log.parent.mkdir(parents=True, exist_ok=True)
         with command.log.open("ab") as log:
             log.write(f"$ python {command.script.name} {' '.join(command.words)}\n".encode())
@@ -111,8 +139,12 @@ class Runner:
                 start_new_session=True,  # a terminal's Ctrl-C comes here alone, and is passed on once
             )
         self.active.append(Active(name, task, command, process, time.monotonic()))
+        if command.claim is not None:
+            command.claim.note_child(process.pid)
 
     def _ended(self, one: Active, code: int, codes: dict[str, int]) -> None:
+        if one.command.claim is not None:
+            one.command.claim.note_child(None)
         if code == 0:
             self.spent.setdefault(one.command.script.name, []).append(time.monotonic() - one.start)
         if self.signals:
@@ -130,6 +162,9 @@ class Runner:
             self._go_on(one.name, one.task, code, codes)
 
     def _stop(self) -> None:
+        for _, task, _ in self.paused:
+            task.close()
+        self.paused.clear()
         for one in self.active:
             if self.signals > 1:
                 with contextlib.suppress(ProcessLookupError):

@@ -62,6 +62,8 @@ def save(
             checkpoints are intact.
     """
     engine.check_finite(model)
+    if engine.folder is not None:
+        engine.folder.check()
     progress = engine.progress.state_dict()
     labels = [one for one in (label, *also) if engine.saved.get(one) != progress]
     if engine.is_main and (labels or texts):

@@ -30,6 +30,7 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 class Engine:
     def __init__(self, opt: Any):
         self.opt = opt  # as told: the learning rate is a function of it, not of the epochs that fit --max_steps
+        self.folder: Any = None  # the run_folder.RunFolder that a training run writes to, in the main process
         self.progress = Progress(epoch=opt.epoch_count - 1 if opt.is_train else 0)
         self.averages: dict[str, AveragedModel] = {}
         self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it

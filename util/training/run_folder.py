@@ -1,14 +1,15 @@
-"""<checkpoints_dir>/<name>: one run, one owner, never overwritten by accident."""
+"""<checkpoints_dir>/<name>: one run, one owner, never overwritten by accident, and nothing left where none began."""
 
-import errno
-import os
+import contextlib
 import shutil
-import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import Any, Self
 
 from options import Exit, UserError
+from util.claim import Claim, Lost, Taken, holder
 from util.commit import RECORD, finish
+from util.storage import check_room, unwritten
 
 # In the order in which they are deleted: what is half deleted is no checkpoint, nor a folder of weights alone.
 BEGUN = ("*.manifest.json", "*_net_*.pth", "*_state.pt", ".*.tmp", "loss_log.txt")  # by which a run is known
@@ -22,6 +23,8 @@ RESULTS_OF_A_RUN = (
     "test_opt.*",
     "split.json",
     "held_out.json",
+    "scale.json",
+    "styles.json",
     "classes.json",
     "captions.json",
     "vocabulary.json",
@@ -30,22 +33,43 @@ RESULTS_OF_A_RUN = (
     "web",
     "tensorboard",
     "wandb",
+    "wandb_id",
 )
+ASIDE = ".overwritten"  # an earlier run, until a step of the new one is done
+LEAVING = ".overwriting"  # the same while it is put there: of a start that was killed then, all goes back
+LOCK = ".lock"  # there while a run is trained, or after it was killed
+TAKEN = "another run is training here"
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a run is there: what train.py leaves from its first moment on."""
+    return bool(_begun(folder))
+
+
+def _begun(folder: Path) -> list[Path]:
+    places = (folder, folder / ASIDE, folder / LEAVING)
+    return [p for place in places if place.is_dir() for pattern in BEGUN for p in place.glob(pattern)]
 
 
 class RunFolder:
-    """The folder of a training run, locked while the run goes on.
+    """The folder of a training run, claimed while the run goes on.
 
-    The lock belongs to the process: the kernel frees it however the process ends.
+    Until :meth:`begin` nothing is there but the claim, which goes again. A run that ends before the first step that is
+    asked of it leaves everything as it was: an earlier run that is overwritten lies aside until then.
 
     Raises:
-        UserError: another process trains here; or an earlier run is here and neither continued nor overwritten.
+        UserError: another process trains here; an earlier run is here and neither continued nor overwritten; or the
+            folder cannot be written (exit code 5).
     """
 
     def __init__(self, path: Path, *, continued: bool, overwrite: bool):
-        self.path = path
-        earlier = [p for pattern in BEGUN for p in path.glob(pattern)] if path.is_dir() else []
+        self.path, self.continued, self.overwrite = path, continued, overwrite
+        self.progress: Any = None
+        self._options: dict[Path, bytes] = {}
+        earlier = _begun(path)
         if earlier and not continued and not overwrite:
+            if by := holder(path / LOCK):
+                raise _taken(path, by)
             raise UserError(
                 f"{path} holds a run already ({earlier[0].name}): use --continue_train to go on with it, "
                 "--overwrite to delete it and start anew, or another --name"
@@ -54,45 +78,145 @@ class RunFolder:
             raise UserError(
                 f"--continue_train: there is no run in {path}; start it without --continue_train", code=Exit.CHECKPOINT
             )
+        self._made = [p for p in (path, *path.parents) if not p.exists()]  # the deepest first
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self.lock = self._take_lock()
+            self._there = {p.name for p in path.iterdir()}
+            self.claim = Claim(path / LOCK)
+            self._identity = _identity(path)
+            self._put_back(LEAVING)
+            if not [p for p in _begun(path) if p.parent == path]:
+                self._put_back(ASIDE)  # of a start that was killed before it had written anything
             if continued:
                 finish(path)
+        except Taken as taken:
+            raise _taken(path, taken) from None
+        except OSError as error:
+            self._remove_folders()
+            raise unwritten(path, error, "; choose another --checkpoints_dir") from None
+
+    @classmethod
+    def of(cls, opt: Any) -> "RunFolder":
+        """That of a run with these options; says which of them do not count for a run that goes on."""
+        folder = cls(Path(opt.checkpoints_dir, opt.name), continued=bool(opt.continue_train), overwrite=opt.overwrite)
+        if opt.continue_train and opt.pretrained_name:
+            print(f"--pretrained_name {opt.pretrained_name}: ignored, for the run goes on from its own checkpoint")
+        return folder
+
+    def begin(self, progress: Any, checkpoint: int = 0) -> None:
+        """From here on files are written.
+
+        Args:
+            checkpoint: bytes of one. The next is written beside the last, and the one before that is kept.
+
+        Raises:
+            UserError: there is no room for them, or an earlier run cannot be put aside (exit code 5).
+        """
+        self.check()
+        check_room(self.path, (1 if self.continued else 2) * checkpoint, "a run of such networks")
+        self.progress, self._first = progress, progress.step
+        try:
+            if self.overwrite:
+                self._put_aside()
+            self._options = {p: p.read_bytes() for p in self.path.glob("train_opt.*") if p.is_file()}
         except OSError as error:
             raise UserError(
-                f"{path}: cannot be written ({error.strerror}); choose another --checkpoints_dir", code=Exit.STORAGE
+                f"{self.path}: the earlier run cannot be replaced ({error.strerror})", code=Exit.STORAGE
             ) from None
 
-    def clear(self) -> None:
-        """Delete what an earlier run left here, and nothing else."""
-        for pattern in RESULTS_OF_A_RUN:
-            for old in self.path.glob(pattern):
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
+    def check(self) -> None:
+        """See that the folder is the one that was claimed, before anything is written to it.
 
-    def __enter__(self) -> "RunFolder":
+        Raises:
+            Lost: it was removed, renamed or replaced (exit code 5), or another run has taken it.
+        """
+        try:
+            there = _identity(self.path) == self._identity
+        except OSError:
+            there = False
+        if not there:
+            raise Lost(
+                f"{self.path}: the folder of this run was removed, renamed or unmounted while it trained; nothing more "
+                "is written. What had been saved is where the folder went",
+                code=Exit.STORAGE,
+            )
+        if not self.claim.is_mine:
+            raise Lost(
+                f"{self.path}: another run has taken this folder; nothing more is written here", code=Exit.STORAGE
+            )
+        if self.progress is not None and self.progress.step > self._first:
+            self._forget()
+
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self.lock is not None:
-            self.lock.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Lost):
+            self.claim.release()
+            return
+        if error is not None and self.progress is not None and self.progress.step == self._first:
+            self._undo()
+        self._forget()
+        self.claim.release()
+        self._remove_folders()
 
-    def _take_lock(self) -> IO[str] | None:
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock; two runs of one name are not caught
-            return None
-        lock = (self.path / ".lock").open("a+")
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not held by orphaned workers
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN):
-                return lock  # a file system without locks
-            lock.seek(0)
-            raise UserError(
-                f"{self.path}: another run is training here ({lock.read().strip()}); use another --name"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
-        return lock
+    def _put_aside(self) -> None:
+        self._forget()
+        leaving = self.path / LEAVING
+        leaving.mkdir()
+        for pattern in RESULTS_OF_A_RUN:
+            for old in self.path.glob(pattern):
+                old.rename(leaving / old.name)
+        leaving.rename(self.path / ASIDE)
+        self._there = {p.name for p in self.path.iterdir()}
+
+    def _put_back(self, place: str) -> None:
+        if (self.path / place).is_dir():
+            for old in (self.path / place).iterdir():
+                old.rename(self.path / old.name)
+            (self.path / place).rmdir()
+
+    def _forget(self) -> None:
+        """A step was done, or the run is over: what was overwritten is gone for good."""
+        shutil.rmtree(self.path / ASIDE, ignore_errors=True)
+
+    def _undo(self) -> None:
+        """A start that was refused: no step was done."""
+        with contextlib.suppress(OSError):
+            for pattern in () if self.continued else RESULTS_OF_A_RUN:
+                for new in self.path.glob(pattern):
+                    if new.name not in self._there:
+                        _delete(new)
+            self._put_back(ASIDE)
+            for path, content in self._options.items():
+                if path.read_bytes() != content:
+                    path.write_bytes(content)
+
+    def _remove_folders(self) -> None:
+        """Those that were made for this run and hold nothing."""
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+
+def size_of(model: Any, averages: Mapping[str, Any]) -> int:
+    """About the bytes of a checkpoint: the networks twice, their averages twice, two moments of what is learnt."""
+    parts = (model, *averages.values())
+    tensors = [t for part in parts for some in (part.parameters(), part.buffers()) for t in some]
+    tensors += [p for p in model.parameters() if p.requires_grad]
+    return 2 * sum(t.numel() * t.element_size() for t in tensors)
+
+
+def _taken(path: Path, by: object) -> UserError:
+    return UserError(f"{path}: {TAKEN} ({by}); use another --name, or wait for it")
+
+
+def _delete(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

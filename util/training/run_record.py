@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import torch
 
-from options import UserError
+from options import Exit, UserError
+from util.claim import Lost
 from util.cli import reason, warn
 from util.files import as_json, read_json, write_atomically
 from util.stopwatch import peak_memory
@@ -117,6 +118,7 @@ class RunRecord:
             "best": self.best,
         }
         try:
+            self._run.stat()  # a folder that was removed is not made anew
             write_atomically(self._run / FILE, as_json(values, indent=1) + "\n")
         except OSError as error:
             warn(f"cannot write {self._run / FILE} ({reason(error)}); training goes on without it")
@@ -127,8 +129,10 @@ class RunRecord:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
-            self._state, self._error = "failed", str(error)
+        if isinstance(error, Lost):
+            return
+        if isinstance(error, UserError):  # a disk that is full is no failure of the run, which goes on once it is not
+            self._state, self._error = "stopped" if error.code == Exit.STORAGE else "failed", str(error)
         elif isinstance(error, Exception):
             self._state, self._error = "failed", reason(error)
         elif self._state != "finished" or error is not None:

@@ -106,11 +106,11 @@ def fitted(opt: Any, batches: int) -> Any:
     Raises:
         UserError: no epoch has the batches of a single step.
     """
-    if not opt.max_steps:
-        return opt
     steps = batches // opt.accumulate  # of an epoch: what makes no whole step is dropped
     if not steps:
         raise UserError(f"--accumulate {opt.accumulate}: an epoch has only {batches} batches, so no step is ever made")
+    if not opt.max_steps:
+        return opt
     total = -(-opt.max_steps // steps)
     constant = -(-total * opt.n_epochs // opt.total_epochs)
     return dataclasses.replace(opt, n_epochs=constant, n_epochs_decay=total - constant)

@@ -18,6 +18,7 @@ from util.image_pool import ImagePool
 from util.training import checkpoint
 from util.training.engine import Engine
 from util.training.run_folder import RunFolder
+from util.training.schedule import Progress
 from util.weights import load_weights
 
 
@@ -301,7 +302,11 @@ def test_an_earlier_run_is_not_overwritten_by_accident(saved):
     (saved / "notes.txt").write_text("mine")
     with RunFolder(saved, continued=False, overwrite=True) as folder:
         assert (saved / "latest_net_G.pth").exists()  # until the new run is known to start
-        folder.clear()
+        progress = Progress(epoch=0)
+        folder.begin(progress)
+        assert {p.name for p in saved.iterdir()} == {"notes.txt", ".lock", ".overwritten"}  # until a step is done
+        progress.step += 1
+        folder.check()
         assert [p.name for p in saved.iterdir() if p.name != ".lock"] == ["notes.txt"]
     with pytest.raises(UserError, match="there is no run in"):
         RunFolder(saved, continued=True, overwrite=False)

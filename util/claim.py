@@ -1,0 +1,355 @@
+"""One process at a time works on a folder: on one host by the kernel's lock, between hosts by a lease.
+
+A claim is a file. On one host its lock decides alone: the kernel frees it at once, however the process ends, and no
+child keeps it. Between hosts, where locks may not reach, what the file says counts alone: host, process, and that it
+was renewed within the last 90 seconds, by the clock of the disk. Where the file system has no locks, that counts on one
+host too, except that a process which is gone holds nothing.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import secrets
+import socket
+import stat
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Self
+
+try:
+    import fcntl
+except ImportError:  # Windows: the lease alone
+    fcntl = None  # type: ignore[assignment]
+
+from options import UserError
+
+LEASE = 90.0  # seconds after which a host that does not renew its claim has none
+BEAT = 10.0  # seconds between two renewals
+LOOK = 0.5  # seconds between two looks at a lease that may be renewed
+SIZE = 2048  # bytes of a claim, always written as a whole
+TRIES = 6  # at a lock, 50 ms apart: somebody may only be looking whether it is free
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of a file system
+
+
+class Taken(Exception):
+    """Somebody else holds the claim; the text says who."""
+
+
+class Lost(UserError):
+    """A folder that was this process's is gone, another one, or another process's: nothing may be written there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """One process of one host, as no other is at any time.
+
+    Attributes:
+        host: this boot of a machine's kernel; containers on it share the name or not, and always the kernel's locks.
+        name: of the host, for people.
+        space: in which ``pid`` is counted; a container has its own.
+        start: of the process, for its number may be given again.
+    """
+
+    host: str
+    name: str
+    space: str
+    pid: int
+    start: str
+
+    def __str__(self) -> str:
+        name = "".join(c if c.isprintable() else "?" for c in self.name[:64])
+        return f"process {self.pid} on {name}"
+
+    @property
+    def is_here(self) -> bool:
+        return self.host == this_host()
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether this process would see it: on the same host, and not from another container."""
+        return self.is_here and self.space == _space()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is known to run."""
+        return self.is_seen and _is_running(self.pid, self.start)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known to be gone."""
+        return self.is_seen and not _is_running(self.pid, self.start)
+
+
+def this_host() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{socket.gethostname()}-{uuid.getnode():x}"
+
+
+def process(pid: int) -> Process:
+    return Process(this_host(), socket.gethostname()[:64], _space(), pid, _start_of(pid))
+
+
+def _space() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> str:
+    """When a process began, in ticks of the kernel; empty where that is not told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _is_running(pid: int, start: str) -> bool:
+    if os.name == "nt":  # where os.kill would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        pass
+    return not start or _start_of(pid) == start
+
+
+class Claim:
+    """A claim that this process holds, and renews until it is released.
+
+    Args:
+        file: the claim's own, in a folder that is there.
+        patient: where a process of another host holds it, to wait whether it lets its lease end.
+
+    Raises:
+        Taken: by somebody else.
+        OSError: the file cannot be written.
+        UserError: the file is none.
+    """
+
+    def __init__(self, file: Path, patient: bool = True):
+        self.file, self.lost = file, False
+        self._facts: dict[str, Any] = {**dataclasses.asdict(process(os.getpid())), "token": secrets.token_hex(8)}
+        self._descriptor, earlier = _take(file, patient)
+        orphan = _process_in(earlier.get("child"))
+        self.orphan = orphan if orphan is not None and orphan.runs else None  # of an earlier holder, which is gone
+        self._facts["child"] = None if self.orphan is None else dataclasses.asdict(self.orphan)
+        try:
+            self._write()
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.unlink()
+            os.close(self._descriptor)
+            raise
+        self._over = threading.Event()
+        self._renewing = threading.Thread(target=self._renew, name="claim", daemon=True)
+        self._renewing.start()
+
+    def note_child(self, pid: int | None) -> None:
+        """Say in the claim which process does the work; it may outlive this one."""
+        self._facts["child"] = None if pid is None else dataclasses.asdict(process(pid))
+        with contextlib.suppress(OSError):
+            self._write()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the file is there and still this process's; a file that somebody deleted is nobody else's."""
+        try:
+            found = self.file.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return not self.lost
+        except OSError:
+            return False
+        mine = os.fstat(self._descriptor)
+        return not self.lost and (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
+
+    def release(self) -> None:
+        """Remove the file: nobody holds anything here."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        with contextlib.suppress(OSError):
+            if self.is_mine:
+                self.file.unlink(missing_ok=True)
+        self._renewing.join(1.0)
+        if not self._renewing.is_alive():  # else it waits for a disk that does not answer, and the kernel will do it
+            os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _write(self) -> None:
+        if os.pwrite(self._descriptor, json.dumps(self._facts).encode()[:SIZE].ljust(SIZE), 0) < SIZE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+        os.fsync(self._descriptor)
+
+    def _renew(self) -> None:
+        while not self._over.wait(BEAT):
+            with contextlib.suppress(OSError):  # the disk may come back; if not, the lease ends
+                said = _read(self._descriptor).get("token")
+                if said is not None and said != self._facts["token"]:
+                    self.lost = True
+                    return
+                self._write()
+
+
+def holder(file: Path) -> str:
+    """Who holds a claim, in words; empty where nobody does. Nothing is written that stays."""
+    try:
+        descriptor = _open(file, os.O_RDONLY)
+    except (OSError, UserError):
+        return ""
+    try:
+        found = _process_in(_read(descriptor))
+        free = _is_free(_lock(descriptor, shared=True), found)
+        if free is None:
+            free = _age(file) >= LEASE
+        return "" if free else str(found or "another process")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+# -- the file ------------------------------------------------------------------------------------------------------
+
+
+def _take(file: Path, patient: bool) -> tuple[int, dict[str, Any]]:
+    """The descriptor of a claim that nobody else has, and what it said before."""
+    while True:
+        descriptor = _open(file, os.O_RDWR | os.O_CREAT)
+        try:
+            earlier = _ask(descriptor, file, patient)
+            there = file.stat(follow_symlinks=False)
+            if there.st_ino == os.fstat(descriptor).st_ino:
+                return descriptor, earlier
+        except FileNotFoundError:  # whoever had it removed it just now
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _ask(descriptor: int, file: Path, patient: bool) -> dict[str, Any]:
+    """What the claim said, if it is free.
+
+    Raises:
+        Taken: it is not.
+    """
+    locked, facts = _lock(descriptor), _read(descriptor)
+    found = _process_in(facts)
+    if locked is None:
+        print(f"{file.parent}: this file system has no locks; a lease of {LEASE:.0f} s counts instead", file=sys.stderr)
+    free = _is_free(locked, found)
+    if free is None and found is not None:
+        free = _runs_out(file, found, patient)
+    if not free:
+        raise Taken(str(found or "another process"))
+    return facts
+
+
+def _is_free(locked: bool | None, found: Process | None) -> bool | None:
+    """Whether nobody holds a claim, by its lock and what it says; None where its lease decides."""
+    if found is None:
+        return locked is not False
+    if found.is_here and locked is not None:
+        return locked
+    return found.has_ended if found.is_seen else None
+
+
+def _runs_out(file: Path, found: Process, patient: bool) -> bool:
+    """Whether a lease has ended; who is patient waits whether it is renewed."""
+    first, said = file.stat().st_mtime_ns, False
+    while (age := _age(file)) < LEASE:
+        if not patient:
+            return False
+        if not said:
+            said = True
+            print(
+                f"{file.parent}: {found} was here {age:.0f} s ago; waiting up to {LEASE - age:.0f} s for a sign of it",
+                file=sys.stderr,
+            )
+        time.sleep(min(LOOK, LEASE - age))
+        if file.stat().st_mtime_ns != first:
+            return False
+    return True
+
+
+def _age(file: Path) -> float:
+    """Seconds since a claim was renewed, by the clock that gives files their times."""
+    probe = file.with_name(f".{secrets.token_hex(8)}.probe")
+    descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, b"\n")
+        return max(0.0, os.fstat(descriptor).st_mtime - file.stat().st_mtime)
+    finally:
+        os.close(descriptor)
+        probe.unlink(missing_ok=True)
+
+
+def _open(file: Path, flags: int) -> int:
+    """A regular file, never what a link leads to.
+
+    Raises:
+        UserError: it is something else.
+    """
+    more = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if file.is_symlink():
+        raise UserError(f"{file} is a link, through which nothing is written; remove it", code=5)
+    descriptor = os.open(file, flags | more, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{file} is no plain file; remove it", code=5)
+    return descriptor
+
+
+def _lock(descriptor: int, shared: bool = False) -> bool | None:
+    """Whether the kernel gave the lock; None where it has none for this file.
+
+    It is a lock of POSIX, which belongs to the process: unlike that of flock, a child that was forked has no part in
+    it. It is given up with the first descriptor of the file that is closed, so a holder opens its claim once.
+    """
+    if fcntl is None:
+        return None
+    for attempt in range(TRIES):
+        try:
+            fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return None
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+            time.sleep(0.05 if attempt < TRIES - 1 else 0)
+        else:
+            return True
+    return False
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    """What a claim says; empty where that is nothing that could be read."""
+    with contextlib.suppress(ValueError, RecursionError):
+        facts = json.loads(os.pread(descriptor, SIZE, 0))
+        if isinstance(facts, dict):
+            return facts
+    return {}
+
+
+def _process_in(facts: Any) -> Process | None:
+    names = [field.name for field in dataclasses.fields(Process)]
+    if not isinstance(facts, dict) or not isinstance(facts.get("pid"), int) or facts["pid"] <= 0:
+        return None
+    if not all(isinstance(facts.get(name), str) for name in names if name != "pid"):
+        return None
+    return Process(**{name: facts[name] for name in names})

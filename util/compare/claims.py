@@ -1,0 +1,52 @@
+"""Whose turn it is where several compare.py, or what one that was killed had started, work in one folder."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+from util.claim import Claim, Process, Taken, holder
+from util.compare.runner import Command, Wait, last_line
+from util.training.run_folder import LOCK, TAKEN
+
+Steps = Generator[Command | Wait, int, tuple[Claim, bool]]
+
+
+def claimed(state: Path, name: str) -> Steps:
+    """The claim of one piece of work, and whether it was waited for: somebody else may have done it meanwhile.
+
+    What a compare.py that was killed had started goes on, and writes to its log; that is waited for too.
+
+    Args:
+        state: the folder of claims.
+    """
+    file, waited = state / f"{name}.lock", False
+    while True:
+        try:
+            claim = Claim(file, patient=False)
+        except Taken as taken:
+            waited = True
+            yield Wait(f"{name}: another compare.py is at it ({taken}); waiting", lambda: not holder(file))
+            continue
+        if claim.orphan is None:
+            return claim, waited
+        try:
+            yield of_orphan(name, claim.orphan)
+        except GeneratorExit:
+            claim.release()
+            raise
+        return claim, True
+
+
+def of_orphan(name: str, orphan: Process) -> Wait:
+    what = f"{name}: {orphan}, which an earlier compare.py had started, is at it; waiting"
+    return Wait(what, lambda: orphan.has_ended)
+
+
+def trained(run: Path, command: Command) -> Generator[Command | Wait, int, int]:
+    """Run train.py; its exit code. Where another process trains the run, wait for that and run it then."""
+    while True:
+        if by := holder(run / LOCK):
+            yield Wait(f"{run.name}: {TAKEN} ({by}); waiting", lambda: not holder(run / LOCK))
+        code = yield command
+        if code != 2 or TAKEN not in last_line(command.log):
+            return code
+        yield Wait(f"{run.name}: {TAKEN}; waiting", lambda: not holder(run / LOCK))
