@@ -130,23 +130,26 @@ def test_a_compare_is_killed_and_two_others_start_at_once(dataroot, tmp_path):
     folder = tmp_path / "real"
     argv = [sys.executable, "compare.py", str(tmp_path / "real.yaml"), "--experiments_dir", str(tmp_path)]
 
-    def start():
-        environment = dict(os.environ, OMP_NUM_THREADS="1")
-        return subprocess.Popen(
-            argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+    def start(name):
+        with (tmp_path / name).open("w") as said:
+            return subprocess.Popen(argv, cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS="1"), stdout=said, stderr=said)
 
-    first = start()
-    while not (folder / "checkpoints/cut-s0/metrics.jsonl").exists():
-        assert first.poll() is None
-        time.sleep(0.05)
+    def until(condition, process):
+        while not condition():
+            assert process.poll() is None, list(tmp_path.glob("said_*"))
+            time.sleep(0.05)
+
+    first = start("said_1")
+    until((folder / "checkpoints/cut-s0/metrics.jsonl").exists, first)
     first.kill()
-    first.communicate()
-    others = [start(), start()]
-    said = [other.communicate(timeout=900) for other in others]
-    assert [other.returncode for other in others] == [0, 0], said
-    assert any("which an earlier compare.py had started, is at it; waiting" in out for out, _ in said)
-    assert any("another compare.py is at it" in out for out, _ in said)
+    first.wait()
+    orphan = json.loads((folder / "state/cut-s0.lock").read_text())["child"]["pid"]
+    os.kill(orphan, signal.SIGSTOP)  # machines differ in how soon the others are there
+    others, said = [start("said_2"), start("said_3")], [tmp_path / "said_2", tmp_path / "said_3"]
+    until(lambda: any("which an earlier compare.py had started" in file.read_text() for file in said), others[0])
+    until(lambda: any("another compare.py is at it" in file.read_text() for file in said), others[0])
+    os.kill(orphan, signal.SIGCONT)
+    assert [other.wait(timeout=900) for other in others] == [0, 0], [file.read_text() for file in said]
     assert not list((folder / "state").glob("*failed*"))
     for run in ("cut-s0", "cut-s1"):
         log = (folder / f"logs/{run}.log").read_text()
