@@ -3,10 +3,12 @@
 import util.early  # noqa: F401, I001  (first: see there)
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from data.loading.value_range import remark
 from evaluation.extractors import load_extractor
 from evaluation.metrics import METRICS
 from evaluation.metrics.base_captioned import CaptionedMetric
@@ -20,7 +22,7 @@ from options.parsing import parse_script
 from util import distributed, frames
 from util.cli import run
 from util.device import choose_device
-from util.images import from_bytes, read_image, to_bytes
+from util.images import from_bytes, read_image, read_values, to_bytes
 from util.listing import look_into
 from util.patience import read_patiently
 from util.stopwatch import Countdown
@@ -50,6 +52,11 @@ def main(argv=None):
     pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
     extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids)) if sets else None  # what is wrong shows
     folders = {flag: pictures(opt, flag) for flag in ("real", "fake", "train") if getattr(opt, flag)}
+    for flag, files in folders.items():
+        if line := remark(
+            f"pictures of --{flag}", files, units(opt, flag), partial(read_values, channels=opt.channels)
+        ):
+            print(line, file=sys.stderr)
     both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
     tables = [joined(scores_of_pairs(opt, pairs, both).compute())] if pairs else []
     if extractor is not None:
@@ -136,8 +143,13 @@ def observed(opt, extractor, files, flag):
 
 def levels(opt, files, flag):
     """The pictures of this folder as bytes (C, H, W)."""
-    units = units_of({"value_range": opt.value_range}, SIDES[flag])
-    return read_patiently(files, lambda file: to_bytes(read_image(file, opt.channels, units)), opt.data_timeout)
+    values = units(opt, flag)
+    return read_patiently(files, lambda file: to_bytes(read_image(file, opt.channels, values)), opt.data_timeout)
+
+
+def units(opt, flag):
+    """What values in the files of this folder are."""
+    return units_of({"value_range": opt.value_range}, SIDES[flag])
 
 
 if __name__ == "__main__":

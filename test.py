@@ -46,13 +46,14 @@ def run_test(argv, stack):
     check_writable(Path(opt.results_dir, opt.name), "--results_dir")
     tests = TestSet(opt, engine.place)
     stack.callback(tests.close)
-    dataset, opt = tests.dataset, tests.dataset.opt
+    dataset, opt = tests.dataset, tests.dataset.settle()
     model = MODELS.make(opt.model, opt.plugin_dir, opt)
     asked = model.asked(opt)
     if asked:  # samples from noise have metrics, of sets
         ignored = JUDGED[1:] if "num_samples" in asked else JUDGED
         refuse_ignored(opt, ignored, f"--model {opt.model} with --{asked[0]} makes nothing that this could judge")
         refuse_ignored(opt, ["format"], f"--model {opt.model} with --{asked[0]} makes PNGs alone")
+        refuse_ignored(opt, ["scale", "keep_scale"], f"--model {opt.model} with --{asked[0]} translates no pictures")
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)
@@ -70,7 +71,7 @@ def run_test(argv, stack):
     rows = tests.rows
     if len(rows) < len(dataset):
         print(f"{len(rows)} of {len(dataset)} rows; --num_test all runs every one")
-    scaling = Scaling(opt, run_folder, "scale" in peek(argv, "scale"))
+    scaling = Scaling(opt, run_folder, model)
     if scaling.words:
         print(scaling.words)
     several = list(getattr(dataset, "styles", ()))

@@ -3,31 +3,35 @@
 import util.early  # noqa: F401, I001  (first: see there)
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from models.inference.translator import Translator
+from data.loading.value_range import remark
+from models.inference.translator import Translator, results_of
 from options import UserError
 from options.parsing import parse_script
 from options.translate_options import TranslateOptions
 from util import distributed
 from util.cli import run
-from util.config import kept_options
+from util.images import read_values
 from util.picture_files import plan, read_ahead, write_picture
 from util.seeding import seed_everything
 from util.stopwatch import Countdown, peak_memory
 from util.storage import check_writable
-from util.values import common, units_of
+from util.values import common
 
 __all__ = ["Translator"]
-DEEP = (".npy", ".tif", ".tiff")  # files of any number of channels
+KINDS = {1: (".png", ".jpg"), 3: (".png", ".jpg"), 4: (".png",)}  # of files that hold so many channels;
+DEEP = (".npy", ".tif")  # these hold any number
 
 
 def main(argv=None):
     distributed.forget_said()
     opt = parse_script(TranslateOptions, argv, "Translate pictures with a trained generator.")
-    checkpoint = Path(opt.checkpoint)
-    kept = kept_options(checkpoint if checkpoint.is_dir() else checkpoint.parent)
-    jobs = plan(opt.input, opt.output, common([units_of(kept, side) for side in "AB"], opt.format), opt.overwrite)
+    results = [results_of(Path(opt.checkpoint), opt.direction, opt.epoch, opt.use_ema)]
+    jobs = plan(opt.input, opt.output, common(results, opt.format), opt.overwrite)
+    if any(job.target.suffix.lower() == ".png" for job in jobs):  # of one picture, whose file is named
+        common(results, "png")
     check_writable(jobs[0].target.parent, "--output")
     translator = Translator.from_checkpoint(
         opt.checkpoint,
@@ -44,12 +48,13 @@ def main(argv=None):
         keep_scale=opt.keep_scale,
     )
     refuse_format(translator, jobs)
-    if any(job.target.suffix.lower() == ".png" for job in jobs):
-        common([translator.makes], "png")
     print(f"{translator.file}: {translator.direction}, on {translator.device} in {translator.precision}")
     if translator.takes and translator.makes:
         print(f"values from {translator.takes} become values from {translator.makes}")
     print(translator.scaling)
+    read = partial(read_values, channels=translator.input_nc)
+    if line := remark("pictures of --input", [job.source for job in jobs], translator.takes, read):
+        print(line, file=sys.stderr)
     seed_everything(opt.seed)
     countdown, skipped = Countdown(len(jobs), "picture"), 0
     for group, problems in read_ahead(
@@ -82,9 +87,10 @@ def main(argv=None):
 
 def refuse_format(translator, jobs):
     """Refuse kinds of files that cannot hold what the generator makes: 4 channels are RGBA, which JPEG has not."""
-    kinds = {1: (".png", ".jpg", ".jpeg", ".npy"), 3: (".png", ".jpg", ".jpeg", ".npy"), 4: (".png", ".npy")}
-    able = kinds.get(translator.output_nc, (".npy",))
-    if any(job.target.suffix.lower() not in (*able, *DEEP) for job in jobs):
+    able = (*KINDS.get(translator.output_nc, ()), *DEEP)
+    spelt = {".jpeg": ".jpg", ".tiff": ".tif"}
+    suffixes = {job.target.suffix.lower() for job in jobs}
+    if any(spelt.get(suffix, suffix) not in able for suffix in suffixes):
         names = " or ".join(kind[1:] for kind in able)
         raise UserError(f"{translator.file} makes {translator.output_nc} channels; give --format {names}")
 

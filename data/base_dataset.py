@@ -106,7 +106,10 @@ class BaseDataset(Dataset):
         return random.Random(derive(self.opt.seed, "item", self.epoch, index))
 
     def settle(self) -> Any:
-        """The options of a training run, with what the data say in place of ``auto``; the run keeps these."""
+        """The options with what the data say in place of ``auto``; a run in training keeps these.
+
+        What of the data does not suit the options is said here, once.
+        """
         return self.opt
 
     def save_files(self, folder: Path) -> None:

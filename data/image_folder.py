@@ -16,7 +16,7 @@ import torch
 from data.loading.cache import PixelCache
 from data.loading.phases import phase_folder, read_for
 from data.loading.transforms import SCALING, factor_of, parse_steps, scale, transform
-from data.loading.value_range import AUTO, BYTES, LOOKED, kept_range, look, ranges
+from data.loading.value_range import AUTO, LOOKED, deep, kept_range, look, other_range, ranges, skip
 from options import UserError, option
 from util import distributed
 from util.heads import read_head
@@ -136,19 +136,19 @@ class FolderDataset(BaseDataset):
         return units_of({"value_range": opt.value_range, "value_type": opt.value_type}, side)
 
     def settle(self) -> Any:
-        """Reads some pictures: for the ``auto`` of --value_range, and to warn where they use little of their range."""
+        """Reads some pictures: for the ``auto`` of --value_range, and to say where they do not suit their range."""
         opt, seen = self.opt, {}
         auto = opt.value_range == "auto"
         if self._settled:
             return opt
         for side in "AB":
             files = [path for path, of in self._sides.items() if side in of]
-            if opt.value_range is None:
-                files = [path for path in files if path.suffix.lower() not in BYTES]
-            found = look(files, AUTO if auto else LOOKED, partial(self.values_of, side=side), self.reject)
+            files = deep(files) if opt.value_range is None else files
+            read, reject = partial(self.values_of, side=side), self.reject if opt.is_train else skip
+            found = look(files, AUTO if auto else LOOKED, read, reject)
             if found is not None:
                 seen[side] = found
-        lines = []
+        lines = [other_range(opt)]
         if opt.value_range is not None and opt.value_type == "auto" and seen:
             whole = all(of.whole for of in seen.values())
             opt = dataclasses.replace(opt, value_type="integer" if whole else "float")
@@ -158,7 +158,8 @@ class FolderDataset(BaseDataset):
             span, line = ranges(seen)
             opt, lines = dataclasses.replace(opt, value_range=span), [line]
         self.opt, self._settled = opt, True
-        lines += [of.warning(side, self.units(side)) for side, of in seen.items()]
+        way_out = "; --value_range auto, or lo,hi, says what is black and white" if opt.is_train else ""
+        lines += [of.remark(f"pictures of {side}", self.units(side), way_out) for side, of in seen.items()]
         if distributed.rank() == 0:
             for line in filter(None, lines):
                 print(line, file=sys.stderr)

@@ -22,7 +22,7 @@ class SingleDataset(FolderDataset):
         self.side = "A" if opt.direction == "AtoB" else "B"
         folder = self.folder_of(self.split_of(opt.phase), self.side)
         self.files = pages_of(self.root) if self.root.is_file() else self.images(folder) or self.images(self.root)
-        self.watch(self.files)
+        self.watch(self.files, self.side)
         if not self.files:
             raise UserError(f"--dataroot {opt.dataroot}: expected images below it, but {self.found()}")
 

@@ -9,6 +9,7 @@ from evaluation.metrics import METRICS, Metric
 from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.floors import FLOORS
 from evaluation.sets import GENERATED
+from options import UserError
 from util.contract import lines_of, values_of
 from util.table import Row, Table
 
@@ -70,7 +71,11 @@ class Scores:
                 if name != GENERATED and images.shape != real_.shape:
                     continue
                 for metric in metrics[name]:
-                    metric.update(source_ if metric.against == "source" else real_, images, mine)
+                    beside = source_ if metric.against == "source" else real_
+                    if beside is real_ and images.shape != real_.shape:
+                        sizes = [" x ".join(map(str, x.shape[:1:-1])) for x in (images, real_)]
+                        raise UserError(f"--metrics: {sizes[0]} pixels beside {sizes[1]}; leave --keep_scale out")
+                    metric.update(beside, images, mine)
 
     def compute(self) -> dict[str, Table]:
         """{style: its table}; those of several styles are joined by :func:`util.table.joined`."""

@@ -233,7 +233,7 @@ def refuse_ignored(opt: Any, flags: Sequence[str], why: str) -> None:
     defaults = {field.name: field.default for field in fields(opt)}
     for flag in flags:
         if (value := getattr(opt, flag)) != defaults[flag]:
-            shown = value if isinstance(value, str) else ",".join(value)
+            shown = ",".join(value) if isinstance(value, tuple) else value
             raise UserError(f"--{flag} {shown}: {why}; leave it out")
 
 

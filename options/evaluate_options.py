@@ -37,7 +37,5 @@ class EvaluateOptions:
         for name in ("real", "fake"):
             if not getattr(self, name):
                 raise UserError(f"--{name}: not given; evaluate.py needs --real <folder> and --fake <folder>")
-        if self.value_range is not None and len(self.value_range) not in (2, 4):
-            raise UserError(f"--value_range: {len(self.value_range)} numbers; expected lo,hi or lo,hi,lo,hi")
         if not self.metrics:
             raise UserError("--metrics: give at least one, such as fid")

@@ -25,9 +25,9 @@ class TestOptions(EvaluationOptions):
         "kind of file of results in the values of --value_range; auto is png, or tif where no PNG holds them",
         per_run=True,
     )
-    scale: str = option(
-        "auto",
-        "size at which pictures are translated: native, train, a factor; auto: docs/translate.md",
+    scale: str | None = option(
+        None,
+        "size to translate at: auto, native, train, a factor; none: docs/translate.md",
         per_run=True,
     )
     keep_scale: bool = option(False, "do not bring results back to the size of their source", per_run=True)
@@ -36,4 +36,5 @@ class TestOptions(EvaluationOptions):
     )
 
     def validate(self) -> None:
-        check_scale(self.scale)
+        if self.scale is not None:
+            check_scale(self.scale)

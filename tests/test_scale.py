@@ -1,6 +1,7 @@
 """The scale of the training, kept with a run, and what test.py, translate.py and the Translator make of it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import test as test_script
 import train as train_script
 import translate as translate_script
 from data.loading.transforms import factor_of, parse_steps, transform
+from evaluation.testing import refuse_ignored
 from models.inference.translator import Translator
 from options import UserError
-from tests.conftest import small_argv
+from tests.conftest import small_argv, test_options
 from tests.data.helpers import dataset
 from util.scale import chosen_factor, resized, words_of
 
@@ -141,6 +143,48 @@ def test_what_is_measured_and_what_is_prepared_is_native_unless_scale_is_typed(r
     (run / "checkpoints/published/latest_net_G.pth").write_bytes(weights)
     published = Translator.from_checkpoint(run / "checkpoints/published", device="cpu")
     assert published.factor == 1 and "not known" in published.scaling
+
+
+@pytest.mark.slow
+def test_a_scale_is_typed_in_a_file_as_on_the_command_line(run, tmp_path, capsys):
+    (tmp_path / "test.yaml").write_text("scale: train\n")
+    made_by_test(run, tmp_path, "--config", tmp_path / "test.yaml", "--metrics", "self_similarity")
+    assert "--scale train: pictures are translated at 0.25 of their size" in capsys.readouterr().out
+    made_by_test(run, tmp_path, "--load_size", 50)
+    assert "--scale" not in capsys.readouterr().out  # --preprocess says at what size
+
+
+@pytest.mark.slow
+def test_each_side_that_is_translated_has_its_scale(run, tmp_path, capsys):
+    words = small_argv(run / "data", tmp_path, "--max_steps", 1, "--model", "dcl")
+    assert train_script.main(words) == 0
+    for more, said in (
+        ((), "at 0.25 of their size and brought back to their own size; trained at 0.25; those of B at their own size"),
+        (("--direction", "BtoA"), "at their own size; trained at 1; those of A at 0.25 of theirs"),
+    ):
+        capsys.readouterr()
+        made_by_test(run, tmp_path, "--checkpoints_dir", tmp_path / "checkpoints", *more)
+        assert said in capsys.readouterr().out
+    made_by_test(run, tmp_path)
+    assert "those of" not in capsys.readouterr().out  # CUT translates one side
+
+
+@pytest.mark.slow
+def test_scales_that_mean_nothing_are_refused(run, tmp_path):
+    (tmp_path / "pairs").mkdir()
+    for side in "AB":
+        shutil.copytree(run / "data/testA", tmp_path / f"pairs/test{side}")
+    words = ("--dataset_mode", "aligned", "--dataroot", tmp_path / "pairs", "--scale", 0.5, "--metrics", "l1")
+    with pytest.raises(UserError, match="--metrics: 72 x 72 pixels beside 144 x 144; leave --keep_scale out"):
+        made_by_test(run, tmp_path, *words, "--keep_scale")
+    made_by_test(run, tmp_path, *words)
+
+
+@pytest.mark.parametrize("flag", [("--scale", "0.5"), ("--keep_scale",)], ids=lambda flag: flag[0])
+def test_what_translates_no_pictures_has_no_scale(flag):
+    opt = test_options("--model", "sngan", "--dataset_mode", "labeled", "--dataroot", "digits", *flag)
+    with pytest.raises(UserError, match=f"{flag[0]} .*: nothing is translated; leave it out"):
+        refuse_ignored(opt, ["scale", "keep_scale"], "nothing is translated")
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Data whose values have units, through train.py, test.py, translate.py and the Translator, and out in their units."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +217,68 @@ def test_slices_of_scanners_in_their_units(tmp_path, capsys):
     assert run_translate(tmp_path, root / "testA/brain.nii.gz", tmp_path / "out/", "--format", "npy") == 0
     assert len(list((tmp_path / "out").iterdir())) == 48
     assert np.abs(np.load(tmp_path / "out/brain_0002.npy")[..., 0].astype(int) - values).max() <= 1
+
+
+@pytest.mark.slow
+def test_the_kind_of_file_is_that_of_the_side_that_is_made(tmp_path):
+    """From values that no PNG holds to values that one does, and to more channels than one has; pages too."""
+    root = data(tmp_path / "data", np.int16, ".tif", (-1000, 3000), (0, 900), size=96)
+    stack = np.stack([tifffile.imread(root / f"testA/p{i}.tif") for i in range(2)])
+    for i in range(2):
+        (root / f"testA/p{i}.tif").unlink()
+    write(root / "testA/both.tif", stack)
+    train(root, tmp_path, "--value_range", "-1024,3071,0,1000", "--init_gain", 0.3)
+    made = run_test(root, tmp_path, "--scale", 0.5)
+    assert run_translate(tmp_path, root / "testA", tmp_path / "out/", "--scale", 0.5) == 0
+    translator = Translator.from_checkpoint(tmp_path / "checkpoints/run", device="cpu", scale="0.5")
+    names = {f"both_000{k}.png" for k in (1, 2)}
+    assert (
+        {p.name for p in (tmp_path / "out").iterdir()} == names == {p.name for p in (made / "values/fake_B").iterdir()}
+    )
+    for page, name in zip(stack, sorted(names), strict=True):
+        results = [np.array(Image.open(folder / name)) for folder in (made / "values/fake_B", tmp_path / "out")]
+        assert results[0].std() > 10 and all(np.array_equal(other, translator(page)) for other in results)
+
+    five = data(tmp_path / "five", np.uint16, ".npy", (0, 900), (0, 900))
+    for path in five.rglob("*.npy"):
+        np.save(path, np.stack([np.load(path)] * 5, axis=2))
+    train(five, tmp_path, "--input_nc", 5, "--output_nc", 5, "--value_range", "0,1000")
+    made = run_test(five, tmp_path)
+    assert run_translate(tmp_path, five / "testA", tmp_path / "five_made/") == 0
+    for folder in (made / "values/fake_B", tmp_path / "five_made"):
+        assert tifffile.imread(folder / "p0.tif").shape == (32, 32, 5)
+    with pytest.raises(UserError, match="--format png: holds 1, 3 or 4 channels, and results of this run have 5"):
+        run_test(five, tmp_path, "--format", "png")
+
+
+@pytest.mark.slow
+def test_what_does_not_suit_a_range_is_said_wherever_pictures_are_read(tmp_path, capsys):
+    root = data(tmp_path / "data", np.uint16, ".png", (0, 1000), (0, 1000))
+    train(root, tmp_path, "--value_range", "0,1000", "--init_gain", 0.3)
+    capsys.readouterr()
+    made = run_test(root, tmp_path)
+    assert run_translate(tmp_path, root / "testA", tmp_path / "fine/") == 0
+    assert "warning" not in capsys.readouterr().err
+    write(root / "testA/p1.png", np.linspace(0, 60000, 1024).reshape(32, 32).astype(np.uint16))
+    line = r"warning: 49\.\d % of the values in pictures of {} lie outside --value_range 0 to 1000: they go from 0 to 6"
+    run_test(root, tmp_path)
+    assert re.search(line.format("A"), capsys.readouterr().err)
+    assert run_translate(tmp_path, root / "testA", tmp_path / "out/") == 0
+    assert re.search(line.format("--input"), capsys.readouterr().err)
+    words = ["--real", root / "testB", "--fake", made / "values/fake_B", "--metrics", "l1", "--channels", 1]
+    grey = "pictures of --real use 1.5 % of what their type holds"
+    for span, said in (((), grey), (("--value_range", "0,1000"), "")):
+        assert evaluate.main([str(word) for word in (*words, "--gpu_ids", -1, *span)]) == 0
+        told = capsys.readouterr().err
+        assert said in told and bool(said) == ("warning" in told)
+    with pytest.raises(UserError, match="--value_range 1,2,3: expected lo,hi"):
+        evaluate.main([str(word) for word in (*words, "--gpu_ids", -1, "--value_range", "1,2,3")])
+
+    other = "warning: --value_range 0,500: the run run was trained with 0,1000"
+    run_test(root, tmp_path, "--value_range", "0,500")
+    assert other in capsys.readouterr().err
+    more = ("--continue_train", "--max_steps", 2)
+    assert train_script.main(small_argv(root, tmp_path, *GREY, *more, "--value_range", "0,500")) == 0
+    assert other in capsys.readouterr().err
+    assert train_script.main(small_argv(root, tmp_path, *GREY, *more[:1], "--max_steps", 3)) == 0
+    assert "was trained with" not in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """How large a picture is, and whether it is grey: from the head of its file where that tells, without decoding it."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +36,18 @@ def read_head(path: Path) -> Head:
         picture = heif.opened(file)[page or 0]
         width, height = picture.size
         return Head(width, height, _is_grey(picture.mode.partition(";")[0]))
-    with Image.open(file, formats=FORMATS) as image:
-        if page:
-            image.seek(tiff_pages(file)[page] if image.format == "TIFF" else page)
-        width, height = image.size
-        if image.getexif().get(ORIENTATION, 1) >= 5:
-            width, height = height, width
-        return Head(width, height, _is_grey(image.mode))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata of a readable picture
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                if page:
+                    image.seek(tiff_pages(file)[page] if image.format == "TIFF" else page)
+                turned = image.getexif().get(ORIENTATION, 1) >= 5
+                width, height = image.size[::-1] if turned else image.size
+                return Head(width, height, _is_grey(image.mode))
+        except Image.UnidentifiedImageError:  # a TIFF that Pillow does not know
+            height, width, depth = read_values(path, 3)[0].shape
+            return Head(width, height, depth == 1)
 
 
 def _is_grey(mode: str) -> bool:

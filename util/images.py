@@ -20,7 +20,7 @@ from PIL import Image
 from options import UserError
 from util import heif, science
 from util.frames import TIFF_HEADS, split, tiff_pages
-from util.values import SHARE, Units
+from util.values import SHARE, Units, real
 
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
@@ -170,7 +170,10 @@ def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
 
     def read() -> tuple[np.ndarray, Units | None]:
         array, own = _decode(path, channels, SHARE)
-        return array[..., :-1] if _has_alpha(array, channels) else array, own or _units_of_type(array.dtype)
+        values = real(array[..., :-1] if _has_alpha(array, channels) else array)
+        own = own or _units_of_type(array.dtype)
+        unknown = own is SHARE and not 0 <= values.min() <= values.max() <= 1  # which read_pixels refuses
+        return values, None if unknown else own
 
     return _reading(path, read)
 

@@ -11,6 +11,7 @@ import torch
 from options import UserError
 
 LARGEST_PNG = 65535
+PNG_CHANNELS = (1, 3, 4)
 CLIPPED = 0.1  # percent of the values at either end that `auto` leaves outside: hot pixels, metal, the edge of a scan
 FEW = 256  # so many different values are labels or bytes, of which none is an outlier
 
@@ -33,9 +34,7 @@ class Units:
         Raises:
             ValueError: some are not numbers.
         """
-        if values.dtype.kind not in "buif":
-            raise ValueError(f"values of type {values.dtype}; expected real numbers")
-        scaled = (values.astype(np.float64) - self.low) * (2 / (self.high - self.low)) - 1
+        scaled = (real(values).astype(np.float64) - self.low) * (2 / (self.high - self.low)) - 1
         if np.isnan(scaled).any():
             raise ValueError("values that are not numbers")
         return scaled.clip(-1, 1).astype(np.float32)
@@ -55,12 +54,17 @@ class Units:
         kinds = (np.uint16, np.int16, np.int32)
         return np.dtype(next((k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max), np.float32))
 
-    @property
-    def fit_png(self) -> bool:
-        return self.dtype == np.uint16
-
     def __str__(self) -> str:
         return f"{self.low:.10g} to {self.high:.10g}"
+
+
+def real(values: np.ndarray) -> np.ndarray:
+    """Raises:
+    ValueError: they are complex, text or whatever else an array can hold.
+    """
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"values of type {values.dtype}; expected real numbers")
+    return values
 
 
 SHARE = Units(0, 1)  # of white: what floats in files are where nobody says otherwise
@@ -86,15 +90,20 @@ def check_span(span: Any) -> tuple[float, ...]:
     Raises:
         UserError: they are not, or a range is empty.
     """
-    listed = isinstance(span, list | tuple)
-    words = ",".join(f"{n:.10g}" if isinstance(n, int | float) else str(n) for n in span) if listed else str(span)
-    numbers = tuple(span) if listed else ()
+    words, numbers = in_words(span), tuple(span) if isinstance(span, list | tuple) else ()
     if len(numbers) not in (2, 4) or not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
         raise UserError(f"--value_range {words}: expected lo,hi for both sides, lo,hi,lo,hi for A and B, or auto")
     for low, high in zip(numbers[::2], numbers[1::2], strict=True):
         if low >= high:
             raise UserError(f"--value_range {words}: {low:.10g} is not below {high:.10g}; a range is lo,hi")
     return tuple(float(n) for n in numbers)
+
+
+def in_words(span: Any) -> str:
+    """``--value_range`` as it is typed."""
+    if not isinstance(span, list | tuple):
+        return str(span).lower()
+    return ",".join(f"{n:.10g}" if isinstance(n, int | float) else str(n) for n in span)
 
 
 def find_span(values: np.ndarray, extremes: tuple[float, float]) -> tuple[tuple[float, float], str]:
@@ -112,19 +121,25 @@ def find_span(values: np.ndarray, extremes: tuple[float, float]) -> tuple[tuple[
     return extremes, "extremes"
 
 
-def common(units: Sequence[Units | None], kind: str) -> str:
-    """The kind of file for results in any of these units: ``kind``, or what ``auto`` is for them.
+def common(results: Sequence[tuple[Units | None, int]], kind: str) -> str:
+    """The kind of file for results of these units and channels: ``kind``, or what ``auto`` is for them.
 
     Raises:
         UserError: a PNG cannot hold them.
     """
-    unfit = next((u for u in units if u is not None and not u.fit_png), None)
+    reason = next((why for units, channels in results if units is not None and (why := _no_png(units, channels))), "")
     if kind == "auto":
-        return "tif" if unfit else "png"
-    if kind == "png" and unfit:
-        what = "whole numbers" if unfit.whole else "fractions"
-        raise UserError(
-            f"--format png: holds whole numbers from 0 to {LARGEST_PNG}, and results of this run are {what} from "
-            f"{unfit}; give --format tif or npy"
-        )
+        return "tif" if reason else "png"
+    if kind == "png" and reason:
+        raise UserError(f"--format png: {reason}; give --format tif or npy")
     return kind
+
+
+def _no_png(units: Units, channels: int) -> str:
+    """Why no PNG holds results in these units; empty where it does."""
+    if channels not in PNG_CHANNELS:
+        return f"holds 1, 3 or 4 channels, and results of this run have {channels}"
+    if units.dtype != np.uint16:
+        what = "whole numbers" if units.whole else "fractions"
+        return f"holds whole numbers from 0 to {LARGEST_PNG}, and results of this run are {what} from {units}"
+    return ""

@@ -6,34 +6,39 @@ from typing import Any
 
 import torch
 
+from options import UserError
 from util.scale import chosen_factor, resized, scaled_size, trained_scale, words_of
 
 
 class Scaling:
-    """Sides A and B of a batch have each its own factor, that of the folder they are read from.
+    """Each side that the method translates has its own factor, that of the folder it is read from.
 
     Args:
-        opt: of the test. With metrics or a --preprocess of its own, pictures stay as they are unless ``typed``.
-        typed: whether --scale was given.
+        opt: of the test. Without --scale, pictures that are judged or have a --preprocess of their own stay as they
+            are, and else it is auto.
+
+    Raises:
+        UserError: it is no scale for this model.
     """
 
-    def __init__(self, opt: Any, run: Path, typed: bool):
+    def __init__(self, opt: Any, run: Path, model: Any):
         judged = opt.metrics or getattr(opt, "recogniser", None) or getattr(opt, "style_judge", None)
         prepared = getattr(opt, "preprocess", "auto") not in ("auto", "none")
-        scale = "native" if not typed and (judged or prepared) else opt.scale
-        folders = {"A": "A", "B": "B"} if opt.direction == "AtoB" else {"A": "B", "B": "A"}
-        trained = {side: trained_scale(run, folder) for side, folder in folders.items()}
+        scale = opt.scale or ("native" if judged or prepared else "auto")
+        fixed = next((network.size for network in model.networks.values() if hasattr(network, "size")), None)
+        if fixed is not None and scale not in ("auto", "native"):
+            raise UserError(f"--scale {scale}: --model {opt.model} makes images of {fixed} pixels alone; leave it out")
+        folders = ["A", "B"] if opt.direction == "AtoB" else ["B", "A"]
+        sides = dict(zip("AB" if model.other_way else "A", folders, strict=False))
+        trained = {side: trained_scale(run, folder) for side, folder in sides.items()}
         self.keep = opt.keep_scale
-        self.factors = {
-            side: chosen_factor("native" if side == "B" and value is None and scale == "train" else scale, value)
-            for side, value in trained.items()
-        }
+        self.factors = {side: chosen_factor(scale, value) for side, value in trained.items()}
         self.words = ""
-        if not typed and set(trained.values()) == {None}:  # nothing is done, and nothing was asked for
-            return
-        self.words = words_of(scale, trained["A"], self.factors["A"], self.keep)
-        if self.factors["A"] != self.factors["B"]:
-            self.words += f"; those of the other side at {self.factors['B']:.3g}"
+        if opt.scale or (any(trained.values()) and not prepared):  # else nothing is done, and nothing was asked for
+            self.words = words_of(scale, trained["A"], self.factors["A"], self.keep)
+            if len(set(self.factors.values())) > 1:
+                at = "their own size" if self.factors["B"] == 1 else f"{self.factors['B']:.3g} of theirs"
+                self.words += f"; those of {sides['B']} at {at}"
 
     def brought(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The batch as the networks are to see it."""
@@ -50,7 +55,7 @@ class Scaling:
         out = dict(visuals)
         for name, images in visuals.items():
             side = sides.get(name, "A")
-            if self.factors[side] == 1 or not isinstance(source := batch.get(side), torch.Tensor):
+            if self.factors.get(side, 1) == 1 or not isinstance(source := batch.get(side), torch.Tensor):
                 continue
             if name == f"real_{side}":
                 out[name] = source

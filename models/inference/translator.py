@@ -270,6 +270,19 @@ def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:
     return values.astype(kind) if kind.kind in "ui" and np.can_cast(values.dtype, kind) else values
 
 
+def results_of(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple[Units | None, int]:
+    """Units and channels of what ``from_checkpoint`` would make, as the run tells them without its weights.
+
+    Without units, which a folder without options has not, channels are not looked for.
+    """
+    options = kept_options(path if path.is_dir() else path.parent)
+    if options.get("value_range") is None:
+        return None, 3
+    _, found = find_weights(path, direction, epoch, use_ema)
+    channels = options.get("output_nc" if found == options.get("direction", "AtoB") else "input_nc", 3)
+    return units_of(options, found[-1]), int(channels)
+
+
 def find_weights(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple[Path, str]:
     """The file of the generator of that direction, and the direction it has.
 

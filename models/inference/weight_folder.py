@@ -72,6 +72,8 @@ def as_directed(opt: Any, model: Any) -> tuple[Any, Mapping[str, str]]:
     trained = trained_direction(Path(opt.checkpoints_dir, opt.name))
     if trained in (None, opt.direction):
         return opt, {}
+    if model.makes != "translations":
+        raise UserError(f"--direction {opt.direction}: --model {opt.model} translates nothing; leave the flag out")
     if not model.other_way:
         raise UserError(
             f"--direction {opt.direction}: the run {opt.name} translates {trained} alone; leave the flag out, or train "

@@ -6,10 +6,12 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from evaluation import records as module
 from evaluation.records import Evaluations
 from options import UserError
+from util.signals import Signals
 from util.training.schedule import Progress
 
 
@@ -18,7 +20,13 @@ class Run:
 
     def __init__(self, folder, monkeypatch, metric=None, step=0, better=None):
         self.saved, self.said, self.plotted = [], [], []
-        self.engine = SimpleNamespace(is_main=True, progress=Progress(step=step), check_finite=lambda model: None)
+        self.engine = SimpleNamespace(
+            is_main=True,
+            progress=Progress(step=step),
+            check_finite=lambda model: None,
+            device=torch.device("cpu"),
+            signals=Signals(),
+        )
         monkeypatch.setattr(
             module.checkpoint,
             "save",

@@ -11,8 +11,9 @@ import torch
 from PIL import Image, ImageOps
 
 from options import UserError
-from util.images import read_image, read_pixels, save_image, to_tensor, to_uint8
+from util.images import read_image, read_pixels, read_values, save_image, to_tensor, to_uint8
 from util.listing import list_images
+from util.values import SHARE, Units
 
 
 def write(path: Path, array: np.ndarray, mode: str | None = None, **options) -> Path:
@@ -235,3 +236,14 @@ def test_four_channels_are_colour_with_transparency(tmp_path):
         assert picture.mode == "RGBA" and (np.asarray(picture) == pixels).all()
     five = torch.cat([image, image[:1]])
     assert (to_uint8(five) == pixels[..., 0]).all() and (to_uint8(five[:2]) == pixels[..., 0]).all()
+
+
+def test_values_as_a_file_has_them(tmp_path):
+    for values, units in ((np.ones((2, 3), np.uint16), Units(0, 65535, whole=True)), (np.full((2, 3), 0.5), SHARE)):
+        np.save(tmp_path / "x.npy", values)
+        assert read_values(tmp_path / "x.npy", 1)[1] == units
+    np.save(tmp_path / "x.npy", np.full((2, 3), 7.5))
+    assert read_values(tmp_path / "x.npy", 1)[1] is None  # nobody knows, and read_pixels wants a range
+    np.save(tmp_path / "x.npy", np.full((2, 3), 1j))
+    with pytest.raises(UserError, match="values of type complex128; expected real numbers"):
+        read_values(tmp_path / "x.npy", 1)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from options import UserError
+from util.heads import Head, read_head
 from util.images import read_image, read_pixels, read_values
 from util.listing import list_images
 from util.values import Units
@@ -43,6 +44,7 @@ def test_units_of_the_scanner():
     assert (data.RescaleSlope, data.RescaleIntercept) == (1, -1024) and values.dtype.kind == "i"
     assert (values[..., 0] == data.pixel_array.astype(int) - 1024).all()
     assert units == Units(-32768 - 1024, 32767 - 1024, whole=True)  # 16 bits, signed; it names no window
+    assert read_head(dicom("CT_small.dcm")) == Head(128, 128, grey=True)  # whose preamble is that of a TIFF
     image = read_image(dicom("CT_small.dcm"), 1, Units(-1024, 3071))
     assert image.shape == (1, 128, 128) and np.allclose((image[0] + 1) * 4095 / 2 - 1024, values[..., 0], atol=1e-2)
 

@@ -83,11 +83,14 @@ def test_what_a_file_holds():
 
 def test_the_kind_of_file():
     deep = Units(0, 4095, whole=True)
-    assert common([None], "auto") == common([deep, None], "auto") == "png"
-    assert common([deep, HOUNSFIELD], "auto") == common([SHARE], "auto") == "tif"
-    assert common([HOUNSFIELD], "npy") == "npy"
+    assert common([(None, 5)], "auto") == common([(deep, 3), (None, 1)], "auto") == common([(deep, 4)], "auto") == "png"
+    assert common([(deep, 1), (HOUNSFIELD, 1)], "auto") == common([(SHARE, 1)], "auto") == "tif"
+    assert common([(deep, 1), (deep, 2)], "auto") == common([(deep, 5)], "auto") == "tif"
+    assert common([(HOUNSFIELD, 1)], "npy") == "npy"
     with pytest.raises(UserError, match=r"--format png: .* whole numbers from -1024 to 3071; give --format tif or npy"):
-        common([HOUNSFIELD], "png")
+        common([(HOUNSFIELD, 1)], "png")
+    with pytest.raises(UserError, match="--format png: holds 1, 3 or 4 channels, and results of this run have 2"):
+        common([(deep, 2)], "png")
 
 
 def test_ranges_that_are_none():

@@ -12,6 +12,7 @@ COUNTS = ("images", "pairs", "reference")  # of an entry: what was judged, and t
 # Options that say which images a run is trained with and judged on.
 DATA = (
     *("dataroot", "A", "B", "dataset_mode", "direction", "crop_size", "source", "classes_used", "caption_file"),
+    "value_range",
     *("source_font", "target_font", "pairs", "charset", "held_out"),
     *("test_fraction", "test_characters", "split_seed"),
 )
@@ -75,4 +76,5 @@ def _test_sets(run: ComparedRun, other: ComparedRun, name: str, label: str) -> l
 
 
 def _judged_on(run: ComparedRun, label: str) -> dict[str, str]:
-    return data_of(run, {**run.options, **run.tested} if run.source(label) == "test" else run.options)
+    tested = run.tested if run.source(label) == "test" else {}
+    return data_of(run, {**run.options, **tested}) | {"scale": str(tested.get("scale") or "native")}

@@ -166,13 +166,14 @@ def deep_files(opt: Any, visuals: Sequence[str]) -> dict[str, tuple[str, Units]]
         UserError: a PNG cannot hold them.
     """
     options = {name: getattr(opt, name, None) for name in ("value_range", "value_type")}
-    found: dict[str, Units | None] = {}
+    found: dict[str, tuple[Units | None, int]] = {}
     for visual in visuals:
         if visual.startswith("fake_"):
             mine = visual[-1] == "A"  # whether the model's side of that name is side A of the data
-            found[visual] = units_of(options, "A" if mine == (opt.direction == "AtoB") else "B")
+            units = units_of(options, "A" if mine == (opt.direction == "AtoB") else "B")
+            found[visual] = units, opt.input_nc if mine else opt.output_nc
     kind = common(list(found.values()), opt.format)
-    return {v: (kind, units or SHARE) for v, units in found.items() if units is not None or kind != "png"}
+    return {v: (kind, units or SHARE) for v, (units, _) in found.items() if units is not None or kind != "png"}
 
 
 def folder_names(styles: Sequence[str], folder: Path) -> dict[str, str]:

@@ -246,6 +246,7 @@ def test_seeds_may_have_test_sets_of_their_own():
         ("dataset_mode", "font", "unaligned"),
         ("target_font", ["a.ttf"], ["b.ttf"]),
         ("direction", "AtoB", "BtoA"),
+        ("value_range", [0, 1000], [0, 4095]),
         ("split_seed", 0, 3),
     ],
 )
@@ -262,6 +263,8 @@ def test_one_folder_under_two_spellings_is_the_same_data():
 
 def test_a_test_on_other_data_than_those_of_training_is_seen():
     assert not ahead(pair({"dataroot": "x"}, {"dataroot": "y"}, "tested", options={"dataroot": "x"}))
+    assert not ahead(pair({"scale": None}, {"scale": "train"}, "tested"))
+    assert ahead(pair({"scale": None}, {"scale": "native"}, "tested"))
 
 
 def test_values_of_tests_and_of_evaluations_in_one_column_are_told():
