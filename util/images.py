@@ -89,7 +89,8 @@ def save_levels(pixels: np.ndarray, path: Path) -> None:
                 jpeg = path.suffix.lower() in (".jpg", ".jpeg")
                 picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(path)  # Pillow and NumPy do not say it
         temporary.unlink(missing_ok=True)
         raise
 
