@@ -90,7 +90,9 @@ def save_levels(pixels: np.ndarray, path: Path) -> None:
                 jpeg = path.suffix.lower() in (".jpg", ".jpeg")
                 picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
         temporary.replace(path)
-    except BaseException:  # a signal too
+    except BaseException as error:  # a signal too
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # Pillow and NumPy do not say it
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
