@@ -14,7 +14,8 @@ from options import Exit
 from tests.conftest import EPOCHS, EVERY_STEP, small_argv
 from tests.test_ends import RARELY, THROUGH, WAY, saved
 from tests.test_train import differences, run, state
-from util import cli, files
+from util import cli
+from util.commit import Commit
 from util.training.engine import Engine
 
 
@@ -58,7 +59,7 @@ def test_a_signal_while_it_saves_does_not_break_the_save(whole, dataroot, tmp_pa
     monkeypatch.setattr("util.signals.SAME", -1)
     with monkeypatch.context() as patch:
         send_in(Engine, "should_stop", patch, 5, [signal.SIGTERM])
-        patch.setattr(files, "_write", interfering(files._write))
+        patch.setattr(Commit, "write", interfering(Commit.write))
         assert run(dataroot, tmp_path, *EPOCHS, *THROUGH) == Exit.STOPPED
     assert saved(tmp_path) == 5
     assert run(dataroot, tmp_path, "--continue_train") == 0
@@ -66,10 +67,10 @@ def test_a_signal_while_it_saves_does_not_break_the_save(whole, dataroot, tmp_pa
 
 
 def interfering(write):
-    def sending(path, data):
+    def sending(*words):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(os.getpid(), number)
-        write(path, data)
+        return write(*words)
 
     return sending
 
