@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from options import UserError
+from util.json_file import read_json
 
 from .ablation import call, side_by_side, table
 
@@ -39,7 +40,7 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
              "--seed", str(seed), "--overwrite", "--no_html", *VARIANTS[name], *flags)  # fmt: skip
         call("test.py", *where, *data, "--results_dir", str(folder / "results"), "--num_samples", str(args.samples),
              "--caption_judge", str(folder / "checkpoints/judge"))  # fmt: skip
-    found = json.loads(scores.read_text(encoding="utf-8"))
+    found = read_json(scores)
     return {name: entry["value"] for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
 
 
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     (folder / "characters.txt").write_text(args.characters, encoding="utf-8")
     settings, kept = {**vars(args), "flags": flags}, folder / "settings.json"
     comparable = {key: value for key, value in settings.items() if key not in ("seeds", "jobs", "folder")}
-    if kept.is_file() and json.loads(kept.read_text(encoding="utf-8")) != comparable:
+    if kept.is_file() and read_json(kept) != comparable:
         parser.error(f"--folder {folder}: holds runs of other settings, see {kept}; give another folder")
     kept.write_text(json.dumps(comparable), encoding="utf-8")
     try:

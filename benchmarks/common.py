@@ -15,6 +15,7 @@ import torch
 
 from options import UserError
 from util.device import computes_in_bf16
+from util.json_file import decode_json
 
 ROOT = Path(__file__).parents[1]
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -110,7 +111,7 @@ def in_own_process(module: str, argv: Sequence[str]) -> dict[str, Any]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise UserError(f"{module} {' '.join(argv)}: {last}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return decode_json(done.stdout.splitlines()[-1])
 
 
 class Report:

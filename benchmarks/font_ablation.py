@@ -8,13 +8,13 @@ there already is not made again, so what was cut off goes on. Variants run side 
 """
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from options import UserError
+from util.json_file import read_json
 
 from .ablation import call, side_by_side, table
 
@@ -45,7 +45,7 @@ def run(folder: Path, name: str, seed: int, args: argparse.Namespace, flags: Seq
         judges += ["--style_judge", args.style_judge] if args.style_judge else []
         call("test.py", *where, "--results_dir", str(folder / "results"), "--batch_size", "50", "--views", "1",
              "--metrics", "ink_l1,iou,ssim,ink", *judges)  # fmt: skip
-    found = json.loads(scores.read_text())
+    found = read_json(scores)
     values = {key: entry["value"] for key, entry in found.items() if isinstance(entry, dict)}
     inks = found.get("ink", {}).get("styles", {}).values()
     if inks:

@@ -13,7 +13,6 @@ Each row is printed and written as soon as it is known, so that a cut leaves wha
 import argparse
 import contextlib
 import gc
-import json
 import statistics
 import subprocess
 import sys
@@ -40,7 +39,9 @@ from options.parsing import parse
 from tests import safetensors
 from util.cli import reason, run
 from util.device import choose_device
+from util.json_file import read_json
 from util.training.engine import Engine
+from util.weights import read_tensors
 
 GOLDEN = ROOT / "tests/golden"
 LIMITS = {"fp32": 1e-4, "bf16": 2e-2}  # of the largest number of a recording
@@ -191,7 +192,7 @@ def resumed(device: str, dataroot: Path) -> dict[str, Any]:
             done = training(folder, dataroot, device, *common, *more)
             if done.returncode:
                 raise RuntimeError((done.stderr.strip().splitlines() or ["failed"])[-1])
-        one, other = (_flat(torch.load(f / "run/latest_state.pt", weights_only=True)) for f in (whole, parts))
+        one, other = (_flat(read_tensors(f / "run/latest_state.pt")) for f in (whole, parts))
     differ = [key for key in one.keys() | other.keys() if not _same(one.get(key), other.get(key))]
     return {"error": float(len(differ)), "limit": 0.0, "values": len(one)}
 
@@ -270,7 +271,7 @@ def pictures(folder: Path) -> Path:
 
 
 def check(rows: Rows, device: torch.device, dataroot: Path, toy: bool) -> None:
-    index = json.loads((GOLDEN / "index.json").read_text())
+    index = read_json(GOLDEN / "index.json")
     kept = {name: entry for name, entry in index.items() if entry["kind"] in ("generator", "discriminator")}
     names = [name for name in kept if not toy or kept[name]["kind"] == "discriminator"]
     for name in names:

@@ -1,6 +1,5 @@
 """What data of single pictures have in common, whatever is known of each: its class, its captions."""
 
-import json
 import random
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from data.pictures.sources import Files, Missing, Stored, fit, look, window
 from options import UserError, default, option
 from util import distributed
 from util.images import to_tensor
+from util.json_file import read_json
 from util.seeding import derive
 
 from .base_dataset import BaseDataset, SkipItem
@@ -90,12 +90,12 @@ class PictureDataset(BaseDataset):
         """These pictures with what is known of them as this run has it; those that mean nothing to it are left out."""
         return pictures
 
-    def _facts(self, file: str, noun: str, **kinds: type) -> dict[str, Any]:
+    def _facts(self, file: str, noun: str, **kinds: Any) -> dict[str, Any]:
         """What the run wrote into a file of its folder, if this one tests it or goes on with it; else nothing.
 
         Args:
             noun: what the file should be.
-            kinds: the types of what it holds besides the facts that all runs keep.
+            kinds: the shapes (:func:`util.json_file.misfit`) of what it holds besides the facts that all runs keep.
 
         Raises:
             UserError: the file is none of ours.
@@ -104,15 +104,14 @@ class PictureDataset(BaseDataset):
         path = Path(opt.checkpoints_dir, opt.name, file)
         if (opt.is_train and not opt.continue_train) or not path.is_file():
             return {}
-        try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
-            wanted = kinds | {"channels": int, "source": str, "split_seed": int, "test_fraction": float}
-            wrong = [key for key, kind in wanted.items() if not isinstance(saved[key], kind) or saved[key] == []]
-            if wrong:
-                raise ValueError(", ".join(wrong))
-            return saved
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not {noun} ({error}); delete it to read them from the data") from None
+        facts = {"channels": int, "source": str, "split_seed": int, "test_fraction": float}
+        way_out = "delete it to read them from the data"
+        saved = read_json(path, kinds | facts, noun, way_out)
+        empty = next((key for key in kinds if saved[key] == []), "")
+        if empty or saved["channels"] not in (1, 3) or not 0 <= saved["test_fraction"] < 1:
+            odd = {key: saved[key] for key in ([empty] if empty else ["channels", "test_fraction"])}
+            raise UserError(f"{path}: not {noun} ({odd}); {way_out}")
+        return saved
 
     # -- which pictures ------------------------------------------------------------------------------------------------
 

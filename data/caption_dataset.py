@@ -114,7 +114,7 @@ class CaptionDataset(PictureDataset):
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
-        return self._facts(FILE, "what a run keeps of its captions", attributes=dict)
+        return self._facts(FILE, "what a run keeps of its captions", attributes={...: [str]})
 
     def _open(self) -> CaptionSource:
         opt = self.opt

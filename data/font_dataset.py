@@ -26,9 +26,11 @@ from options import UserError, default, option
 from util.files import write_atomically
 from util.fonts.faces import CHARSETS, Geometry, character_name, charset, split
 from util.images import to_tensor
+from util.json_file import read_json
 
 from .base_dataset import BaseDataset
 
+SPLIT = {"train": [str], "test": [str], "seen?": [str], "glyph_scale?": float, "glyph_shift?": float}  # of a run
 CACHE = 64 * 2**20  # bytes of drawn glyphs that a process keeps
 
 
@@ -209,13 +211,13 @@ class FontDataset(BaseDataset):
         self.seen: set[int] = set()
         if path is None or not path.is_file():
             return split(present, seed, opt.test_fraction, opt.test_characters, opt.train_characters)
+        saved = read_json(path, SPLIT, "a split of characters", "delete it to draw a new one")
         try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
             train, test, self.seen = (
                 {int(word.removeprefix("U+"), 16) for word in words}
                 for words in (saved["train"], saved["test"], saved.get("seen", saved["train"]))
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise UserError(f"{path}: not a split of characters ({error}); delete it to draw a new one") from None
         if opt.is_train and not opt.continue_train:  # from the weights of another run
             self._check_geometry(saved)

@@ -93,7 +93,7 @@ class LabeledDataset(PictureDataset):
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
-        return self._facts(FILE, "a table of classes", classes=list)
+        return self._facts(FILE, "a table of classes", classes=[str])
 
     def _open(self) -> Source:
         opt, root = self.opt, Path(self.opt.dataroot)

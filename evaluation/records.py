@@ -1,6 +1,5 @@
 """The evaluations of a training run: when they are made, what is kept of them, and which is the best."""
 
-import json
 import math
 import sys
 import time
@@ -10,7 +9,8 @@ from typing import Any, Self
 
 from options import UserError, nearest
 from util import distributed
-from util.files import as_json, continue_json_lines, read_json, read_text
+from util.files import as_json, continue_json_lines, json_or_empty, read_text
+from util.json_file import decode_json
 from util.table import ABSENT, figures
 from util.training import checkpoint
 from util.training.isolation import isolated
@@ -137,7 +137,7 @@ class Evaluations:
             checkpoint.save(self.run, BEST, model, self.engine, also=["latest"], texts=texts)
         else:
             checkpoint.write_together(self.run, texts)
-        found = json.loads(text)
+        found = decode_json(text)
         self.records.append(found)
         self.best = found if found["best"] else self.best
         return found, list(evaluated.lines)
@@ -146,7 +146,7 @@ class Evaluations:
         """The record of the checkpoint ``best``; one whose record was dropped, or is of another step, is removed."""
         best = next((r for r in reversed(self.records) if r.get("best")), None)
         manifest = self.run / f"{BEST}.manifest.json"
-        step = read_json(manifest).get("step")
+        step = json_or_empty(manifest).get("step")
         if best is not None and best["step"] == step:
             if self.metric is None or self._match(best["values"]) is not None:
                 return best

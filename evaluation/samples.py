@@ -19,7 +19,7 @@ from evaluation.metrics.shared.observed import Observed
 from evaluation.metrics.variety_metric import VarietyMetric
 from evaluation.sets import GENERATED, Description, SetScores
 from options import UserError
-from util.files import read_json
+from util.files import json_or_empty
 from util.images import from_bytes
 from util.seeding import derive
 from util.stopwatch import Countdown
@@ -90,7 +90,7 @@ def judge_doubts(judge: LabelJudge, opt: Any) -> list[str]:
 
 def divided_otherwise(judge: str, opt: Any, file: str) -> list[str]:
     """A line where the data of a judge's run were not divided as the model's, as ``file`` of both runs tells."""
-    kept = [read_json(run / file) for run in (Path(judge), Path(opt.checkpoints_dir, opt.name))]
+    kept = [json_or_empty(run / file) for run in (Path(judge), Path(opt.checkpoints_dir, opt.name))]
     divisions = [(division.get("split_seed"), division.get("test_fraction")) for division in kept]
     if divisions[0] == divisions[1] or any(None in division for division in divisions):
         return []

@@ -10,12 +10,12 @@ from torch import nn
 
 import networks
 from evaluation.samples import Asked, real_images
-from models.base_noise import COLUMNS, Answers, Losses, NoiseModel
+from models.base_noise import COLUMNS, NOISE_FILE, Answers, Losses, NoiseModel
 from models.noise.results import chosen_classes, save_samples
 from models.noise.sampler import DRAWN_AT_ONCE, balanced
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
-from options import UserError, default, option
+from options import Exit, UserError, default, option
 from util.images import mosaic, to_bytes
 from util.seeding import derive
 
@@ -96,8 +96,15 @@ class LatentModel(NoiseModel):
 
     def fixed_noise(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """z and y of the grid that is drawn again and again: COLUMNS images of each of at most ROWS classes."""
-        if kept := self.kept():
-            return kept["z"], kept.get("y")
+        if kept := self.kept(**{"y": torch.Tensor} if self.conditional else {}):
+            z, y, classes = kept["z"], kept.get("y"), len(self.class_names)
+            if y is not None and (
+                y.dtype != torch.int64 or y.shape != z.shape[:1] or not torch.isin(y, torch.arange(classes)).all()
+            ):
+                raise UserError(
+                    f"{NOISE_FILE} of {self.opt.name}: not of its {classes} classes; delete it", code=Exit.CHECKPOINT
+                )
+            return z, y
         generator = torch.Generator().manual_seed(derive(self.opt.seed, "fixed noise"))
         if not self.conditional:
             return torch.randn(COLUMNS**2, self.opt.z_dim, generator=generator), None

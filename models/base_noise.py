@@ -13,7 +13,7 @@ from models.base_adversarial import AdversarialModel
 from models.losses import gan_loss
 from models.noise.sampler import Sampler, truncate
 from models.noise.stabilizers import StabilizerOptions, Stabilizers
-from options import UserError, default, option
+from options import Exit, UserError, default, option
 from util import distributed
 from util.contract import broken
 from util.seeding import derive
@@ -159,10 +159,16 @@ class NoiseModel(AdversarialModel):
         z = torch.randn(count, self.opt.z_dim, generator=generator, device=device)
         return truncate(z, limit) if limit > 0 else z
 
-    def kept(self) -> dict[str, Any] | None:
-        """What the run's file of fixed noise holds, if it is tested or goes on."""
+    def kept(self, **shape: Any) -> dict[str, Any] | None:
+        """What the run's file of fixed noise holds besides z, of this shape, if it is tested or goes on."""
         file = Path(self.opt.checkpoints_dir, self.opt.name, NOISE_FILE)
-        return read_weights(file)[0] if file.is_file() and (not self.opt.is_train or self.opt.continue_train) else None
+        if not file.is_file() or (self.opt.is_train and not self.opt.continue_train):
+            return None
+        kept, _ = read_weights(file, {"z": torch.Tensor} | shape, "fixed noise")
+        if kept["z"].dtype != torch.float32 or kept["z"].shape != (len(kept["z"]), self.opt.z_dim):
+            way_out = f"its noise is not of --z_dim {self.opt.z_dim}; delete it to draw anew"
+            raise UserError(f"{file}: {way_out}", code=Exit.CHECKPOINT)
+        return kept
 
     def fixed(self) -> dict[str, Any]:
         """What is drawn again and again, for the file of fixed noise."""

@@ -158,7 +158,7 @@ class XMCGANModel(NoiseModel):
     def fixed_noise(self, dataset: Any) -> tuple[torch.Tensor, list[str], list[str]]:
         """z and captions of the grid that is drawn again and again, COLUMNS images of each of ROWS captions; and some
         of the training captions."""
-        if kept := self.kept():
+        if kept := self.kept(captions=[str], settling=[str]):
             return kept["z"], kept["captions"], kept["settling"]
         generator = torch.Generator().manual_seed(derive(self.opt.seed, "fixed noise"))
         captions, settling = (

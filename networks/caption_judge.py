@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .glyph_judge import STAGES, trunk
+from .glyph_judge import STAGES, built, trunk
 from .text import TextTransformer
 
 HEADS, LAYERS = 4, 2  # of the reader of captions
@@ -91,8 +91,7 @@ def matcher_of(state: Mapping[str, torch.Tensor]) -> CaptionMatcher:
         size, attributes, words = meaning(state["_extra_state"])
         width, channels = state["features.0.weight"].shape[:2]
         most, dim = state["text.place"].shape
-        network = CaptionMatcher(attributes, words, channels, size, width, dim, most)
-        network.load_state_dict(state)
+        network = built(lambda: CaptionMatcher(attributes, words, channels, size, width, dim, most), state)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"no weights of a judge of captions ({str(error).splitlines()[0]})") from None
     return network.eval()
@@ -100,6 +99,6 @@ def matcher_of(state: Mapping[str, torch.Tensor]) -> CaptionMatcher:
 
 def meaning(state: torch.Tensor) -> tuple[int, dict[str, list[str]], list[str]]:
     """Size, attributes and words of an extra state."""
-    size, count, *lines = bytes(state.tolist()).decode().split("\n")
+    size, count, *lines = bytes(state.flatten().tolist()).decode().split("\n")
     attributes = [line.split("\t") for line in lines[: int(count)]]
     return int(size), {name: values for name, *values in attributes}, lines[int(count) :]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .caption_judge import LARGE
-from .glyph_judge import STAGES, trunk, words
+from .glyph_judge import STAGES, built, trunk, words
 
 HIDDEN, PROJECTED = 128, 64  # of the projection, which is for training alone
 
@@ -76,8 +76,7 @@ def encoder_of(state: Mapping[str, torch.Tensor]) -> DomainEncoder:
     try:
         size = int(words(state["_extra_state"])[1])
         width, channels = state["features.0.weight"].shape[:2]
-        encoder = DomainEncoder(channels, size, width, len(state["describe.0.weight"]))
-        encoder.load_state_dict(state)
+        encoder = built(lambda: DomainEncoder(channels, size, width, len(state["describe.0.weight"])), state)
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise ValueError(f"no weights of a domain network ({str(error).splitlines()[0]})") from None
     return encoder.eval()

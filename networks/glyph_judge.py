@@ -1,6 +1,7 @@
 """A compact classifier of small images, which says in its own weight file what its answers mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -62,15 +63,26 @@ def judge_of(state: Mapping[str, torch.Tensor]) -> GlyphJudge:
     try:
         kind, size, *classes = words(state["_extra_state"])
         width, channels = state["features.0.weight"].shape[:2]
-        judge = GlyphJudge(kind, classes, channels, int(size), width)
-        judge.load_state_dict(state)
+        judge = built(lambda: GlyphJudge(kind, classes, channels, int(size), width), state)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"no weights of a judge ({str(error).splitlines()[0]})") from None
     return judge.eval()
 
 
+def built(make: Callable[[], Any], state: Mapping[str, torch.Tensor]) -> Any:
+    """The network that ``make`` builds, with these weights: first without memory, since a file may belie its sizes."""
+    with torch.device("meta"):
+        wanted = make().state_dict()
+    for key, value in wanted.items():
+        if key in state and not key.endswith("_extra_state") and state[key].shape != value.shape:
+            raise ValueError(f"{key} is {tuple(state[key].shape)} instead of {tuple(value.shape)}")
+    network = make()
+    network.load_state_dict(state)
+    return network
+
+
 def words(state: torch.Tensor) -> list[str]:
-    return bytes(state.tolist()).decode().split("\n")
+    return bytes(state.flatten().tolist()).decode().split("\n")
 
 
 def trunk(channels: int, width: int, stride: int = 2) -> nn.Sequential:

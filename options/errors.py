@@ -4,6 +4,8 @@ import difflib
 import enum
 from collections.abc import Iterable
 
+from .shown import shortened, shown
+
 LONGEST = 200  # letters of a name that is compared with others
 
 
@@ -28,7 +30,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, code: int = Exit.DATA):
-        super().__init__(" ".join(message.split()))
+        super().__init__(shortened(shown(" ".join(message.split()))))
         self.code = code
 
 

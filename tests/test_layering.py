@@ -115,3 +115,37 @@ def test_networks_import_torch_only():
 @pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*_model.py")), ids=lambda p: p.name)
 def test_methods_do_not_touch_the_machinery(path):
     assert path.name == "base_model.py" or not [word for word in MACHINERY if word in path.read_text()]
+
+
+# What is read from disk, or from a server, has one way in for each kind, which is total.
+DECODERS = {
+    "json.load": {"util/json_file.py"},
+    "yaml.load": {"util/yaml_file.py"},
+    "yaml.safe_load": set(),
+    "yaml.full_load": set(),
+    "torch.load": {"util/weights.py"},
+    "torch.jit.load": set(),
+    "np.load": {"util/pixels.py"},
+    "pickle.load": set(),
+    "pickle.Unpickler": set(),
+    "loadmat": {"util/matlab.py"},
+    "tifffile.TiffFile": {"util/tiff.py"},
+    "dcmread": {"util/science.py"},
+    "zipfile.ZipFile": {"util/torch_file.py", "evaluation/extractors/inception.py"},  # the latter reads names alone
+    "tarfile": set(),
+    "gzip.decompress": set(),
+    "zlib.decompress": set(),
+    "gzip.open": {"data/pictures/archives.py"},
+    "fromfile": set(),
+    "ElementTree": set(),
+    "urlopen": set(),
+}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_what_is_read_has_one_way_in(decoder):
+    word = re.compile(rf"\b{re.escape(decoder)}(s|_all)?\b")
+    files = [f for top in (*OURS, "benchmarks") for f in files_of(top)] + sorted(ROOT.glob("*.py"))
+    lines = ((f, line.partition("  # ")[0]) for f in files for line in f.read_text(encoding="utf-8").splitlines())
+    found = {f.relative_to(ROOT).as_posix() for f, line in lines if word.search(line) and "``" not in line}
+    assert found <= DECODERS[decoder], found

@@ -27,6 +27,7 @@ except ImportError:  # Windows: the lease alone
     fcntl = None  # type: ignore[assignment]
 
 from options import UserError
+from util.json_file import decode_json
 
 LEASE = 90.0  # seconds after which a host that does not renew its claim has none
 BEAT = 10.0  # seconds between two renewals
@@ -339,8 +340,8 @@ def _lock(descriptor: int, shared: bool = False) -> bool | None:
 
 def _read(descriptor: int) -> dict[str, Any]:
     """What a claim says; empty where that is nothing that could be read."""
-    with contextlib.suppress(ValueError, RecursionError):
-        facts = json.loads(os.pread(descriptor, SIZE, 0))
+    with contextlib.suppress(ValueError):
+        facts = decode_json(os.pread(descriptor, SIZE, 0))
         if isinstance(facts, dict):
             return facts
     return {}

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ import torch
 from tqdm import tqdm
 
 from options import Exit, UserError
+from options.shown import visible
 from util import distributed, signals, storage
 
 
 def run(main: Callable[[], Any]) -> int:
     """Run a script's main, and end it with a code of ``Exit``; what is not foreseen keeps its traceback (1)."""
     atexit.register(signals.end_in_peace)
-    with signals.raising():
+    with _harmless(), signals.raising():
         return _run(main, Path(sys.argv[0]).name)
 
 
@@ -48,6 +49,33 @@ def _run(main: Callable[[], Any], script: str) -> int:
         return told.code
     finally:
         distributed.stop()
+
+
+@contextlib.contextmanager
+def _harmless() -> Iterator[None]:
+    sys.stdout, sys.stderr = _Shown(sys.stdout), _Shown(sys.stderr)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = (getattr(stream, "stream", stream) for stream in (sys.stdout, sys.stderr))
+
+
+class _Shown:
+    """A stream of text whose escapes and directions a terminal does not obey; it may move within its line."""
+
+    def __init__(self, stream: Any):
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        self.stream.write("\r".join(map(visible, text.split("\r"))))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
 
 def _flush() -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from util.files import Folder, read_json, sha256
+from util.files import Folder, json_or_empty, sha256
 
 RECORD = ".redo.json"
 STAGED = ".*.tmp"
@@ -140,7 +140,7 @@ def _is_there(path: Path, name: str, entry: dict[str, Any]) -> bool:
 
 def _record(path: Path) -> dict[str, Any]:
     """The record of a folder; an empty one where there is none, or one that names what no commit names."""
-    found = read_json(path / RECORD) if (path / RECORD).is_file() else {}
+    found = json_or_empty(path / RECORD) if (path / RECORD).is_file() else {}
     files, remove = found.get("files"), found.get("remove")
     if not isinstance(files, dict) or not isinstance(remove, list):
         return {"files": {}, "remove": []}

@@ -8,46 +8,12 @@ import yaml
 
 from options import UserError
 from options.parsing import Saved, as_dict, table
+from options.shown import visible
 from util.training.run_folder import has_begun
+from util.yaml_file import read_yaml
 
 # What a run was told once and no later one may be told by its file.
 ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values only, and a key that is written twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.YAMLError(f"the key on line {key.start_mark.line + 1} is no name")
-            if key.value in seen:
-                raise yaml.YAMLError(f"option {key.value!r} is given twice, on line {key.start_mark.line + 1} again")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path, flag: str = "") -> dict[str, Any]:
-    """{name: value} of a YAML file, whose values may be lists or mappings.
-
-    Args:
-        flag: what asked for the file, for messages.
-
-    Raises:
-        UserError: it cannot be read, or holds something else.
-    """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise UserError(f"{flag} {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
-        raise UserError(f"{path}: expected lines of the form 'option: value'")
-    return values
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -90,7 +56,7 @@ def save_options(opt: Any, folder: Path, phase: str) -> None:
     """<phase>_opt.yaml, which --config reads back, and <phase>_opt.txt, as published, to look at."""
     values = {key: value for key, value in as_dict(opt).items() if key not in ONCE}
     text = yaml.safe_dump(values, sort_keys=True, allow_unicode=True)
-    for file, content in ((f"{phase}_opt.yaml", text), (f"{phase}_opt.txt", table(opt) + "\n")):
+    for file, content in ((f"{phase}_opt.yaml", text), (f"{phase}_opt.txt", visible(table(opt)) + "\n")):
         temporary = folder / f".{file}.tmp"
         temporary.write_text(content, encoding="utf-8")
         temporary.replace(folder / file)

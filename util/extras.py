@@ -1,6 +1,6 @@
 """Packages that only some files need: imported when one is read."""
 
-import importlib
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -16,5 +16,15 @@ def package(name: str, extra: str, path: Path) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        known = name.partition(".")[0].replace("_", "-")
-        raise UserError(f"{path}: needs {known}, of the extra {extra}: uv pip install {known}") from None
+        raise _missing(name, extra, path) from None
+
+
+def require(name: str, extra: str, path: Path) -> None:
+    """As :func:`package`, for what a child will import."""
+    if importlib.util.find_spec(name) is None:
+        raise _missing(name, extra, path)
+
+
+def _missing(name: str, extra: str, path: Path) -> UserError:
+    known = name.partition(".")[0].replace("_", "-")
+    return UserError(f"{path}: needs {known}, of the extra {extra}: uv pip install {known}")

@@ -10,20 +10,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from util.json_file import decode_json
+
 T = TypeVar("T")
+LONGEST = 1 << 30  # characters of a log
 FRESH = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 CHUNK = 2**24  # bytes that are copied at once
 
 
 def read_text(path: Path) -> str:
-    """What a file says; empty where it cannot be read."""
+    """What a file says, of a log without end its beginning; empty where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(LONGEST)
     except OSError:
         return ""
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def json_or_empty(path: Path) -> dict[str, Any]:
     """The object in a file of JSON; empty where there is none that can be read."""
     return _object(read_text(path)) or {}
 
@@ -44,7 +48,10 @@ def continue_json_lines(path: Path, done_step: int, parse: Callable[[dict[str, A
     Raises:
         OSError: a file that is there cannot be read, or replaced.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if path.is_file() else []
+    lines: list[str] = []
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(LONGEST).splitlines(keepends=True)
     kept: dict[int, T] = {}
     for number, line in enumerate(lines):
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -58,8 +65,8 @@ def continue_json_lines(path: Path, done_step: int, parse: Callable[[dict[str, A
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = decode_json(text)
+    except ValueError:
         return None
     return values if isinstance(values, dict) else None
 

@@ -4,17 +4,14 @@ A page has a path below its file, which no file can have: ``scan.tif/scan_0003.t
 """
 
 import re
-import struct
 from pathlib import Path
 
 from PIL import Image
 
-from util import heif, science
+from util import heif, science, tiff
 
-TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PAGED = frozenset({".tif", ".tiff", ".gif", ".webp", *heif.HEIC, *heif.AVIF})
 PAGE = re.compile(r"_(\d{4,})$")
-REDUCED, MASK = 1, 4  # of TIFF's NewSubfileType: a smaller copy of another page, and what is transparent of it
 
 
 def split(path: Path) -> tuple[Path, int | None]:
@@ -47,33 +44,7 @@ def count_pages(path: Path) -> int:
         return science.count(path)
     if heif.kind_of(path) == "heic":
         return len(heif.opened(path))
-    with path.open("rb") as file:
-        if file.read(4) in TIFF_HEADS:
-            return len(tiff_pages(path))
+    if tiff.knows(path):
+        return len(tiff.pages(path))
     with Image.open(path, formats=("GIF", "WEBP", "AVIF")) as image:
         return getattr(image, "n_frames", 1)
-
-
-def tiff_pages(path: Path) -> list[int]:
-    """The places of a TIFF's images among its directories, without thumbnails and masks."""
-    if _has_one_directory(path):
-        return [0]
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        kinds = [int(page.subfiletype) for page in file.pages]  # type: ignore[union-attr]
-    return [i for i, kind in enumerate(kinds) if not kind & (REDUCED | MASK)] or [0]
-
-
-def _has_one_directory(path: Path) -> bool:
-    """Whether nothing follows the first directory of a classic TIFF: most files, told without parsing them."""
-    with path.open("rb") as file:
-        head = file.read(8)
-        order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-        if order is None or len(head) < 8:
-            return False
-        start = struct.unpack(f"{order}I", head[4:])[0]
-        file.seek(start)
-        entries = struct.unpack(f"{order}H", file.read(2))[0]
-        file.seek(start + 2 + 12 * entries)
-        return file.read(4) == b"\0\0\0\0"

@@ -4,12 +4,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from util import heif, science
-from util.frames import split, tiff_pages
-from util.images import FORMATS, ORIENTATION, read_values
+from util import heif, science, tiff
+from util.frames import split
+from util.images import FORMATS, read_values
+from util.pixels import ORIENTATION, open_array
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F"})  # Pillow's modes, beside those that begin with I;16
 
@@ -27,7 +27,7 @@ def read_head(path: Path) -> Head:
     """The head of a picture, or of a page; whatever a decoder of damaged files raises is raised."""
     file, page = split(path)
     if path.suffix.lower() == ".npy":
-        height, width, *channels = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        height, width, *channels = open_array(path).shape
         return Head(width, height, channels in ([], [1]))
     if science.knows(file):
         height, width, depth = read_values(path, 3)[0].shape
@@ -39,13 +39,16 @@ def read_head(path: Path) -> Head:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata of a readable picture
         try:
+            if tiff.knows(file):
+                width, height, mode = tiff.head(file, tiff.pages(file)[page or 0])
+                return Head(width, height, _is_grey(mode))
             with Image.open(file, formats=FORMATS) as image:
                 if page:
-                    image.seek(tiff_pages(file)[page] if image.format == "TIFF" else page)
+                    image.seek(page)
                 turned = image.getexif().get(ORIENTATION, 1) >= 5
                 width, height = image.size[::-1] if turned else image.size
                 return Head(width, height, _is_grey(image.mode))
-        except Image.UnidentifiedImageError:  # a TIFF that Pillow does not know
+        except (Image.UnidentifiedImageError, ValueError):  # a TIFF that Pillow does not know
             height, width, depth = read_values(path, 3)[0].shape
             return Head(width, height, depth == 1)
 

@@ -11,6 +11,8 @@ import dominate
 from dominate import tags
 from dominate.util import raw
 
+from options.shown import visible
+
 ASSETS = Path(__file__).parent / "assets"
 POLICY = "default-src 'self' 'unsafe-inline' data:"  # the page may load its own files and nothing else
 
@@ -35,11 +37,6 @@ def asset(name: str) -> str:
 def embed(values: Any) -> raw:
     """Values as JSON inside a script element; no text in them can end the element."""
     return raw(json.dumps(values, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
-
-
-def visible(text: str) -> str:
-    """Text that can be written as UTF-8; bytes of a file name that are not UTF-8 become question marks."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def short(value: float | None) -> float | None:

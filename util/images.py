@@ -5,7 +5,6 @@ in [-1, 1] where a file is deeper than 8 bits or its values have units. ``to_ten
 """
 
 import contextlib
-import logging
 import struct
 import warnings
 import zlib
@@ -18,15 +17,15 @@ import torch
 from PIL import Image
 
 from options import UserError
-from util import heif, science
-from util.frames import TIFF_HEADS, split, tiff_pages
+from util import heif, science, tiff
+from util.frames import split
+from util.pixels import ORIENTATION, check_size, open_array, pixels_of, upright
 from util.values import SHARE, Units, real
 
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
 ANIMATED = ("GIF", "WEBP", "AVIF")
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
-ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC = 0x0112, 0x0102, 0x0106  # tags of EXIF and of TIFF
 T = TypeVar("T")
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -136,7 +135,9 @@ def from_pillow(image: Image.Image, channels: int, units: Units | None = None) -
     Raises:
         UserError: it has other channels.
     """
-    return _fit(_scaled(_from_pillow(image, channels, units), channels, units), channels, Path("the image"))
+    return _fit(
+        _scaled(pixels_of(image, channels, deep=units is not None), channels, units), channels, Path("the image")
+    )
 
 
 def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.ndarray:
@@ -207,13 +208,13 @@ def _decode(path: Path, channels: int, units: Units | None) -> tuple[np.ndarray,
     if science.knows(file):
         return science.read(file, _the_page(path, range(science.count(file)), page))
     if path.suffix.lower() == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_array(path)
         return _bounded(array[..., None] if array.ndim == 2 else array), None
     kind = heif.kind_of(file)
     if kind == "heic":
         pictures = heif.opened(file)
         found = heif.decoded(_the_page(path, pictures, page))
-        return (found if isinstance(found, np.ndarray) else _from_pillow(found, channels, units)), None
+        return (found if isinstance(found, np.ndarray) else pixels_of(found, channels, deep=units is not None)), None
     if kind == "avif":
         heif.check_avif(path)
     return _decode_picture(path, channels, units), None
@@ -223,22 +224,18 @@ def _decode_picture(path: Path, channels: int, units: Units | None) -> np.ndarra
     file, page = split(path)
     with file.open("rb") as opened:
         head = opened.read(26)
-        if head[:4] in TIFF_HEADS:
-            place = _the_page(path, tiff_pages(file), page)
-            if channels not in (1, 3) or not _is_plain_tiff(file, place):
-                return _decode_tiff(file, place)
+        if head[:4] in tiff.HEADS:
+            return tiff.decode(file, _the_page(path, tiff.pages(file), page), channels, deep=units is not None)
         opened.seek(0)
         with Image.open(opened, formats=FORMATS) as image:
-            if head[:4] in TIFF_HEADS:
-                image.seek(place)
-            elif image.format in ANIMATED:
+            if image.format in ANIMATED:
                 image.seek(_the_page(path, range(getattr(image, "n_frames", 1)), page))
             turn = image.getexif().get(ORIENTATION, 1)
             if head[:4] == PNG[:4] and head[24] == 16 and head[25] != 0:
                 array = _decode_deep_png(file)  # Pillow keeps 8 of the 16 bits of a colour
             else:
-                array = _from_pillow(image, channels, units)
-    return _upright(array, turn)
+                array = pixels_of(image, channels, deep=units is not None)
+    return upright(array, turn)
 
 
 def _the_page(path: Path, places: Sequence[T], page: int | None) -> T:
@@ -253,23 +250,6 @@ def _the_page(path: Path, places: Sequence[T], page: int | None) -> T:
     return places[page or 0]
 
 
-def _from_pillow(image: Image.Image, channels: int, units: Units | None) -> np.ndarray:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        array = np.asarray(image)[..., None]
-        return array if image.mode == "F" or units is not None else array.clip(0, 65535).astype(np.uint16)
-    if image.has_transparency_data:
-        if channels == 2 and image.mode == "LA":
-            return np.array(image)
-        image = image.convert("RGBA")
-        if channels not in (1, 3):
-            return np.array(image)
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if image.mode == "CMYK" and channels == 4:
-        return np.array(image)
-    pixels = np.array(image.convert("L" if channels == 1 or image.mode in ("1", "L") else "RGB"))
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
 def _decode_deep_png(path: Path) -> np.ndarray:
     from torchvision.io import ImageReadMode, decode_png
 
@@ -277,56 +257,10 @@ def _decode_deep_png(path: Path) -> np.ndarray:
     return decode_png(data, ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0)
 
 
-def _is_plain_tiff(path: Path, place: int) -> bool:
-    """Whether Pillow loses nothing of this TIFF: up to four samples of 1 or 8 bits, or one of 16."""
-    try:
-        with Image.open(path, formats=("TIFF",)) as image:
-            image.seek(place)
-            tags: Any = image.tag_v2  # type: ignore[attr-defined]
-            bits = tags.get(BITS_PER_SAMPLE, (1,))
-            black_is_zero = tags.get(PHOTOMETRIC) == 1  # of 16 bits Pillow takes either for that
-            return (len(bits) <= 4 and set(bits) <= {1, 8}) or (image.mode.startswith("I;16") and black_is_zero)
-    except (Image.UnidentifiedImageError, SyntaxError):  # the latter of a page that is not the first
-        return False
-
-
-def _decode_tiff(path: Path, place: int) -> np.ndarray:
-    import tifffile
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is raised or of no consequence
-    with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[place]
-        tags, sizes = page.tags, dict(zip(page.axes, page.shape, strict=True))
-        _check_size(sizes["Y"], sizes["X"], page.size)
-        array = page.asarray()
-        axes, turn = page.axes, tags.valueof(ORIENTATION, 1)
-        white_is_zero = tags.valueof("PhotometricInterpretation") == 0
-    for axis in set(axes) - {"Y", "X"}:  # a lone plane is no channel
-        if sizes[axis] == 1:
-            array, axes = array.squeeze(axes.index(axis)), axes.replace(axis, "")
-    if len(axes) > 3:
-        raise ValueError(f"a TIFF with axes {axes} of sizes {array.shape}")
-    rest = [i for i, axis in enumerate(axes) if axis not in "YX"]
-    array = array.transpose(axes.index("Y"), axes.index("X"), *rest)
-    array = array if array.ndim == 3 else array[..., None]
-    return _upright(_inverted(array) if white_is_zero else array, int(turn))
-
-
-def _inverted(array: np.ndarray) -> np.ndarray:
-    """Values whose smallest is white: of integers within their type, of floats within [0, 1]."""
-    return 1 - array if array.dtype.kind == "f" else ~array
-
-
-def _check_size(height: int, width: int, values: int) -> None:
-    """Pillow's limit on pixels, and four values for each, where Pillow does not look."""
-    if Image.MAX_IMAGE_PIXELS is not None and max(height * width, values // 4) > Image.MAX_IMAGE_PIXELS:
-        raise Image.DecompressionBombError
-
-
 def _bounded(array: np.ndarray) -> np.ndarray:
     if array.ndim != 3 or 0 in array.shape:
         raise ValueError(f"an array of shape {array.shape}; expected (height, width) or (height, width, channels)")
-    _check_size(array.shape[0], array.shape[1], array.size)
+    check_size(array.shape[0], array.shape[1], array.size)
     return array
 
 
@@ -367,17 +301,6 @@ def _scaled_by_type(array: np.ndarray) -> np.ndarray:
     if not 0 <= low <= high <= 1:  # also where one is not a number
         raise ValueError(f"floats from {low:g} to {high:g}; expected 0 to 1, {way_out}")
     return array.astype(np.float32) * 2 - 1
-
-
-def _upright(pixels: np.ndarray, turn: int) -> np.ndarray:
-    """Apply an orientation as EXIF and TIFF number them, 1 to 8."""
-    if turn in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if turn in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if turn in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
 
 
 def _fit(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Which picture becomes which file: from inputs that users name to results that replace nothing."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from options import Exit, UserError
+from options.shown import shown
 
 from . import frames
 from .images import encode, read_image, save_levels
@@ -17,6 +19,7 @@ from .listing import FORMATS_READ, look_into
 from .patience import read_patiently
 from .values import Units
 
+LONGEST = 200  # bytes of a name, of the 255 that file systems have, so that there is room for endings
 KINDS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")  # of results
 
 
@@ -152,6 +155,16 @@ def write_picture(
         raise UserError(f"{target}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
 
 
+def _for_a_file(name: str) -> str:
+    """A name that a file can have, with an ending: no controls, and not too long; a long one ends in its own digest."""
+    plain = name if name.isprintable() else "".join(shown(c, "_") if c < "\udc80" or c > "\udcff" else c for c in name)
+    data = os.fsencode(plain)
+    if len(data) <= LONGEST:
+        return plain
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return f"{data[: LONGEST - 9].decode('utf-8', 'ignore')}_{digest}"
+
+
 class ResultNames:
     """A name for each source file: its stem, made longer where two sources share one. No two sources share a name."""
 
@@ -162,7 +175,8 @@ class ResultNames:
     def __call__(self, path: str) -> str:
         """The name of the results made from ``path``, the same at each call; no separators, no extension."""
         if path not in self.of:
-            name = next(n for n in self._candidates(PurePath(path)) if n.casefold() not in self.taken)
+            candidates = map(_for_a_file, self._candidates(PurePath(path)))
+            name = next(n for n in candidates if n.casefold() not in self.taken)
             self.of[path] = name
             self.taken.add(name.casefold())  # some file systems do not tell A from a
         return self.of[path]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from options import UserError
 from options.fields import check_scale
-from util.files import read_json, write_atomically
+from util.files import json_or_empty, write_atomically
 
 FILE = "scale.json"
 NEAR = (0.67, 1.5)  # training scales within which auto leaves pictures as they are
@@ -28,7 +28,7 @@ def save_scales(run: Path, factors: dict[str, Iterable[float]]) -> None:
 
 def trained_scale(run: Path, side: str) -> float | None:
     """The factor that pictures of this side were trained at; None where it is not known, as of published weights."""
-    found = read_json(run / FILE).get(side)
+    found = json_or_empty(run / FILE).get(side)
     return float(found) if isinstance(found, int | float) and found > 0 else None
 
 

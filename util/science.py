@@ -1,4 +1,7 @@
-"""DICOM and NIfTI: frames and slices as arrays in the units of the scanner; needs the extra ``science``."""
+"""DICOM and NIfTI: frames and slices as arrays in the units of the scanner; needs the extra ``science``.
+
+They are decoded in a child (:mod:`util.child`): a file of a scanner can say anything of what it holds.
+"""
 
 import functools
 import warnings
@@ -8,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from util.extras import package
+from util.child import in_child
+from util.extras import package, require
 from util.values import Units
 
 DICOM, NIFTI = (".dcm", ".dicom"), (".nii", ".nii.gz")
@@ -20,6 +24,11 @@ def knows(path: Path) -> bool:
 
 def count(path: Path) -> int:
     """How many frames or slices a file has."""
+    _require(path)
+    return in_child("util.science:find_count", path)
+
+
+def find_count(path: Path) -> int:
     if path.name.lower().endswith(NIFTI):
         return int(np.prod(_volume(path).shape[2:]))
     return int(_dataset(path, stop_before_pixels=True).get("NumberOfFrames") or 1)
@@ -34,7 +43,18 @@ def read(path: Path, page: int) -> tuple[np.ndarray, Units | None]:
     Raises:
         UserError: the package is not installed.
     """
-    return _read_nifti(path, page) if path.name.lower().endswith(NIFTI) else _read_dicom(path, page)
+    _require(path)
+    array, units = in_child("util.science:decode", path, page)
+    return array, None if units is None else Units(*units)
+
+
+def decode(path: Path, page: int) -> tuple[np.ndarray, list[Any] | None]:
+    array, units = _read_nifti(path, page) if path.name.lower().endswith(NIFTI) else _read_dicom(path, page)
+    return array, None if units is None else [units.low, units.high, units.whole]
+
+
+def _require(path: Path) -> None:
+    require("nibabel" if path.name.lower().endswith(NIFTI) else "pydicom", "science", path)
 
 
 # -- DICOM ---------------------------------------------------------------------------------------------------------

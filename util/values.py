@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from options import UserError
+
+if TYPE_CHECKING:  # a child that only decodes does without
+    import torch
 
 LARGEST_PNG = 65535
 PNG_CHANNELS = (1, 3, 4)
@@ -39,7 +41,7 @@ class Units:
             raise ValueError("values that are not numbers")
         return scaled.clip(-1, 1).astype(np.float32)
 
-    def values(self, image: torch.Tensor) -> np.ndarray:
+    def values(self, image: "torch.Tensor") -> np.ndarray:
         """An image (..., H, W) in [-1, 1] in these units, of ``dtype``."""
         share = (image.detach().float().cpu().clamp(-1, 1).double().numpy() + 1) / 2
         found = self.low + share * (self.high - self.low)

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,11 @@ from torch import nn
 from options import Exit, UserError
 from util.commit import current
 from util.files import write_atomically
-from util.finite import not_finite, tensors_of
+from util.finite import not_finite
+from util.json_file import misfit
+from util.torch_file import check_torch_file
+
+STATE, NETWORK = {...: torch.Tensor}, "state dict of one network"
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -26,10 +29,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4); or it
             is not finite (3).
     """
-    state = read_tensors(path)
-    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UserError(f"{path}: holds no state dict of one network", code=Exit.CHECKPOINT)
-    state = {key.removeprefix("module."): value for key, value in state.items()}
+    state = {key.removeprefix("module."): value for key, value in read_tensors(path, STATE, NETWORK).items()}
     own = network.state_dict()
     state = {key: value for key, value in state.items() if key in own or not _of_old_norm(key, state)}
     state |= {k: own[k] for k in own if k.endswith(".num_batches_tracked") and k not in state}  # torch 0.3 had none
@@ -66,23 +66,26 @@ def check_finite(weights: Mapping[str, Any], name: str) -> None:
         raise UserError(f"{name}: {what}; choose weights of an earlier step (--epoch)", code=Exit.NOT_FINITE)
 
 
-def read_tensors(path: Path) -> Any:
-    """A file of tensors and plain values; nothing in it is executed.
+def read_tensors(path: Path, shape: Any = None, what: str = "file of tensors") -> Any:
+    """A file of tensors and plain values; nothing in it is executed, and nothing is larger than the file.
+
+    Args:
+        shape: see :func:`util.json_file.misfit`; None takes anything. ``what``: the file should hold, for the message.
 
     Raises:
-        UserError: it cannot be read, or holds more than that (exit code 4).
+        UserError: it cannot be read, or holds something else (exit code 4).
     """
-    return _read(path)[0]
+    return _read(path, shape, what)[0]
 
 
-def read_weights(path: Path) -> tuple[Any, str]:
-    """The same of a file that a network computes with, and its sha256.
+def read_weights(path: Path, shape: Any = STATE, what: str = NETWORK) -> tuple[Any, str]:
+    """The same of a file that a network computes with, by default the state dict of one, and its sha256.
 
     Raises:
         UserError: as ``read_tensors``; or a tensor is not finite (exit code 3).
     """
-    state, digest = _read(path, hashed=True)
-    check_finite(state if isinstance(state, Mapping) else {"it": state}, str(path))
+    state, digest = _read(path, shape, what, hashed=True)
+    check_finite(state, str(path))
     return state, digest
 
 
@@ -98,26 +101,27 @@ def packed(content: Any) -> memoryview:
     return buffer.getbuffer()
 
 
-def _read(path: Path, hashed: bool = False) -> tuple[Any, str]:
+def _read(path: Path, shape: Any, what: str, hashed: bool = False) -> tuple[Any, str]:
     """What is in a file, and its sha256 if it is to be ``hashed``; both of the same moment of a run that goes on."""
     try:
         with _opened(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
             file.seek(0)
-            head = file.read(64)
-            file.seek(0)
             try:
+                _check_head(file)
+                check_torch_file(file)
+                file.seek(0)
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
                     state = torch.load(file, map_location="cpu", weights_only=True)
-                if any(t.layout is not torch.strided or t.is_meta or t.is_quantized for t in tensors_of(state)):
-                    raise ValueError("it holds tensors that are sparse, quantized or empty of content")
-                return state, digest
             except Exception as error:  # readers of damaged files raise what they please
-                why = _why_not(head, error)
+                why = _why_not(error)
                 raise UserError(f"{path}: damaged, or not a file of weights ({why})", code=Exit.CHECKPOINT) from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}", code=Exit.CHECKPOINT) from None
+    if shape is not None and (wrong := misfit(state, shape)):
+        raise UserError(f"{path}: holds no {what} ({wrong})", code=Exit.CHECKPOINT)
+    return state, digest
 
 
 def _opened(path: Path) -> io.BufferedReader:
@@ -128,18 +132,20 @@ def _opened(path: Path) -> io.BufferedReader:
         return current(path).open("rb")
 
 
-def _why_not(head: bytes, error: Exception) -> str:
-    """In words: why a file that begins with ``head`` is not read; torch's own words begin with its history."""
+def _check_head(file: io.BufferedReader) -> None:
+    """Refuse what is obviously none: an empty file, a web page, a pointer of Git LFS."""
+    head = file.read(64)
+    file.seek(0)
     if not head:
-        return "it is empty"
-    if head.isascii() and "".join(head.decode().split()).isprintable():  # a web page, a pointer of Git LFS
-        return f"it is text that begins {head.decode().strip().partition(chr(10))[0][:40]!r}"
-    if found := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"it holds Python objects such as {found[1]}, which are not loaded; save a state_dict()"
-    if isinstance(error, OSError) or "central directory" in str(error):
-        return "it is cut off"
+        raise ValueError("it is empty")
+    if head.isascii() and "".join(head.decode().split()).isprintable():
+        raise ValueError(f"it is text that begins {head.decode().strip().partition(chr(10))[0][:40]!r}")
+
+
+def _why_not(error: Exception) -> str:
+    """In words; torch's own begin with its history."""
     line = next(iter(str(error).splitlines()), "")
-    return type(error).__name__ if not line or line.startswith("Weights only") else line[:120]
+    return type(error).__name__ if not line or line.startswith("Weights only") else line[:160]
 
 
 def _of_old_norm(key: str, state: Mapping[str, torch.Tensor]) -> bool:

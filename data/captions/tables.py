@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from options import UserError
+from options.shown import shown
+from util.json_file import bytes_of, decode_json
 
 PICTURE_KEYS, CAPTION_KEYS = ("image", "file_name", "file", "path"), ("caption", "captions", "text")
+MOST_BYTES = 512 << 20  # COCO's captions of 2017 have 92 MB
 MARKS = (",", "\t", ";", "|")  # that may separate the columns of a table with a header
 BOMS = (  # the longer ones first: UTF-32 begins like UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -51,22 +53,17 @@ class Notes:
         Raises:
             UserError: it is not to be skipped.
         """
-        what = _printable(what)
+        what = shown(what[:300])
         if not self.skip:
             raise UserError(f"{self.path}: {where}: {what}; --on_bad_caption skip leaves such rows out")
         self.add("rows left out", f"{where}: {what}")
 
     def add(self, kind: str, case: str) -> None:
-        self.found.setdefault(kind, []).append(_printable(case))
+        self.found.setdefault(kind, []).append(shown(case[:300]))
 
     def tell(self) -> None:
         for kind, cases in self.found.items():
             print(f"{self.path}: {len(cases)} {kind}, the first: {cases[0]}", file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    """Text of a file that a terminal can show: without escapes, and halves of characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
 def read_table(path: Path, encoding: str, notes: Notes) -> Iterator[CaptionRow]:
@@ -112,9 +109,9 @@ def decoded(path: Path, encoding: str) -> str:
         ValueError: it cannot be read, or is not of this encoding.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror or error})") from None
+        data = bytes_of(path, MOST_BYTES)
+    except ValueError as error:
+        raise ValueError(f"cannot be read ({error})") from None
     used = next((name for mark, name in BOMS if data.startswith(mark)), encoding)
     try:
         return data.decode(used)
@@ -129,8 +126,8 @@ def decoded(path: Path, encoding: str) -> str:
 def _json(path: Path, text: str, notes: Notes) -> Iterator[CaptionRow]:
     """COCO's ``images`` and ``annotations``, or a list of what a line of JSONL holds."""
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        data = decode_json(text, halves=True)
+    except ValueError as error:
         raise UserError(f"{path}: no JSON ({error})") from None
     if isinstance(data, list):
         for n, item in enumerate(data):
@@ -168,8 +165,8 @@ def _jsonl(text: str, notes: Notes) -> Iterator[CaptionRow]:
         if not line.strip():
             continue
         try:
-            item = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            item = decode_json(line, halves=True)
+        except ValueError as error:
             notes.fault(f"line {n}", f"no JSON ({error})")
             continue
         yield from _object(item, f"line {n}", notes)

@@ -13,8 +13,11 @@ import numpy as np
 from options import UserError, nearest
 from util.files import write_atomically
 from util.fonts.faces import Face, Geometry
+from util.json_file import read_json
 
 FILE = "styles.json"
+ROWS = [{"name": str, "label": int, "trained?": bool}]
+MOST = 100_000  # styles: a network has numbers for each
 ALIKE = 0.85  # ink that two fonts share, above which one of them tells a model nothing new
 LOOKED_AT = 80  # characters for that comparison, at the size it was measured with: 64 pixels
 
@@ -129,11 +132,10 @@ def read_rows(run: Path) -> list[dict[str, Any]]:
     path = run / FILE
     if not path.is_file():
         return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return [row | {"name": str(row["name"]), "label": int(row["label"])} for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a table of styles ({error}); delete it to count them anew") from None
+    rows = read_json(path, ROWS, "a table of styles", "delete it to count them anew")
+    if wrong := next((row for row in rows if not 0 <= row["label"] < MOST), None):
+        raise UserError(f"{path}: not a table of styles (label {wrong['label']}); delete it to count them anew")
+    return rows
 
 
 def write_rows(run: Path, styles: Iterable[Style], trained: Iterable[Style], earlier: list[dict[str, Any]]) -> None:

@@ -12,10 +12,12 @@ from util import distributed
 from util.config import read_config
 from util.files import write_atomically
 from util.frames import split
+from util.json_file import read_json
 from util.seeding import derive
 
 FILE = "held_out.json"
 SIDES = ("A", "B")
+SHAPE = {"folder": str, "files": [str]}
 
 
 def drawn(names: Iterable[str], seed: int, fraction: float) -> set[str]:
@@ -58,14 +60,8 @@ def kept_by(opt: Any) -> dict[str, HeldOut]:
     for flag in ("test_fraction", "split_seed"):
         if (value := getattr(opt, flag)) != told.get(flag, value):
             raise UserError(f"--{flag} {value}: the run {opt.name} keeps what it held out; leave the flag out")
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        found = {side: HeldOut(saved[side]["folder"], frozenset(saved[side]["files"])) for side in SIDES}
-        if not all(isinstance(word, str) for kept in found.values() for word in (kept.folder, *kept.files)):
-            raise ValueError("names that are no text")
-        return found
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: does not name the pictures that training never saw ({error!r})") from None
+    saved = read_json(path, dict.fromkeys(SIDES, SHAPE), "the pictures that training never saw")
+    return {side: HeldOut(saved[side]["folder"], frozenset(saved[side]["files"])) for side in SIDES}
 
 
 def save(run: Path, kept: Mapping[str, HeldOut]) -> None:

@@ -1,7 +1,8 @@
 """CIFAR, MNIST, STL-10 and SVHN, read from the files their authors distribute."""
 
 import gzip
-import pickle
+import math
+import os
 import struct
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,7 +14,14 @@ import numpy as np
 from data.pictures.sources import Missing, Pictures, Source, Stored, named
 from options import Exit, UserError
 from util import distributed
+from util.child import in_child
+from util.json_file import bytes_of
+from util.pickles import ALL, Foreign, Inert, Machine, Truncated
 
+MOST_BYTES = 1 << 30  # of a file; STL-10's largest has 138 MB
+MOST_NAMES = 1 << 20
+# Of numpy, by its old name and its new one: what a pickle of an array names.
+NAMED = ((".core.multiarray", "_reconstruct"), ("._core.multiarray", "_reconstruct"), ("", "ndarray"), ("", "dtype"))
 DIGITS = tuple("0123456789")
 # Xiao et al., "Fashion-MNIST" (2017), table 1; no slash, since a name may become that of a file.
 CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -140,7 +148,7 @@ def _read(
 def _read_cifar_binary(hundred: bool, files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a label (CIFAR-100: the coarse one before it) and 3 x 32 x 32 bytes."""
     front = 2 if hundred else 1
-    rows = np.concatenate([np.fromfile(path, np.uint8) for path in files]).reshape(-1, front + 3072)
+    rows = np.concatenate([_bytes(path) for path in files]).reshape(-1, front + 3072)
     return _planes(rows[:, front:]), rows[:, front - 1]
 
 
@@ -148,11 +156,11 @@ def _read_cifar_batches(hundred: bool, files: list[Path]) -> tuple[np.ndarray, n
     """The version for Python: pickles of Python 2, of a dictionary with an array and a list."""
     arrays, labels = [], []
     for path in files:
-        batch = _Inert.load(path)
+        batch = _unpickled(path)
         _, shape, _, by_column, values = batch[b"data"].state
         arrays.append(np.frombuffer(values, np.uint8).reshape(shape, order="F" if by_column else "C"))
         labels += batch[b"fine_labels" if hundred else b"labels"]
-    return _planes(np.concatenate(arrays)), np.array(labels)
+    return _planes(np.concatenate(arrays)), np.array(labels, dtype=np.int64)
 
 
 def _planes(rows: np.ndarray) -> np.ndarray:
@@ -164,48 +172,39 @@ def _cifar_names(place: Path, hundred: bool, binary: bool) -> tuple[str, ...]:
         return _lines(place / ("fine_label_names.txt" if hundred else "batches.meta.txt"))
     path = place / ("meta" if hundred else "batches.meta")
     try:
-        return tuple(name.decode() for name in _Inert.load(path)[b"fine_label_names" if hundred else b"label_names"])
+        return tuple(name.decode() for name in _unpickled(path)[b"fine_label_names" if hundred else b"label_names"])
     except Exception as error:
         raise UserError(f"{path}: cannot be read as the names of CIFAR's classes ({error}); get it anew") from None
 
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
+        text = bytes_of(path, MOST_NAMES).decode()
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read as names of classes ({error})") from None
 
 
-class _Inert:
-    """What every class and function that a pickle of CIFAR names becomes: nothing is called, the state is kept.
+def _unpickled(path: Path) -> Any:
+    """A batch: numbers, strings, lists, and arrays whose pixels are in their state; nothing is run."""
 
-    So the file can make numbers, strings, lists and dictionaries, and run nothing. The pixels are in the state of the
-    array: (version, shape, type, order, bytes).
-    """
+    def array(*arguments: Any) -> Inert:
+        return Inert(*arguments)
 
-    def __init__(self, *args: Any):
-        self.args = args
-        self.state: Any = ()
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    @staticmethod
-    def load(path: Path) -> Any:
-        with path.open("rb") as file:
-            return _Reader(file, encoding="bytes").load()
-
-
-class _Reader(pickle.Unpickler):
-    KNOWN = frozenset(
-        {("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")}
-        | {("numpy", "ndarray"), ("numpy", "dtype")}
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.KNOWN:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of CIFAR does")
-        return _Inert
+    known = {(f"numpy{place}", name): array for place, name in NAMED}
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            found = Machine(file, min(size, MOST_BYTES), ALL, known).run()
+        except Truncated:
+            raise ValueError("it is cut off") from None
+        except Foreign as foreign:
+            named = str(foreign).removeprefix("a reference to ")
+            what = f"names {named}" if named != str(foreign) else f"holds {named}"
+            raise ValueError(f"it {what}, which no batch of CIFAR does") from None
+    if not isinstance(found, dict):
+        raise ValueError("it is no dictionary")
+    return found
 
 
 def _read_idx_pair(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
@@ -215,23 +214,29 @@ def _read_idx_pair(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_idx(path: Path) -> np.ndarray:
     """Two zeros, the type (8 is a byte), the number of sides, the sides as big-endian words, the values."""
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    zeros, kind, sides = struct.unpack_from(">HBB", data)
-    if zeros or kind != 8:
-        raise ValueError(f"{path.name} does not begin as IDX of bytes does")
-    shape = struct.unpack_from(f">{sides}I", data, 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * sides).reshape(shape).copy()  # else it cannot be written to
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        zeros, kind, sides = struct.unpack(">HBB", file.read(4))
+        if zeros or kind != 8 or sides not in (1, 3):
+            raise ValueError(f"{path.name} does not begin as IDX of bytes does")
+        shape = struct.unpack(f">{sides}I", file.read(4 * sides))
+        size = math.prod(shape)
+        if size > MOST_BYTES:
+            raise ValueError(f"{path.name} says it holds {size >> 20} MiB")
+        data = file.read(size + 1)  # no more than that, whatever it unpacks to
+    return np.frombuffer(data, np.uint8).reshape(shape).copy()  # else it cannot be written to
+
+
+def _bytes(path: Path) -> np.ndarray:
+    return np.frombuffer(bytes_of(path, MOST_BYTES), np.uint8)
 
 
 def _read_stl10(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Planes of 96 columns from top to bottom; labels from 1."""
-    pixels = np.fromfile(files[0], np.uint8).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
-    return np.ascontiguousarray(pixels), np.fromfile(files[1], np.uint8).astype(np.int64) - 1
+    pixels = _bytes(files[0]).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
+    return np.ascontiguousarray(pixels), _bytes(files[1]).astype(np.int64) - 1
 
 
 def _read_svhn(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """MATLAB's X (32, 32, 3, N) and y (N, 1), in which 10 is the digit 0."""
-    from scipy.io import loadmat
-
-    data = loadmat(files[0])
+    data = in_child("util.matlab:variables", files[0], ["X", "y"])
     return np.ascontiguousarray(data["X"].transpose(3, 0, 1, 2)), data["y"].astype(np.int64).reshape(-1) % 10

@@ -64,14 +64,10 @@ class Inception(nn.Module):
         return features, features @ self.answer.T
 
 
-def inception_of(state: object, flag: str) -> Any:
+def inception_of(state: Mapping[str, torch.Tensor], flag: str) -> Any:
     """torch-fidelity's network with these weights, in eval mode."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # takes a second
 
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(
-            f"{flag}: holds no state dict of a network; give {STANDARD} of torch-fidelity", code=Exit.CHECKPOINT
-        )
     # Its constructor reads a file with pickle, or else downloads one: it gets the tensors that were read safely.
     file = io.BytesIO()
     torch.save(dict(state), file)

@@ -52,15 +52,14 @@ def network_of(path: Path) -> tuple[GlyphJudge | CaptionMatcher | DomainEncoder,
     Raises:
         UserError: it is none of a domain (exit code 4), or not finite (3).
     """
-    state, digest = read_weights(path)
+    wanted = "network of --model domain, label_judge, glyph_judge or caption_judge"
+    state, digest = read_weights(path, what=wanted)
     for kind in (encoder_of, judge_of, matcher_of):
         try:
             return kind(state).requires_grad_(False), digest
         except (ValueError, TypeError, AttributeError):
             continue
-    raise UserError(
-        f"{path}: no network of --model domain, label_judge, glyph_judge or caption_judge", code=Exit.CHECKPOINT
-    )
+    raise UserError(f"{path}: no {wanted}", code=Exit.CHECKPOINT)
 
 
 def of_judge(

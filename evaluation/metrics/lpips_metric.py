@@ -1,6 +1,5 @@
 """How different two images look to a network."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from evaluation.metrics.base_ratio import RatioMetric
 from options import UserError
 from util.cli import reason
 from util.files import sha256
-from util.weights import check_finite
+from util.weights import NETWORK, STATE, check_finite, read_tensors
 
 FILE = "alexnet-owt-7be5be79.pth"  # torchvision's weights of AlexNet; 7be5be79 begins their sha256
 SMALLEST = 31  # pixels: AlexNet's features of less are empty
@@ -64,10 +63,11 @@ def load_lpips(path: Path) -> tuple[nn.Module, str]:
 
     flag = f"--lpips_weights {path}"
     try:
-        digest, tensors = sha256(path), torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken file shows as one of a dozen types
-        raise UserError(f"{flag}: cannot be read as weights, give torchvision's {FILE}: {reason(error)}") from error
-    check_finite(tensors if isinstance(tensors, Mapping) else {}, flag)
+        digest, tensors = sha256(path), read_tensors(path, STATE, NETWORK)
+    except (OSError, UserError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise UserError(f"{flag}: cannot be read as weights, give torchvision's {FILE}: {why}") from None
+    check_finite(tensors, flag)
     with torch.random.fork_rng(devices=[]):  # weights are drawn before they are loaded
         network = _LPIPS(net="alex", pnet_rand=True)
     own = network.net.state_dict()  # slice2.3.weight is torchvision's features.3.weight

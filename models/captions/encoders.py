@@ -12,6 +12,7 @@ from options import BaseOptions, Exit, UserError, option
 from util import distributed
 from util.device import choose_device
 from util.files import write_atomically
+from util.json_file import read_json
 from util.vocabulary import Vocabulary, pad
 
 PRETRAINED = "hf:"
@@ -129,12 +130,8 @@ def read_vocabulary(path: Path) -> Vocabulary | None:
     """
     if not path.is_file():
         return None
-    try:
-        return Vocabulary.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not a vocabulary ({error}); the weights of this run need it", code=Exit.CHECKPOINT
-        ) from None
+    shape, way_out = {"words": [str], "complete?": bool}, "the weights of this run need it"
+    return Vocabulary.from_dict(read_json(path, shape, "a vocabulary", way_out, code=Exit.CHECKPOINT))
 
 
 def check_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:
@@ -146,18 +143,13 @@ def check_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:
     Raises:
         UserError: one of them is another one now (exit code 4).
     """
-    try:
-        noted = {flag: (kept["name"], kept["sha256"]) for flag, kept in json.loads(path.read_text("utf-8")).items()}
-    except FileNotFoundError:
+    if not path.exists():
         return
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: does not say which networks the run learnt from ({error!r})", code=Exit.CHECKPOINT
-        ) from None
-    for flag, (name, digest) in noted.items():
-        if flag in now and digest != now[flag][1]:
+    shape, what = {...: {"name": str, "sha256": str}}, "a note of the networks that the run learnt from"
+    for flag, kept in read_json(path, shape, what, code=Exit.CHECKPOINT).items():
+        if flag in now and kept["sha256"] != now[flag][1]:
             raise UserError(
-                f"{flag}: the run learnt with {name} (sha256 {digest[:12]}), this is {now[flag][0]} "
+                f"{flag}: the run learnt with {kept['name']} (sha256 {kept['sha256'][:12]}), this is {now[flag][0]} "
                 f"({now[flag][1][:12]}); name the same weights",
                 code=Exit.CHECKPOINT,
             )

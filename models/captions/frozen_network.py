@@ -10,7 +10,7 @@ from torch import nn
 
 from options import UserError, nearest
 from util.files import sha256
-from util.weights import check_finite
+from util.weights import NETWORK, STATE, check_finite, read_tensors
 
 SIZE = 224  # pixels a side, what classifiers of ImageNet are trained with
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, by torchvision's reference transforms
@@ -40,7 +40,7 @@ class FrozenNetwork(nn.Module):
         if not path.is_file():
             raise UserError(f"{flag}: no such file; give the weights of torchvision's {name}")
         try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
+            state = read_tensors(path, STATE, NETWORK)
             classes = [value for value in state.values() if value.ndim == 1][-1].numel()
             network = torchvision.models.get_model(name, weights=None, num_classes=classes)
             network.load_state_dict(state)

@@ -11,6 +11,7 @@ import torch
 
 from networks.text import Text
 from options import UserError
+from util.json_file import MOST_BYTES, bytes_of
 from util.vocabulary import Vocabulary, cleaned
 
 SLUG = 40  # characters of a caption in the name of its folder, and in a line that speaks of it
@@ -28,11 +29,11 @@ def typed_captions(opt: Any) -> list[str]:
     else:
         flag = f"--caption_list {opt.caption_list}"
         try:
-            lines = Path(opt.caption_list).read_text(encoding="utf-8-sig").splitlines()
+            lines = bytes_of(Path(opt.caption_list), MOST_BYTES).decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise UserError(f"{flag}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-        except OSError as error:
-            raise UserError(f"{flag}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise UserError(f"{flag}: {error}") from None
         captions = list(dict.fromkeys(filter(None, map(cleaned, lines))))
         if not captions:
             raise UserError(f"{flag}: holds no caption; write one a line")

@@ -10,7 +10,7 @@ from networks.published import identify
 from options import Exit, UserError
 from options.parsing import Saved
 from util.config import kept_options, saved_options
-from util.weights import read_tensors
+from util.weights import NETWORK, STATE, read_tensors
 
 OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 # An argument of a generator -> the option that gives it, where the names differ.
@@ -101,10 +101,8 @@ def architecture(path: Path) -> dict[str, Any]:
 
 def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
     """Name and arguments of the generator of a file of weights; see :func:`networks.published.identify`."""
-    state = read_tensors(path)
+    state = read_tensors(path, STATE, NETWORK)
     try:
-        if not isinstance(state, Mapping):
-            raise ValueError(f"it holds a {type(state).__name__}")
         return identify(state)
     except ValueError as error:
         raise UserError(f"{path} is no generator of this toolkit: {error}", code=Exit.CHECKPOINT) from None

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from util.files import continue_json_lines, read_json, read_json_lines, read_text
+from util.files import continue_json_lines, json_or_empty, read_json_lines, read_text
 
 DEEP = "[" * 100_000
 
@@ -17,12 +17,12 @@ def step_of(record):
 def test_what_is_no_object_is_empty(tmp_path, text):
     path = tmp_path / "run.json"
     path.write_text(text)
-    assert read_json(path) == {} and not list(read_json_lines(path))
+    assert json_or_empty(path) == {} and not list(read_json_lines(path))
 
 
 def test_what_is_not_there_or_a_folder_is_empty(tmp_path):
     for path in (tmp_path / "none", tmp_path):
-        assert (read_text(path), read_json(path), list(read_json_lines(path))) == ("", {}, [])
+        assert (read_text(path), json_or_empty(path), list(read_json_lines(path))) == ("", {}, [])
     assert continue_json_lines(tmp_path / "none", 5, step_of) == []
 
 

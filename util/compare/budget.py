@@ -22,7 +22,7 @@ from util.compare.claims import claimed, trained
 from util.compare.recipe import Recipe
 from util.compare.runner import ENDED, STOPPED, Command, Task, say, threads
 from util.device import choose_device
-from util.files import read_json, read_json_lines, write_atomically
+from util.files import json_or_empty, read_json_lines, write_atomically
 from util.training.run_record import read_record
 
 WARM_UP = 5  # steps that are not counted: libraries choose their kernels, loading workers start
@@ -61,7 +61,7 @@ class Timings:
         self._begun: dict[str, bool] = {}
 
     def _read(self) -> None:
-        kept = read_json(self.folder / "budget.json")
+        kept = json_or_empty(self.folder / "budget.json")
         self._timed: dict[str, Any] = {v: facts for v, facts in kept.items() if isinstance(facts, dict)}
 
     def pace_of(self, variant: str) -> float | None:

@@ -31,7 +31,7 @@ from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
 from util.config import read_config
-from util.files import read_json, sha256, write_atomically
+from util.files import json_or_empty, sha256, write_atomically
 from util.training.run_folder import has_begun
 from util.training.run_record import read_record
 
@@ -227,7 +227,7 @@ class Experiment:
 
     def failure(self, run: Run) -> str:
         """Why a run or its test failed, in words; empty where it did not, or starts anew."""
-        record, noted = read_record(self.checkpoints / run.name), read_json(self._failed(run))
+        record, noted = read_record(self.checkpoints / run.name), json_or_empty(self._failed(run))
         if run.name in self.overwritten or (record.get("state") == "finished" and noted.get("script") != "test.py"):
             return ""
         if noted:
@@ -245,7 +245,7 @@ class Experiment:
     def untested(self, run: Run) -> list[str]:
         """The checkpoints of a finished run that were not tested as they are now, with these words and judges."""
         there = [label for label in CHECKPOINTS if self._manifest(run.name, label)]
-        return [label for label in there if read_json(self._tested(run, label)) != self._protocol(run, label)]
+        return [label for label in there if json_or_empty(self._tested(run, label)) != self._protocol(run, label)]
 
     def _protocol(self, run: Run, label: str) -> dict[str, Any]:
         judges = {judge.name: self._manifest(judge.name, "latest") for judge in self.prepared}

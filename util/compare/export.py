@@ -5,6 +5,7 @@ import io
 import math
 import re
 
+from options.shown import cell, visible
 from util.compare.run import CHECKPOINTS
 from util.compare.table import COSTS, WORDS, Comparison, costs_of, protocol, span
 from util.table import ARROWS, extent, plural
@@ -28,7 +29,7 @@ def as_csv(comparison: Comparison) -> str:
     """A row for each run and checkpoint, in full precision; empty where a value is not defined."""
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["variant", "seed", "run", "state", "checkpoint", *map(_safe, comparison.names), *COSTS.values()])
+    rows.writerow(["variant", "seed", "run", "state", "checkpoint", *map(cell, comparison.names), *COSTS.values()])
     for run in comparison.runs:
         costs = costs_of(run)
         for label in comparison.labels or CHECKPOINTS[:1]:
@@ -38,13 +39,8 @@ def as_csv(comparison: Comparison) -> str:
             scores = [values.get(name, math.nan) for name in comparison.names]
             numbers = [*scores, *(costs[name] for name in COSTS)]
             cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
-            rows.writerow([_safe(run.title), run.seed, _safe(run.name), run.state, WORDS[label], *cells])
+            rows.writerow([cell(run.title), run.seed, cell(run.name), run.state, WORDS[label], *cells])
     return file.getvalue()
-
-
-def _safe(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def as_latex(comparison: Comparison, title: str) -> str:
@@ -107,4 +103,4 @@ def _caption(comparison: Comparison, title: str) -> str:
 
 def tex(text: str) -> str:
     """Text with everything escaped that LaTeX would read as a command."""
-    return re.sub(r"\s+", " ", "".join(LATEX.get(letter, letter) for letter in text))
+    return re.sub(r"\s+", " ", "".join(LATEX.get(letter, letter) for letter in visible(text)))

@@ -15,8 +15,10 @@ from util.compare.run import CHECKPOINTS, ComparedRun
 from util.compare.table import Comparison
 from util.files import sha256
 from util.html import png_size, visible
+from util.json_file import bytes_of
 
 INPUTS = 12  # shown unless told otherwise
+MOST_BYTES = 256 << 20  # of a file that is shown
 AS_THEY_ARE = 24 * 1024  # bytes of a PNG that is embedded without loss; larger ones become WebP
 QUALITY = 88  # of WebP, in [0, 100]
 SIDE = 512  # pixels of the longer side of an embedded image, at most
@@ -43,8 +45,8 @@ class EmbeddedImages:
         if path is None:
             return None
         try:
-            content = path.read_bytes()
-        except OSError:
+            content = bytes_of(path, MOST_BYTES)
+        except ValueError:
             return None
         digest, size = hashlib.sha256(content).hexdigest(), png_size(path)
         if size is None:
@@ -74,7 +76,7 @@ class EmbeddedImages:
                 small = image.convert(mode)
                 small.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
                 small.save(file, "WEBP", quality=QUALITY)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except Exception:  # decoders of damaged files raise what they please
             return None
         return file.getvalue()
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from options import UserError
 from util.commit import current
 from util.config import read_config
-from util.files import read_json, read_json_lines, read_text, sha256
+from util.files import json_or_empty, read_json_lines, read_text, sha256
 from util.pages.curves import Curves
 
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them, and reported
@@ -119,7 +119,7 @@ def read_run(
     It never raises for what files hold: what is missing or damaged is empty.
     """
     folder = Path(checkpoints, name)
-    facts = read_json(folder / "run.json")
+    facts = json_or_empty(folder / "run.json")
     records = list(read_json_lines(folder / "evaluations.jsonl"))
     options = _options(folder / "train_opt.yaml")
     state = facts.get("state")
@@ -198,7 +198,7 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
     """Entries that have a value; None without the file. Rows of version 1 become entries of what was generated."""
     if not path.is_file():
         return None
-    found = read_json(path)
+    found = json_or_empty(path)
     rows = found.get("scores")
     if isinstance(rows, dict) and isinstance(generated := rows.get("generated"), dict):
         floors = {name: row for name, row in rows.items() if isinstance(row, dict) and name != "generated"}
@@ -215,12 +215,12 @@ def _stale(run: Path, test: Path, label: str) -> str:
 
     A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
     """
-    tested, manifest = read_json(test / "checkpoint.json"), current(run / f"{label}.manifest.json")
+    tested, manifest = json_or_empty(test / "checkpoint.json"), current(run / f"{label}.manifest.json")
     if not tested:
         return ""
     if not manifest.is_file():
         return GONE if any(run.glob("*.manifest.json")) else ""
-    now, then = finite_number(read_json(manifest).get("step")), finite_number(tested.get("step"))
+    now, then = finite_number(json_or_empty(manifest).get("step")), finite_number(tested.get("step"))
     digest = tested.get("sha256")
     if isinstance(digest, str):
         try:

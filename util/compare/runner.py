@@ -14,6 +14,7 @@ from typing import Any
 
 from options import Exit
 from util.claim import Claim
+from util.files import read_text
 from util.signals import ASKING, heard
 
 POLL = 0.2  # seconds between two looks at the processes
@@ -237,8 +238,4 @@ def environment(jobs: int) -> dict[str, str]:
 
 def last_line(log: Path) -> str:
     """The last line of a log that says something."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return next((line.strip() for line in reversed(read_text(log).splitlines()) if line.strip()), "")

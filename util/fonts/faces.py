@@ -1,23 +1,22 @@
 """Fonts: which characters they really have, and what their glyphs look like on a square canvas."""
 
-import logging
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from io import BytesIO
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fontTools.pens.recordingPen import DecomposingRecordingPen
-from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 from options import UserError, nearest
+from util.child import in_child
+from util.fonts.font_file import SECONDS, open_font
+from util.json_file import bytes_of
 from util.seeding import derive
 
-logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on odd dates in a header
+MOST_TEXT = 64 << 20
 SYNTHETIC = 0x110000  # the first number that is no code point
 OVERSAMPLING = 4  # glyphs are drawn this much larger and averaged down: hinting no longer bends them
 
@@ -72,21 +71,18 @@ class Face:
         UserError: no such file, no such face, or a damaged font.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, known: bool = False):
         self.name = name
         self.path, self.index = _locate(name)
+        self._shipped = _fonts_of_matplotlib() in self.path.parents
         try:
-            data = BytesIO(self.path.read_bytes())  # worker processes would share an open file's position
-            self.font = TTFont(data, fontNumber=self.index, lazy=True)
-            self.units_per_em: int = self.font["head"].unitsPerEm
-            self.cmap: dict[int, str] = self.font.getBestCmap() or {}
-            self.widths: dict[str, tuple[int, int]] = self.font["hmtx"].metrics
-            order = self.font.getGlyphOrder()
+            if not (known or self._shipped):
+                in_child("util.fonts.font_file:probe", self.path, self.index, seconds=SECONDS)
+            self._file = open_font(self.path, self.index)
         except Exception as error:  # fontTools raises what a damaged table leads it to
             raise UserError(f"font {name}: cannot be read ({error or type(error).__name__})") from None
-        if not any(table in self.font for table in ("glyf", "CFF ", "CFF2")):
-            raise UserError(f"font {name}: has no outlines")
-        self.notdef = order[0]
+        self.font, self.units_per_em = self._file.font, self._file.units_per_em
+        self.cmap, self.widths = self._file.cmap, self._file.widths
         self._sized: tuple[float, ImageFont.FreeTypeFont] | None = None
 
     @property
@@ -102,58 +98,20 @@ class Face:
         return text.strip().splitlines()[0][:200] if text.strip() else ""
 
     def __reduce__(self) -> tuple[Any, ...]:  # open files do not travel to worker processes
-        return Face, (self.name,)
+        return Face, (self.name, True)
 
     def real(self, characters: Iterable[int]) -> set[int]:
         """Those characters that the font draws: mapped to a glyph whose outline is neither empty nor .notdef's.
 
         A character map alone promises too much: fonts from template editors map thousands of characters to nothing.
         """
+        codes = [code for code in characters if code in self.cmap]
         try:
-            return {code for code in characters if self._is_real(code)}
+            if self._shipped:
+                return self._file.real(codes)
+            return set(in_child("util.fonts.font_file:find_real", self.path, self.index, codes, seconds=SECONDS))
         except Exception as error:
             raise UserError(f"font {self.name}: damaged outlines ({error or type(error).__name__})") from None
-
-    def _is_real(self, code: int) -> bool:
-        glyph = self.cmap.get(code)
-        if glyph is None or glyph == self.notdef:
-            return False
-        if "glyf" in self.font:
-            data = self._glyph_data(self.font.getGlyphID(glyph))
-            contours = int.from_bytes(data[:2], "big", signed=True) if data else 0
-            if contours == 0:
-                return False
-            if contours > 0:
-                return data != self._notdef_data
-        outline = self._outline(glyph)  # CFF, or a glyph composed of others
-        return any(name in ("lineTo", "curveTo", "qCurveTo") for name, _ in outline) and outline != self._notdef_outline
-
-    def _glyph_data(self, number: int) -> bytes:
-        start, end = self.font["loca"][number], self.font["loca"][number + 1]
-        if not 0 <= start <= end <= len(self._glyf):
-            raise ValueError(f"glyph {number} lies outside its table")
-        return self._glyf[start:end]
-
-    @cached_property
-    def _glyf(self) -> bytes:
-        return self.font.getTableData("glyf")
-
-    @cached_property
-    def _notdef_data(self) -> bytes:
-        return self._glyph_data(0)
-
-    @cached_property
-    def _notdef_outline(self) -> list[Any]:
-        return self._outline(self.notdef)
-
-    @cached_property
-    def _glyphs(self) -> Any:
-        return self.font.getGlyphSet()
-
-    def _outline(self, glyph: str) -> list[Any]:
-        pen = DecomposingRecordingPen(self._glyphs)
-        self._glyphs[glyph].draw(pen)
-        return pen.value
 
     def advance(self, code: int) -> float:
         """Width of a character's box in ems; 1 for full-width characters, whatever the font says."""
@@ -173,7 +131,7 @@ class Face:
                 anchor="ls",
                 font=self._drawn_at(geometry.em * OVERSAMPLING),
             )
-        except OSError as error:
+        except (OSError, ValueError, Image.DecompressionBombError) as error:  # the last of glyphs of a thousand ems
             raise UserError(f"font {self.name}: cannot draw U+{code:04X} ({error})") from None
         return np.array(canvas.reduce(OVERSAMPLING))
 
@@ -182,7 +140,7 @@ class Face:
         left, base = geometry.origin(self.advance(code))
         try:
             box = self._drawn_at(geometry.em * OVERSAMPLING).getbbox(chr(code), anchor="ls")
-        except OSError as error:
+        except (OSError, ValueError, Image.DecompressionBombError) as error:  # the last of glyphs of a thousand ems
             raise UserError(f"font {self.name}: cannot draw U+{code:04X} ({error})") from None
         x0, y0, x1, y1 = (side / OVERSAMPLING for side in box)
         slack = 0.5  # of a pixel: antialiasing, not ink
@@ -199,15 +157,20 @@ class Face:
         return self._sized[1]
 
 
+@cache
+def _fonts_of_matplotlib() -> Path:
+    import matplotlib
+
+    return Path(matplotlib.get_data_path(), "fonts", "ttf")
+
+
 def _locate(name: str) -> tuple[Path, int]:
     text, _, number = name.rpartition("#") if name.rpartition("#")[2].isdecimal() else (name, "", "0")
     path = Path(text)
     if path.is_file():
         return path, int(number)
     if path.name == text and not path.suffix:
-        import matplotlib
-
-        folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+        folder = _fonts_of_matplotlib()
         if (folder / f"{text}.ttf").is_file():
             return folder / f"{text}.ttf", int(number)
         hint = nearest(text, (p.stem for p in folder.glob("*.ttf")))
@@ -300,8 +263,8 @@ def charset(name: str, faces: Iterable[Any] = ()) -> list[int]:
             f"{nearest(name, ['auto', *CHARSETS])}"
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = bytes_of(path, MOST_TEXT).decode("utf-8-sig")
+    except ValueError as error:
         raise UserError(f"--charset {name}: cannot be read as UTF-8 text ({error})") from None
     codes = sorted({ord(character) for character in text if unicodedata.category(character)[0] not in "ZC"})
     if not codes:

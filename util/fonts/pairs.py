@@ -24,6 +24,7 @@ from util.fonts.zi2zi_package import record, records
 from util.images import FORMATS, from_pillow, read_pixels
 from util.listing import look_into
 
+LARGEST = 8192 * 4096  # pixels of a pair in a package, whose pictures are packed to a thousandth
 CACHE = 16 * 2**20  # bytes of decoded pairs that a process keeps
 LABELLED = re.compile(r"([0-9]{1,9})_(.*)", re.DOTALL)
 Side = Literal["target", "source"]
@@ -219,6 +220,8 @@ class _Package(_Wide):
                 warnings.simplefilter("ignore")
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                    if image.width * image.height > LARGEST:
+                        raise ValueError(f"{image.width} x {image.height} pixels are too many for two glyphs")
                     pixels = from_pillow(image, 1)
         except Exception as error:  # decoders of damaged images raise what they please
             reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)

@@ -1,6 +1,5 @@
 """A folder with one picture for each character, such as a scanned hand or the results of a model."""
 
-import json
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -12,6 +11,7 @@ from util.fonts.faces import character_name
 from util.fonts.file_names import bare_base, code_of
 from util.fonts.pictures import Fit, PictureGlyphs
 from util.images import read_pixels
+from util.json_file import read_json
 from util.listing import FORMATS_READ, Listing, look_into
 
 ADVANCES = "advances.json"
@@ -78,12 +78,9 @@ class GlyphImages(PictureGlyphs):
         path = self.folder / ADVANCES
         if not path.is_file():
             return {}
-        try:
-            read = json.loads(path.read_text(encoding="utf-8-sig"))
-            advances = {code_of(name): float(width) for name, width in read.items()}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f'{path}: expected {{"U+0041": 0.62}}, widths in ems ({error})') from None
-        wrong = next((name for name in read if code_of(name) is None or not 0 < float(read[name]) < 10), None)
+        read = read_json(path, {...: float}, 'widths in ems, {"U+0041": 0.62}')
+        advances = {code_of(name): float(width) for name, width in read.items()}
+        wrong = next((name for name in read if code_of(name) is None or not 0 < read[name] < 10), None)
         if wrong is not None:
             raise UserError(f'{path}: {wrong!r}: {read[wrong]}: expected "U+0041": 0.62, a width above 0 in ems')
         return {code: width for code, width in advances.items() if code is not None}

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from util.commit import current
-from util.files import write_atomically
+from util.files import read_text, write_atomically
+from util.json_file import MOST_BYTES, bytes_of, decode_json
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
 
@@ -26,7 +27,7 @@ class ResultFiles:
                 shutil.rmtree(folder / "images", ignore_errors=True)
             return
         emptied = set()
-        for line in noted.read_text(encoding="utf-8").splitlines():
+        for line in read_text(noted).splitlines():
             path = folder / _path(line)
             if _lies_in(path, folder):
                 path.unlink(missing_ok=True)
@@ -46,18 +47,18 @@ class ResultFiles:
 def note_checkpoint(files: ResultFiles, run: Path, label: str) -> None:
     """checkpoint.json: which state of a run the results are of; null for what a run without manifest does not tell."""
     try:
-        text = current(run / f"{label}.manifest.json").read_text(encoding="utf-8")
-        manifest = json.loads(text)
+        data = bytes_of(current(run / f"{label}.manifest.json"), MOST_BYTES)
+        manifest = decode_json(data)
         known = {"step": manifest["step"], "epoch": manifest["epoch"]}
-        known["sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError):
+        known["sha256"] = hashlib.sha256(data).hexdigest()
+    except (ValueError, KeyError, TypeError):
         known = dict.fromkeys(("step", "epoch", "sha256"))
     write_atomically(files.note("checkpoint.json"), json.dumps({"checkpoint": label, **known}, indent=1))
 
 
 def _path(line: str) -> str:
     try:
-        return str(json.loads(line))
+        return str(decode_json(line, halves=True))
     except ValueError:  # the last line of a test that was killed
         return ""
 

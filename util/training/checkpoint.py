@@ -41,6 +41,10 @@ from util.training.manifest import (
 from util.weights import load_weights, packed, read_tensors
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
+STATE = {
+    **dict.fromkeys(("model", "optimizers", "averages", "scalers"), dict),
+    **{"sums": {...: torch.Tensor}, "losses?": {...: torch.Tensor}, "loss_owners?": {...: str}, "progress": dict},
+}
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -227,7 +231,7 @@ def load_networks(
 
 
 def _restore_state(path: Path, model: Any, engine: Any) -> None:
-    state = read_tensors(path)
+    state = read_tensors(path, STATE, "state of a run")
     try:
         check_loaded(path, state)
         model.load_state_dict(state["model"])

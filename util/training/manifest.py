@@ -5,7 +5,6 @@ that does not match it was altered; one without was put there by hand, or by nob
 """
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable
 from fnmatch import filter as those_like
@@ -15,15 +14,22 @@ from typing import Any, TypeVar
 from options import Exit, UserError
 from util.commit import current, names
 from util.files import sha256
+from util.json_file import read_json
 
 T = TypeVar("T")
 FALLBACK = "previous"
 SUFFIX = ".manifest.json"
+SHAPE = {"epoch": int, "step": int, "files": {...: {"bytes": int, "sha256": str}}}
 TRIES = 20
 
 
 def read_manifest(run: Path, label: str) -> dict[str, Any]:
-    return json.loads(current(run / f"{label}{SUFFIX}").read_text())
+    """Of a checkpoint that is there.
+
+    Raises:
+        UserError: what is there is none (exit code 4).
+    """
+    return read_json(current(run / f"{label}{SUFFIX}"), SHAPE, "a manifest of a checkpoint", code=Exit.CHECKPOINT)
 
 
 def has_manifest(run: Path, label: str) -> bool:
@@ -63,6 +69,8 @@ def problem(run: Path, label: str) -> str | None:
 
 
 def _problem(run: Path, label: str) -> str | None:
+    if not has_manifest(run, label):
+        return "it has no manifest"
     try:
         for name, entry in read_manifest(run, label)["files"].items():
             if Path(name).name != name:
@@ -74,9 +82,7 @@ def _problem(run: Path, label: str) -> str | None:
                 return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
             if sha256(path) != entry["sha256"]:
                 return f"{name} was altered since it was written"
-    except FileNotFoundError:
-        return "it has no manifest"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, UserError):
         return "its manifest is damaged"
     return None
 
@@ -118,8 +124,8 @@ def by_age(run: Path) -> list[str]:
     steps = {}
     for name in sorted(those_like(names(run), f"*{SUFFIX}")):
         label = name.removesuffix(SUFFIX)
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            steps[label] = int(read_manifest(run, label)["step"])
+        with contextlib.suppress(OSError, UserError):
+            steps[label] = read_manifest(run, label)["step"]
     return sorted(steps, key=lambda label: -steps[label])
 
 

@@ -11,7 +11,7 @@ import torch
 from options import Exit, UserError
 from util.claim import Lost
 from util.cli import reason, warn
-from util.files import as_json, read_json, write_atomically
+from util.files import as_json, json_or_empty, write_atomically
 from util.stopwatch import peak_memory
 
 FILE = "run.json"
@@ -20,7 +20,7 @@ WRITE_EVERY = 15.0  # seconds between two writes
 
 def read_record(run: Path) -> dict[str, Any]:
     """What ``run.json`` says; empty where there is none that can be read."""
-    return read_json(run / FILE)
+    return json_or_empty(run / FILE)
 
 
 class RunRecord:

@@ -1,6 +1,7 @@
 """Where losses and images go besides the run's own files. Each is optional and imported only when asked for."""
 
 import importlib.util
+import re
 import secrets
 import shlex
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from options import TrainOptions, UserError
 from options.command_line import words_of
 from options.fields import flags_of
 from options.trust import SERVERS
+from util.files import read_text
 
 
 class Sink(Protocol):
@@ -71,9 +73,8 @@ class WandB:
         except ImportError as error:
             raise missing("--use_wandb", "wandb") from error
         note = run / "wandb_id"  # a continued run goes on under the same identity
-        if done_step and note.is_file():
-            identity = note.read_text(encoding="utf-8").strip()
-        else:
+        identity = read_text(note).strip() if done_step else ""
+        if not re.fullmatch(r"[0-9a-z]{4,64}", identity):
             identity = secrets.token_hex(4)
             note.write_text(identity, encoding="utf-8")
         self._image = wandb.Image

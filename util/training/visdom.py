@@ -23,6 +23,7 @@ from util.cli import reason, warn
 from util.training.sinks import missing
 
 TIMEOUT = (2.0, 5.0)  # seconds to connect, and between two pieces of an answer
+LONGEST = 1 << 20  # bytes of an answer; visdom's are the name of a window
 SHELF = 2048  # records of losses that wait; the oldest fall off
 Record = tuple[float, Mapping[str, float | None]]
 
@@ -181,9 +182,7 @@ def _connect(server: str, port: int, env: str) -> Any:
         """visdom's client with timeouts, with errors for answers that are not visdom's, and without its prints."""
 
         def _handle_post(self, url: str, data: Any = None) -> str:
-            answer = self.session.post(url, data=data or {}, timeout=TIMEOUT)
-            answer.raise_for_status()
-            return answer.text
+            return _text(self.session.post(url, data=data or {}, timeout=TIMEOUT, stream=True))
 
         def win_exists(self, win: str, env: str | None = None) -> bool:
             answer = self._win_exists_wrap(win, env)
@@ -199,9 +198,22 @@ def _connect(server: str, port: int, env: str) -> Any:
     session.trust_env = host not in ("localhost", "127.0.0.1", "::1")  # a proxy cannot reach this machine's own ports
     client = Client(server, port=port, env=env, send=False, use_incoming_socket=False, raise_exceptions=True)
     client.send, client._session = True, session  # built without a request, which would have had no timeout
-    session.get(f"{client.server}:{port}/", timeout=TIMEOUT).raise_for_status()
+    with session.get(f"{client.server}:{port}/", timeout=TIMEOUT, stream=True) as page:
+        page.raise_for_status()  # its page has megabytes, which nobody needs
     client.win_exists("")
     return client
+
+
+def _text(answer: Any) -> str:
+    """A short answer of a server: one that goes on and on, or comes a byte at a time, is none."""
+    with answer:
+        answer.raise_for_status()
+        end, data = time.monotonic() + TIMEOUT[1], b""
+        for piece in answer.iter_content(4096):
+            data += piece
+            if len(data) > LONGEST or time.monotonic() > end:
+                raise ConnectionError("what answers there is not visdom: its answer does not end")
+        return data.decode("utf-8", "replace")
 
 
 def _words(error: BaseException) -> str:

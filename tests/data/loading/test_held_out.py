@@ -115,7 +115,7 @@ def test_what_is_said_twice_by_half_or_for_nothing(run, tmp_path):
         with pytest.raises(UserError, match=message):
             dataset("unaligned", *words, "--continue_train")
     (run[0] / FILE).write_text('{"A": 1}')
-    with pytest.raises(UserError, match=rf"{FILE}: does not name the pictures that training never saw"):
+    with pytest.raises(UserError, match=rf"{FILE}: not the pictures that training never saw"):
         dataset("unaligned", *run[1], train=False)
 
 
