@@ -53,6 +53,7 @@ ELSEWHERE = {
     "nproc_per_node",
     "logdir",
     "help",
+    *("max-restarts", "time", "requeue", "open-mode", "signal"),  # of torchrun and Slurm
     *("headless", "no-sandbox", "hide-scrollbars", "window-size", "screenshot"),
 }  # flags of other programs
 
