@@ -367,11 +367,13 @@ def test_another_batch_size_in_the_middle_of_an_epoch_goes_on_with_the_next_item
 @pytest.mark.slow
 def test_stopped_before_its_first_checkpoint_a_run_starts_from_the_beginning(whole, dataroot, tmp_path, monkeypatch):
     from util.training.engine import Engine
+    from util.training.run_folder import RunFolder
 
     def dying(self, model, name, compute):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Engine, "update", dying)
+    monkeypatch.setattr(RunFolder, "_undo", lambda self: None)  # a process that is killed takes nothing back
     with pytest.raises(KeyboardInterrupt):
         run(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP)
     monkeypatch.undo()

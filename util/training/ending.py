@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from options import Exit, UserError
 from util import distributed
+from util.claim import Lost
 from util.cli import in_words, warn
 from util.signals import Interrupted
 from util.training import checkpoint
@@ -58,7 +59,7 @@ class Ending:
             stop = engine.should_stop()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if not isinstance(error, Exception | Interrupted):
+        if not isinstance(error, Exception | Interrupted) or isinstance(error, Lost):
             return False
         self.engine.signals.ignore()
         told = in_words(error)
