@@ -39,8 +39,10 @@ class Deaths:
             self.done.append(what)
             if self.before is not None:
                 self.looking = True
-                self.before(len(self.done))
-                self.looking = False
+                try:
+                    self.before(len(self.done))
+                finally:
+                    self.looking = False
             if len(self.done) != self.fatal:
                 return
             if half is not None:

@@ -170,7 +170,11 @@ class Images:
         image, copied = self.case.folder / "image", []
 
         def before(number):
-            copied.append(shutil.copytree(place, image / str(number)))
+            copied.append(image / str(number))
+            if place.exists():
+                shutil.copytree(place, copied[-1])
+            else:  # it begins
+                copied[-1].mkdir(parents=True)
 
         shutil.rmtree(image, ignore_errors=True)
         self.case.start(place, more=more, before=before)
@@ -205,6 +209,8 @@ def texts(path):
 
 
 def timeless(record):
+    if not isinstance(record, dict):
+        return record
     told = ("time", "seconds", "seconds_per_step", "peak_memory", "evaluation_seconds")
     return {key: value for key, value in record.items() if key not in told}
 
@@ -222,7 +228,7 @@ def test_dead_before_any_change_of_a_file_a_run_goes_on_to_the_same_bits(dataroo
     case.start(again, case.commits[0] + 5)
     images.look(again, ["--continue_train"])
     print(f"{model}, {'links' if links else 'copies'}: {images.moments} moments, {len(images.seen)} to go on from")
-    assert images.moments > 1.5 * len(case.done)
+    assert images.moments > len(case.done) + 200
 
 
 @pytest.mark.exhaustive
