@@ -169,17 +169,24 @@ def test_before_the_first_step_the_value_that_decides_is_known(tmp_path, monkeyp
         pass
 
 
-def test_an_evaluation_that_fails_costs_no_step(tmp_path, monkeypatch):
+def test_an_evaluation_that_fails_leaves_no_record(tmp_path, monkeypatch):
+    """That it costs no step is shown of a whole run: tests/util/training/test_ending.py."""
     run = Run(tmp_path, monkeypatch)
     with pytest.raises(UserError, match="no value came out"):
         run.at(10)
-    assert run.saved == [("latest", 10)]
+    assert not run.saved and not run.evaluations.records and not (tmp_path / "evaluations.jsonl").exists()
 
 
 def test_the_other_processes_only_wait(tmp_path, monkeypatch):
-    engine = SimpleNamespace(is_main=False, progress=Progress(step=3), check_finite=lambda model: None)
+    engine = SimpleNamespace(is_main=False, progress=Progress(step=3), check_finite=lambda model: None, device="cpu")
     waited = []
-    monkeypatch.setattr(module.distributed, "barrier", lambda: waited.append(1))
+
+    @contextlib.contextmanager
+    def together(device):
+        yield
+        waited.append(device)
+
+    monkeypatch.setattr(module.distributed, "together", together)
     found = Evaluations(tmp_path, None, None, engine)
     found.make(None, 1, None, None)
-    assert waited == [1] and found.lines() == [] and not (tmp_path / "evaluations.jsonl").exists()
+    assert waited == ["cpu"] and found.lines() == [] and not (tmp_path / "evaluations.jsonl").exists()

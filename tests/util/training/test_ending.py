@@ -10,7 +10,7 @@ import torch
 
 import train as train_script
 from evaluation.training import Evaluator
-from options import Exit
+from options import Exit, UserError
 from tests.conftest import EPOCHS, EVERY_STEP, small_argv
 from tests.test_ends import RARELY, THROUGH, WAY, saved
 from tests.test_train import differences, run, state
@@ -52,6 +52,23 @@ def test_a_signal_in_an_evaluation_saves_and_the_evaluation_is_made(dataroot, tm
     assert run(dataroot, tmp_path, "--continue_train") == 0
     assert evaluations(tmp_path) == evaluations(tmp_path / "whole")
     assert differences(state(tmp_path / "whole"), state(tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_fails_costs_no_step(dataroot, tmp_path, monkeypatch):
+    calls = []
+
+    def failing(self, *words):
+        calls.append(1)
+        if len(calls) == 4:  # one is a trial
+            raise UserError("no value came out")
+        return evaluate(self, *words)
+
+    evaluate = Evaluator.of_batches
+    monkeypatch.setattr(Evaluator, "of_batches", failing)
+    with pytest.raises(UserError, match="no value came out; saved at step 12; --continue_train goes on from here"):
+        run(dataroot, tmp_path, *EVALUATED)
+    assert saved(tmp_path) == 12 and len(evaluations(tmp_path)) == 2
 
 
 @pytest.mark.slow
