@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import compare
+from options.command_line import words_of
 from tests.conftest import train_options
-from util.compare.recipe import read_recipe, words_of
+from util.compare.recipe import read_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 GRIDS = ["digits", "glyphs"]

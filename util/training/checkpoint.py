@@ -68,6 +68,8 @@ def save(
     engine.check_finite(model)
     if engine.folder is not None:
         engine.folder.check()
+    elif engine.is_main:  # of a program of one's own, which has claimed none
+        run.mkdir(parents=True, exist_ok=True)
     progress = engine.progress.state_dict()
     labels = [one for one in (label, *also) if engine.saved.get(one) != progress]
     if engine.is_main and (labels or texts):

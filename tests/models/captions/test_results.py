@@ -186,7 +186,7 @@ def test_a_caption_that_is_too_long_is_told(tmp_path, capsys):
 
 def test_what_is_wrong_with_captions_is_said_in_a_line(tmp_path):
     file = tmp_path / "list.txt"
-    with pytest.raises(UserError, match="--caption: '' has no words"):
+    with pytest.raises(UserError, match="--caption ' ': names nothing; leave the flag out, or say none"):
         typed_captions(Model(tmp_path, "--caption", "  ").opt)
     with pytest.raises(UserError, match=r"--caption: '\?!' has no words; write at least one"):
         typed_captions(Model(tmp_path, "--caption", "?!").opt)
