@@ -120,8 +120,13 @@ def test_evaluate_names_what_it_lacks(tmp_path, monkeypatch, capsys):
     words = ["--real", str(tmp_path / "real"), "--fake", str(tmp_path / "fake"), "--metrics", "l1", "--gpu_ids", "-1"]
     monkeypatch.setattr(sys, "argv", ["evaluate.py"])
     assert run(lambda: evaluate.main(words)) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert harmless(line) and "lacks 3 of 9 names" in line and "?[31mred" in line
+    *notes, line = capsys.readouterr().err.splitlines()
+    assert (
+        all(map(harmless, [*notes, line]))
+        and line.startswith("evaluate.py: --fake")
+        and "lacks 3 of 9 names" in line
+        and "?[31mred" in line
+    )
     for name in NAMES[:3]:
         Image.new("RGB", (8, 8)).save(tmp_path / "fake" / f"{name}.png")
     assert run(lambda: evaluate.main([*words, "--output", str(tmp_path / "o.json")])) == 0
