@@ -217,7 +217,7 @@ def test_what_is_no_file_of_weights_is_told_in_one_line(content, words, publishe
 
 def test_a_file_without_names_is_no_generator(tmp_path):
     torch.save([torch.zeros(3)], tmp_path / "a.pth")
-    with pytest.raises(UserError, match=r"a\.pth is no generator of this toolkit: it holds a list"):
+    with pytest.raises(UserError, match=r"a\.pth: holds no state dict of one network \(a list"):
         Translator.from_checkpoint(tmp_path / "a.pth")
 
 

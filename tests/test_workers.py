@@ -48,7 +48,7 @@ class DarkModel(CUTModel):
 LEVELS = "def darker(image, by):\n    return (image - by).clamp(-1, 1)\n"
 
 
-@pytest.fixture(params=["spawn", "forkserver"])
+@pytest.fixture
 def start(request, tmp_path):
     """``start(script, words)`` runs a script in which this is how processes start."""
     (tmp_path / "site").mkdir()
@@ -74,6 +74,7 @@ def written(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.suffix in (".png", ".html")}
 
 
+@pytest.mark.parametrize("start", ["spawn", pytest.param("forkserver", marks=pytest.mark.exhaustive)], indirect=True)
 def test_training_and_test_are_those_of_one_process(start, whole, dataroot, tmp_path):
     start("train.py", *small_argv(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--num_threads", 2))
     assert differences(state(whole), state(tmp_path)) == []
@@ -83,6 +84,7 @@ def test_training_and_test_are_those_of_one_process(start, whole, dataroot, tmp_
     assert len(here) > 6 and here == written(tmp_path / "there")
 
 
+@pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.exhaustive)], indirect=True)
 def test_plugins_of_a_folder_reach_the_workers(start, dataroot, tmp_path, monkeypatch):
     lab = tmp_path / "lab"
     lab.mkdir()

@@ -14,7 +14,7 @@ def rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_all_of_it_on_the_cpu(tmp_path, capsys):
     assert gpu.main([*TOY, "--json", str(tmp_path / "rows"), "--minutes", "30", "--check_minutes", "20"]) == 0
     found, printed = rows(tmp_path / "rows"), capsys.readouterr().out

@@ -33,7 +33,7 @@ def test_a_step_of_a_method_from_noise_is_one_of_its_generator():
     assert one.engine.averages["G"].n_averaged == 1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_memory_is_that_of_a_process_of_its_own():
     own = common.in_own_process("benchmarks.step", f"--peak published --models cut {SMALL} {HEADS}".split())
     assert 10 < own["start"] < own["peak"]

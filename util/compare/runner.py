@@ -157,7 +157,8 @@ class Runner:
             one.task.close()
         else:
             if code in ENDED:
-                say(f"{one.command.what}: stopped: {last_line(one.command.log)}")
+                how = of(code) if code == -9 else f"stopped: {last_line(one.command.log)}"
+                say(f"{one.command.what}: {how}")
             elif code:
                 say(f"{one.command.what}: {of(code)}: {last_line(one.command.log)}; all of it: {one.command.log}")
             self._go_on(one.name, one.task, code, codes)
