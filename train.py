@@ -18,6 +18,7 @@ from util import distributed
 from util.cli import run
 from util.config import kept_options, read_config, save_options, saved_options
 from util.stopwatch import Stopwatch
+from util.table import plural
 from util.training import checkpoint
 from util.training.collapse import CollapseDetector
 from util.training.ending import Ending
@@ -159,7 +160,8 @@ def is_done(opt, folder, engine):
     if not done or distributed.any_process(read_record(folder).get("state") != "finished", engine.device):
         return False
     if engine.is_main:
-        print(f"{folder}: done, {progress.step} steps in {progress.epoch} epochs; nothing is left to do")
+        made = f"{plural(progress.step, 'step')} in {plural(progress.epoch, 'epoch')}"
+        print(f"{folder}: done, {made}; nothing is left to do")
     return True
 
 

@@ -13,7 +13,7 @@ from tests.test_train import differences, run, spawn, state
 from tests.util.test_claim import held
 from util.training.engine import Engine
 
-SHORT = ("--n_epochs", 1, "--n_epochs_decay", 1, *EVERY_STEP, "--no_html")
+SHORT = ("--n_epochs", 1, "--n_epochs_decay", 0, *EVERY_STEP, "--no_html")
 
 
 def tree(folder):
@@ -45,7 +45,7 @@ def kill():
 def test_auto_starts_what_is_not_there_and_goes_on_with_what_is(dataroot, tmp_path, monkeypatch, capsys):
     command = (*SHORT, "--continue_train", "auto")
     run(dataroot, tmp_path / "whole", *SHORT)
-    at_step(monkeypatch, 10, kill)
+    at_step(monkeypatch, 5, kill)
     with pytest.raises(Killed):
         run(dataroot, tmp_path, *command)
     monkeypatch.undo()
@@ -55,10 +55,10 @@ def test_auto_starts_what_is_not_there_and_goes_on_with_what_is(dataroot, tmp_pa
     before = tree(tmp_path)
     assert run(dataroot, tmp_path, *command) == 0
     said = capsys.readouterr()
-    assert said.out == f"{tmp_path}/checkpoints/run: done, 14 steps in 2 epochs; nothing is left to do\n"
+    assert said.out == f"{tmp_path}/checkpoints/run: done, 7 steps in 1 epoch; nothing is left to do\n"
     assert tree(tmp_path) == before
     assert run(dataroot, tmp_path, *command, "--n_epochs", 2) == 0  # told to be longer, it goes on
-    assert state(tmp_path)[".progress.step"] == 21
+    assert state(tmp_path)[".progress.step"] == 14
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_auto_takes_other_weights_for_the_start_alone(whole, dataroot, tmp_path,
     assert run(dataroot, tmp_path, *command, "--n_epochs", 2) == 0
     said = capsys.readouterr().out
     assert "--pretrained_name other: ignored, for the run goes on from its own checkpoint" in said
-    assert state(tmp_path)[".progress.step"] == 21  # not again from its epoch 1
+    assert state(tmp_path)[".progress.step"] == 14  # not again from its epoch 1
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_run_is_one_process_s(whole, dataroot, tmp_path, words):
     assert tree(tmp_path) == before
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_that_was_killed_goes_on_at_once(dataroot, tmp_path):
     """Its workers may live on for a moment; they hold nothing."""
     process = spawn(dataroot, tmp_path, *SHORT, "--n_epochs", 400, "--num_threads", 2)
