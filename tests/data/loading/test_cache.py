@@ -150,7 +150,16 @@ def add(kept, number, done):
     done.put([int(kept.get(f"{n}", 3, 0, lambda n=n: picture(n % 251))[0, 0, 0]) for n in range(200)])
 
 
-def test_forked_workers_share_what_they_keep():
+@pytest.fixture
+def forking():
+    """Workers are forked, which is no platform's own way from Python 3.14 on; only such workers share a cache."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+def test_forked_workers_share_what_they_keep(forking):
     context = multiprocessing.get_context("fork")
     kept, done = PixelCache(4), context.Queue()
     workers = [context.Process(target=add, args=(kept, number, done)) for number in range(4)]
@@ -184,7 +193,7 @@ def test_a_program_may_still_choose_how_workers_start():
         multiprocessing.set_start_method(before, force=True)
 
 
-def test_without_memory_there_is_no_cache(monkeypatch, capsys):
+def test_without_memory_there_is_no_cache(forking, monkeypatch, capsys):
     def refuse(*_):
         raise OSError("Cannot allocate memory")
 
