@@ -19,7 +19,8 @@ from evaluation.sets import SetScores
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
-from util import distributed, frames
+from util import distributed
+from util.reading import frames
 from util.cli import run
 from util.device import choose_device
 from util.images import from_bytes, read_image, read_values, to_bytes

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from options import UserError
-from util.json_file import read_json
+from util.reading.json_file import read_json
 
 from .ablation import call, side_by_side, table
 

@@ -15,7 +15,7 @@ import torch
 
 from options import UserError
 from util.device import computes_in_bf16
-from util.json_file import decode_json
+from util.reading.json_file import decode_json
 
 ROOT = Path(__file__).parents[1]
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")

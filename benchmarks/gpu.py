@@ -39,9 +39,9 @@ from options.parsing import parse
 from tests import safetensors
 from util.cli import reason, run
 from util.device import choose_device
-from util.json_file import read_json
+from util.reading.json_file import read_json
+from util.reading.weights import read_tensors
 from util.training.engine import Engine
-from util.weights import read_tensors
 
 GOLDEN = ROOT / "tests/golden"
 LIMITS = {"fp32": 1e-4, "bf16": 2e-2}  # of the largest number of a recording

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from options import UserError, option
-from util import distributed, frames
+from util import distributed
 from util.listing import look_into
+from util.reading import frames
 from util.values import Units
 
 from .image_folder import FolderDataset

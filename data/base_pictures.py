@@ -17,7 +17,7 @@ from data.pictures.sources import Files, Missing, Stored, fit, look, window
 from options import UserError, default, option
 from util import distributed
 from util.images import to_tensor
-from util.json_file import read_json
+from util.reading.json_file import read_json
 from util.seeding import derive
 
 from .base_dataset import BaseDataset, SkipItem
@@ -95,7 +95,8 @@ class PictureDataset(BaseDataset):
 
         Args:
             noun: what the file should be.
-            kinds: the shapes (:func:`util.json_file.misfit`) of what it holds besides the facts that all runs keep.
+            kinds: the shapes (:func:`util.reading.json_file.misfit`) of what it holds besides the facts that
+                all runs keep.
 
         Raises:
             UserError: the file is none of ours.

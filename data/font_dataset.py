@@ -26,7 +26,7 @@ from options import UserError, default, option
 from util.files import write_atomically
 from util.fonts.faces import CHARSETS, Geometry, character_name, charset, split
 from util.images import to_tensor
-from util.json_file import read_json
+from util.reading.json_file import read_json
 
 from .base_dataset import BaseDataset
 

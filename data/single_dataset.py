@@ -3,7 +3,7 @@
 from typing import Any
 
 from options import UserError
-from util.frames import pages_of
+from util.reading.frames import pages_of
 
 from .image_folder import FolderDataset
 

@@ -12,10 +12,10 @@ from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import Exit, UserError
 from util.images import from_bytes
+from util.reading.weights import read_weights
 from util.stopwatch import Countdown
 from util.training.manifest import usable, weights_of
 from util.vocabulary import Vocabulary
-from util.weights import read_weights
 
 JUDGED_AT_ONCE = 256  # images that are judged at once
 FLAG_OF_KIND = {"character": "--judge character", "style": "--judge style", "label": "--model label_judge"}

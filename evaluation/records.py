@@ -10,7 +10,7 @@ from typing import Any, Self
 from options import UserError, nearest
 from util import distributed
 from util.files import as_json, continue_json_lines, json_or_empty, read_text
-from util.json_file import decode_json
+from util.reading.json_file import decode_json
 from util.table import ABSENT, figures
 from util.training import checkpoint
 from util.training.isolation import isolated

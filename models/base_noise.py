@@ -16,8 +16,8 @@ from models.noise.stabilizers import StabilizerOptions, Stabilizers
 from options import Exit, UserError, default, option
 from util import distributed
 from util.contract import broken
+from util.reading.weights import read_weights, write_tensors
 from util.seeding import derive
-from util.weights import read_weights, write_tensors
 
 COLUMNS = 10  # noise vectors of the fixed grid; each of its classes or captions is drawn from every one
 NOISE_FILE = "fixed_noise.pt"

@@ -29,9 +29,9 @@ from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
 from options import Exit, UserError, default, option
 from util import distributed
+from util.reading.weights import read_weights
 from util.seeding import derive
 from util.table import Row, Table, write_metrics
-from util.weights import read_weights
 
 KEYS = ("A", "B", "image")  # of an item that are images
 ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330 that were held out

@@ -119,19 +119,22 @@ def test_methods_do_not_touch_the_machinery(path):
 
 # What is read from disk, or from a server, has one way in for each kind, which is total.
 DECODERS = {
-    "json.load": {"util/json_file.py"},
-    "yaml.load": {"util/yaml_file.py"},
+    "json.load": {"util/reading/json_file.py"},
+    "yaml.load": {"util/reading/yaml_file.py"},
     "yaml.safe_load": set(),
     "yaml.full_load": set(),
-    "torch.load": {"util/weights.py"},
+    "torch.load": {"util/reading/weights.py"},
     "torch.jit.load": set(),
-    "np.load": {"util/pixels.py"},
+    "np.load": {"util/reading/pixels.py"},
     "pickle.load": set(),
     "pickle.Unpickler": set(),
-    "loadmat": {"util/matlab.py"},
-    "tifffile.TiffFile": {"util/tiff.py"},
-    "dcmread": {"util/science.py"},
-    "zipfile.ZipFile": {"util/torch_file.py", "evaluation/extractors/inception.py"},  # the latter reads names alone
+    "loadmat": {"util/reading/matlab.py"},
+    "tifffile.TiffFile": {"util/reading/tiff.py"},
+    "dcmread": {"util/reading/science.py"},
+    "zipfile.ZipFile": {
+        "util/reading/torch_file.py",
+        "evaluation/extractors/inception.py",
+    },  # the latter reads names alone
     "tarfile": set(),
     "gzip.decompress": set(),
     "zlib.decompress": set(),

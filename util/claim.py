@@ -27,7 +27,7 @@ except ImportError:  # Windows: the lease alone
     fcntl = None  # type: ignore[assignment]
 
 from options import UserError
-from util.json_file import decode_json
+from util.reading.json_file import decode_json
 
 LEASE = 90.0  # seconds after which a host that does not renew its claim has none
 BEAT = 10.0  # seconds between two renewals

@@ -9,8 +9,8 @@ import yaml
 from options import UserError
 from options.parsing import Saved, as_dict, table
 from options.shown import visible
+from util.reading.yaml_file import read_yaml
 from util.training.run_folder import has_begun
-from util.yaml_file import read_yaml
 
 # What a run was told once and no later one may be told by its file.
 ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from util.json_file import decode_json
+from util.reading.json_file import decode_json
 
 T = TypeVar("T")
 LONGEST = 1 << 30  # characters of a log

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from util import heif, science, tiff
-from util.frames import split
 from util.images import FORMATS, read_values
-from util.pixels import ORIENTATION, open_array
+from util.reading import heif, science, tiff
+from util.reading.frames import split
+from util.reading.pixels import ORIENTATION, open_array
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F"})  # Pillow's modes, beside those that begin with I;16
 

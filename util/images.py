@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from options import UserError
-from util import heif, science, tiff
-from util.frames import split
-from util.pixels import ORIENTATION, check_size, open_array, pixels_of, upright
+from util.reading import heif, science, tiff
+from util.reading.frames import split
+from util.reading.pixels import ORIENTATION, check_size, open_array, pixels_of, upright
 from util.values import SHARE, Units, real
 
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
@@ -143,10 +143,10 @@ def from_pillow(image: Image.Image, channels: int, units: Units | None = None) -
 def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.ndarray:
     """Decode a file into pixels with this many channels.
 
-    EXIF orientation is applied. Of a file of several pages the path names one, see :mod:`util.frames`. For one channel
-    or three, transparency is laid on white and colours become luma or grey becomes colour; any other number must be
-    what the file has. Without units integers are scaled by the largest value of their type, so 16 bits keep their
-    precision, and floats of .npy and TIFF files are in [0, 1].
+    EXIF orientation is applied. Of a file of several pages the path names one, see :mod:`util.reading.frames`.
+    For one channel or three, transparency is laid on white and colours become luma or grey becomes colour; any other
+    number must be what the file has. Without units integers are scaled by the largest value of their type, so 16 bits
+    keep their precision, and floats of .npy and TIFF files are in [0, 1].
 
     Args:
         path: an image, a TIFF of any number of channels, or a .npy array (H, W) or (H, W, C).

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from options import UserError
-from util import distributed, heif, science
-from util.frames import pages_of
+from util import distributed
+from util.reading import heif, science
+from util.reading.frames import pages_of
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"})
 EXTENSIONS |= {*heif.HEIC, *heif.AVIF, *science.DICOM, *science.NIFTI}

@@ -12,8 +12,8 @@ import torch
 
 from options import Exit, UserError
 from options.shown import shown
+from util.reading import frames
 
-from . import frames
 from .images import encode, read_image, save_levels
 from .listing import FORMATS_READ, look_into
 from .patience import read_patiently

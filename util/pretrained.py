@@ -9,8 +9,8 @@ import torch
 
 from options import UserError
 from util.cli import reason
+from util.reading.weights import check_finite
 from util.training.sinks import missing
-from util.weights import check_finite
 
 
 def require_transformers(flag: str) -> Any:

@@ -16,8 +16,8 @@ from data.captions.tables import CaptionRow, Notes, beside, read_table
 from data.loading.phases import phase_folder, phases_in
 from data.pictures.sources import Files, Missing
 from options import UserError
-from util.frames import split
 from util.listing import Listing, list_images, look_into
+from util.reading.frames import split
 from util.seeding import derive
 from util.vocabulary import cleaned
 

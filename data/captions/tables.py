@@ -11,7 +11,7 @@ from typing import Any
 
 from options import UserError
 from options.shown import shown
-from util.json_file import bytes_of, decode_json
+from util.reading.json_file import bytes_of, decode_json
 
 PICTURE_KEYS, CAPTION_KEYS = ("image", "file_name", "file", "path"), ("caption", "captions", "text")
 MOST_BYTES = 512 << 20  # COCO's captions of 2017 have 92 MB

@@ -13,7 +13,7 @@ import numpy as np
 from options import UserError, nearest
 from util.files import write_atomically
 from util.fonts.faces import Face, Geometry
-from util.json_file import read_json
+from util.reading.json_file import read_json
 
 FILE = "styles.json"
 ROWS = [{"name": str, "label": int, "trained?": bool}]

@@ -11,8 +11,8 @@ from options import UserError
 from util import distributed
 from util.config import read_config
 from util.files import write_atomically
-from util.frames import split
-from util.json_file import read_json
+from util.reading.frames import split
+from util.reading.json_file import read_json
 from util.seeding import derive
 
 FILE = "held_out.json"

@@ -14,9 +14,9 @@ import numpy as np
 from data.pictures.sources import Missing, Pictures, Source, Stored, named
 from options import Exit, UserError
 from util import distributed
-from util.child import in_child
-from util.json_file import bytes_of
-from util.pickles import ALL, Foreign, Inert, Machine, Truncated
+from util.reading.child import in_child
+from util.reading.json_file import bytes_of
+from util.reading.pickles import ALL, Foreign, Inert, Machine, Truncated
 
 MOST_BYTES = 1 << 30  # of a file; STL-10's largest has 138 MB
 MOST_NAMES = 1 << 20
@@ -238,5 +238,5 @@ def _read_stl10(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_svhn(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """MATLAB's X (32, 32, 3, N) and y (N, 1), in which 10 is the digit 0."""
-    data = in_child("util.matlab:variables", files[0], ["X", "y"])
+    data = in_child("util.reading.matlab:variables", files[0], ["X", "y"])
     return np.ascontiguousarray(data["X"].transpose(3, 0, 1, 2)), data["y"].astype(np.int64).reshape(-1) % 10

@@ -15,7 +15,7 @@ from evaluation.extractors.base import Extractor, named_by_digest
 from evaluation.metrics.shared.observed import Observed
 from options import Exit, UserError
 from util.files import sha256
-from util.weights import read_weights
+from util.reading.weights import read_weights
 
 SIZE = 299  # pixels a side, what the network of 2015 takes
 STANDARD = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's file; pytorch-fid's is the same, pt_...

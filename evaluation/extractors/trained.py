@@ -13,7 +13,7 @@ from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import Exit, UserError
 from util.images import from_bytes
-from util.weights import read_weights
+from util.reading.weights import read_weights
 
 DOMAIN = "-domain"  # ends the first word of the names of values of such features
 TOLD_APART = {"label": "labels", "character": "characters", "style": "styles"}

@@ -12,7 +12,7 @@ from evaluation.metrics.base_ratio import RatioMetric
 from options import UserError
 from util.cli import reason
 from util.files import sha256
-from util.weights import NETWORK, STATE, check_finite, read_tensors
+from util.reading.weights import NETWORK, STATE, check_finite, read_tensors
 
 FILE = "alexnet-owt-7be5be79.pth"  # torchvision's weights of AlexNet; 7be5be79 begins their sha256
 SMALLEST = 31  # pixels: AlexNet's features of less are empty

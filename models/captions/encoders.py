@@ -12,7 +12,7 @@ from options import BaseOptions, Exit, UserError, option
 from util import distributed
 from util.device import choose_device
 from util.files import write_atomically
-from util.json_file import read_json
+from util.reading.json_file import read_json
 from util.vocabulary import Vocabulary, pad
 
 PRETRAINED = "hf:"

@@ -10,7 +10,7 @@ from torch import nn
 
 from options import UserError, nearest
 from util.files import sha256
-from util.weights import NETWORK, STATE, check_finite, read_tensors
+from util.reading.weights import NETWORK, STATE, check_finite, read_tensors
 
 SIZE = 224  # pixels a side, what classifiers of ImageNet are trained with
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, by torchvision's reference transforms

@@ -11,7 +11,7 @@ import torch
 
 from networks.text import Text
 from options import UserError
-from util.json_file import MOST_BYTES, bytes_of
+from util.reading.json_file import MOST_BYTES, bytes_of
 from util.vocabulary import Vocabulary, cleaned
 
 SLUG = 40  # characters of a caption in the name of its folder, and in a line that speaks of it

@@ -19,10 +19,10 @@ from util.commit import names as names_in
 from util.config import kept_options
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.images import from_pillow, to_tensor, to_uint8
+from util.reading.weights import load_weights
 from util.scale import chosen_factor, resized, scaled_size, trained_scale, words_of
 from util.training.manifest import usable, weights_of
 from util.values import Units, units_of
-from util.weights import load_weights
 
 
 class Translator:

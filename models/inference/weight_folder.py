@@ -10,7 +10,7 @@ from networks.published import identify
 from options import Exit, UserError
 from options.parsing import Saved
 from util.config import kept_options, saved_options
-from util.weights import NETWORK, STATE, read_tensors
+from util.reading.weights import NETWORK, STATE, read_tensors
 
 OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 # An argument of a generator -> the option that gives it, where the names differ.

@@ -16,9 +16,9 @@ from models.caption_judge_model import known_entropy
 from networks.caption_judge import CaptionMatcher, matcher_of
 from options import UserError
 from tests.conftest import train_options
+from util.reading.weights import read_tensors
 from util.training import checkpoint
 from util.training.engine import Engine
-from util.weights import read_tensors
 
 ATTRIBUTES = {"way": ("across", "down"), "tone": ("dark", "light")}
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")

@@ -14,9 +14,9 @@ from networks.glyph_judge import GlyphJudge, judge_of
 from options import UserError
 from tests.conftest import records, test_options, train_options
 from util.fonts.faces import Face, Geometry
+from util.reading.weights import read_tensors
 from util.training import checkpoint
 from util.training.engine import Engine
-from util.weights import read_tensors
 
 CODES, FONTS = [65, 0x63, 0x6C38], ("thin", "bold")
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0", "--batch_size", "12")

@@ -15,7 +15,7 @@ from util.compare.run import CHECKPOINTS, ComparedRun
 from util.compare.table import Comparison
 from util.files import sha256
 from util.html import png_size, visible
-from util.json_file import bytes_of
+from util.reading.json_file import bytes_of
 
 INPUTS = 12  # shown unless told otherwise
 MOST_BYTES = 256 << 20  # of a file that is shown

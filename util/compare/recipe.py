@@ -24,7 +24,7 @@ from typing import Any
 
 from options import UserError, nearest
 from options.trust import check_code, is_trusted
-from util.yaml_file import read_yaml
+from util.reading.yaml_file import read_yaml
 
 Options = dict[str, Any]
 KEYS = ("title", "note", "data", "common", "models", "grid", "seeds", "budget", "prepare", "evaluate", "during")

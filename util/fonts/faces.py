@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from options import UserError, nearest
-from util.child import in_child
 from util.fonts.font_file import SECONDS, open_font
-from util.json_file import bytes_of
+from util.reading.child import in_child
+from util.reading.json_file import bytes_of
 from util.seeding import derive
 
 MOST_TEXT = 64 << 20

@@ -1,7 +1,7 @@
 """Font files as fontTools reads them: opened, and which of their characters have an outline. Without PyTorch.
 
 A font can compose a glyph of two of another that is composed of two of a third, and so on. A file that does not come
-with matplotlib is read in a child first (:mod:`util.child`), which may fail.
+with matplotlib is read in a child first (:mod:`util.reading.child`), which may fail.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Any
 from fontTools.pens.recordingPen import DecomposingRecordingPen
 from fontTools.ttLib import TTFont
 
-from util.json_file import bytes_of
+from util.reading.json_file import bytes_of
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on odd dates in a header
 MOST_BYTES = 512 << 20  # those of all Han characters together have 120 MB

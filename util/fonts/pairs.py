@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from options import UserError
-from util import frames
 from util.fonts.faces import SYNTHETIC
 from util.fonts.file_names import DECIMAL, code_of
 from util.fonts.pictures import FAINT, Fit, PictureGlyphs, to_levels
@@ -23,6 +22,7 @@ from util.fonts.recognition import Recognizer
 from util.fonts.zi2zi_package import record, records
 from util.images import FORMATS, from_pillow, read_pixels
 from util.listing import look_into
+from util.reading import frames
 
 LARGEST = 8192 * 4096  # pixels of a pair in a package, whose pictures are packed to a thousandth
 CACHE = 16 * 2**20  # bytes of decoded pairs that a process keeps

@@ -11,8 +11,8 @@ from util.fonts.faces import character_name
 from util.fonts.file_names import bare_base, code_of
 from util.fonts.pictures import Fit, PictureGlyphs
 from util.images import read_pixels
-from util.json_file import read_json
 from util.listing import FORMATS_READ, Listing, look_into
+from util.reading.json_file import read_json
 
 ADVANCES = "advances.json"
 

@@ -1,7 +1,7 @@
 """Packages of zi2zi (``train.obj``): pickles of (label, bytes of an image), one after another.
 
-They are read by :mod:`util.pickles`, with the few instructions that build such a pair: a package made to do harm is
-refused at its first foreign one.
+They are read by :mod:`util.reading.pickles`, with the few instructions that build such a pair: a package made to do
+harm is refused at its first foreign one.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from options import UserError
-from util.pickles import SIMPLE, Foreign, Machine, Truncated
+from util.reading.pickles import SIMPLE, Foreign, Machine, Truncated
 
 
 def records(path: Path) -> Iterator[tuple[int, int, int]]:

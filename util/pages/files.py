@@ -7,7 +7,7 @@ from pathlib import Path
 
 from util.commit import current
 from util.files import read_text, write_atomically
-from util.json_file import MOST_BYTES, bytes_of, decode_json
+from util.reading.json_file import MOST_BYTES, bytes_of, decode_json
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
 

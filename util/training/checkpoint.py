@@ -24,6 +24,7 @@ import torch
 from options import Exit, UserError
 from util import distributed
 from util.commit import Commit, current, names
+from util.reading.weights import load_weights, packed, read_tensors
 from util.training.gate import check_loaded
 from util.training.manifest import (
     FALLBACK,
@@ -38,7 +39,6 @@ from util.training.manifest import (
     usable,
     weights_of,
 )
-from util.weights import load_weights, packed, read_tensors
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 STATE = {

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from options import Exit, UserError
 from util.commit import current, names
 from util.files import sha256
-from util.json_file import read_json
+from util.reading.json_file import read_json
 
 T = TypeVar("T")
 FALLBACK = "previous"

@@ -15,11 +15,11 @@ from models.base_model import BaseModel
 from options import UserError
 from tests.conftest import train_options, weights
 from util.image_pool import ImagePool
+from util.reading.weights import load_weights
 from util.training import checkpoint
 from util.training.engine import Engine
 from util.training.run_folder import RunFolder
 from util.training.schedule import Progress
-from util.weights import load_weights
 
 
 class Small(BaseModel):

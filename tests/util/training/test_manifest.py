@@ -13,7 +13,7 @@ from util.commit import RECORD
 from util.training import checkpoint
 from util.training.manifest import by_age, is_empty, is_published, problem, steady, usable
 
-LOADS = 15
+LOADS, DIFFERENT = 15, 4  # read at least so often, and until so many checkpoints were seen
 
 
 def save_on(run, stop):
@@ -35,15 +35,16 @@ def test_a_reader_sees_one_checkpoint_while_a_run_saves(tmp_path):
     writer.start()
     try:
         model, _ = build()
-        seen = set()
+        seen, loads, end = set(), 0, time.monotonic() + 120
         while is_empty(tmp_path):
             time.sleep(0.01)
-        for _ in range(LOADS):
+        while loads < LOADS or len(seen) < DIFFERENT:
+            assert writer.is_alive() and time.monotonic() < end
+            loads += 1
             assert checkpoint.load_networks(tmp_path, "latest", model) == "latest"
             values = {value for parameter in model.parameters() for value in parameter.flatten().tolist()}
             assert len(values) == 1
             seen |= values
-        assert len(seen) > 3
     finally:
         stop.set()
         writer.join(60)

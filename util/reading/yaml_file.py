@@ -11,7 +11,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from options import UserError
-from util.json_file import LARGEST, bytes_of, is_half
+from util.reading.json_file import LARGEST, bytes_of, is_half
 
 MOST_BYTES = 256 << 10  # seconds of PyYAML at worst
 MOST_NODES = 100_000  # values, after aliases are replaced by what they stand for

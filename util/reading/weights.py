@@ -14,8 +14,8 @@ from options import Exit, UserError
 from util.commit import current
 from util.files import write_atomically
 from util.finite import not_finite
-from util.json_file import misfit
-from util.torch_file import check_torch_file
+from util.reading.json_file import misfit
+from util.reading.torch_file import check_torch_file
 
 STATE, NETWORK = {...: torch.Tensor}, "state dict of one network"
 
@@ -70,7 +70,8 @@ def read_tensors(path: Path, shape: Any = None, what: str = "file of tensors") -
     """A file of tensors and plain values; nothing in it is executed, and nothing is larger than the file.
 
     Args:
-        shape: see :func:`util.json_file.misfit`; None takes anything. ``what``: the file should hold, for the message.
+        shape: see :func:`util.reading.json_file.misfit`; None takes anything.
+        what: the file should hold, for the message.
 
     Raises:
         UserError: it cannot be read, or holds something else (exit code 4).

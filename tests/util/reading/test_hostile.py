@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from options import UserError
-from tests.util.fuzzing import READERS
+from tests.util.reading.fuzzing import READERS
 from util.images import read_pixels
 
 HOSTILE = Path(__file__).parent / "hostile"

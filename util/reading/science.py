@@ -1,6 +1,6 @@
 """DICOM and NIfTI: frames and slices as arrays in the units of the scanner; needs the extra ``science``.
 
-They are decoded in a child (:mod:`util.child`): a file of a scanner can say anything of what it holds.
+They are decoded in a child (:mod:`util.reading.child`): a file of a scanner can say anything of what it holds.
 """
 
 import functools
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from util.child import in_child
 from util.extras import package, require
+from util.reading.child import in_child
 from util.values import Units
 
 DICOM, NIFTI = (".dcm", ".dicom"), (".nii", ".nii.gz")
@@ -25,7 +25,7 @@ def knows(path: Path) -> bool:
 def count(path: Path) -> int:
     """How many frames or slices a file has."""
     _require(path)
-    return in_child("util.science:find_count", path)
+    return in_child("util.reading.science:find_count", path)
 
 
 def find_count(path: Path) -> int:
@@ -44,7 +44,7 @@ def read(path: Path, page: int) -> tuple[np.ndarray, Units | None]:
         UserError: the package is not installed.
     """
     _require(path)
-    array, units = in_child("util.science:decode", path, page)
+    array, units = in_child("util.reading.science:decode", path, page)
     return array, None if units is None else Units(*units)
 
 

@@ -105,7 +105,7 @@ def test_slices_of_a_volume(tmp_path):
 
 
 def test_files_of_nibabel():
-    from util.frames import count_pages, pages_of
+    from util.reading.frames import count_pages, pages_of
 
     assert count_pages(nifti("anatomical.nii")) == 25 and count_pages(nifti("functional.nii")) == 3 * 20
     path = nifti("example4d.nii.gz")

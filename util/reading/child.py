@@ -4,7 +4,7 @@ Each process has a child of its own, started when a file first needs it, which s
 with its parent. Answers are numbers, texts and arrays of numbers, never pickles: a child that a file has taken over can
 say something wrong and no more. Where a system has no limits of memory (Windows) that of time remains.
 
-    in_child("util.matlab:variables", path, ["X", "y"])
+    in_child("util.reading.matlab:variables", path, ["X", "y"])
 """
 
 import contextlib
@@ -22,13 +22,13 @@ import numpy as np
 from PIL import Image
 
 from options import UserError
-from util.json_file import MOST_BYTES, decode_json
+from util.reading.json_file import MOST_BYTES, decode_json
 
 SECONDS = 60  # for a call; a large volume of a scanner takes a tenth
 START = 300  # seconds to start
 PIPE = 1 << 20  # bytes that are on their way
 MEMORY = 4 << 30  # bytes of the child, or three times the file where that is more
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ALONE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TIFFFILE_NUM_THREADS")  # threads take memory
 
 
@@ -63,7 +63,7 @@ class _Ended(Exception):
 class _Child:
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "util.child"],
+            [sys.executable, "-m", "util.reading.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ class _Child:
         """Start, and import what is called: on a busy machine that takes longer than a call may."""
         module = function.partition(":")[0]
         if module not in self.modules:
-            self.ask(["util.child:prepared", str(ROOT), module], START)
+            self.ask(["util.reading.child:prepared", str(ROOT), module], START)
             self.modules.add(module)
 
     def ask(self, question: Any, seconds: float) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.util.fuzzing import EXTRAS, READERS, fuzz
+from tests.util.reading.fuzzing import EXTRAS, READERS, fuzz
 
 NAMES = [pytest.param(name, marks=[pytest.mark.extra] * (name in EXTRAS)) for name in READERS]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from util import heif, science, tiff
+from util.reading import heif, science, tiff
 
 PAGED = frozenset({".tif", ".tiff", ".gif", ".webp", *heif.HEIC, *heif.AVIF})
 PAGE = re.compile(r"_(\d{4,})$")

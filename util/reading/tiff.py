@@ -1,6 +1,7 @@
 """TIFF. What its directories chain together can loop, and its tags can point anywhere any number of times.
 
-A file that is simple, as most are, is read where it is wanted; any other in a child (:func:`util.child.in_child`).
+A file that is simple, as most are, is read where it is wanted; any other in a child
+(:func:`util.reading.child.in_child`).
 """
 
 import logging
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from util.child import in_child
-from util.pixels import ORIENTATION, check_size, pixels_of, upright
+from util.reading.child import in_child
+from util.reading.pixels import ORIENTATION, check_size, pixels_of, upright
 
 HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS_PER_SAMPLE, PHOTOMETRIC = 0x0102, 0x0106
@@ -30,20 +31,22 @@ def knows(path: Path) -> bool:
 
 def head(path: Path, place: int) -> tuple[int, int, str]:
     """Width and height of the image at a place, upright, and Pillow's mode of it."""
-    width, height, mode = find_head(path, place) if is_simple(path) else in_child("util.tiff:find_head", path, place)
+    if is_simple(path):
+        return find_head(path, place)
+    width, height, mode = in_child("util.reading.tiff:find_head", path, place)
     return width, height, mode
 
 
 def pages(path: Path) -> list[int]:
     """The places of a TIFF's images among its directories, without thumbnails and masks."""
-    return [0] if is_simple(path) else in_child("util.tiff:find_pages", path)
+    return [0] if is_simple(path) else in_child("util.reading.tiff:find_pages", path)
 
 
 def decode(path: Path, place: int, channels: int, deep: bool) -> np.ndarray:
     """The image at a place with its own channels, upright; ``channels`` and ``deep`` as :func:`.pixels_of` has them."""
     if is_simple(path) and channels in (1, 3) and _is_plain(path, place):
         return _by_pillow(path, place, channels, deep)
-    return in_child("util.tiff:decode_any", path, place, channels, deep)
+    return in_child("util.reading.tiff:decode_any", path, place, channels, deep)
 
 
 def is_simple(path: Path) -> bool:

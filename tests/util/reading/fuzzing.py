@@ -24,11 +24,11 @@ from util.fonts.faces import Face, Geometry
 from util.fonts.font_file import open_font
 from util.fonts.pairs import read_pairs
 from util.images import read_pixels
-from util.json_file import read_json
 from util.listing import list_images
+from util.reading.json_file import read_json
+from util.reading.weights import read_tensors, read_weights
+from util.reading.yaml_file import read_yaml
 from util.values import Units
-from util.weights import read_tensors, read_weights
-from util.yaml_file import read_yaml
 
 LONGEST = 600  # characters of a line that says what is wrong
 

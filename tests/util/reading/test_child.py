@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from options import UserError
-from util import child
-from util.child import in_child
+from util.reading import child
+from util.reading.child import in_child
 
 pytestmark = pytest.mark.slow
-HERE = "tests.util.test_child"
+HERE = "tests.util.reading.test_child"
 
 
 def echo(path, *values):

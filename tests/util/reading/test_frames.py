@@ -5,10 +5,10 @@ from PIL import Image
 
 from options import UserError
 from tests.data.helpers import dataset
-from util.frames import count_pages, named, pages_of, split
 from util.images import read_image, read_pixels
 from util.listing import list_images
 from util.picture_files import plan
+from util.reading.frames import count_pages, named, pages_of, split
 
 
 def stack(path, count, kind="uint8", size=(6, 7), **more):

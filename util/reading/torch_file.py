@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from util.pickles import ALL, Foreign, Machine, Truncated
+from util.reading.pickles import ALL, Foreign, Machine, Truncated
 
 MOST_PICKLE = 16 << 20  # bytes of values that are no tensors: a hundred thousand tensors have less
 MOST_VALUES = 5_000_000

@@ -1,4 +1,4 @@
-"""MATLAB's files, whose decoder a damaged one can crash: for :func:`util.child.in_child`."""
+"""MATLAB's files, whose decoder a damaged one can crash: for :func:`util.reading.child.in_child`."""
 
 from pathlib import Path
 
