@@ -1,8 +1,9 @@
-"""Compare two folders of pictures:  python evaluate.py --real testB --fake results --metrics fid --extractor ..."""
+"""Compare two sets of pictures:  python evaluate.py --real testB --fake results --metrics fid --extractor ..."""
 
 import util.early  # noqa: F401, I001  (first: see there)
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,60 +14,64 @@ from evaluation.extractors import load_extractor
 from evaluation.metrics import METRICS
 from evaluation.metrics.base_captioned import CaptionedMetric
 from evaluation.metrics.base_set import SetMetric
+from evaluation.metrics.fid_metric import FidMetric
+from evaluation.metrics.ifid_metric import IfidMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.pairs import Scores
 from evaluation.sets import SetScores
+from evaluation.sides import against_statistics, check_sides, check_width, one_numbering, open_side
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
+from options.shown import shown
 from util import distributed
 from util.reading import frames
 from util.cli import run
 from util.device import choose_device
 from util.images import from_bytes, read_image, read_values, to_bytes
-from util.listing import look_into
 from util.patience import read_patiently
 from util.stopwatch import Countdown
 from util.storage import check_writable, unwritten
-from util.table import joined, write_metrics
+from util.table import figures, finite, joined, write_metrics
 from util.values import units_of
 
 SIDES = {"real": "A", "fake": "B", "train": "A"}  # which numbers of --value_range a folder goes by
 SHOWN = 5  # names in a message
+CLASSES = "intra-FID of classes"  # in metrics.json
 
 
 def main(argv=None):
     distributed.forget_said()
-    opt = parse_script(EvaluateOptions, argv, "Values of generated pictures beside real ones, folder against folder.")
+    opt = parse_script(EvaluateOptions, argv, "Values of generated pictures beside real ones, set against set.")
     found = {name: METRICS.find(name, opt.plugin_dir) for name in dict.fromkeys(opt.metrics)}
     for name, cls in found.items():
-        if (
-            issubclass(cls, CaptionedMetric)
-            or cls.judge
-            or cls.against == "source"
-            or "labels" in getattr(cls, "asks", ())
-        ):
+        if issubclass(cls, CaptionedMetric) or cls.judge or cls.against == "source":
             raise UserError(f"--metrics {name}: needs more than pictures; test.py computes it")
     if opt.output:
         check_output(Path(opt.output))
     sets = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
     pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
-    extractor = load_extractor(opt, (), choose_device(opt.device, opt.gpu_ids)) if sets else None  # what is wrong shows
-    folders = {flag: pictures(opt, flag) for flag in ("real", "fake", "train") if getattr(opt, flag)}
-    for flag, files in folders.items():
-        if line := remark(
-            f"pictures of --{flag}", files, units(opt, flag), partial(read_values, channels=opt.channels)
-        ):
-            print(line, file=sys.stderr)
-    both = partners(opt, *(named(opt, flag, folders[flag]) for flag in ("real", "fake"))) if pairs else {}
+    device = choose_device(opt.device, opt.gpu_ids)
+    extractor = load_extractor(opt, (), device) if sets else None  # what is wrong shows before anything is read
+    given = [flag for flag in ("real", "fake", "train") if getattr(opt, flag)]
+    sides = {flag: open_side(flag, Path(getattr(opt, flag))) for flag in given}
+    sides, classes = one_numbering(sides)
+    check_labels(found, sides)
+    warn_of_values(opt, sides)
+    both = partners(opt, *(named(opt, flag, sides[flag]) for flag in ("real", "fake"))) if pairs else {}
     tables = [joined(scores_of_pairs(opt, pairs, both).compute())] if pairs else []
+    facts = {}
     if extractor is not None:
-        seen = {flag: observed(opt, extractor, files, flag) for flag, files in folders.items()}
-        tables.append(SetScores(sets, extractor).beside_training(seen["real"], seen["fake"], seen.get("train")))
+        if classes and any("answers" in metric.asks for metric in sets):
+            extractor = load_extractor(opt, classes, device)
+        table, facts = scores_of_sets(opt, sets, sides, classes, extractor)
+        tables.append(table)
     print("\n".join(line for table in tables for line in table.lines()))
+    for name, value in facts.get(CLASSES, {}).items():
+        print(f"intra-FID of {shown(name)}: {figures(value, 'not defined')}")
     if opt.output:
         try:
-            write_metrics(Path(opt.output), tables)
+            write_metrics(Path(opt.output), tables, facts)
         except OSError as error:
             raise unwritten(opt.output, error, "; the values are those above") from None
     return 0
@@ -79,25 +84,33 @@ def check_output(path):
     check_writable(path.parent, "--output")
 
 
-def pictures(opt, flag):
-    """The files of a folder and all below."""
-    folder = Path(getattr(opt, flag))
-    if not folder.is_dir():
-        raise UserError(f"--{flag} {folder}: no such folder")
-    listing = look_into(folder)
-    count = len(listing.pictures)
-    if count < 2:
-        raise UserError(
-            f"--{flag} {folder}: holds {count} picture{'s' * (count != 1)}; at least two are needed"
-            f"{listing.unread(before='; ')}"
-        )
-    return listing.tell()
+def check_labels(found, sides):
+    """Metrics of classes need sides that have them."""
+    for name, cls in found.items():
+        if "labels" in getattr(cls, "asks", ()) and any(side.labels is None for side in sides.values()):
+            raise UserError(
+                f"--metrics {name}: needs classes on every side: a folder for each, or the labels of a .npz; "
+                f"{' and '.join(map(str, sides.values()))} have none in common"
+            )
 
 
-def named(opt, flag, files):
+def warn_of_values(opt, sides):
+    """A line for pictures whose values are not those that are asked for."""
+    for flag, side in sides.items():
+        if side.files and (
+            line := remark(
+                f"pictures of --{flag}", side.files, units(opt, flag), partial(read_values, channels=opt.channels)
+            )
+        ):
+            print(line, file=sys.stderr)
+
+
+def named(opt, flag, side):
     """{name without its ending, relative to the folder: file}."""
     found: dict[str, Path] = {}
-    for file in files:
+    if not side.files:
+        raise UserError(f"{side}: has no names of pictures, by which pairs go; give a folder")
+    for file in side.files:
         name = str(frames.named(file).relative_to(getattr(opt, flag)).with_suffix(""))
         if name in found:
             raise UserError(f"--{flag}: {found[name].name} and {file.name} have one name, so it has no one partner")
@@ -128,18 +141,44 @@ def scores_of_pairs(opt, metrics, both):
     return scores
 
 
-def observed(opt, extractor, files, flag):
+def scores_of_sets(opt, metrics, sides, classes, extractor):
+    """The table of metrics of sets, and what metrics.json says besides."""
+    only_fid = all(isinstance(metric, FidMetric) for metric in metrics)
+    remarks = check_sides(list(sides.values()), extractor, opt.resize, only_fid)
+    seen = {flag: observed(opt, extractor, side) for flag, side in sides.items() if side.statistics is None}
+    for side in sides.values():
+        check_width(side, extractor)  # once more, for an extractor that only its first image tells how many they are
+    if len(seen) < len(sides):
+        return against_statistics(extractor, seen, sides, remarks), {}
+    table = SetScores(metrics, extractor, classes).beside_training(seen["real"], seen["fake"], seen.get("train"))
+    facts = {}
+    for metric in metrics:
+        if isinstance(metric, IfidMetric) and not metric.flaws(seen["real"], seen["fake"]):
+            values = metric.of_classes(seen["real"], seen["fake"])
+            facts[CLASSES] = {metric.called(label): finite(value) for label, value in values.items()}
+    return replace(table, remarks=[*remarks, *table.remarks]), facts
+
+
+def observed(opt, extractor, side):
     """What the extractor sees in the pictures, those of one size at once."""
-    countdown, parts = Countdown(len(files), "picture"), []
+    if side.features is not None:
+        return Observed(side.features)
+    images = side.files if side.images is None else side.images
+    countdown, parts = Countdown(len(images), "picture"), []
     batch: list[torch.Tensor] = []
-    for image in levels(opt, files, flag):
+    for image in levels(opt, side.files, side.flag) if side.images is None else of_archive(side.images):
         if batch and (len(batch) == 32 or image.shape != batch[0].shape):
             parts.append(extractor(torch.stack(batch)))
             batch = []
         batch.append(image)
         countdown.step()
     parts.append(extractor(torch.stack(batch)))
-    return Observed.join(parts)
+    return replace(Observed.join(parts), labels=side.labels)
+
+
+def of_archive(images):
+    """Its images as bytes (C, H, W), one after another."""
+    return (torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in images)
 
 
 def levels(opt, files, flag):

@@ -14,7 +14,7 @@ from util.table import Row, Table, plural
 
 GENERATED = "generated"
 # values that others publish, of features of Inception
-PUBLISHED = ("FID", "KID", "IS", "intra-FID", "precision", "recall", "density", "coverage")
+PUBLISHED = ("FID", "KID", "KID-all", "IS", "intra-FID", "precision", "recall", "density", "coverage")
 
 
 class Described(Protocol):

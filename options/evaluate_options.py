@@ -4,6 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from .errors import UserError
+from .evaluation_options import RESIZES
 from .fields import option
 
 
@@ -19,6 +20,11 @@ class EvaluateOptions:
         None, "what sees features of images: inception, domain:<run folder> or module:<path>"
     )
     inception_weights: str | None = option(None, "weight file of Inception for --extractor inception; never downloaded")
+    resize: str = option(
+        RESIZES[0],
+        "how Inception's images become 299 x 299: as clean-fid, as pytorch-fid or as torch-fidelity and the first FID",
+        choices=RESIZES,
+    )
     lpips_weights: str | None = option(
         None, "torchvision's weight file of AlexNet, for the metric lpips; never downloaded"
     )

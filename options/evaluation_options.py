@@ -6,6 +6,8 @@ from typing import ClassVar
 from .base_options import BaseOptions
 from .fields import option
 
+RESIZES = ("clean", "legacy-pytorch", "legacy-tf")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationOptions(BaseOptions):
@@ -18,6 +20,12 @@ class EvaluationOptions(BaseOptions):
     )
     inception_weights: str | None = option(
         None, "weight file of Inception for --extractor inception; never downloaded", per_run=True
+    )
+    resize: str = option(
+        RESIZES[0],
+        "how Inception's images become 299 x 299: as clean-fid, as pytorch-fid or as torch-fidelity and the first FID "
+        "do; values of one say nothing beside those of another",
+        choices=RESIZES,
     )
     lpips_weights: str | None = option(
         None, "torchvision's weight file of AlexNet, for the metric lpips; never downloaded", per_run=True

@@ -8,7 +8,11 @@ from .errors import UserError
 from .evaluation_options import EvaluationOptions
 from .fields import option
 
-JUDGES = [f.name for f in dataclasses.fields(EvaluationOptions) if f.name not in BaseOptions.__dataclass_fields__]
+JUDGES = [  # what an evaluation asks; --resize says how, and goes with a run to its tests
+    f.name
+    for f in dataclasses.fields(EvaluationOptions)
+    if f.name not in BaseOptions.__dataclass_fields__ and f.name != "resize"
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

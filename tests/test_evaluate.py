@@ -61,7 +61,7 @@ def test_pictures_of_one_name_are_not_taken_for_one(folders):
 
 
 def test_what_it_cannot_do_is_said(folders):
-    for name in ("recognition", "self_similarity", "accuracy", "r_precision"):
+    for name in ("recognition", "self_similarity", "r_precision"):
         with pytest.raises(UserError, match=rf"--metrics {name}: needs more than pictures"):
             values(folders, "--metrics", name)
     with pytest.raises(UserError, match=r"no --extractor|--extractor"):  # before a folder is read
@@ -71,3 +71,98 @@ def test_what_it_cannot_do_is_said(folders):
         values(folders, "--metrics", "fid")
     with pytest.raises(UserError, match=r"--real: not given"):
         evaluate.main(["--fake", "x"])
+
+
+# -- archives, statistics, classes -----------------------------------------------------------------
+
+
+@pytest.fixture
+def archives(folders):
+    """The pictures of ``folders`` as samples.npz of two classes, as features and as statistics; and class folders."""
+    for side in ("real", "fake"):
+        files = sorted((folders / side).rglob("*.png"))
+        images, labels = np.stack([np.asarray(Image.open(f)) for f in files]), np.arange(len(files)) % 2
+        np.savez(folders / f"{side}.npz", images=images, labels=labels, z=np.zeros((len(files), 3)))
+        np.savez(folders / f"{side}_feats.npz", feats=six_features(files).numpy())
+        features = six_features(files).double().numpy()
+        np.savez_compressed(folders / f"{side}_stats.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))
+        for file, label in zip(files, labels, strict=True):
+            folder = folders / f"{side}_classes" / "ab"[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / file.name)
+    return folders
+
+
+def test_archives_of_images_features_and_statistics_have_the_values_of_their_pictures(archives):
+    wanted = values(archives, "--metrics", "fid", "kid")
+    images = values(
+        archives, "--metrics", "fid", "kid", "--real", archives / "real.npz", "--fake", archives / "fake.npz"
+    )
+    features = values(archives, "--metrics", "fid", "kid", "--real", archives / "real_feats.npz")
+    for name in ("FID-module", "KID-module x 1000", "KID-all-module x 1000"):
+        assert images[name]["value"] == pytest.approx(wanted[name]["value"], rel=1e-5)
+        assert features[name]["value"] == pytest.approx(wanted[name]["value"], rel=1e-4)
+    for sides in ((), ("--fake", archives / "fake_stats.npz"), ("--train", archives / "train")):
+        found = values(archives, "--metrics", "fid", "--real", archives / "real_stats.npz", *sides)["FID-module"]
+        assert found["value"] == pytest.approx(wanted["FID-module"]["value"], rel=1e-4)
+    assert found["floors"]["real training images"]["value"] > 0
+
+
+def test_statistics_give_what_they_can(archives, capsys):
+    real = ("--real", archives / "real_stats.npz")
+    with pytest.raises(UserError, match=r"--real .*real_stats.npz: mean and covariance alone; they give --metrics fid"):
+        values(archives, "--metrics", "fid", "kid", *real)
+    values(archives, "--metrics", "fid", *real)
+    assert "does not say how its images were resized" in capsys.readouterr().out
+    named = archives / "ours_legacy_pytorch_test_256.npz"
+    shutil.copy(archives / "real_stats.npz", named)
+    with pytest.raises(UserError, match="by its name of --resize legacy-pytorch, not clean; give --resize"):
+        values(archives, "--metrics", "fid", "--real", named)
+    values(archives, "--metrics", "fid", "--real", named, "--resize", "legacy-pytorch")
+    captured = capsys.readouterr()
+    assert "does not say" not in captured.out and "counts for --extractor inception" in captured.out + captured.err
+    np.savez(archives / "wide.npz", feats=np.random.default_rng(0).normal(size=(12, 7)))
+    with pytest.raises(UserError, match=r"of 7 features; --extractor module:.* sees 6"):
+        values(archives, "--metrics", "fid", "--real", archives / "wide.npz")
+
+
+def test_classes_are_folders_or_labels(archives, capsys):
+    folders = ("--real", archives / "real_classes", "--fake", archives / "fake_classes")
+    by_name = values(archives, "--metrics", "ifid", *folders)
+    assert set(by_name["intra-FID of classes"]) == {"a", "b"} and "intra-FID of a: " in capsys.readouterr().out
+    assert by_name["intra-FID of classes"] == {"a": None, "b": None}  # of six and five pictures there is none
+    with pytest.raises(UserError, match="--metrics ifid: needs classes on every side"):
+        values(archives, "--metrics", "ifid", "--fake", archives / "fake_classes")
+    for side, shift in (("real", 0), ("fake", 60)):
+        images = np.random.default_rng(shift).integers(shift, 200, (40, 8, 8, 3)).astype(np.uint8)
+        np.savez(archives / f"{side}.npz", images=images, labels=np.arange(40) % 2)
+    found = values(archives, "--metrics", "ifid", "--real", archives / "real.npz", "--fake", archives / "fake.npz")
+    classes = found["intra-FID of classes"]
+    assert found["intra-FID-module"]["value"] == pytest.approx(sum(classes.values()) / 2) and min(classes.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("arrays", "line"),
+    [
+        ({"images": np.zeros((5, 8, 8, 3), np.float32)}, "images is float32, 5 x 8 x 8 x 3; wanted are"),
+        ({"images": np.zeros((5, 3, 2, 2), np.float32)}, "wanted are at least two images"),
+        ({"what": np.zeros(3)}, "holds what; wanted are images"),
+        ({"mu": np.zeros(3), "sigma": np.zeros((2, 2))}, "do not belong together"),
+        ({"feats": np.full((5, 6), np.nan)}, "no finite numbers"),
+        ({"images": np.array([{}], object)}, "not of plain numbers"),
+    ],
+)
+def test_archives_of_other_things_are_a_line(folders, arrays, line):
+    np.savez(folders / "odd.npz", **arrays)
+    with pytest.raises(UserError, match=line) as error:
+        values(folders, "--metrics", "fid", "--fake", folders / "odd.npz")
+    assert "\n" not in str(error.value) and str(error.value).startswith(f"--fake {folders / 'odd.npz'}")
+    with pytest.raises(UserError, match="has no names of pictures"):
+        np.savez(folders / "odd.npz", images=np.zeros((5, 8, 8, 3), np.uint8))
+        values(folders, "--metrics", "l1", "--fake", folders / "odd.npz")
+
+
+def test_an_archive_that_unpacks_to_far_more_is_not_read(folders):
+    np.savez_compressed(folders / "bomb.npz", images=np.zeros((100_000, 32, 32, 3), np.uint8))
+    with pytest.raises(UserError, match="it would unpack to 292 MiB"):
+        values(folders, "--metrics", "fid", "--fake", folders / "bomb.npz")

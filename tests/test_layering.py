@@ -133,6 +133,7 @@ DECODERS = {
     "dcmread": {"util/reading/science.py"},
     "zipfile.ZipFile": {
         "util/reading/torch_file.py",
+        "util/reading/npz.py",
         "evaluation/extractors/inception.py",
     },  # the latter reads names alone
     "tarfile": set(),

@@ -19,6 +19,8 @@ from evaluation.extractors.inception import of_inception
 from evaluation.extractors.module import of_module
 from evaluation.extractors.trained import of_run
 from options import UserError
+from options.evaluation_options import RESIZES
+from util.distributed import say_once
 from util.seeding import derive
 
 __all__ = ["Extractor", "load_extractor"]
@@ -43,7 +45,9 @@ def load_extractor(opt: Any, classes: Sequence[str] = (), device: torch.device |
     with torch.random.fork_rng(devices=[]):  # networks draw weights before they get theirs
         torch.manual_seed(derive("extractor"))  # and one that keeps what it drew is the same every time
         if kind == "inception":
-            return of_inception(opt.inception_weights, flag, device)
+            return of_inception(opt.inception_weights, opt.resize, flag, device)
+        if opt.resize != RESIZES[0]:
+            say_once(f"--resize {opt.resize}: counts for --extractor inception; {flag} sees images as it learnt to")
         if kind == "module" and path:
             return of_module(path, flag, device)
         if kind == "domain" and path:

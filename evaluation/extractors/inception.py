@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from evaluation.extractors.base import Extractor, named_by_digest
+from evaluation.extractors.resizes import WAYS, Resize
 from evaluation.metrics.shared.observed import Observed
 from options import Exit, UserError
 from util.files import sha256
@@ -26,8 +25,8 @@ SCRIPT = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"  # i
 class Inception(nn.Module):
     """Bytes (B, 1 or 3, H, W) to features (B, 2048) and logits (B, 1008).
 
-    The network is torch-fidelity's definition of the TensorFlow graph of 2015-12-05; the images are resized as
-    clean-fid does. The logits have no bias, as in Inception scores of torch-fidelity.
+    The network is torch-fidelity's definition of the TensorFlow graph of 2015-12-05. The logits have no bias, as in
+    Inception scores of torch-fidelity.
 
     Attributes:
         digest: sha256 of the file, in hexadecimal.
@@ -35,6 +34,7 @@ class Inception(nn.Module):
 
     Args:
         path: ``--inception_weights``.
+        resize: to the size that it takes.
 
     Raises:
         UserError: no such file, or one that does not hold these weights as tensors.
@@ -42,8 +42,9 @@ class Inception(nn.Module):
 
     features = 2048
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, resize: Resize):
         super().__init__()
+        self.resize = resize
         flag = f"--inception_weights {path}"
         if not path.is_file():
             raise UserError(f"{flag}: no such file; give {STANDARD} of torch-fidelity, which nothing here downloads")
@@ -59,8 +60,8 @@ class Inception(nn.Module):
         self.register_buffer("answer", answer.weight.data)  # (1008, 2048)
 
     def forward(self, levels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        images = antialiased(levels, SIZE).to(self.answer.device).expand(-1, 3, -1, -1)
-        features = self.stages((images - 128) / 128).flatten(1)
+        images = self.resize(levels, SIZE).to(self.answer.device).expand(-1, 3, -1, -1)
+        features = self.stages(images).flatten(1)
         return features, features @ self.answer.T
 
 
@@ -90,35 +91,14 @@ def is_script(path: Path) -> bool:
         return False
 
 
-def antialiased(levels: torch.Tensor, size: int) -> torch.Tensor:
-    """Resize each channel by Pillow's bicubic filter, which widens where an image shrinks, and round nothing.
-
-    What clean-fid does before Inception: Parmar et al., "On Aliased Resizing and Surprising Subtleties in GAN
-    Evaluation" (CVPR 2022). An image that is small is made large by it and so is blurred, as in published scores.
-
-    Args:
-        levels: (N, C, H, W) in [0, 255], bytes or floats.
-        size: height and width of the result, in pixels.
-
-    Returns:
-        (N, C, size, size) float32 on the CPU, in [0, 255]: what the filter overshoots is cut off.
-    """
-    N, C = levels.shape[:2]
-    resized = np.empty((N, C, size, size), np.float32)
-    for n, channels in enumerate(levels.float().cpu().numpy()):
-        for c, channel in enumerate(channels):
-            picture = Image.fromarray(np.ascontiguousarray(channel))  # of floats: mode F
-            resized[n, c] = np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
-    return torch.from_numpy(resized.clip(0, 255))
-
-
-def of_inception(weights: str | None, flag: str, device: torch.device) -> Extractor:
-    """The network of published scores."""
+def of_inception(weights: str | None, resize: str, flag: str, device: torch.device) -> Extractor:
+    """The network of published scores, of images that are resized as the tools do whose scores they are."""
     if not weights:
         raise UserError(
             f"{flag} needs --inception_weights, the file {STANDARD} of torch-fidelity; it is not downloaded"
         )
-    network = Inception(Path(weights)).to(device)
+    way = WAYS[resize]
+    network = Inception(Path(weights), way).to(device)
 
     def look(levels: torch.Tensor) -> Observed:
         if levels.shape[1] not in (1, 3):
@@ -134,7 +114,7 @@ def of_inception(weights: str | None, flag: str, device: torch.device) -> Extrac
         name=f"Inception of 2015-12-05, {named_by_digest(Path(weights), network.digest)}"
         + ", not a known file" * (not network.known),
         digest=network.digest,
-        resize=f"to {SIZE} x {SIZE} by bicubic with antialiasing on floats, as clean-fid",
+        resize=f"to {SIZE} x {SIZE} {way.words}",
         features=Inception.features,
         comparable=network.known,
         remarks=() if network.known else (strange,),

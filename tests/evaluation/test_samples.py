@@ -43,7 +43,7 @@ def test_a_sample_of_the_data_scores_as_training_images_do():
 def test_distances_of_training_images_are_of_as_many_as_were_generated_and_labels_of_all():
     found = scores(judged(200, 3))
     assert (found["real training images"].count, found[SEVERAL].count) == (600, 200)
-    assert set(found[SEVERAL].values) == {"KID-domain x 1000", "FID-domain"}
+    assert set(found[SEVERAL].values) == {"KID-domain x 1000", "KID-all-domain x 1000", "FID-domain"}
     assert {"accuracy", "variety"} < set(found["real training images"].values)
 
 
@@ -80,7 +80,9 @@ def test_a_collapsed_class_is_named():
 
 def test_without_labels_there_are_distances_alone():
     found = scores(judged(300, 3, labels=False)).values
-    assert list(found) == ["KID-domain x 1000", "FID-domain"] and math.isfinite(found["FID-domain"])
+    assert list(found) == ["KID-domain x 1000", "KID-all-domain x 1000", "FID-domain"] and math.isfinite(
+        found["FID-domain"]
+    )
 
 
 def test_too_few_and_constant_images_have_no_distances_and_a_remark():

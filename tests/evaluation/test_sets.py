@@ -33,7 +33,7 @@ def table(real, fake, floor=None, extractor=DOMAIN, names=NAMES, **more):
 
 def test_names_carry_the_tag_where_values_depend_on_features():
     found = table(seen(90, 1), seen(60, 2))
-    assert list(found.values)[:3] == ["FID-domain", "KID-domain x 1000", "IS-domain"]
+    assert list(found.values)[:4] == ["FID-domain", "KID-domain x 1000", "KID-all-domain x 1000", "IS-domain"]
     assert {"intra-FID-domain", "recall-domain", "accuracy-domain", "matched-domain", "variety-domain"} <= set(
         found.values
     )
@@ -95,13 +95,14 @@ def test_floors_of_metrics_of_one_set_are_of_held_out_images_that_no_classifier_
 
 def test_a_line_says_all_that_a_value_is_of():
     found = table(seen(400, 1), seen(200, 2), seen(200, 3), names=("fid", "kid"))
-    first, second = found.lines()
+    first, second, third = found.lines()
     value, floor = found.values["FID-domain"], found[TRAINING].values["FID-domain"]
     assert first == (
         f"FID-domain: {value:.4f}, 200 images against 400; real training images: {floor:.4f}; "
         "domain judge 0123456789ab, resize none; not comparable with published FID"
     )
     assert second.startswith("KID-domain x 1000: ") and " ± " in second and second.endswith("published KID")
+    assert third.startswith("KID-all-domain x 1000: ") and " ± " not in third and third.endswith("published KID-all")
     of_inception = table(seen(400, 1), seen(200, 2), extractor=INCEPTION, names=("fid",))
     assert of_inception.lines()[0].endswith("200 images against 400; inception 6726825d0af5, resize to 299 x 299")
     assert found.facts["comparable"] is False and found.whole.count == 200

@@ -133,6 +133,8 @@ def test_from_the_command_line_to_an_extractor(kind, dataroot, tmp_path, capsys)
     found = json.loads((tmp_path / "results/eyes/test_latest/metrics.json").read_text())["found"]
     assert f"{found['value']:.4f} of the views of {found['images']} images of test" in capsys.readouterr().out
     assert found["images"] == {"folders": 5, "font": 2 * 9, "digits": 20}[kind] and found["value"] > 0
-    extractor = load_extractor(SimpleNamespace(extractor=f"domain:{tmp_path / 'runs/eyes'}", inception_weights=None))
+    extractor = load_extractor(
+        SimpleNamespace(extractor=f"domain:{tmp_path / 'runs/eyes'}", inception_weights=None, resize="clean")
+    )
     levels = torch.randint(256, (3, 3, 40, 40), dtype=torch.uint8)
     assert extractor(levels).features.shape == (3, 8) and "eyes" in extractor.name

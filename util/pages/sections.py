@@ -64,7 +64,7 @@ def _about(table: Table) -> list[str]:
     unlike = ", ".join(dict.fromkeys(table.unlike[name] for name in table.names if name in table.unlike))
     comparable = f"not comparable with published {unlike}" if unlike else ""
     if facts.get("comparable"):
-        comparable = "comparable with published values of the same images and numbers"
+        comparable = "comparable with published values of the same resize, images and numbers"
     about = [f"feature extractor: {facts['extractor']}", f"resize: {facts['resize']}", comparable]
     lines = ["; ".join(filter(None, about))]
     if any(row.label.startswith("real ") for row in table.floors):

@@ -21,8 +21,9 @@ from util.files import sha256
 FEATURES = ["2048", "logits_unbiased"]
 
 
-def options(extractor, weights=None):
-    return SimpleNamespace(extractor=extractor, inception_weights=None if weights is None else str(weights))
+def options(extractor, weights=None, resize="clean"):
+    weights = None if weights is None else str(weights)
+    return SimpleNamespace(extractor=extractor, inception_weights=weights, resize=resize)
 
 
 def levels(count, channels=3, size=32, seed=0):
@@ -71,6 +72,14 @@ def test_features_are_those_of_torch_fidelity(weights):
     torch.testing.assert_close(seen.features, features, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(seen.logits, logits, rtol=1e-5, atol=1e-5)
     assert seen.answers is None and extractor.tag == "" and "antialiasing" in extractor.resize
+
+
+@pytest.mark.slow
+def test_images_of_torch_fidelity_s_resize_have_its_features(weights):
+    path, network = weights
+    extractor, images = load_extractor(options("inception", path, "legacy-tf")), levels(2, 3, 40)
+    torch.testing.assert_close(extractor(images).features, network(images)[0], rtol=1e-5, atol=1e-5)
+    assert extractor.resize.endswith("as torch-fidelity and the first FID")
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from util.fonts.pairs import read_pairs
 from util.images import read_pixels
 from util.listing import list_images
 from util.reading.json_file import read_json
+from util.reading.npz import open_npz
 from util.reading.weights import read_tensors, read_weights
 from util.reading.yaml_file import read_yaml
 from util.values import Units
@@ -49,6 +50,15 @@ def archive(kind, name):
 def picture(path):
     for page in list_images(path.parent):
         read_pixels(page, 3, Units(0, 1000) if page.suffix == ".nii" else None)
+
+
+def arrays(path):
+    try:
+        with open_npz(path) as found:
+            for name in found:
+                assert found[name].shape == found.shape(name)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def font(path):
@@ -143,6 +153,14 @@ READERS = {
         ],
     ),
     "array": (picture, ".npy", lambda: [written(np.save, PIXELS), written(np.save, PIXELS / 512)]),
+    "archive of arrays": (
+        arrays,
+        ".npz",
+        lambda: [
+            written(np.savez, images=PIXELS[None].astype(np.uint8), labels=np.arange(1)),
+            written(np.savez_compressed, mu=np.zeros(3), sigma=np.eye(3)),
+        ],
+    ),
     "pictures": (
         picture,
         ".png",

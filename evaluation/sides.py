@@ -1,0 +1,197 @@
+"""What evaluate.py compares: folders of pictures or of classes; archives of images, of features, of statistics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evaluation.extractors.base import Extractor
+from evaluation.metrics.shared.distances import frechet_of_moments, moments
+from evaluation.metrics.shared.observed import Observed
+from evaluation.sets import GENERATED, tagged
+from options import Exit, UserError
+from util.listing import look_into
+from util.reading import frames
+from util.reading.npz import Arrays, open_npz
+from util.table import Row, Table, plural
+
+IMAGES = ("images", "arr_0", "x", "imgs")  # what archives call images: ours and others'
+LABELS = ("labels", "arr_1", "y")
+HOLDS = "images (N, H, W, C) in bytes, feats (N, F), or mu and sigma"
+RESIZED = {"_clean": "clean", "_legacy_pytorch": "legacy-pytorch", "_legacy_tensorflow": "legacy-tf"}  # by clean-fid
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        flag: without dashes; ``path``: what it names.
+        files: pictures, where it is a folder.
+        images: bytes (N, H, W, C), where it is an archive of images.
+        features: (N, F), where an extractor saw the images already; ``statistics``: their mean and covariance alone.
+        labels: (N,) numbers of classes; ``classes``: their names, where files tell them.
+    """
+
+    flag: str
+    path: Path
+    files: Sequence[Path] = ()
+    images: np.ndarray | None = None
+    features: torch.Tensor | None = None
+    statistics: tuple[torch.Tensor, torch.Tensor] | None = None
+    labels: torch.Tensor | None = None
+    classes: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"--{self.flag} {self.path}"
+
+
+def open_side(flag: str, path: Path) -> Side:
+    """A folder with all below, or a .npz.
+
+    Raises:
+        UserError: there is nothing to compare (exit code 2), or an archive is damaged (exit code 4).
+    """
+    if path.suffix.lower() == ".npz" and path.is_file():
+        return _of_archive(Side(flag, path))
+    if not path.is_dir():
+        raise UserError(f"--{flag} {path}: no such folder, and no .npz of {HOLDS}")
+    listing = look_into(path)
+    count = len(listing.pictures)
+    if count < 2:
+        raise UserError(
+            f"--{flag} {path}: holds {count} picture{'s' * (count != 1)}; at least two are needed"
+            f"{listing.unread(before='; ')}"
+        )
+    files = listing.tell()
+    names = [frames.named(file).relative_to(path).parts for file in files]
+    classes = sorted({parts[0] for parts in names})
+    if len(classes) < 2 or any(len(parts) < 2 for parts in names):
+        return Side(flag, path, files)
+    labels = torch.tensor([classes.index(parts[0]) for parts in names])
+    return Side(flag, path, files, labels=labels, classes=classes)
+
+
+def _of_archive(side: Side) -> Side:
+    try:
+        with open_npz(side.path) as arrays:
+            if "mu" in arrays and "sigma" in arrays:
+                return replace(side, statistics=_statistics(arrays))
+            if "feats" in arrays:
+                return replace(side, features=_features(arrays["feats"]))
+            if (name := arrays.first(*IMAGES)) is None:
+                raise UserError(f"{side}: holds {', '.join(arrays)[:80]}; wanted are {HOLDS}")
+            images, labels = arrays[name], arrays.first(*LABELS)
+            of = None if labels is None else arrays[labels]
+    except (ValueError, OSError) as error:
+        raise UserError(f"{side}: {error}", code=Exit.CHECKPOINT) from None
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] > images.shape[1] or len(images) < 2:
+        shape = " x ".join(map(str, images.shape))
+        raise UserError(
+            f"{side}: {name} is {images.dtype}, {shape}; wanted are at least two images (N, H, W, C) in bytes"
+        )
+    if of is None or of.dtype.kind not in "iu" or of.shape != images.shape[:1] or of.min() < 0:
+        return replace(side, images=images)  # -1 is what images of no class have
+    return replace(side, images=images, labels=torch.from_numpy(of.astype(np.int64)))
+
+
+def _statistics(arrays: Arrays) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, covariance = (torch.from_numpy(arrays[name].astype(np.float64)) for name in ("mu", "sigma"))
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or len(mean) > 1 << 14:
+        raise ValueError("its mu (F,) and sigma (F, F) do not belong together")
+    if not (mean.isfinite().all() and covariance.isfinite().all()):
+        raise ValueError("its mu or sigma is not finite")
+    return mean, (covariance + covariance.T) / 2
+
+
+def _features(found: np.ndarray) -> torch.Tensor:
+    features = torch.from_numpy(found.astype(np.float32))
+    if features.ndim != 2 or len(features) < 2 or not features.isfinite().all():
+        raise ValueError("its feats are no finite numbers (N, F) of two images or more")
+    return features
+
+
+def check_sides(sides: Sequence[Side], extractor: Extractor, resize: str, only_fid: bool) -> list[str]:
+    """What is to be known of features that an extractor saw elsewhere, a line each.
+
+    Raises:
+        UserError: they cannot be compared.
+    """
+    lines = []
+    for side in (side for side in sides if side.statistics is not None or side.features is not None):
+        if side.statistics is not None and not only_fid:
+            raise UserError(f"{side}: mean and covariance alone; they give --metrics fid and nothing else")
+        check_width(side, extractor)
+        kept = next((way for word, way in RESIZED.items() if word in side.path.name.lower()), None)
+        if kept not in (None, resize):
+            raise UserError(f"{side}: by its name of --resize {kept}, not {resize}; give --resize {kept}")
+        if kept is None:
+            lines.append(
+                f"{side}: does not say how its images were resized; pytorch-fid's are --resize legacy-pytorch; taken "
+                f"for --resize {resize}"
+            )
+    return lines
+
+
+def check_width(side: Side, extractor: Extractor) -> None:
+    """Raises:
+    UserError: these features are not those of this extractor, as far as it knows how many it sees.
+    """
+    kept = side.features if side.statistics is None else side.statistics[0]
+    if kept is not None and extractor.features and kept.shape[-1] != extractor.features:
+        raise UserError(f"{side}: of {kept.shape[-1]:,} features; {extractor.flag} sees {extractor.features:,}")
+
+
+def one_numbering(sides: dict[str, Side]) -> tuple[dict[str, Side], list[str]]:
+    """The sides with labels that mean the same on each, and the classes' names; without labels where one has none."""
+    named = [side for side in sides.values() if side.classes]
+    if any(side.labels is None for side in sides.values()):
+        return {flag: replace(side, labels=None) for flag, side in sides.items()}, []
+    classes = sorted({name for side in named for name in side.classes})
+    if named and len(named) < len(sides):  # an archive numbers the classes of the folders, in their order
+        most = max(int(side.labels.max()) for side in sides.values() if not side.classes)  # type: ignore[union-attr]
+        if most >= len(classes):
+            return {flag: replace(side, labels=None) for flag, side in sides.items()}, []
+    if not named:
+        most = max(int(side.labels.max()) for side in sides.values())  # type: ignore[union-attr]
+        return sides, [str(number) for number in range(most + 1)]
+    moved = {
+        flag: replace(side, labels=torch.tensor([classes.index(name) for name in side.classes])[side.labels])
+        if side.classes
+        else side
+        for flag, side in sides.items()
+    }
+    return moved, classes
+
+
+def against_statistics(
+    extractor: Extractor, seen: dict[str, Observed], sides: dict[str, Side], remarks: Sequence[str]
+) -> Table:
+    """FID, where one side or more are statistics; training images give the floor."""
+
+    def of(flag: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return sides[flag].statistics or moments(seen[flag].features)
+
+    name = tagged("FID", extractor.tag)
+    rows = [Row(label=GENERATED, kind="result", values={name: frechet_of_moments(*of("fake"), *of("real"))})]
+    if "train" in sides:
+        value = frechet_of_moments(*of("train"), *of("real"))
+        rows.append(Row(label="real training images", values={name: value}))
+    counts = {flag: plural(len(seen[flag]), "image") if flag in seen else "statistics" for flag in ("fake", "real")}
+    few = [
+        f"FID: {len(seen[flag]):,} images of --{flag} are few for {seen[flag].features.shape[1]:,} features, which "
+        "makes it higher; compare it with values of as many images alone"
+        for flag in ("fake", "real")
+        if flag in seen and len(seen[flag]) <= seen[flag].features.shape[1]
+    ]
+    facts = {"extractor": extractor.name, "resize": extractor.resize, "comparable": extractor.comparable}
+    return Table(
+        rows=rows,
+        better={name: "lower"},
+        of=f"{counts['fake']} against {counts['real']}",
+        remarks=[*remarks, *few],
+        facts=facts,
+        unlike={} if extractor.comparable else {name: "FID"},
+    )
