@@ -22,7 +22,7 @@ class EvaluateOptions:
     inception_weights: str | None = option(None, "weight file of Inception for --extractor inception; never downloaded")
     resize: str = option(
         RESIZES[0],
-        "how Inception's images become 299 x 299: as clean-fid, as pytorch-fid or as torch-fidelity and the first FID",
+        "how images become Inception's 299 x 299: as clean-fid, pytorch-fid or torch-fidelity do",
         choices=RESIZES,
     )
     lpips_weights: str | None = option(

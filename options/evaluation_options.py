@@ -23,8 +23,7 @@ class EvaluationOptions(BaseOptions):
     )
     resize: str = option(
         RESIZES[0],
-        "how Inception's images become 299 x 299: as clean-fid, as pytorch-fid or as torch-fidelity and the first FID "
-        "do; values of one say nothing beside those of another",
+        "how images become Inception's 299 x 299: as clean-fid, pytorch-fid or torch-fidelity do",
         choices=RESIZES,
     )
     lpips_weights: str | None = option(

@@ -164,7 +164,7 @@ def test_neighbours_are_in_pixels_without_a_judge_and_find_a_copy(tmp_path):
 def test_scores_are_those_of_the_judge_and_name_it(tmp_path, judge, capsys):
     numbers, page = results(Model(tmp_path, "--label_judge", judge, "--num_samples", 40), tmp_path / "out")
     digest, fid = numbers["judge"]["sha256"], numbers["FID-domain"]
-    assert len(digest) == 64 and digest in page and "not comparable with published KID, FID" in page
+    assert len(digest) == 64 and digest in page and "not comparable with published KID, KID-all, FID" in page
     assert numbers["judge"]["features"] == 16 and numbers["neighbours"]["space"] == "features of the judge judge"
     floor = fid["floors"]["real training images, as many as were generated"]
     assert (fid["images"], fid["reference"], floor["images"]) == (40, 30, 40)
