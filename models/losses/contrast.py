@@ -1,10 +1,6 @@
 """Contrastive learning on labelled vectors: what is the same character, what is the same style."""
 
-from typing import Any, Literal
-
 import torch
-from pytorch_metric_learning.losses import ContrastiveLoss, NTXentLoss, SupConLoss
-from pytorch_metric_learning.reducers import MeanReducer
 
 from .precision import in_float32
 
@@ -85,7 +81,7 @@ def contrast_pairs(
 
     The pairs are given one by one. Left to itself, the library compares labels, takes away the diagonal where keys
     and vectors have the same tensor of labels, and calls a batch without positives a loss of zero. What it would ask
-    the device for, and so wait for, is known here; see the classes below.
+    the device for, and so wait for, is known here; see :mod:`.pair_losses`.
 
     Args:
         vectors: (N, D), any length; compared by direction.
@@ -95,52 +91,9 @@ def contrast_pairs(
         margin: of ``margin``, between 0 and 2.
     """
     keys = vectors if keys is None else keys.detach()
-    loss = {
-        "supcon": lambda: _SupCon(temperature=tau, reducer=_MeanOfPositive()),
-        "ntxent": lambda: NTXentLoss(temperature=tau),
-        "margin": lambda: ContrastiveLoss(pos_margin=0, neg_margin=margin, reducer=_MeanOfPositive()),
-    }[kind]()
+    from .pair_losses import pair_loss  # the library takes as long to import as half of torch
+
+    loss = pair_loss(kind, tau, margin)
     nothing = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)  # labels, which pairs replace
     of_keys = torch.zeros(len(keys), dtype=torch.long, device=keys.device)
     return loss(vectors, nothing, pairs, keys, of_keys)
-
-
-class _Known:
-    """A mask of which some element is known to be true: what is asked of it is answered without its values."""
-
-    def __init__(self, mask: torch.Tensor):
-        self.mask = mask
-
-    def bool(self) -> "_Known":
-        return self
-
-    def any(self) -> Literal[True]:
-        return True
-
-    def sum(self, dim: int) -> torch.Tensor:
-        return self.mask.sum(dim=dim)
-
-    def __add__(self, other: "_Known") -> torch.Tensor:
-        return self.mask + other.mask
-
-    def __mul__(self, other: torch.Tensor) -> torch.Tensor:
-        return self.mask * other
-
-
-class _SupCon(SupConLoss):
-    """The library's, without its questions whether there are pairs, and whether one is of both kinds: neither is so."""
-
-    def _compute_loss(self, mat: torch.Tensor, pos_mask: torch.Tensor, neg_mask: torch.Tensor) -> Any:
-        return super()._compute_loss(mat, _Known(pos_mask), _Known(neg_mask))
-
-    @staticmethod
-    def _assert_either_pos_or_neg(pos_mask: torch.Tensor, neg_mask: torch.Tensor) -> None:
-        pass
-
-
-class _MeanOfPositive(MeanReducer):
-    """The library's AvgNonZeroReducer without its selection, whose length would be asked for."""
-
-    def element_reduction(self, losses: torch.Tensor, *_: Any) -> torch.Tensor:
-        counts = losses > 0
-        return torch.where(counts, losses, 0.0).sum() / counts.sum().clamp(min=1)

@@ -3,7 +3,6 @@
 import math
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
 MOST = 1000  # images of a class whose pairs are measured: half a million pairs
 
@@ -24,6 +23,8 @@ def matched_accuracy(answers: torch.Tensor, labels: torch.Tensor) -> float:
     """
     if not len(labels):
         return math.nan
+    from scipy.optimize import linear_sum_assignment  # takes a second
+
     known = answers >= 0
     classes = int(torch.cat([answers, labels]).max()) + 1
     table = torch.bincount(labels[known] * classes + answers[known], minlength=classes**2).view(classes, classes)
