@@ -45,9 +45,8 @@ def test_absent_wandb_is_named(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_nothing_is_imported_unasked():
     """train.py's --help takes little longer than torch, which these would double."""
-    heavy = (
-        "wandb tensorboard visdom scipy torchvision torchmetrics pytorch_metric_learning transformers fontTools".split()
-    )
+    heavy = ["wandb", "tensorboard", "visdom", "scipy", "torchvision"]
+    heavy += ["torchmetrics", "pytorch_metric_learning", "transformers", "fontTools"]
     script = f"import sys, train; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == "[]\n", done.stderr
