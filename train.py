@@ -3,6 +3,8 @@
 import util.early  # noqa: F401, I001  (first: see there)
 
 import contextlib
+import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from evaluation.training import Evaluator, words_of_test
 from models import MODELS
 from models.inference.weight_folder import trained_direction
 from options import TestOptions, TrainOptions, UserError
+from options.command_line import words_of
+from options.fields import flags_of
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
 from util.cli import run
 from util.config import kept_options, read_config, save_options, saved_options
-from util.stopwatch import Stopwatch
+from util.stopwatch import Stopwatch, duration
 from util.table import plural
 from util.training import checkpoint
 from util.training.collapse import CollapseDetector
@@ -26,7 +30,7 @@ from util.training.engine import Engine
 from util.training.isolation import isolated
 from util.training.run_folder import RunFolder, size_of
 from util.training.run_record import RunRecord, read_record
-from util.training.schedule import fitted, total_images, total_steps
+from util.training.schedule import fitted, intervals, total_images, total_steps
 from util.training.sinks import require_packages, servers_left_out
 from util.visualizer import Visualizer
 
@@ -43,6 +47,8 @@ def main(argv=None):
     told = dataset.settle()
     loader = Loader(dataset, told, engine.place, engine.rank, engine.world)
     opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
+    shorter = intervals(opt, total_images(opt, len(loader), engine.world), opt.batch_size * engine.world)
+    opt = dataclasses.replace(opt, **shorter)
     dataset.n_epochs = opt.n_epochs
     model = MODELS.make(opt.model, opt.plugin_dir, opt)
     model.see_data(dataset)
@@ -69,11 +75,16 @@ def main(argv=None):
         if claimed is not None:
             require_packages(opt)
             claimed.begin(progress, size_of(model, engine.averages))
-            print(table(told))
+            print(table(told, whole=told.verbose))
             if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
                 print(left_out)
             if opt.max_steps:
                 print(f"--max_steps {opt.max_steps}: --n_epochs {opt.n_epochs} --n_epochs_decay {opt.n_epochs_decay}")
+            if shorter:
+                words = " ".join(f"--{name} {images}" for name, images in shorter.items())
+                print(f"the run is short, so it is shown and saved more often: {words}")
+            if not opt.no_html:
+                print(f"watch it: {folder / 'web/index.html'}")
             save_options(told, folder, "train")
             dataset.save_files(folder)
             model.save_files(folder)
@@ -145,12 +156,25 @@ def main(argv=None):
             visualizer.say(line)
         visualizer.finish()
         record.finish()
+        for line in last_lines(opt, folder, record.training_seconds()):
+            visualizer.say(line)
     return ending.code
 
 
 def label_between(opt, progress):
     """The label of a save between epochs."""
     return f"iter_{progress.images}" if opt.save_by_iter else "latest"
+
+
+def last_lines(opt, folder, seconds):
+    """How long it took, where everything is, and what to do next."""
+    usual = {name: flag.default for name, flag in flags_of(type(opt)).items()}
+    where = {
+        name: getattr(opt, name) for name in ("checkpoints_dir", "plugin_dir") if getattr(opt, name) != usual[name]
+    }
+    page = "" if opt.no_html else f", its page {folder / 'web/index.html'}"
+    yield f"trained in {duration(seconds)}: {folder}{page}"
+    yield f"test it: {shlex.join(['python', 'test.py', *words_of({'name': opt.name} | where)])}"
 
 
 def is_done(opt, folder, engine):

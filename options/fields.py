@@ -15,6 +15,10 @@ INHERIT = object()
 LARGEST = 2**63 - 1  # whole number: what tensors count with
 
 
+class Usual(int):
+    """A number that nobody told: of a run that is short for it, a part of the run takes its place."""
+
+
 def option(
     value: Any,
     help: str,
@@ -27,6 +31,7 @@ def option(
     presets: Mapping[Any, Mapping[str, Any]] | None = None,
     per_run: bool = False,
     matters: bool = False,
+    part_of_run: int = 0,
     gone: Mapping[str, str] = MappingProxyType({}),
     instead_of: Sequence[str] = (),
 ) -> Any:
@@ -42,6 +47,7 @@ def option(
             options with presets of their own, below it in the class or in a more general class. Those count last.
         per_run: belongs to one invocation, so test.py does not take it from the training run.
         gone: choices that published code names and that do not work there either -> why.
+        part_of_run: of an interval in images: where it is not told, it is at most the run's images over this.
         matters: shown by the short ``--help``, for nobody gets far without it.
         instead_of: options that say the same in another way: one of them that is told silences this one wherever that
             is told less strongly, and the other way round.
@@ -51,7 +57,7 @@ def option(
     metadata: dict[str, Any] = dict(
         help=help, choices=choices, least=least, above=above, most=most, below=below, presets=presets
     )
-    metadata |= dict(per_run=per_run, matters=matters, gone=gone, instead_of=tuple(instead_of))
+    metadata |= dict(per_run=per_run, matters=matters, part_of_run=part_of_run, gone=gone, instead_of=tuple(instead_of))
     return dataclasses.field(default=value, metadata=metadata)
 
 

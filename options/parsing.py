@@ -12,7 +12,7 @@ from typing import Any
 from .base_options import BaseOptions
 from .command_line import peek, print_help, read_words
 from .errors import UserError, nearest
-from .fields import INHERIT, Flag, flags_of, silenced
+from .fields import INHERIT, Flag, Usual, flags_of, silenced
 from .trust import SERVERS, check_code, check_trusted, is_trusted
 
 # What a continued run is told anew: where it is, what it computes on, what its plugins may execute, and whom it tells.
@@ -255,7 +255,7 @@ def _defaults(flags: Mapping[str, Flag], read: Mapping[str, Any]) -> dict[str, A
     for known in sorted(flags.values(), key=lambda flag: -owners.index(flag.owner)):  # see option()
         preset = (known.metadata["presets"] or {}).get(read.get(known.name, defaults[known.name]), {})
         defaults |= {k: v for k, v in preset.items() if k in flags}
-    return defaults
+    return defaults | {k: Usual(defaults[k]) for k, flag in flags.items() if flag.metadata["part_of_run"]}
 
 
 def _that_matter(chosen: _Chosen, cls: type) -> dict[str, Flag]:
@@ -351,15 +351,20 @@ def parse_script(cls: type, argv: Sequence[str] | None = None, description: str 
 
 def as_dict(opt: Any) -> dict[str, Any]:
     """The options as plain values, for a file; tuples become lists."""
-    return {f.name: list(v) if isinstance(v := getattr(opt, f.name), tuple) else v for f in dataclasses.fields(opt)}
+    values = {f.name: getattr(opt, f.name) for f in dataclasses.fields(opt)}
+    plain: dict[type, Callable[[Any], Any]] = {tuple: list, Usual: int}
+    return {name: plain[type(v)](v) if type(v) in plain else v for name, v in values.items()}
 
 
-def table(opt: Any) -> str:
-    """Every option on a line, with its default where it differs: what is printed when a run starts."""
+def table(opt: Any, whole: bool = True) -> str:
+    """Every option on a line, with its default where it differs; or those that differ alone."""
     flags = flags_of(type(opt))
     lines = ["----------------- Options ---------------"]
     for name in sorted(flags):
         value, usual = getattr(opt, name), flags[name].default
-        note = "" if value == usual else f"\t[default: {usual}]"
-        lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
+        if whole or value != usual:
+            note = "" if value == usual else f"\t[default: {usual}]"
+            lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
+    if not whole:
+        lines.append(f"{len(flags) - len(lines) + 1} others are as always; --verbose shows them")
     return "\n".join([*lines, "----------------- End -------------------"])

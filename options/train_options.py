@@ -64,7 +64,13 @@ class TrainOptions(EvaluationOptions):
     pretrained_name: str | None = option(
         None, "start from the weights of another run of <checkpoints_dir>", per_run=True
     )
-    save_latest_freq: int = option(5000, "images between two saves of the latest checkpoint", least=1, per_run=True)
+    save_latest_freq: int = option(
+        5000,
+        "images between two saves of the latest checkpoint; untold at most a tenth of the run",
+        least=1,
+        per_run=True,
+        part_of_run=10,
+    )
     save_epoch_freq: int = option(5, "epochs between two checkpoints that are kept", least=1, per_run=True)
     save_by_iter: bool = option(False, "keep the checkpoints of --save_latest_freq as iter_<n>", per_run=True)
     evaluation_freq: int = option(
@@ -85,10 +91,26 @@ class TrainOptions(EvaluationOptions):
     best_metric: str | None = option(
         None, "another value that says which evaluation is best, by its name, e.g. KID-domain", per_run=True
     )
-    print_freq: int = option(100, "images between two lines of losses", least=1, per_run=True)
-    display_freq: int = option(400, "images between two displays of results", least=1, per_run=True)
+    print_freq: int = option(
+        100,
+        "images between two lines of losses; untold at most a hundredth of the run",
+        least=1,
+        per_run=True,
+        part_of_run=100,
+    )
+    display_freq: int = option(
+        400,
+        "images between two displays of results; untold at most a 40th of the run",
+        least=1,
+        per_run=True,
+        part_of_run=40,
+    )
     update_html_freq: int = option(
-        1000, "images between two updates of the training page's pictures", least=1, per_run=True
+        1000,
+        "images between two updates of the training page's pictures; untold at most a 40th of the run",
+        least=1,
+        per_run=True,
+        part_of_run=40,
     )
     no_html: bool = option(False, "write no training page", per_run=True)
     display_ncols: int = option(4, "visdom: images per row; 0 gives each its own window", least=0, per_run=True)

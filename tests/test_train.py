@@ -426,7 +426,11 @@ def test_a_run_told_in_steps_ends_there_and_continues_to_the_same_bits(dataroot,
     """17 steps of 7 an epoch: the end and the cut are both in the middle of one."""
     argv = (*EPOCHS, "--ema_decay", 0.9, "--max_steps", 17, "--save_epoch_freq", 1, "--no_html")
     assert run(dataroot, tmp_path / "whole", *argv) == 0
-    assert "--max_steps 17: --n_epochs 2 --n_epochs_decay 1" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "--max_steps 17: --n_epochs 2 --n_epochs_decay 1" in out and out.count("(epoch: ") == 17
+    folder = tmp_path / "whole/checkpoints"
+    assert out.splitlines()[-1] == f"test it: python test.py --name run --checkpoints_dir {folder}"
+    assert f" s: {folder / 'run'}" in out.splitlines()[-2] and "watch it" not in out
     calls = []
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "should_stop", lambda self: calls.append(1) or len(calls) == 10)

@@ -1,5 +1,6 @@
 """Options in YAML files: --config, and the options that are kept with a run."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 from options import UserError
+from options.fields import Usual
 from options.parsing import Saved, as_dict, table
 from options.shown import visible
 from util.reading.yaml_file import read_yaml
@@ -54,7 +56,8 @@ def saved_options(run: Mapping[str, Any]) -> Saved | None:
 
 def save_options(opt: Any, folder: Path, phase: str) -> None:
     """<phase>_opt.yaml, which --config reads back, and <phase>_opt.txt, as published, to look at."""
-    values = {key: value for key, value in as_dict(opt).items() if key not in ONCE}
+    untold = {f.name for f in dataclasses.fields(opt) if isinstance(getattr(opt, f.name), Usual)}
+    values = {key: value for key, value in as_dict(opt).items() if key not in ONCE | untold}
     text = yaml.safe_dump(values, sort_keys=True, allow_unicode=True)
     for file, content in ((f"{phase}_opt.yaml", text), (f"{phase}_opt.txt", visible(table(opt)) + "\n")):
         temporary = folder / f".{file}.tmp"

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from options import BaseOptions, TestOptions, TrainOptions, UserError, default, option
-from options.fields import flags_of
+from options.fields import Usual, flags_of
 from options.parsing import as_dict, compose, parse, table
 from tests.conftest import PLUGINS, test_options, train_options
 from util.config import read_config, save_options, saved_options
@@ -271,6 +271,23 @@ def test_options_survive_a_file(tmp_path):
     again = train_options("--config", tmp_path / "train_opt.yaml")
     assert as_dict(again) | {"config": []} == as_dict(opt)
     assert "lr: 0.0001" in (tmp_path / "train_opt.txt").read_text() and "[default: 0.0002]" in table(opt)
+
+
+def test_an_interval_is_told_or_usual_and_a_file_keeps_what_was_told(tmp_path):
+    opt = train_options("--print_freq", 100, "--model", "contragan")
+    assert type(opt.print_freq) is int and isinstance(opt.display_freq, Usual) and opt.display_freq == 12800
+    assert type(as_dict(opt)["display_freq"]) is int
+    save_options(opt, tmp_path, "train")
+    again = train_options("--config", tmp_path / "train_opt.yaml")
+    assert type(again.print_freq) is int and isinstance(again.display_freq, Usual)
+    assert isinstance(pickle.loads(pickle.dumps(opt)).display_freq, Usual)
+
+
+def test_the_short_table_has_what_differs():
+    opt = train_options("--lr", "1e-4", "--name", "x")
+    lines = table(opt, whole=False).splitlines()
+    assert len(lines) == 5 and "lr: 0.0001" in lines[1] and "name: x" in lines[2] and "--verbose" in lines[3]
+    assert lines[3].startswith(f"{len(flags_of(type(opt))) - 2} others") and len(table(opt).splitlines()) > 100
 
 
 def test_a_test_takes_what_the_run_is_and_not_how_it_was_carried_out(tmp_path):

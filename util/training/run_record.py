@@ -73,7 +73,7 @@ class RunRecord:
 
     def tell(self) -> None:
         """A line of losses was printed, for which the device was waited for: take the time."""
-        self._told = (self._training(), self._engine.progress.step)
+        self._told = (self.training_seconds(), self._engine.progress.step)
         self._warm = self._warm or self._told
         self._measure()
         if time.monotonic() - self._written >= WRITE_EVERY:
@@ -104,7 +104,7 @@ class RunRecord:
         if self._run is None:
             return
         self._written = time.monotonic()
-        progress, training = self._engine.progress, self._training()
+        progress, training = self._engine.progress, self.training_seconds()
         values = {
             "state": self._state,
             "steps": progress.step,
@@ -140,7 +140,8 @@ class RunRecord:
         self._measure()
         self.write()
 
-    def _training(self) -> float:
+    def training_seconds(self) -> float:
+        """Over all parts of the run, without evaluations."""
         return self._seconds + time.monotonic() - self._start
 
     def _seconds_per_step(self) -> float | None:

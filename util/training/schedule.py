@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from options import UserError
+from options.fields import Usual, flags_of
 
 
 @dataclasses.dataclass
@@ -129,3 +130,17 @@ def total_images(opt: Any, batches: int, world: int) -> int:
         whole, rest = divmod(opt.max_steps, batches // opt.accumulate)
         count = min(count, whole * batches + rest * opt.accumulate)
     return count * opt.batch_size * world
+
+
+def intervals(opt: Any, images: int, batch: int) -> dict[str, int]:
+    """Intervals that nobody told and that this run is short for: {option: a part of the run, at least a batch}.
+
+    Args:
+        images: of the whole run; ``batch``: of a step, both over all processes.
+    """
+    found = {}
+    for name, flag in flags_of(type(opt)).items():
+        parts, usual = flag.metadata["part_of_run"], getattr(opt, name)
+        if parts and isinstance(usual, Usual) and (wanted := max(batch, images // parts)) < usual:
+            found[name] = wanted
+    return found

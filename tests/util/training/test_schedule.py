@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from options import UserError
-from util.training.schedule import Progress, fitted, has_passed, lr_factor, total_images, total_steps
+from tests.conftest import train_options
+from util.training.schedule import Progress, fitted, has_passed, intervals, lr_factor, total_images, total_steps
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,11 @@ def test_a_part_of_a_run_is_of_its_steps_where_these_are_told():
 
 def test_every_zero_images_is_never():
     assert not Progress(images=8, previous=4).due(0) and Progress(images=8, previous=4).due(8)
+
+
+def test_intervals_that_nobody_told_are_parts_of_a_short_run():
+    opt = train_options("--display_freq", 400)
+    assert intervals(opt, 192, 1) == {"print_freq": 1, "update_html_freq": 4, "save_latest_freq": 19}
+    assert intervals(opt, 192, 16) == {"print_freq": 16, "update_html_freq": 16, "save_latest_freq": 19}
+    assert intervals(opt, 8000, 1) == {"print_freq": 80, "update_html_freq": 200, "save_latest_freq": 800}
+    assert intervals(opt, 1344 * 400, 1) == {} == intervals(opt, 50000, 1)
