@@ -14,6 +14,7 @@ from util.reading import frames
 from util.values import Units
 
 from .image_folder import FolderDataset
+from .loading.transforms import scaled
 
 Item = dict[str, Path]  # side -> file; without a partner it has one side
 KEEP = "; --unpaired keep trains on them"
@@ -139,10 +140,13 @@ class AlignedDataset(FolderDataset):
         return (_half(array, side) if path in self._halved else array), units
 
     def _check_sizes(self, paths: Item, pixels: dict[str, np.ndarray]) -> None:
-        sizes = {side: f"{p.shape[1]}x{p.shape[0]}" for side, p in pixels.items()}
-        if len(set(sizes.values())) > 1:
+        """Files of a pair may be of several sizes where --preprocess brings them to one."""
+        found = {scaled(*p.shape[:2], self.steps, self.load_size) for p in pixels.values()}
+        if len(found) > 1:
+            sizes = {side: f"{p.shape[1]}x{p.shape[0]}" for side, p in pixels.items()}
             what = f"{paths['B']}: {sizes['B']} pixels, but {paths['A']} has {sizes['A']}"
-            self.reject(paths["B"], UserError(f"{what}; an aligned pair must be of one size"))
+            way_out = f"resize{'_and_crop' * self.opt.is_train} brings both to --load_size"
+            self.reject(paths["B"], UserError(f"{what}; a pair must be of one size, or --preprocess {way_out}"))
 
 
 def _half(pixels: np.ndarray, side: str) -> np.ndarray:

@@ -202,7 +202,7 @@ def test_a_page_speaks_of_the_project_alone(page):
 def arguments(script, model):
     """The words of a command of docs/new_method.md."""
     for language, block in FENCE.findall(TEXT["docs/new_method.md"]):
-        for line in block.splitlines() if language == "bash" else ():
+        for line in block.replace("\\\n", " ").splitlines() if language == "bash" else ():
             words = shlex.split(line)
             if words[1] == script and words[words.index("--name") + 1] == model:
                 return words[2:]

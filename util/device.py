@@ -10,7 +10,7 @@ from options import UserError
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose_device(device: str, gpu_ids: str) -> torch.device:
+def choose_device(device: str, gpu_ids: str, trains: bool = False) -> torch.device:
     """--device wins; ``auto`` follows --gpu_ids: -1 is the CPU, 0 the first GPU (or the CPU where there is none).
 
     Raises:
@@ -20,10 +20,10 @@ def choose_device(device: str, gpu_ids: str) -> torch.device:
     if not ids or not all(word.removeprefix("-").isdecimal() for word in ids):
         raise UserError(f"--gpu_ids {gpu_ids}: expected a number such as 0, or -1 for the CPU")
     if len(ids) > 1:
-        raise UserError(
-            f"--gpu_ids {gpu_ids}: one process uses one GPU; for {len(ids)} run "
-            f"torchrun --nproc_per_node {len(ids)} train.py ... without --gpu_ids"
-        )
+        way_out = f"give one of them, such as --gpu_ids {ids[0]}"
+        if trains:
+            way_out = f"for {len(ids)} run torchrun --nproc_per_node {len(ids)} train.py ... without --gpu_ids"
+        raise UserError(f"--gpu_ids {gpu_ids}: one process uses one GPU; {way_out}")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         if int(ids[0]) < 0:

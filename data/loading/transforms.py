@@ -98,17 +98,21 @@ def transform(
 
 def scale(pixels: np.ndarray, steps: frozenset[str], load_size: int) -> np.ndarray:
     """The first of the steps, which draws nothing. Done twice it is done once: what is scaled stays as it is."""
-    height, width = pixels.shape[:2]
+    return resize(pixels, *scaled(*pixels.shape[:2], steps, load_size))
+
+
+def scaled(height: int, width: int, steps: frozenset[str], load_size: int) -> tuple[int, int]:
+    """Height and width after the first of the steps."""
     if "resize" in steps:
-        return resize(pixels, load_size, load_size)
+        return load_size, load_size
     for step, side in (
         ("scale_width", width),
         ("scale_shortside", min(height, width)),
         ("scale_longside", max(height, width)),
     ):
         if step in steps:
-            return resize(pixels, round(height * load_size / side), round(width * load_size / side))
-    return pixels
+            return round(height * load_size / side), round(width * load_size / side)
+    return height, width
 
 
 def factor_of(height: int, width: int, steps: frozenset[str], load_size: int, crop_size: int) -> float:

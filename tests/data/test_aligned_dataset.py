@@ -59,6 +59,26 @@ def test_what_is_not_a_pair_is_named(tmp_path):
         dataset("aligned", "--dataroot", tmp_path, "--phase", "val", train=False)
 
 
+def test_files_of_a_pair_may_have_other_sizes_where_they_are_brought_to_one(tmp_path):
+    """A slope from left to right in A, at half the size in B: crops of both show the same part."""
+    for phase in ("train", "test"):
+        for side, height, width in (("A", 40, 60), ("B", 20, 30)):
+            (tmp_path / f"{phase}{side}").mkdir()
+            slope = np.broadcast_to(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], (height, width, 3))
+            Image.fromarray(np.ascontiguousarray(slope)).save(tmp_path / f"{phase}{side}" / "x.png")
+    for preprocess in ("resize_and_crop", "scale_width_and_crop", "scale_longside_and_zoom_and_crop"):
+        data = dataset("aligned", "--dataroot", tmp_path, *SMALL, "--preprocess", preprocess)
+        for data.epoch in range(1, 5):
+            assert (grey(data[0]["A"]) - grey(data[0]["B"])).abs().max() < 12
+    for preprocess, train in (("crop", True), ("none", False)):
+        with pytest.raises(
+            UserError, match=r"x.png: 30x20 pixels, but .*x.png has 60x40; a pair must be of one size, or"
+        ):
+            dataset("aligned", "--dataroot", tmp_path, *SMALL, "--preprocess", preprocess, train=train)[0]
+    data = dataset("aligned", "--dataroot", tmp_path, "--preprocess", "resize", "--load_size", 20, train=False)
+    assert data[0]["A"].shape == data[0]["B"].shape == (3, 20, 20)
+
+
 def test_unpaired_data_are_told_apart(tmp_path):
     images(tmp_path / "trainA", "a.png")
     images(tmp_path / "trainB", "b.png")

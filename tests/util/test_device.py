@@ -23,7 +23,7 @@ def test_the_first_gpu(monkeypatch):
     "device,gpu_ids,message",
     [
         ("auto", "7", "no CUDA device"),
-        ("auto", "0,1", "torchrun --nproc_per_node 2"),
+        ("auto", "0,1", "one process uses one GPU; give one of them, such as --gpu_ids 0"),
         ("auto", "a", "--gpu_ids a"),
         ("auto", "", "--gpu_ids"),
         ("cuda:3", "0", "no CUDA device"),
@@ -35,3 +35,5 @@ def test_what_is_not_there_is_said(device, gpu_ids, message, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=message):
         choose_device(device, gpu_ids)
+    with pytest.raises(UserError, match=r"torchrun --nproc_per_node 2 train\.py"):
+        choose_device("auto", "0,1", trains=True)

@@ -35,7 +35,7 @@ class Engine:
         self.averages: dict[str, AveragedModel] = {}
         self.trainers: dict[str, str | None] = {}  # network that is averaged -> the optimizer that steps it
         self.scalers: dict[str, torch.amp.GradScaler] = {}
-        self.device = choose_device(opt.device, opt.gpu_ids)
+        self.device = choose_device(opt.device, opt.gpu_ids, trains=opt.is_train)
         # One process evaluates while the others wait, or for data, which may take longer than any step.
         patience = 10 + opt.data_timeout / 60 if opt.data_timeout else 240
         distributed.start(self.device, minutes=240 if opt.is_train and opt.eval_freq else patience)
