@@ -16,7 +16,7 @@ from models import MODELS
 from models.inference.weight_folder import trained_direction
 from options import TestOptions, TrainOptions, UserError
 from options.command_line import words_of
-from options.fields import flags_of
+from options.fields import flags_of, idle
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
 from util.cli import run
@@ -76,6 +76,8 @@ def main(argv=None):
             require_packages(opt)
             claimed.begin(progress, size_of(model, engine.averages))
             print(table(told, whole=told.verbose))
+            for line in idle(told):
+                print(line)
             if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
                 print(left_out)
             if opt.max_steps:

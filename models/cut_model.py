@@ -26,7 +26,11 @@ class CUTModel(ContrastiveModel):
         )
         nce_idt: bool = option(True, "also compare an image of B with its own translation")
         flip_equivariance: bool = option(False, "mirror the input in half of the steps, and its features back")
-        lambda_IDT: float = option(10.0, "accepted in commands for DCLGAN's repository, where nothing reads it either")
+        lambda_IDT: float = option(
+            10.0,
+            "accepted in commands for DCLGAN's repository, where nothing reads it either",
+            idle="CUT's identity term is --nce_idt",
+        )
 
         def validate(self):
             if self.input_nc != self.output_nc:

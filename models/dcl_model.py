@@ -28,7 +28,11 @@ class DCLModel(ContrastiveModel, TwoSidedModel):
             "as-code", "settings of the published code or of the paper", presets={"as-code": {}, "dcl-paper": PAPER}
         )
         DCL_mode: str = option("DCL", "accepted in published commands; DCL is its only value", choices=("DCL",))
-        flip_equivariance: bool = option(False, "accepted in published commands, where nothing reads it either")
+        flip_equivariance: bool = option(
+            False,
+            "accepted in published commands, where nothing reads it either",
+            idle="it is an option of --model fastcut",
+        )
         lambda_NCE: float = default(2.0)
         lambda_IDT: float = option(1.0, "weight of the identity terms", least=0)
         nce_idt: bool = option(True, "use the identity terms")

@@ -32,6 +32,7 @@ def option(
     per_run: bool = False,
     matters: bool = False,
     part_of_run: int = 0,
+    idle: str = "",
     gone: Mapping[str, str] = MappingProxyType({}),
     instead_of: Sequence[str] = (),
 ) -> Any:
@@ -48,6 +49,7 @@ def option(
         per_run: belongs to one invocation, so test.py does not take it from the training run.
         gone: choices that published code names and that do not work there either -> why.
         part_of_run: of an interval in images: where it is not told, it is at most the run's images over this.
+        idle: published commands may say it and nothing reads it: what does instead, or why not.
         matters: shown by the short ``--help``, for nobody gets far without it.
         instead_of: options that say the same in another way: one of them that is told silences this one wherever that
             is told less strongly, and the other way round.
@@ -57,7 +59,9 @@ def option(
     metadata: dict[str, Any] = dict(
         help=help, choices=choices, least=least, above=above, most=most, below=below, presets=presets
     )
-    metadata |= dict(per_run=per_run, matters=matters, part_of_run=part_of_run, gone=gone, instead_of=tuple(instead_of))
+    metadata |= dict(
+        per_run=per_run, matters=matters, part_of_run=part_of_run, idle=idle, gone=gone, instead_of=tuple(instead_of)
+    )
     return dataclasses.field(default=value, metadata=metadata)
 
 
@@ -173,6 +177,13 @@ def flags_of(cls: type) -> dict[str, Flag]:
         value = last.default if testing is INHERIT or getattr(cls, "is_train", True) else testing
         found[name] = Flag(name, value, hints[name], described[0][0], metadata)
     return found
+
+
+def idle(opt: Any) -> list[str]:
+    """A line for each option that was told and that nothing reads."""
+    flags = [flag for flag in flags_of(type(opt)).values() if flag.metadata["idle"]]
+    told = [(flag, getattr(opt, flag.name)) for flag in flags if getattr(opt, flag.name) != flag.default]
+    return [f"--{flag.name} {str(value).lower()}: nothing reads it; {flag.metadata['idle']}" for flag, value in told]
 
 
 def silenced(flags: Mapping[str, Flag], read: Mapping[str, Any]) -> set[str]:

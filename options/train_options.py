@@ -74,7 +74,11 @@ class TrainOptions(EvaluationOptions):
     save_epoch_freq: int = option(5, "epochs between two checkpoints that are kept", least=1, per_run=True)
     save_by_iter: bool = option(False, "keep the checkpoints of --save_latest_freq as iter_<n>", per_run=True)
     evaluation_freq: int = option(
-        5000, "images between two evaluations; accepted for compatibility, unused upstream too", least=1, per_run=True
+        5000,
+        "images between two evaluations; accepted for compatibility, unused upstream too",
+        least=1,
+        per_run=True,
+        idle="--eval_freq evaluates",
     )
     eval_freq: int = option(
         0,

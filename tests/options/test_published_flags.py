@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from options.fields import idle
 from tests.conftest import test_options, train_options
 
 NCE = dict(
@@ -154,3 +155,19 @@ def test_the_help_of_a_model_has_its_published_flags(capsys):
             train_options(*command.split(), "--help", "all")
         shown = capsys.readouterr().out
         assert all(f"--{name}" in shown for name in defaults), command
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--evaluation_freq", 100), "--evaluation_freq 100: nothing reads it; --eval_freq evaluates"),
+        (("--lambda_IDT", 1), "--lambda_IDT 1.0: nothing reads it; CUT's identity term is --nce_idt"),
+        (
+            ("--model", "simdcl", "--flip_equivariance", "true"),
+            "--flip_equivariance true: nothing reads it; it is an option of --model fastcut",
+        ),
+    ],
+)
+def test_what_nothing_reads_is_said(words, line):
+    assert idle(train_options(*words)) == [line]
+    assert idle(train_options("--model", "fastcut", "--flip_equivariance", "false")) == []
