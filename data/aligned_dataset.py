@@ -141,7 +141,7 @@ class AlignedDataset(FolderDataset):
 
     def _check_sizes(self, paths: Item, pixels: dict[str, np.ndarray]) -> None:
         """Files of a pair may be of several sizes where --preprocess brings them to one."""
-        found = {scaled(*p.shape[:2], self.steps, self.load_size) for p in pixels.values()}
+        found = {scaled(p.shape[0], p.shape[1], self.steps, self.load_size) for p in pixels.values()}
         if len(found) > 1:
             sizes = {side: f"{p.shape[1]}x{p.shape[0]}" for side, p in pixels.items()}
             what = f"{paths['B']}: {sizes['B']} pixels, but {paths['A']} has {sizes['A']}"

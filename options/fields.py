@@ -59,9 +59,8 @@ def option(
     metadata: dict[str, Any] = dict(
         help=help, choices=choices, least=least, above=above, most=most, below=below, presets=presets
     )
-    metadata |= dict(
-        per_run=per_run, matters=matters, part_of_run=part_of_run, idle=idle, gone=gone, instead_of=tuple(instead_of)
-    )
+    metadata |= dict(per_run=per_run, matters=matters, part_of_run=part_of_run, idle=idle, gone=gone)
+    metadata["instead_of"] = tuple(instead_of)
     return dataclasses.field(default=value, metadata=metadata)
 
 
