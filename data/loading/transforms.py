@@ -98,7 +98,7 @@ def transform(
 
 def scale(pixels: np.ndarray, steps: frozenset[str], load_size: int) -> np.ndarray:
     """The first of the steps, which draws nothing. Done twice it is done once: what is scaled stays as it is."""
-    return resize(pixels, *scaled(*pixels.shape[:2], steps, load_size))
+    return resize(pixels, *scaled(pixels.shape[0], pixels.shape[1], steps, load_size))
 
 
 def scaled(height: int, width: int, steps: frozenset[str], load_size: int) -> tuple[int, int]:
