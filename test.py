@@ -24,6 +24,7 @@ from util.stopwatch import Countdown
 from util.storage import check_writable
 from util.training import checkpoint
 from util.training.engine import Engine
+from util.writing import check_folders
 
 
 def main(argv=None):
@@ -62,6 +63,7 @@ def run_test(argv, stack):
         model.eval()
 
     folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{label}")
+    check_folders(folder, folder.parent)
     for method in dict.fromkeys(model.tasks[flag] for flag in asked):
         getattr(model, method)(dataset, engine, folder)
     if evaluation is None:

@@ -68,11 +68,11 @@ def main(argv=None):
         if len(group) == 1:
             job, image = group[0]
             size = translator.made_size(*image.shape[1:])
-            write_picture(job.target, translator.rows(image, countdown.part), size, translator.makes)
+            write_picture(job, translator.rows(image, countdown.part), size, translator.makes)
         elif group:
             made = translator.batch([image for _, image in group])
             for (job, _), result in zip(group, made, strict=True):
-                write_picture(job.target, [(0, result)], result.shape[1:], translator.makes)
+                write_picture(job, [(0, result)], result.shape[1:], translator.makes)
         countdown.step(len(group) + len(problems))
     done, seconds = len(jobs) - skipped, countdown.seconds
     if not done:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from options import UserError
 from util.reading.json_file import read_json
+from util.writing import write_atomically
 
 from .ablation import call, side_by_side, table
 
@@ -68,13 +69,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     args, flags = parser.parse_known_args(argv)
     seeds, folder = [int(word) for word in args.seeds.split(",")], Path(args.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "characters.txt").write_text(args.characters, encoding="utf-8")
+    write_atomically(folder / "characters.txt", args.characters)
     settings, kept = {**vars(args), "flags": flags}, folder / "settings.json"
     comparable = {key: value for key, value in settings.items() if key not in ("seeds", "jobs", "folder")}
     if kept.is_file() and read_json(kept) != comparable:
         parser.error(f"--folder {folder}: holds runs of other settings, see {kept}; give another folder")
-    kept.write_text(json.dumps(comparable), encoding="utf-8")
+    write_atomically(kept, json.dumps(comparable))
     try:
         train_judge(folder, args)
         found = side_by_side(lambda name, seed: run(folder, name, seed, args, flags), VARIANTS, seeds, args.jobs)

@@ -16,6 +16,7 @@ import torch
 from options import UserError
 from util.device import computes_in_bf16
 from util.reading.json_file import decode_json
+from util.writing import append
 
 ROOT = Path(__file__).parents[1]
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -131,8 +132,7 @@ class Report:
         cells = [f"{_text(values.get(name)):>{width}}" for name, width in self.widths.items()]
         print("  ".join(cells).rstrip() + (f"  {note}" if note else ""), flush=True)
         if self.path:
-            with Path(self.path).open("a") as file:
-                print(json.dumps(self.facts | values | ({"note": note} if note else {})), file=file)
+            append(Path(self.path), json.dumps(self.facts | values | ({"note": note} if note else {})) + "\n")
 
 
 def _text(value: Any) -> str:

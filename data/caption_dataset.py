@@ -21,9 +21,9 @@ from data.captions.words import parse_caption
 from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed
-from util.files import write_atomically
 from util.seeding import derive
 from util.vocabulary import Vocabulary
+from util.writing import write_atomically
 
 from .base_pictures import PictureDataset
 

@@ -23,10 +23,10 @@ from data.fonts.styles import (
     write_rows,
 )
 from options import UserError, default, option
-from util.files import write_atomically
 from util.fonts.faces import CHARSETS, Geometry, character_name, charset, split
 from util.images import to_tensor
 from util.reading.json_file import read_json
+from util.writing import write_atomically
 
 from .base_dataset import BaseDataset
 

@@ -17,7 +17,7 @@ from data.pictures.archives import LAYOUTS, archive, locate
 from data.pictures.sources import Missing, Pictures, Source, digits, folder
 from options import UserError, nearest, option
 from util import distributed
-from util.files import write_atomically
+from util.writing import write_atomically
 
 from .base_pictures import PictureDataset
 

@@ -31,6 +31,7 @@ from util.attributes import holds
 from util.seeding import derive
 from util.table import Row, Table, write_metrics
 from util.vocabulary import Vocabulary
+from util.writing import make_folder
 
 
 class CaptionJudgeModel(BaseModel):
@@ -127,7 +128,7 @@ class CaptionJudgeModel(BaseModel):
                 each[name] = {values[k]: accuracy(answer[shown == k], shown[shown == k]) for k in known}
             print(", ".join(f"{name} {part:.4f}" for name, part in right.items()))
         print(f"{found.name} {found.mean:.4f} \u00b1 {found.deviation:.4f} on {len(row):,} pictures of {opt.phase}")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, folder.parent)
         values, deviations = right | {found.name: found.mean}, {found.name: found.deviation}
         result = Row(label=opt.phase, kind="result", values=values, deviations=deviations, count=len(row))
         table = Table(rows=[result], better=dict.fromkeys(values, "higher"))

@@ -32,6 +32,7 @@ from util import distributed
 from util.reading.weights import read_weights
 from util.seeding import derive
 from util.table import Row, Table, write_metrics
+from util.writing import make_folder
 
 KEYS = ("A", "B", "image")  # of an item that are images
 ENOUGH = 200  # steps; on glyphs of two fonts 150 found 0.82 of the views of 330 that were held out
@@ -126,7 +127,7 @@ class DomainModel(BaseModel):
             f"{right:.4f} of the views of {len(plain):,} images of {opt.phase} find their own (by chance "
             f"{1 / len(plain):.4f}); {plain.shape[1]} features, which vary as {dimensions:.1f} independent ones would"
         )
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, folder.parent)
         values = {"found": right, "effective dimensions": dimensions}
         row = Row(label=opt.phase, kind="result", values=values, count=len(plain))
         write_metrics(folder / "metrics.json", [Table(rows=[row], better={"found": "higher"})])

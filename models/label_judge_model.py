@@ -22,6 +22,7 @@ from models.base_judge import JudgeModel
 from networks.warp import random_warp
 from options import UserError, default, option
 from util.table import Row, Table, write_metrics
+from util.writing import make_folder
 
 
 class LabelJudgeModel(JudgeModel):
@@ -79,7 +80,7 @@ class LabelJudgeModel(JudgeModel):
             f"accuracy {right:.4f} on {len(labels):,} images of {opt.phase}; "
             f"{each[worst]:.4f} on those of {dataset.classes[worst]!r}, the worst class"
         )
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, folder.parent)
         row = Row(label=opt.phase, kind="result", values={"accuracy": right}, count=len(labels))
         classes = {dataset.classes[k]: v for k, v in each.items()}
         write_metrics(folder / "metrics.json", [Table(rows=[row], better={"accuracy": "higher"})], {"classes": classes})

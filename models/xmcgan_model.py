@@ -35,9 +35,9 @@ from networks.xmcgan_discriminator import XMCDiscriminator
 from options import UserError, default, option
 from util import distributed
 from util.attributes import UNSAID, holds
-from util.files import write_atomically
 from util.images import mosaic, to_bytes
 from util.seeding import derive
+from util.writing import write_atomically
 
 ROWS = 10  # captions of the fixed grid
 VOCABULARY, PRETRAINED = "vocabulary.json", "pretrained.json"  # of the run: its words, and whose networks it was lent

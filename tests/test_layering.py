@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.writers import writers
+
 ROOT = Path(__file__).parents[1]
 OURS = ("options", "util", "networks", "data", "evaluation", "models")
 MAY_IMPORT = {
@@ -153,3 +155,106 @@ def test_what_is_read_has_one_way_in(decoder):
     lines = ((f, line.partition("  # ")[0]) for f in files for line in f.read_text(encoding="utf-8").splitlines())
     found = {f.relative_to(ROOT).as_posix() for f, line in lines if word.search(line) and "``" not in line}
     assert found <= DECODERS[decoder], found
+
+
+# What is written goes through util/writing.py. These calls do not, and why:
+ROOT_OF_A_RUN = "the folder of a run itself, which may be a link"
+PROBE = "a fresh name, exclusively, gone at once"
+MADE_UP = "pictures in a temporary folder"
+OURS_TO_SAVE = "of ours: saves through util/writing.py"
+WRITES = {
+    "util/writing.py": {
+        **dict.fromkeys(("os.link", "os.mkdir", "os.replace", "shutil.rmtree"), "the one way"),
+        **dict.fromkeys(("root.mkdir", "path.parent.mkdir"), "folders that are named, through links or not"),
+    },
+    "util/claim.py": {"os.open": PROBE},
+    "util/storage.py": {"os.open": PROBE},
+    "util/cli.py": {"os.open": "/dev/null, in place of a pipe that is closed"},
+    "util/training/checkpoint.py": {"run.mkdir": ROOT_OF_A_RUN},
+    "util/training/run_folder.py": {"path.mkdir": ROOT_OF_A_RUN, "shutil.rmtree": "it follows no link"},
+    "util/visualizer.py": {"run.mkdir": ROOT_OF_A_RUN},
+    "util/training/sinks.py": {"SummaryWriter": "in a folder that is no link, under a name that is drawn"},
+    "util/training/visdom.py": {"self._client.save": "the server writes, not this process"},
+    "util/visdom_server.py": {"env_path.mkdir": "what visdom's server writes, where its user told it to"},
+    "models/captions/cache.py": dict.fromkeys(
+        ("self.path.parent.mkdir", "sqlite3.connect"), "sqlite writes by path; it is no link, which is looked at first"
+    ),
+    "models/zi2zi_model.py": {"font_results.write_text": OURS_TO_SAVE},
+    "models/noise/results.py": {"Album(model, dataset, chosen).save": OURS_TO_SAVE},
+    "models/captions/results.py": {"CaptionAlbum(model, dataset, notes, data, clip).save": OURS_TO_SAVE},
+    "data/unaligned_dataset.py": {"held_out.save": OURS_TO_SAVE},
+    "util/pages/results.py": {"self.save": OURS_TO_SAVE},
+    "test.py": {"results.save": OURS_TO_SAVE},
+    "train.py": {"checkpoint.save": OURS_TO_SAVE},
+    "evaluation/records.py": {"checkpoint.save": OURS_TO_SAVE},
+    "util/training/ending.py": {"checkpoint.save": OURS_TO_SAVE},
+    "benchmarks/word_memory.py": {"Path('/proc/self/clear_refs').write_text": "asks the kernel to count anew"},
+    "benchmarks/data.py": {
+        "tempfile.TemporaryDirectory": MADE_UP,
+        "(root / f'train{side}').mkdir": MADE_UP,
+        "Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8)).save": MADE_UP,
+    },
+    "benchmarks/gpu.py": {
+        "tempfile.TemporaryDirectory": MADE_UP,
+        "(folder / name).mkdir": MADE_UP,
+        "Image.fromarray(pixels).resize((160, 160)).save": MADE_UP,
+    },
+}
+ALL = [f for top in (*OURS, "benchmarks") for f in files_of(top)] + sorted(ROOT.glob("*.py"))
+
+
+def test_what_is_written_has_one_way():
+    found = {f.relative_to(ROOT).as_posix(): {call for _, call in writers(f.read_text(encoding="utf-8"))} for f in ALL}
+    assert {file: calls for file, calls in found.items() if calls} == {
+        file: set(calls) for file, calls in WRITES.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('open(p, "w")', 'open(p, mode="ab")', 'p.open("x")', 'open(p, "r+")', "p.open(mode)", 'io.open(p, "wt")'),
+        *('gzip.open(p, "wb")', 'zipfile.ZipFile(p, "w")', "os.open(p, os.O_WRONLY | os.O_CREAT)", 'p.write_text("")'),
+        *(
+            'p.write_bytes(b"")',
+            "np.save(p, x)",
+            "np.savez(p, x=x)",
+            "torch.save(x, p)",
+            "image.save(p)",
+            "font.save(p)",
+        ),
+        *(
+            'image.save(p, "PNG")',
+            "plt.savefig(p)",
+            "tifffile.imwrite(p, x)",
+            "shutil.copyfile(a, b)",
+            "shutil.move(a, b)",
+        ),
+        *(
+            "shutil.copytree(a, b)",
+            "os.replace(a, b)",
+            "os.rename(a, b)",
+            "a.rename(b)",
+            "a.replace(b)",
+            "os.link(a, b)",
+        ),
+        *("os.symlink(a, b)", "a.symlink_to(b)", "a.hardlink_to(b)", "p.mkdir()", "os.makedirs(p)", "x.tofile(p)"),
+        *("logging.FileHandler(p)", "SummaryWriter(p)", "tempfile.mkdtemp()", "sqlite3.connect(p)", "np.memmap(p)"),
+        *("pickle.dump(x, p)", "archive.extractall(p)", "shutil.rmtree(p)", "yaml.safe_dump(x); p.touch()"),
+    ],
+)
+def test_a_call_that_writes_by_a_path_is_found(text):
+    assert len(list(writers(text))) == 1
+
+
+def test_what_writes_through_the_one_way_or_into_memory_is_not():
+    text = """
+with new_file(path) as file:
+    np.savez(file, x=x)
+    image.save(file, "PNG")
+buffer = io.BytesIO()
+torch.save(x, buffer)
+open(path), path.open("rb"), Image.open(path, "r"), path.open(encoding="utf-8"), zipfile.ZipFile(path)
+"a".replace("a", "b"), dataclasses.replace(x, a=1), here.rename(a, b, there), page.save(), os.open(path, os.O_RDONLY)
+"""
+    assert not list(writers(text))

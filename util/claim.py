@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import socket
-import stat
 import sys
 import threading
 import time
@@ -26,8 +25,9 @@ try:
 except ImportError:  # Windows: the lease alone
     fcntl = None  # type: ignore[assignment]
 
-from options import UserError
+from options import Exit, UserError
 from util.reading.json_file import decode_json
+from util.writing import open_plain
 
 LEASE = 90.0  # seconds after which a host that does not renew its claim has none
 BEAT = 10.0  # seconds between two renewals
@@ -301,18 +301,15 @@ def _age(file: Path) -> float:
 
 
 def _open(file: Path, flags: int) -> int:
-    """A regular file, never what a link leads to.
+    """The file, never what a link leads to, nor one that is somewhere else too: it is written over in place.
 
     Raises:
-        UserError: it is something else.
+        UserError: it is none of a claim.
     """
-    more = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    if file.is_symlink():
-        raise UserError(f"{file} is a link, through which nothing is written; remove it", code=5)
-    descriptor = os.open(file, flags | more, 0o644)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    descriptor = open_plain(file, flags, mode=0o644)
+    if os.fstat(descriptor).st_nlink > 1:
         os.close(descriptor)
-        raise UserError(f"{file} is no plain file; remove it", code=5)
+        raise UserError(f"{file} is a file with other names too, which would say the same; remove it", Exit.STORAGE)
     return descriptor
 
 

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from util.files import Folder, json_or_empty, sha256
+from util.files import json_or_empty, sha256
+from util.writing import Folder
 
 RECORD = ".redo.json"
 STAGED = ".*.tmp"

@@ -13,6 +13,7 @@ from options.parsing import Saved, as_dict, table
 from options.shown import visible
 from util.reading.yaml_file import read_yaml
 from util.training.run_folder import has_begun
+from util.writing import write_atomically
 
 # What a run was told once and no later one may be told by its file.
 ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
@@ -60,6 +61,4 @@ def save_options(opt: Any, folder: Path, phase: str) -> None:
     values = {key: value for key, value in as_dict(opt).items() if key not in ONCE | untold}
     text = yaml.safe_dump(values, sort_keys=True, allow_unicode=True)
     for file, content in ((f"{phase}_opt.yaml", text), (f"{phase}_opt.txt", visible(table(opt)) + "\n")):
-        temporary = folder / f".{file}.tmp"
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(folder / file)
+        write_atomically(folder / file, content)

@@ -4,7 +4,7 @@ On the way in an image is *pixels* for as long as it is scaled and cropped: an a
 in [-1, 1] where a file is deeper than 8 bits or its values have units. ``to_tensor`` ends that.
 """
 
-import contextlib
+import io
 import struct
 import warnings
 import zlib
@@ -21,6 +21,7 @@ from util.reading import heif, science, tiff
 from util.reading.frames import split
 from util.reading.pixels import ORIENTATION, check_size, open_array, pixels_of, upright
 from util.values import SHARE, Units, real
+from util.writing import new_file
 
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
@@ -51,9 +52,9 @@ def mosaic(images: torch.Tensor, columns: int, gap: int = 1) -> torch.Tensor:
     return sheet
 
 
-def save_image(image: torch.Tensor, path: Path) -> None:
-    """Write one image (C, H, W) in [-1, 1] as a PNG; folders are made."""
-    save_levels(to_uint8(image), path)
+def save_image(image: torch.Tensor, path: Path, root: Path | None = None) -> None:
+    """Write one image (C, H, W) in [-1, 1] as a PNG; folders are made, below ``root`` through no link."""
+    save_levels(to_uint8(image), path, root)
 
 
 def encode(image: torch.Tensor, suffix: str, units: Units | None) -> np.ndarray:
@@ -68,33 +69,23 @@ def encode(image: torch.Tensor, suffix: str, units: Units | None) -> np.ndarray:
     return levels.transpose(1, 2, 0)
 
 
-def save_levels(pixels: np.ndarray, path: Path) -> None:
+def save_levels(pixels: np.ndarray, path: Path, root: Path | None = None) -> None:
     """Write an array, (H, W) or (H, W, C), as a .jpg, .npy, .tif, or else a PNG; folders are made.
 
     JPEGs are of bytes, PNGs of bytes or uint16, the others of anything.
     """
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 and path.suffix.lower() != ".npy" else pixels
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")  # a page that is being looked at never loads half a file
-    try:
-        with temporary.open("wb") as file:
-            if path.suffix.lower() == ".npy":
-                np.save(file, pixels)
-            elif path.suffix.lower() in (".tif", ".tiff"):
-                _write_tiff(pixels, file)
-            elif pixels.dtype == np.uint16:
-                file.write(_deep_png(pixels if pixels.ndim == 3 else pixels[..., None]))
-            else:
-                picture = Image.fromarray(pixels)
-                jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-                picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
-        temporary.replace(path)
-    except BaseException as error:  # a signal too
-        if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # Pillow and NumPy do not say it
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    with new_file(path, root) as file:  # a page that is being looked at never loads half a file
+        if path.suffix.lower() == ".npy":
+            np.save(file, pixels)
+        elif path.suffix.lower() in (".tif", ".tiff"):
+            _write_tiff(pixels, file)
+        elif pixels.dtype == np.uint16:
+            file.write(_deep_png(pixels if pixels.ndim == 3 else pixels[..., None]))
+        else:
+            picture = Image.fromarray(pixels)
+            jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+            picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
 
 
 def _write_tiff(pixels: np.ndarray, file: Any) -> None:
@@ -102,7 +93,9 @@ def _write_tiff(pixels: np.ndarray, file: Any) -> None:
 
     colours = pixels.ndim == 3 and pixels.shape[2] in (3, 4)
     layout: Any = {"planarconfig": "contig"} if pixels.ndim == 3 else {}
-    tifffile.imwrite(file, pixels, photometric="rgb" if colours else "minisblack", metadata=None, **layout)
+    content = io.BytesIO()  # for it wants to know the path of a file
+    tifffile.imwrite(content, pixels, photometric="rgb" if colours else "minisblack", metadata=None, **layout)
+    file.write(content.getbuffer())
 
 
 def _deep_png(values: np.ndarray) -> bytes:

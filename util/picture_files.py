@@ -18,6 +18,7 @@ from .images import encode, read_image, save_levels
 from .listing import FORMATS_READ, look_into
 from .patience import read_patiently
 from .values import Units
+from .writing import check_way
 
 LONGEST = 200  # bytes of a name, of the 255 that file systems have, so that there is room for endings
 KINDS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")  # of results
@@ -27,6 +28,7 @@ KINDS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")  # of results
 class Job:
     source: Path
     target: Path
+    root: Path | None = None  # of the results, if they are a folder's
 
 
 def plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> list[Job]:
@@ -58,6 +60,8 @@ def _plan(inputs: Sequence[str], output: str, kind: str, overwrite: bool) -> lis
         jobs = _jobs(inputs, out, kind)
     if out.is_file() and not whole:
         raise UserError(f"--output {output}: is a file; several results need a folder")
+    for folder, root in {job.target.parent: job.root for job in jobs if job.root}.items():
+        check_way(folder, root)
     sources = {job.source.resolve() for job in jobs}
     for job in jobs:
         if job.target.resolve() in sources:
@@ -88,7 +92,7 @@ def _jobs(inputs: Sequence[str], out: Path, kind: str) -> list[Job]:
         for file in files:
             folder = out if path.is_file() else out / frames.named(file).parent.relative_to(path)
             name = names.setdefault(folder, ResultNames())(str(file.absolute()))
-            jobs.setdefault(file.absolute(), Job(file, folder / f"{name}.{kind}"))
+            jobs.setdefault(file.absolute(), Job(file, folder / f"{name}.{kind}", out))
     return list(jobs.values())
 
 
@@ -136,21 +140,21 @@ def _read(source: Path, channels: int, units: Units | None) -> torch.Tensor | Us
 
 
 def write_picture(
-    target: Path, bands: Iterable[tuple[int, torch.Tensor]], size: Sequence[int], units: Units | None = None
+    job: Job, bands: Iterable[tuple[int, torch.Tensor]], size: Sequence[int], units: Units | None = None
 ) -> None:
     """Write bands (top, (C, h, W)) in [-1, 1] as one file, in units where its kind has room for them; see ``encode``.
 
     Raises:
         UserError: the storage is full or not writable (exit code 5).
     """
-    pixels = np.zeros(0, np.uint8)
+    target, pixels = job.target, np.zeros(0, np.uint8)
     for top, band in bands:
         levels = encode(band, target.suffix.lower(), units)
         if top == 0:
             pixels = np.zeros((*size, levels.shape[2]), levels.dtype)
         pixels[top : top + len(levels)] = levels
     try:
-        save_levels(pixels, target)
+        save_levels(pixels, target, job.root)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
 

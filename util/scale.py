@@ -14,7 +14,8 @@ import torch.nn.functional as F
 
 from options import UserError
 from options.fields import check_scale
-from util.files import json_or_empty, write_atomically
+from util.files import json_or_empty
+from util.writing import write_atomically
 
 FILE = "scale.json"
 NEAR = (0.67, 1.5)  # training scales within which auto leaves pictures as they are

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from util.files import write_atomically
+from util.writing import write_atomically
 
 VERSION = 2  # of metrics.json; files of 1 carry none, see ``floors_of`` and ``util.compare.run``
 ARROWS = {"lower": "\u2193", "higher": "\u2191", "one": "\u2192 1"}  # where the values improve

@@ -26,6 +26,7 @@ from util.stopwatch import Speed, duration
 from util.training.collapse import CollapseDetector
 from util.training.sinks import Sink, TensorBoard, WandB
 from util.training.visdom import VisdomSink
+from util.writing import append
 
 from .images import save_image, to_uint8
 
@@ -179,7 +180,8 @@ class Visualizer:
         with self._only_warn(f"write {self.run / 'web'}"):
             self._find_folder()
             for name, image in visuals.items():
-                save_image(image[0], self.run / "web" / "images" / TrainingPage.file_name(epoch, name))
+                path = self.run / "web" / "images" / TrainingPage.file_name(epoch, name)
+                save_image(image[0], path, self.run)
             self._page.add_images(epoch, list(visuals))
             self._image_epoch = epoch
         self._write_page("running")
@@ -266,8 +268,7 @@ class Visualizer:
         with self._only_warn(f"write {self.run / name}"):
             torn = name in self._torn
             self._torn.add(name)
-            with (self.run / name).open("a", encoding="utf-8") as file:
-                file.write("\n" + text if torn else text)
+            append(self.run / name, "\n" + text if torn else text)
             self._torn.discard(name)
 
     def _write_page(self, state: str) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from options import UserError, nearest
-from util.files import write_atomically
 from util.fonts.faces import Face, Geometry
 from util.reading.json_file import read_json
+from util.writing import write_atomically
 
 FILE = "styles.json"
 ROWS = [{"name": str, "label": int, "trained?": bool}]

@@ -10,10 +10,10 @@ from data.loading.phases import standard
 from options import UserError
 from util import distributed
 from util.config import read_config
-from util.files import write_atomically
 from util.reading.frames import split
 from util.reading.json_file import read_json
 from util.seeding import derive
+from util.writing import write_atomically
 
 FILE = "held_out.json"
 SIDES = ("A", "B")

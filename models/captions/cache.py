@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from options import Exit, UserError
+from util.writing import check_written_to
 
 WAIT = 120  # seconds for other processes that write
 MOST = 500  # captions asked for in one query; sqlite before 3.32 takes 999
@@ -62,7 +63,7 @@ class TextCache:
             x = x.detach().float().cpu()
             size = 2 if x.abs().max() <= LARGEST else 4  # T5 says numbers that overflow float16
             rows.append((_key(caption), len(x), size, x.numpy().astype(TYPES[size]).tobytes()))
-        with self._open() as file, file:
+        with self._open(writes=True) as file, file:
             file.execute(
                 "CREATE TABLE IF NOT EXISTS captions"
                 " (key BLOB PRIMARY KEY, length INTEGER NOT NULL, size INTEGER NOT NULL, words BLOB NOT NULL)"
@@ -87,9 +88,11 @@ class TextCache:
         return torch.from_numpy(np.frombuffer(words, TYPES[size]).astype("f4").reshape(length, self.dim))
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self, writes: bool = False) -> Iterator[sqlite3.Connection]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if writes:  # sqlite follows links
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                check_written_to(self.path.parent, [self.path.name])
             with closing(sqlite3.connect(self.path, timeout=WAIT)) as file:
                 yield file
         except (OSError, sqlite3.OperationalError) as error:  # no room, no right to write, locked for too long

@@ -11,9 +11,9 @@ from networks.text import Text, TextTransformer
 from options import BaseOptions, Exit, UserError, option
 from util import distributed
 from util.device import choose_device
-from util.files import write_atomically
 from util.reading.json_file import read_json
 from util.vocabulary import Vocabulary, pad
+from util.writing import write_atomically
 
 PRETRAINED = "hf:"
 

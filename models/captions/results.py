@@ -29,12 +29,12 @@ from models.noise.results import ROWS, STEPS, Album
 from models.noise.sampler import slerp
 from networks.text import Text
 from options import BaseOptions, UserError, option
-from util.files import write_atomically
 from util.images import to_bytes
 from util.pages.attention_tiles import attention_tiles
 from util.pages.captions import CaptionPage, Heard
 from util.seeding import derive
 from util.table import Row, Table, plural
+from util.writing import new_file, write_atomically
 
 SHOWN, SHOWN_TYPED = 10, 50  # captions on the page at most: of the data, and of those that a user gave
 IDS = "r_precision_ids.npz"
@@ -243,7 +243,8 @@ class CaptionAlbum(Album):
         """``index.html``, and of a judge the pools of R-precision."""
         if self.pools:
             pools: dict[str, Any] = {POOLS[row]: ids.numpy() for row, ids in self.pools.items()}
-            np.savez(self.files.note(IDS), **pools)
+            with new_file(self.files.note(IDS)) as file:
+                np.savez(file, **pools)
         super().show(verdict)
 
     def pages_captions(self) -> list[str]:

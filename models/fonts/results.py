@@ -21,6 +21,7 @@ from util.fonts.faces import SYNTHETIC, Face, character_name, charset
 from util.images import save_levels, to_uint8
 from util.pages.results import ResultsPage
 from util.stopwatch import Countdown
+from util.writing import new_file
 
 GLYPHS_AT_ONCE = 64  # glyphs that are drawn at once
 TASKS = {"text": "write_text", "interpolate": "write_blend", "export_ttf": "write_font", "complete": "write_font"}
@@ -101,14 +102,14 @@ class Pen:
 
 def write_text(pen: Pen, text: str, folder: Path) -> None:
     """``--text``: a page with a line in the source font and in each style, and each line as a picture."""
-    sources = readable(pen, text)
-    page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(pen, text))
+    sources, root = readable(pen, text), folder.parents[1]
+    page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(pen, text), root=root)
     rows = {"source": {code: pen.source(code, glyphs) for code, glyphs in sources.items()}}
     for style in pen.dataset.style_list:
         rows[style.name] = pen.draw(sources, {style.label: 1.0})
     for number, (name, glyphs) in enumerate(rows.items()):
         file = f"images/{number:02d}_{safe(name)}.png"
-        save_levels(typeset(text, glyphs, pen), folder / file)
+        save_levels(typeset(text, glyphs, pen), folder / file, root)
         page.add_row(name, {"line": file})
     page.save()
     print(f"{len(rows) - 1} styles: {folder / 'index.html'}")
@@ -122,7 +123,8 @@ def write_blend(pen: Pen, folder: Path) -> None:
         raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
     text = opt.text or "".join(chr(code) for code in pen.dataset.characters[:8] if code < SYNTHETIC)
     sources = readable(pen, text)
-    page = ResultsPage(folder, f"{opt.name}: {' to '.join(s.name for s in styles)}", ["line"], width_of(pen, text))
+    title, root = f"{opt.name}: {' to '.join(s.name for s in styles)}", folder.parents[1]
+    page = ResultsPage(folder, title, ["line"], width_of(pen, text), root=root)
     frames, countdown = [], Countdown((len(styles) - 1) * (steps + 1), "line")
     for one, other in itertools.pairwise(styles):
         for k in range(steps + 1):
@@ -131,11 +133,12 @@ def write_blend(pen: Pen, folder: Path) -> None:
             glyphs = pen.draw(sources, mixture)
             frames.append(typeset(text, glyphs, pen))
             file = f"images/{len(frames):03d}.png"
-            save_levels(frames[-1], folder / file)
+            save_levels(frames[-1], folder / file, root)
             page.add_row(f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", {"line": file})
             countdown.step()
     pictures = [Image.fromarray(frame) for frame in frames]
-    pictures[0].save(folder / "blend.gif", save_all=True, append_images=pictures[1:], duration=120, loop=0)
+    with new_file(folder / "blend.gif", root) as moving:
+        pictures[0].save(moving, "GIF", save_all=True, append_images=pictures[1:], duration=120, loop=0)
     page.save()
     print(f"{len(frames)} lines: {folder / 'index.html'}, {folder / 'blend.gif'}")
 
@@ -182,7 +185,7 @@ def write_font(pen: Pen, folder: Path) -> None:
         f"{overlaps[worst]:.3f} at least ({character_name(worst)})"
     )
     sample = opt.text or "".join(map(chr, list(exported.added)[:48]))
-    save_levels(specimen(path, sample), folder / "specimen.png")
+    save_levels(specimen(path, sample), folder / "specimen.png", folder.parent)
     print(f"specimen: {folder / 'specimen.png'}")
 
 

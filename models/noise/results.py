@@ -33,6 +33,7 @@ from util.pages.sections import table_section
 from util.seeding import derive
 from util.stopwatch import Countdown
 from util.table import write_metrics
+from util.writing import make_folder, new_file
 
 SHOWN = 20  # classes of the grid at most
 NEIGHBOURS = 8, 4  # samples beside their neighbours: the first, and those that come nearest
@@ -126,7 +127,7 @@ class Album:
 
     def write_into(self, folder: Path) -> None:
         """What is kept and shown goes there, in place of what an earlier test left."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, folder.parent)
         self.files = ResultFiles(folder)
         self.files.clear()
 
@@ -174,7 +175,8 @@ class Album:
     def save_image(self, levels: torch.Tensor, path: str) -> str:
         """Write one image (C, S, S) to a path below the folder, and return the path."""
         pixels = levels.numpy()
-        save_levels(pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0], self.files.note(path))
+        pixels = pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0]
+        save_levels(pixels, self.files.note(path), self.files.folder)
         return path
 
     def file_names(self) -> list[str]:
@@ -189,7 +191,8 @@ class Album:
         for levels, path in zip(self.levels, self.paths, strict=True):
             self.save_image(levels, path)
         images = self.levels.permute(0, 2, 3, 1).numpy()
-        np.savez(self.files.note("samples.npz"), images=images, z=self.z.numpy(), **self.kept_arrays())
+        with new_file(self.files.note("samples.npz")) as file:
+            np.savez(file, images=images, z=self.z.numpy(), **self.kept_arrays())
 
     def kept_arrays(self) -> dict[str, Any]:
         labels = torch.full((len(self.z),), -1) if self.labels is None else self.labels

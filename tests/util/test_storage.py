@@ -104,11 +104,11 @@ def test_a_test_begins_by_asking_and_keeps_what_it_wrote(whole, dataroot, tmp_pa
     assert not list(tmp_path.iterdir())
     made, save = [], results_page.save_image
 
-    def fills(image, path):
+    def fills(image, path, root):
         if len(made) == 4:
             full()
         made.append(path)
-        save(image, path)
+        save(image, path, root)
 
     monkeypatch.setattr(results_page, "save_image", fills)
     monkeypatch.setattr("sys.argv", ["test.py"])
@@ -139,11 +139,11 @@ def test_a_translation_begins_by_asking_and_keeps_what_it_wrote(whole, dataroot,
     assert not list(tmp_path.iterdir())
     made = []
 
-    def fills(pixels, path):
+    def fills(pixels, path, root):
         if len(made) == 2:
             full()
         made.append(path)
-        save_levels(pixels, path)
+        save_levels(pixels, path, root)
 
     monkeypatch.setattr("util.picture_files.save_levels", fills)
     with pytest.raises(UserError, match="cannot be written") as error:

@@ -6,7 +6,6 @@ A pace is timed once, for one set of options on one device with so many threads,
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from util.compare.claims import claimed, trained
 from util.compare.recipe import Recipe
 from util.compare.runner import ENDED, STOPPED, Command, Task, say, threads
 from util.device import choose_device
-from util.files import json_or_empty, read_json_lines, write_atomically
+from util.files import json_or_empty, read_json_lines
 from util.training.run_record import read_record
+from util.writing import remove_folder, write_atomically
 
 WARM_UP = 5  # steps that are not counted: libraries choose their kernels, loading workers start
 LEAST = 30  # steps that are counted
@@ -121,7 +121,7 @@ class Timings:
         told = {v: {"budget": str(self.recipe.budget), "steps": self._in_budget(v)} for v in self._timed}
         kept = {v: facts | told[v] for v, facts in self._timed.items()}
         write_atomically(self.folder / "budget.json", json.dumps(kept, indent=1) + "\n")
-        shutil.rmtree(run)
+        remove_folder(run, self.folder)
         say(f"{variant}: {pace:.3g} s a step, so {self.recipe.budget} are {self.steps_of(variant)} steps")
         return 0
 

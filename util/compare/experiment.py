@@ -12,7 +12,6 @@ Everything is derived from these files, so that a comparison that was cut off go
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,10 @@ from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
 from util.config import read_config
-from util.files import json_or_empty, sha256, write_atomically
+from util.files import json_or_empty, sha256
 from util.training.run_folder import has_begun
 from util.training.run_record import read_record
+from util.writing import check_written_to, make_folder, remove_folder, write_atomically
 
 # Of training, for its test too.
 MACHINE = (
@@ -269,12 +269,18 @@ class Experiment:
     # -- tasks -----------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Make the folder, with a copy of the recipe."""
+        """Make the folder, with a copy of the recipe.
+
+        Raises:
+            UserError: it cannot be written, as through a link in it (exit code 5).
+        """
+        names = [*(run.name for run in [*self.prepared, *self.runs]), *(f"{v}-timing" for v in self.recipe.models)]
+        kinds = ("checkpoints/{}", "results/{}", "logs/{}.log", "state/{}.lock")
+        within = [kind.format(name) for kind in kinds for name in names]
+        check_written_to(self.folder, ("checkpoints", "results", "logs", "state", *within))
         try:
-            (self.folder / "state").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.recipe.path, self.folder / "recipe.yaml")
-        except shutil.SameFileError:
-            pass
+            make_folder(self.folder / "state", self.folder)
+            write_atomically(self.folder / "recipe.yaml", self.recipe.path.read_bytes())
         except OSError as error:
             raise UserError(f"{self.folder}: cannot be written ({error.strerror})", code=Exit.STORAGE) from None
 
@@ -291,7 +297,7 @@ class Experiment:
         self._failed(run).unlink(missing_ok=True)
         if state != "finished":
             if state == "overwrite":
-                shutil.rmtree(self.results / run.name, ignore_errors=True)
+                remove_folder(self.results / run.name, self.folder, ignore_errors=True)
             doing = "training goes on" if state == "continue" else "training"
             words, script = self.train_words(run, state), self.scripts / "train.py"
             command = Command(f"{place} {run.name}: {doing}", script, words, log, claim)
@@ -304,7 +310,8 @@ class Experiment:
             code = yield Command(f"{place} {run.name}: test of {label}", self.scripts / "test.py", words, log, claim)
             if code:
                 return self._note_failure(run, "test.py", code)
-            write_atomically(self._tested(run, label), json.dumps(self._protocol(run, label), indent=1) + "\n")
+            said = json.dumps(self._protocol(run, label), indent=1) + "\n"
+            write_atomically(self._tested(run, label), said, self.folder)
         return 0
 
     def log(self, run: Run) -> Path:
@@ -317,5 +324,5 @@ class Experiment:
         if code == Exit.STORAGE:
             return code
         facts = {"script": script, "exit_code": code, "line": last_line(self.log(run))}
-        write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n")
+        write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n", self.folder)
         return code

@@ -17,10 +17,10 @@ from util.compare.options import commands_section, options_section, swatch
 from util.compare.pictures import INPUTS, side_by_side
 from util.compare.run import ComparedRun, Series
 from util.compare.table import COSTS, WORDS, Cell, Comparison, decimals, protocol, span
-from util.files import write_atomically
 from util.html import asset, embed, new_page, short, visible
 from util.stopwatch import duration
 from util.table import ARROWS, extent
+from util.writing import write_atomically
 
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}

@@ -16,6 +16,7 @@ from options import Exit
 from util.claim import Claim
 from util.files import read_text
 from util.signals import ASKING, heard
+from util.writing import appending
 
 POLL = 0.2  # seconds between two looks at the processes
 LOOK = 1.0  # seconds between two looks whether what was waited for is over
@@ -127,10 +128,8 @@ class Runner:
         if isinstance(command, Wait):
             self.paused.append((name, task, command))
             return
-        command.log.parent.mkdir(parents=True, exist_ok=True)
-        with command.log.open("ab") as log:
-            log.write(f"$ python {command.script.name} {' '.join(command.words)}\n".encode())
-            log.flush()
+        with appending(command.log, command.log.parents[1]) as log:
+            os.write(log, f"$ python {command.script.name} {' '.join(command.words)}\n".encode())
             process = subprocess.Popen(
                 [sys.executable, str(command.script), *command.words],
                 stdin=subprocess.DEVNULL,

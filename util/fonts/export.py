@@ -21,6 +21,7 @@ from util.fonts.faces import Geometry, character_name
 from util.fonts.names import check_family, names_of
 from util.fonts.outlines import trace
 from util.stopwatch import Countdown
+from util.writing import new_file
 
 SPACE, NO_BREAK_SPACE, IDEOGRAPHIC_SPACE = 0x20, 0xA0, 0x3000
 MOST = 65535  # glyphs that a font can number
@@ -145,17 +146,13 @@ def may_write(path: str | Path, overwrite: bool) -> Path:
 
 
 def save_font(font: TTFont, path: Path, overwrite: bool) -> None:
-    """Write through a file beside it, so that nobody finds half a font."""
+    """Write a font as a whole: nobody finds half of one."""
     may_write(path, overwrite)  # tracing took its time
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        font.save(temporary)
-        temporary.replace(path)
+        with new_file(path) as file:
+            font.save(file)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_count(count: int, path: Path) -> None:

@@ -12,6 +12,7 @@ from options import Exit, UserError
 from util.fonts.faces import Face, Geometry, character_name, charset
 from util.fonts.pictures import to_levels
 from util.images import read_pixels
+from util.writing import new_file, write_atomically
 
 from .ink import Written, read_page
 from .layout import STEP, Layout
@@ -109,9 +110,9 @@ def print_template(words: argparse.Namespace) -> None:
         else:
             targets = [output / f"page_{page + 1:03d}.png" for page in range(pages)]
             _check_new(targets, words.overwrite)
-            output.mkdir(parents=True, exist_ok=True)
             for target, page in zip(targets, drawn, strict=True):
-                page.save(target, dpi=(words.dpi, words.dpi))
+                with new_file(target) as file:
+                    page.save(file, "PNG", dpi=(words.dpi, words.dpi))
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE
@@ -121,14 +122,9 @@ def print_template(words: argparse.Namespace) -> None:
 
 def _write_pdf(pages: Iterator[Image.Image], path: Path, dpi: float) -> None:
     """One page after the other, so that only one is in memory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with new_file(path) as file:
         for number, page in enumerate(pages):
-            page.save(temporary, "PDF", resolution=dpi, quality=90, append=number > 0, title="Handwriting template")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            page.save(file, "PDF", resolution=dpi, quality=90, append=number > 0, title="Handwriting template")
 
 
 def _check_new(targets: Sequence[Path], overwrite: bool) -> None:
@@ -171,9 +167,8 @@ def read_scans(words: argparse.Namespace) -> None:
     targets = {code: output / f"{character_name(code)}.png" for code in pictures}
     _check_new(list(targets.values()), words.overwrite)
     try:
-        output.mkdir(parents=True, exist_ok=True)
         for code, target in targets.items():
-            target.write_bytes(pictures[code][1])
+            write_atomically(target, pictures[code][1])
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 from util.commit import current
-from util.files import read_text, write_atomically
+from util.files import read_text
 from util.reading.json_file import MOST_BYTES, bytes_of, decode_json
+from util.writing import append, remove_folder, write_atomically
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
 
@@ -24,7 +24,7 @@ class ResultFiles:
         (folder / "metrics.json").unlink(missing_ok=True)
         if not noted.is_file():
             if (folder / "index.html").is_file():  # by a version that kept no list
-                shutil.rmtree(folder / "images", ignore_errors=True)
+                remove_folder(folder / "images", folder, ignore_errors=True)
             return
         emptied = set()
         for line in read_text(noted).splitlines():
@@ -39,8 +39,7 @@ class ResultFiles:
 
     def note(self, path: str) -> Path:
         """Where to write this file, a path relative to the folder."""
-        with (self.folder / LIST).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(path) + "\n")
+        append(self.folder / LIST, json.dumps(path) + "\n")
         return self.folder / path
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from dominate import tags
 
 from options import Exit, UserError
-from util.files import write_atomically
 from util.html import link, new_page, png_size, visible
 from util.pages.sections import table_section
 from util.table import Table
+from util.writing import write_atomically
 
 LABELS = {"real_A": "source", "fake_B": "generated", "real_B": "real"}  # of images that most methods have
 SMALLEST, LARGEST = 42, 80  # CSS pixels of an image on a contact sheet; below that the sheet scrolls

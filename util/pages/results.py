@@ -15,7 +15,6 @@ from dominate.util import raw
 
 from options import Exit, UserError
 from options.parsing import WINDOWS_DEVICES
-from util.files import write_atomically
 from util.html import asset, new_page, picture, png_size, visible
 from util.images import encode, save_image, save_levels, to_uint8
 from util.pages.contact_sheet import contact_sheet
@@ -25,6 +24,7 @@ from util.pages.sections import table_section
 from util.picture_files import ResultNames
 from util.table import Table, joined, write_metrics
 from util.values import SHARE, Units, common, units_of
+from util.writing import Folder, make_folder, write_atomically
 
 EVERY = 100  # rows between two writes of the page that is being filled
 
@@ -55,7 +55,7 @@ class Results:
         styles: Sequence[str] = (),
         deep: Mapping[str, tuple[str, Units]] = MappingProxyType({}),
     ):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, folder.parent)
         self.folder, self.title, self.columns, self.sides, self.width = folder, title, columns, sides, width
         self.deep = deep
         self.files = ResultFiles(folder)
@@ -120,8 +120,9 @@ class Part:
         self.prefix = f"{results.folders[style]}/" if results.folders else ""
         self.names = {"A": ResultNames(), "B": ResultNames()}
         several = {"title": f"{results.title}, Style = {style}", "above": ("all styles", "../index.html")}
-        words = several if results.folders else {"title": results.title}
-        self.page = ResultsPage(results.folder / self.prefix, columns=results.columns, width=results.width, **words)
+        words: dict[str, Any] = several if results.folders else {"title": results.title}
+        words |= {"columns": results.columns, "width": results.width, "root": results.folder}
+        self.page = ResultsPage(results.folder / self.prefix, **words)
         self.count, self.noted = 0, 0  # items, and pages that are on the list of files
         self.sheet: list[dict[str, np.ndarray]] = []  # what is to come on the contact sheet
         self.sheet_file, self.sheet_rows, self.sheet_items = f"{self.prefix}sheet.png", list[str](), 0
@@ -133,11 +134,11 @@ class Part:
             side = side if side in paths else next(iter(paths))
             name = self.names[side](paths[side])
             row[visual] = f"images/{visual}/{name}.png"
-            save_image(image, results.files.note(f"{self.prefix}{row[visual]}"))
+            save_image(image, results.files.note(f"{self.prefix}{row[visual]}"), results.folder)
             if visual in results.deep:
                 kind, units = results.deep[visual]
                 path = results.files.note(f"{self.prefix}{VALUES}/{visual}/{name}.{kind}")
-                save_levels(encode(image, path.suffix, units), path)
+                save_levels(encode(image, path.suffix, units), path, results.folder)
         side = "A" if "A" in paths else "B"
         self.page.add_row(self.names[side](paths[side]), row)
         self.count += 1
@@ -155,7 +156,8 @@ class Part:
             return
         self.sheet_rows = [column for column in self.results.columns if any(column in item for item in self.sheet)]
         self.sheet_items = len(self.sheet)
-        save_levels(contact_sheet(self.sheet, self.sheet_rows), self.results.files.note(self.sheet_file))
+        path = self.results.files.note(self.sheet_file)
+        save_levels(contact_sheet(self.sheet, self.sheet_rows), path, self.results.folder)
         self.sheet.clear()
 
 
@@ -206,6 +208,7 @@ class ResultsPage:
         columns: names of the images of a row, in display order.
         width: of an image, in CSS pixels, where the window has room for it.
         above: text and address of a link below the title.
+        root: of the results, if the page lies deeper than that; no link is followed below it.
     """
 
     def __init__(
@@ -216,17 +219,19 @@ class ResultsPage:
         width: int,
         rows_per_page: int = 500,
         above: tuple[str, str] | None = None,
+        root: Path | None = None,
     ):
-        self.folder, self.title, self.columns = folder, title, list(columns)
+        self.folder, self.title, self.columns, self.root = folder, title, list(columns), root or folder
         self.width, self.rows_per_page, self.above = width, rows_per_page, above
         self._count = 0
         self._first: list[str] = []  # the rows of the first page, once there are others
         self._rows: list[str] = []  # the rows of the page that is being filled
         self._sections: list[str] = []
         if folder.is_dir():  # pages of an earlier and longer test are not of this one
-            for path in folder.iterdir():
-                if re.fullmatch(r"index_\d+\.html", path.name):
-                    path.unlink(missing_ok=True)
+            with Folder(folder, self.root) as there:
+                for name in [path.name for path in folder.iterdir()]:
+                    if re.fullmatch(r"index_\d+\.html", name):
+                        there.remove(name)
 
     def add_row(self, name: str, images: Mapping[str, str | Path]) -> None:
         """One item. ``images`` are paths relative to the folder, by column; a column may be missing.
@@ -289,7 +294,7 @@ class ResultsPage:
         page.body.add(tags.script(raw(asset("viewer.js"))))
         path = self.folder / _file(number)
         try:
-            write_atomically(path, page.render(pretty=False))
+            write_atomically(path, page.render(pretty=False), self.root)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}", code=Exit.STORAGE) from error
 

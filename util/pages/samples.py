@@ -8,10 +8,10 @@ from dominate import tags
 from dominate.util import raw
 
 from options import Exit, UserError
-from util.files import write_atomically
 from util.html import asset, embed, new_page, picture, png_size, visible
 from util.pages.curves import Curves
 from util.pages.training import controls, short
+from util.writing import write_atomically
 
 SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
 SMALLEST, LARGEST = 24, 88  # CSS pixels of an image of a grid; below that its row scrolls

@@ -11,10 +11,10 @@ from typing import Any
 from dominate import tags
 from dominate.util import raw
 
-from util.files import write_atomically
 from util.html import asset, embed, new_page, picture, png_size, short, visible
 from util.pages.curves import Curves
 from util.table import ABSENT, arrowed, figures, plural
+from util.writing import write_atomically
 
 Levels = Mapping[str, Mapping[str, float]]  # loss -> {what the value is: value}, e.g. {"NCE": {"chance": 5.5}}
 
@@ -40,7 +40,7 @@ class TrainingPage:
     """Writes the page; the images themselves are written by the caller.
 
     Args:
-        folder: of the page; the images are in ``folder/images``.
+        folder: of the page, in that of the run; the images are in ``folder/images``.
         options: {name: (value, whether it differs from the default)}.
         width: of an image, in CSS pixels.
     """
@@ -95,7 +95,8 @@ class TrainingPage:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
         part = _evaluations_section(evaluations)
         newest = [e for e in epochs if e >= oldest]
-        write_atomically(self.folder / "index.html", self._page(curves, status, newest, blocks, levels, part, warnings))
+        page = self._page(curves, status, newest, blocks, levels, part, warnings)
+        write_atomically(self.folder / "index.html", page, self.folder.parent)
 
     def _page(
         self,
@@ -201,7 +202,7 @@ class TrainingPage:
             )
         )
         page.body.add(tags.script(raw(asset("viewer.js"))))
-        write_atomically(self.folder / _block_file(block), page.render(pretty=False))
+        write_atomically(self.folder / _block_file(block), page.render(pretty=False), self.folder.parent)
         self._archived.add(block)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from options import UserError
+from util.reading.plain import open_to_read
 
 MOST_BYTES = 16 << 20  # of what a run keeps; tables of captions may have more
 MOST_NODES = 20_000_000  # lists and dictionaries, of 56 bytes or more each
@@ -39,14 +40,17 @@ def read_json(path: Path, shape: Any = None, what: str = "JSON", way_out: str = 
         raise UserError(f"{path}: not {what} ({error}){way_out and '; '}{way_out}", code=code) from None
 
 
-def bytes_of(path: Path, most: int) -> bytes:
+def bytes_of(path: Path, most: int, pipes: bool = False) -> bytes:
     """A whole file of a size that was expected.
+
+    Args:
+        pipes: it was named by hand, and may be what another program writes.
 
     Raises:
         ValueError: it cannot be read, or is larger.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if pipes else open_to_read(path) as file:
             data = file.read(most + 1)
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None

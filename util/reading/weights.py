@@ -12,10 +12,11 @@ from torch import nn
 
 from options import Exit, UserError
 from util.commit import current
-from util.files import write_atomically
 from util.finite import not_finite
 from util.reading.json_file import misfit
+from util.reading.plain import open_to_read
 from util.reading.torch_file import check_torch_file
+from util.writing import write_atomically
 
 STATE, NETWORK = {...: torch.Tensor}, "state dict of one network"
 
@@ -128,9 +129,9 @@ def _read(path: Path, shape: Any, what: str, hashed: bool = False) -> tuple[Any,
 def _opened(path: Path) -> io.BufferedReader:
     """A file of a run, wherever it lies; a commit that is carried out meanwhile moves it once."""
     try:
-        return current(path).open("rb")
+        return open_to_read(current(path))
     except FileNotFoundError:
-        return current(path).open("rb")
+        return open_to_read(current(path))
 
 
 def _check_head(file: io.BufferedReader) -> None:

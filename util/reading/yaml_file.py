@@ -30,7 +30,7 @@ def read_yaml(path: Path, flag: str = "") -> dict[str, Any]:
         UserError: it cannot be read, or holds something else.
     """
     try:
-        values = _value(bytes_of(path, MOST_BYTES).decode("utf-8-sig"))
+        values = _value(bytes_of(path, MOST_BYTES, pipes=True).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is not UTF-8") from None
     except RecursionError:

@@ -1,6 +1,7 @@
 """<checkpoints_dir>/<name>: one run, one owner, never overwritten by accident, and nothing left where none began."""
 
 import contextlib
+import fnmatch
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from options import Exit, UserError
 from util.claim import Claim, Lost, Taken, holder
 from util.commit import RECORD, finish
 from util.storage import check_room, unwritten
+from util.writing import Folder, check_written_to, remove_folder, write_atomically
 
 # In the order in which they are deleted: what is half deleted is no checkpoint, nor a folder of weights alone.
 BEGUN = ("*.manifest.json", "*_net_*.pth", "*_state.pt", ".*.tmp", "loss_log.txt")  # by which a run is known
@@ -38,6 +40,9 @@ RESULTS_OF_A_RUN = (
 ASIDE = ".overwritten"  # an earlier run, until a step of the new one is done
 LEAVING = ".overwriting"  # the same while it is put there: of a start that was killed then, all goes back
 LOCK = ".lock"  # there while a run is trained, or after it was killed
+# What is written in place, or into; a file that is replaced may be a link, as weights are that lie elsewhere.
+IN_PLACE = (LOCK, ASIDE, LEAVING)
+OF_A_RUN = ("loss_log.txt", "metrics.jsonl", "web", "web/images", "tensorboard", "wandb")
 TAKEN = "another run is training here"
 
 
@@ -59,7 +64,7 @@ class RunFolder:
 
     Raises:
         UserError: another process trains here; an earlier run is here and neither continued nor overwritten; or the
-            folder cannot be written (exit code 5).
+            folder cannot be written (exit code 5), as through a link in it.
     """
 
     def __init__(self, path: Path, *, continued: bool, overwrite: bool):
@@ -78,6 +83,7 @@ class RunFolder:
             raise UserError(
                 f"--continue_train: there is no run in {path}; start it without --continue_train", code=Exit.CHECKPOINT
             )
+        check_written_to(path, IN_PLACE if overwrite else (*IN_PLACE, *OF_A_RUN))
         self._made = [p for p in (path, *path.parents) if not p.exists()]  # the deepest first
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -160,37 +166,40 @@ class RunFolder:
         self.claim.release()
         self._remove_folders()
 
+    def _results(self) -> list[str]:
+        """Names of what a run leaves, in the order in which it may go; those of links to nothing too."""
+        names = [path.name for path in self.path.iterdir()]
+        return list(dict.fromkeys(n for pattern in RESULTS_OF_A_RUN for n in fnmatch.filter(names, pattern)))
+
     def _put_aside(self) -> None:
         self._forget()
-        leaving = self.path / LEAVING
-        leaving.mkdir()
-        for pattern in RESULTS_OF_A_RUN:
-            for old in self.path.glob(pattern):
-                old.rename(leaving / old.name)
-        leaving.rename(self.path / ASIDE)
+        with Folder(self.path) as here, Folder(self.path / LEAVING, self.path) as leaving:
+            for name in self._results():
+                here.rename(name, name, leaving)
+            here.rename(LEAVING, ASIDE)
         self._there = {p.name for p in self.path.iterdir()}
 
     def _put_back(self, place: str) -> None:
         if (self.path / place).is_dir():
-            for old in (self.path / place).iterdir():
-                old.rename(self.path / old.name)
+            with Folder(self.path) as here, Folder(self.path / place, self.path) as there:
+                for old in (self.path / place).iterdir():
+                    there.rename(old.name, old.name, here)
             (self.path / place).rmdir()
 
     def _forget(self) -> None:
         """A step was done, or the run is over: what was overwritten is gone for good."""
-        shutil.rmtree(self.path / ASIDE, ignore_errors=True)
+        remove_folder(self.path / ASIDE, self.path, ignore_errors=True)
 
     def _undo(self) -> None:
         """A start that was refused: no step was done."""
         with contextlib.suppress(OSError):
-            for pattern in () if self.continued else RESULTS_OF_A_RUN:
-                for new in self.path.glob(pattern):
-                    if new.name not in self._there:
-                        _delete(new)
+            for name in () if self.continued else self._results():
+                if name not in self._there:
+                    _delete(self.path / name)
             self._put_back(ASIDE)
             for path, content in self._options.items():
                 if path.read_bytes() != content:
-                    path.write_bytes(content)
+                    write_atomically(path, content)
 
     def _remove_folders(self) -> None:
         """Those that were made for this run and hold nothing."""

@@ -11,8 +11,9 @@ import torch
 from options import Exit, UserError
 from util.claim import Lost
 from util.cli import reason, warn
-from util.files import as_json, json_or_empty, write_atomically
+from util.files import as_json, json_or_empty
 from util.stopwatch import peak_memory
+from util.writing import write_atomically
 
 FILE = "run.json"
 WRITE_EVERY = 15.0  # seconds between two writes

@@ -15,6 +15,7 @@ from options.command_line import words_of
 from options.fields import flags_of
 from options.trust import SERVERS
 from util.files import read_text
+from util.writing import make_folder, write_atomically
 
 
 class Sink(Protocol):
@@ -44,7 +45,10 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise missing("--use_tensorboard", "tensorboard") from error
-        self._writer = SummaryWriter(str(folder), purge_step=done_step + 1 if done_step else None)
+        make_folder(folder, folder.parent)
+        purge = done_step + 1 if done_step else None
+        # It opens its file by name, and follows links: nobody can have put one at a name that is drawn.
+        self._writer = SummaryWriter(str(folder), purge_step=purge, filename_suffix=f".{secrets.token_hex(8)}")
 
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         for name, value in losses.items():
@@ -76,7 +80,7 @@ class WandB:
         identity = read_text(note).strip() if done_step else ""
         if not re.fullmatch(r"[0-9a-z]{4,64}", identity):
             identity = secrets.token_hex(4)
-            note.write_text(identity, encoding="utf-8")
+            write_atomically(note, identity)
         self._image = wandb.Image
         try:
             self._run = wandb.init(

@@ -88,7 +88,7 @@ def test_an_existing_file_is_kept_unless_told(tmp_path):
 
 def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
     def full(font, file):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(font_export.TTFont, "save", full)

@@ -120,7 +120,7 @@ def test_saved_on_the_way(tmp_path):
 @pytest.mark.slow
 def test_cost_grows_with_the_rows_only(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(results_page, "write_atomically", lambda path, text: written.append(len(text)))
+    monkeypatch.setattr(results_page, "write_atomically", lambda path, text, root: written.append(len(text)))
     many(tmp_path, 1000, rows_per_page=250)
     one = sum(written)
     written.clear()
