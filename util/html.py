@@ -12,6 +12,7 @@ from dominate import tags
 from dominate.util import raw
 
 from options.shown import visible
+from util.reading.plain import open_to_read
 
 ASSETS = Path(__file__).parent / "assets"
 POLICY = "default-src 'self' 'unsafe-inline' data:"  # the page may load its own files and nothing else
@@ -66,7 +67,7 @@ def picture(path: str, caption: str, width: int, size: tuple[int, int] | None) -
 def png_size(path: Path) -> tuple[int, int] | None:
     """(width, height) from the header of a PNG; None where there is no such file or it is no PNG."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             head = file.read(24)
     except OSError:
         return None

@@ -93,6 +93,8 @@ class TextCache:
             if writes:  # sqlite follows links
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 check_written_to(self.path.parent, [self.path.name])
+            elif not self.path.is_file():
+                raise self._damaged("no plain file")
             with closing(sqlite3.connect(self.path, timeout=WAIT)) as file:
                 yield file
         except (OSError, sqlite3.OperationalError) as error:  # no room, no right to write, locked for too long

@@ -216,7 +216,11 @@ def test_nothing_is_written_through_a_link(tmp_path):
     os.mkfifo(tmp_path / ".lock")
     with pytest.raises(UserError, match="no plain file"):
         Claim(tmp_path / ".lock")
-    assert (tmp_path / "precious").read_text() == "mine"
+    (tmp_path / ".lock").unlink()
+    os.link(tmp_path / "precious", tmp_path / ".lock")
+    with pytest.raises(UserError, match="other names too, which would say the same; remove it"):
+        Claim(tmp_path / ".lock")
+    assert (tmp_path / "precious").read_text() == "mine" and holder(tmp_path / ".lock") == ""
 
 
 @pytest.mark.slow

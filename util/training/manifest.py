@@ -15,6 +15,7 @@ from options import Exit, UserError
 from util.commit import current, names
 from util.files import sha256
 from util.reading.json_file import read_json
+from util.reading.plain import open_to_read
 
 T = TypeVar("T")
 FALLBACK = "previous"
@@ -58,8 +59,8 @@ def steady(run: Path, label: str, read: Callable[[], T]) -> T:
 
 
 def _text(run: Path, label: str) -> bytes:
-    with contextlib.suppress(OSError):
-        return current(run / f"{label}{SUFFIX}").read_bytes()
+    with contextlib.suppress(OSError), open_to_read(current(run / f"{label}{SUFFIX}")) as file:
+        return file.read()
     return b""
 
 

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import sqlite3
 
 import pytest
@@ -79,6 +80,25 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--text_cache"):
         TextCache(tmp_path / "file", "d", 3).put(vectors("a"))
+
+
+@pytest.mark.timeout(20)
+def test_a_link_is_read_and_not_written_through_and_a_pipe_is_neither(tmp_path):
+    words, outside = vectors("a"), tmp_path / "outside"
+    TextCache(outside, "d", 3).put(words)
+    (tmp_path / "cache").mkdir()
+    cache, before = TextCache(tmp_path / "cache", "d", 3), TextCache(outside, "d", 3).path.read_bytes()
+    cache.path.symlink_to(TextCache(outside, "d", 3).path)
+    assert cache.get(["a"]).keys() == words.keys()
+    with pytest.raises(UserError, match=r"d\.sqlite is a link, through which nothing is written") as error:
+        cache.put(vectors("b"))
+    assert error.value.code == 5 and TextCache(outside, "d", 3).path.read_bytes() == before
+    cache.path.unlink()
+    os.mkfifo(cache.path)
+    with pytest.raises(UserError, match="damaged"):
+        cache.get(["a"])
+    with pytest.raises(UserError, match="no plain file"):
+        cache.put(words)
 
 
 def keep(folder, start):

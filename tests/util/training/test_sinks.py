@@ -1,6 +1,7 @@
 """TensorBoard and W&B: only when asked for, and gone on with after a kill."""
 
 import builtins
+import re
 import subprocess
 import sys
 import types
@@ -40,6 +41,19 @@ def test_absent_wandb_is_named(monkeypatch, tmp_path):
     without(monkeypatch, "wandb")
     with pytest.raises(UserError, match="--use_wandb needs the package wandb: uv pip install wandb"):
         WandB("diptych", "run", tmp_path, {})
+
+
+@pytest.mark.slow
+@pytest.mark.extra
+def test_events_have_a_name_that_nobody_can_know_in_a_folder_that_is_no_link(tmp_path):
+    for _ in range(2):
+        TensorBoard(tmp_path / "run/tensorboard").close()
+    names = [path.name for path in (tmp_path / "run/tensorboard").iterdir()]
+    assert len({re.fullmatch(r"events\.out\.tfevents\..*\.([0-9a-f]{16})", name)[1] for name in names}) == 2
+    (tmp_path / "tensorboard").symlink_to(tmp_path / "run")
+    with pytest.raises(UserError, match="tensorboard is a link"):
+        TensorBoard(tmp_path / "tensorboard")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["tensorboard"]
 
 
 @pytest.mark.slow
