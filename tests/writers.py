@@ -10,6 +10,7 @@ ALWAYS = {
     *("mkstemp", "NamedTemporaryFile", "TemporaryDirectory", "FileHandler", "RotatingFileHandler", "SummaryWriter"),
     *("savetxt", "imsave", "symlink", "mkfifo", "connect", "urlretrieve", "save_file"),
 }
+OPENERS = ("", "io", "gzip", "bz2", "lzma", "codecs")  # whose open takes a path, and not that of a path
 MODES = {"open": 1, "ZipFile": 1, "TarFile": 1, "GzipFile": 1}  # functions, and which argument is their mode
 TARGETS = {"save": 0, "savez": 0, "savez_compressed": 0, "imwrite": 0, "savefig": 0, "dump": 1}  # a path, or a file
 OWNED = {"os.link", "os.truncate", "os.rename", "os.replace", "os.renames", "shutil.copy", "shutil.move"}
@@ -40,7 +41,7 @@ def _writes(call, harmless):
         words = {n.attr for n in ast.walk(call) if isinstance(n, ast.Attribute)}
         return bool(words & FLAGS)
     if name in MODES:
-        place = 0 if name == "open" and owner not in ("", "io", "gzip", "bz2", "lzma", "codecs", "os") else MODES[name]
+        place = 0 if name == "open" and owner not in OPENERS and not owner.endswith("archive") else MODES[name]
         if name == "open" and owner == "Image":
             return False
         return _mode(call, place)

@@ -321,12 +321,12 @@ def check_way(folder: Path, root: Path) -> None:
 
 
 def check_folders(folder: Path, root: Path) -> None:
-    """The same, and whether a link leads out of the folder, at whatever depth.
+    """The same, and whether anything in the folder, at whatever depth, is in the way of folders that may be made.
 
-    A link to a plain file does not: a file is replaced, whatever was at its name.
+    A link to a plain file is not: a file is replaced, whatever was at its name.
 
     Raises:
-        Refused: one does.
+        Refused: a link is, or a pipe or the like.
     """
     check_way(folder, root)
     if folder.is_dir():
@@ -339,8 +339,9 @@ def _look_below(folder: Path) -> None:
             path = Path(folder, entry.name)
             if not entry.is_file():
                 refuse_link(path)
-                if entry.is_dir():
-                    _look_below(path)
+                if not entry.is_dir():
+                    raise Refused(path, is_link=False)
+                _look_below(path)
 
 
 def refuse_link(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from util.commit import current
 from util.files import read_text
 from util.reading.json_file import MOST_BYTES, bytes_of, decode_json
-from util.writing import append, remove_folder, write_atomically
+from util.writing import append, check_written_to, remove_folder, write_atomically
 
 LIST = ".files"  # a path a line, as JSON, relative to the folder
 
@@ -19,8 +19,13 @@ class ResultFiles:
         self.folder = folder
 
     def clear(self) -> None:
-        """Delete what earlier tests wrote, and folders that are empty then."""
+        """Delete what earlier tests wrote, and folders that are empty then.
+
+        Raises:
+            UserError: nothing may be noted, for the list is a link, or no plain file; nothing was deleted.
+        """
         folder, noted = self.folder, self.folder / LIST
+        check_written_to(folder, [LIST])
         (folder / "metrics.json").unlink(missing_ok=True)
         if not noted.is_file():
             if (folder / "index.html").is_file():  # by a version that kept no list
