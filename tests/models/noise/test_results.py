@@ -95,6 +95,22 @@ def test_judging_needs_no_page_and_a_page_no_judge(tmp_path, judge):
     assert "From class to class" in page and "FID" not in page and not (tmp_path / "page/metrics.json").exists()
 
 
+def test_samples_go_through_no_link(tmp_path):
+    outside, model = tmp_path / "outside", Model(tmp_path, "--num_samples", 6)
+    outside.mkdir()
+    for name in ("samples", "images", "."):
+        folder = tmp_path / f"out{name}"
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).symlink_to(outside) if name != "." else folder.symlink_to(outside)
+        with pytest.raises(UserError, match="is a link, through which nothing is written; remove it"):
+            save_samples(model, Data(), ENGINE, folder)
+    (tmp_path / "out").mkdir()
+    for name in ("samples.npz", "index.html", "metrics.json", "test_opt.yaml"):
+        (tmp_path / "out" / name).symlink_to(outside / "new")
+    save_samples(model, Data(), ENGINE, tmp_path / "out")
+    assert not list(outside.iterdir()) and np.load(tmp_path / "out/samples.npz")["images"].shape[0] == 6
+
+
 def test_samples_are_balanced_and_named_after_their_class(tmp_path):
     model = Model(tmp_path)
     results(model, tmp_path / "out")
