@@ -208,8 +208,8 @@ def _text(answer: Any) -> str:
     """A short answer of a server: one that goes on and on, or comes a byte at a time, is none."""
     with answer:
         answer.raise_for_status()
-        end, data = time.monotonic() + TIMEOUT[1], b""
-        for piece in answer.iter_content(4096):
+        end, data = time.monotonic() + TIMEOUT[1], bytearray()
+        for piece in answer.iter_content(1):  # a larger piece would be waited for however slowly it comes
             data += piece
             if len(data) > LONGEST or time.monotonic() > end:
                 raise ConnectionError("what answers there is not visdom: its answer does not end")

@@ -111,6 +111,17 @@ def broken(kind):
             yield stack.enter_context(raw_server(b"" if kind == "hung" else b"SSH-2.0-OpenSSH_9.7\r\n"))
         elif kind == "slow":
             yield stack.enter_context(http_server(before=lambda: time.sleep(2))).server_port
+        elif kind in ("endless", "dripping"):
+
+            class Endless(Recorder):
+                def do_POST(self):
+                    self.send_response(200)
+                    self.end_headers()
+                    while True:  # until who asked hangs up
+                        self.wfile.write(b"x" * (1 << 16 if kind == "endless" else 1))
+                        time.sleep(0 if kind == "endless" else 0.02)
+
+            yield stack.enter_context(http_server(Endless)).server_port
         elif kind == "other":  # some web server, which says 200 to everything
 
             class Other(Recorder):
@@ -123,7 +134,7 @@ def broken(kind):
             yield stack.enter_context(http_server(status=int(kind))).server_port
 
 
-@pytest.mark.parametrize("kind", ["absent", "hung", "garbage", "slow", "other", "403", "500"])
+@pytest.mark.parametrize("kind", ["absent", "hung", "garbage", "slow", "other", "endless", "dripping", "403", "500"])
 def test_broken_server_costs_one_warning(kind, monkeypatch, capsys):
     monkeypatch.setattr(visdom_sink, "TIMEOUT", (0.3, 0.3))
     with broken(kind) as port:
