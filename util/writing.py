@@ -89,12 +89,12 @@ class Folder:
 
     def create(self, name: str) -> tuple[str, int]:
         """A new and empty file for ``name``: its own name, and its descriptor."""
-        staged = f".{name}.{secrets.token_hex(8)}.tmp"
+        staged = _fresh(name)
         return staged, os.open(self._at(staged), FRESH, 0o666, dir_fd=self._fd)
 
     def twin(self, name: str, other: str) -> str:
         """A new file for ``other`` with the content of ``name``: the same file where the system can, else a copy."""
-        staged = f".{other}.{secrets.token_hex(8)}.tmp"
+        staged = _fresh(other)
         try:
             os.link(self._at(name), self._at(staged), src_dir_fd=self._fd, dst_dir_fd=self._fd)
         except (OSError, NotImplementedError):
@@ -185,6 +185,11 @@ class Folder:
 
     def _at(self, name: str) -> str:
         return name if self._fd is not None else str(self.path / name)
+
+
+def _fresh(name: str) -> str:
+    """Shortened, for the longest that a file system takes leaves no room for more."""
+    return f".{name[:48]}.{secrets.token_hex(8)}.tmp"
 
 
 def _write(file: int, content: bytes | memoryview) -> None:

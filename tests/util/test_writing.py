@@ -150,6 +150,14 @@ def test_an_error_leaves_what_was_there(root):
     assert [(p.name, p.read_text()) for p in root.iterdir()] == [("x", "old")]
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_the_longest_name_of_a_file_can_be_written(root, way):
+    for name in ("x" * 255, "\N{GREEK SMALL LETTER OMEGA}" * 127, "\N{PILE OF POO}" * 63):
+        WAYS[way](root / name, None)
+        WAYS[way](root / name, root)
+    assert len(list(root.iterdir())) == 3
+
+
 def test_an_error_names_the_file(root):
     with pytest.raises(NotADirectoryError) as error:
         write_atomically(root.parent / "outside/bashrc/x", "new", root.parent / "outside")
