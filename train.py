@@ -102,6 +102,7 @@ def main(argv=None):
                 total_items=total_images(opt, len(loader), engine.world),
                 done_items=progress.images,
                 done_step=progress.step,
+                done=(progress.epoch + 1, progress.in_epoch),
                 levels=model.get_loss_levels,
                 evaluations=evaluations.records,
                 detector=CollapseDetector(opt, steps, model.get_loss_levels),

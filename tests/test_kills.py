@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -85,6 +86,7 @@ class Case:
             "states": {label: (run / f"{label}_state.pt").read_bytes() for label in by_age(run)},
             "evaluations": lines(run / "evaluations.jsonl"),
             "losses": lines(run / "metrics.jsonl"),
+            "log": logged(run / "loss_log.txt"),
             "record": {key: found[key] for key in ("state", "steps", "images", "best", "total_steps", "error")},
         }
 
@@ -95,7 +97,7 @@ class Case:
             assert problem(run, label) is None
         found = self.outcome(self.go_on(place))
         assert not (run / RECORD).exists() and not list(run.glob(".*.tmp"))
-        for part in ("files", "evaluations", "losses", "record"):
+        for part in ("files", "evaluations", "losses", "log", "record"):
             assert found[part] == self.whole[part], part
         for label, content in self.whole["states"].items():
             same = content == found["states"][label]
@@ -110,6 +112,11 @@ class Case:
             self.start(place, number, die, more)
             more = ["--continue_train"]
         self.check(place)
+
+
+def logged(path):
+    """The lines of losses, without times; each part of a run has a header."""
+    return [re.sub(r"(time|data): [\d.]+", "", line) for line in path.read_text().splitlines() if line[0] == "("]
 
 
 def lines(path):
@@ -197,10 +204,10 @@ class Images:
         for path in sorted(run.glob("*")) if run.is_dir() else []:
             if path.suffix in (".jsonl", ".json"):
                 parts.append((path.name, json.dumps([timeless(json.loads(line)) for line in texts(path)])))
-            elif path.name != "loss_log.txt":  # which nothing reads
+            elif path.name != "loss_log.txt":
                 parts.append((path.name, hashlib.sha256(path.read_bytes()).hexdigest()))
             else:
-                parts.append((path.name, ""))
+                parts.append((path.name, tuple(logged(path))))
         return tuple(parts)
 
 
@@ -252,27 +259,31 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(dataroot, tmp_p
 @pytest.mark.exhaustive
 @pytest.mark.timeout(0)
 def test_train_py_killed_at_random_moments_goes_on_to_the_same_bits(dataroot, tmp_path):
-    """By SIGKILL, from the command line, with an evaluation."""
+    """By SIGKILL, from the command line, with an evaluation: one command again and again until it ends with 0."""
     argv = ["--max_dataset_size", 3, "--n_epochs", 2, "--n_epochs_decay", 0, "--no_html", "--ema_decay", 0.9]
     argv += ["--save_epoch_freq", 1, "--save_latest_freq", 1, "--eval_freq", 2, "--eval_metrics", "self_similarity"]
+    argv += ["--print_freq", 1, "--continue_train", "auto"]
     began = time.monotonic()
     assert spawn(dataroot, tmp_path / "whole", *argv).wait() == 0
-    seconds, moments, kills = time.monotonic() - began, random.Random(0), 0
-    while kills < 20:
-        place = tmp_path / "killed"
+    seconds, moments, kills, place = time.monotonic() - began, random.Random(0), [], tmp_path / "killed"
+    while len(kills) < 20:
         shutil.rmtree(place, ignore_errors=True)
-        code, run = None, place / "checkpoints/run"
+        code = None
         while code != 0:
-            begun = any(run.glob("*.manifest.json")) or (run / "loss_log.txt").exists()
-            process = spawn(dataroot, place, *argv, *(["--continue_train"] if begun else []))
+            process = spawn(dataroot, place, *argv)
             try:
-                code = process.wait(moments.uniform(0.5, 1.1) * seconds)
+                code = process.wait(moments.uniform(0.3, 1.1) * seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
-                code, kills = process.wait(), kills + 1
+                code = process.wait()
+                made = place / "checkpoints/run/metrics.jsonl"
+                kills.append(len(lines(made)) if made.exists() else 0)  # lines before it
             assert code in (0, -signal.SIGKILL), process.stderr.read()
         for label in ("latest", "best", "1", "2"):
             assert differences(state(tmp_path / "whole", label), state(place, label)) == [], label
-        both = [lines(folder / "checkpoints/run/evaluations.jsonl") for folder in (tmp_path / "whole", place)]
-        assert both[0] == both[1]
-    print(f"train.py: {kills} kills survived")
+        for name in ("evaluations.jsonl", "metrics.jsonl"):
+            one, other = (lines(folder / "checkpoints/run" / name) for folder in (tmp_path / "whole", place))
+            assert one == other
+        one, other = (logged(folder / "checkpoints/run/loss_log.txt") for folder in (tmp_path / "whole", place))
+        assert one == other
+    print(f"train.py: {len(kills)} kills survived, {sum(kill > 0 for kill in kills)} of them in the loop")

@@ -23,7 +23,9 @@ from util.files import continue_json_lines
 from util.pages.curves import Curves, losses_of
 from util.pages.training import Levels, Status, TrainingPage
 from util.stopwatch import Speed, duration
+from util.training import loss_log
 from util.training.collapse import CollapseDetector
+from util.training.manifest import is_published
 from util.training.sinks import Sink, TensorBoard, WandB
 from util.training.visdom import VisdomSink
 from util.writing import append
@@ -48,6 +50,8 @@ class Visualizer:
         total_items: images of the whole run.
         done_items, done_step: images and optimizer steps behind the checkpoint that is being continued. Records
             after ``done_step``, left by a run that was killed, are dropped; the curves continue from the rest.
+        done: the epoch (from 1) in which the run goes on, and the images of it that are done; as the records, lines
+            of loss_log.txt after it are dropped.
         levels: tells what losses are to be read by, see BaseModel.loss_levels.
         evaluations: records of evaluations.jsonl so far.
         detector: is told losses and evaluations, earlier ones first, and warns of what has gone wrong.
@@ -64,6 +68,7 @@ class Visualizer:
         total_items: int,
         done_items: int = 0,
         done_step: int = 0,
+        done: tuple[int, int] = (1, 0),
         levels: Callable[[], Levels] = dict,
         evaluations: Sequence[Mapping[str, Any]] = (),
         detector: CollapseDetector | None = None,
@@ -94,10 +99,13 @@ class Visualizer:
                 if detector is not None:
                     detector.see_diversity(record["step"], record.get("diversity"))
         self._sinks = self._open_sinks(done_step)
-        self._append("loss_log.txt", f"================ Training Loss ({time.strftime('%c')}) ================\n")
+        with self._only_warn(f"continue {run / loss_log.FILE}"):
+            if not is_published(run, "latest"):  # whose log is of whoever trained it
+                loss_log.cut_back(run / loss_log.FILE, *done)
+        self._append(loss_log.FILE, f"{loss_log.header()}\n")
         if not opt.no_html:
             with self._only_warn(f"write {run / 'web'}"):
-                self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize)
+                self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize, done[0])
                 self._write_page("running")
         if sys.stderr is not None and sys.stderr.isatty():
             self._bar = tqdm(
@@ -107,21 +115,11 @@ class Visualizer:
     def print_current_losses(
         self, epoch: int, iters: int, losses: Mapping[str, float], seconds: float, data_seconds: float
     ) -> None:
-        """Print the published line, and append it to loss_log.txt.
-
-        Args:
-            epoch: from 1.
-            iters: images of this epoch that are done.
-            seconds, data_seconds: computing and loading time per image.
-        """
+        """Print the published line (``loss_log.line_of``), and append it to loss_log.txt."""
         if not self._shows:
             return
-        line = f"(epoch: {epoch}, iters: {iters}, time: {seconds:.3f}, data: {data_seconds:.3f}) "
-        levels = self._levels()
-        for name, value in losses.items():
-            beside = ", ".join(f"{level} {at:.3f}" for level, at in levels.get(name, {}).items())
-            line += f"{name}: {float(value):.3f} " + (f"({beside}) " if beside else "")
-        self._append("loss_log.txt", line + "\n")
+        line = loss_log.line_of(epoch, iters, losses, seconds, data_seconds, self._levels())
+        self._append(loss_log.FILE, line + "\n")
         self.say(line)
 
     def say(self, line: str) -> None:

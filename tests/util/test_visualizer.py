@@ -17,7 +17,7 @@ from util.stopwatch import duration
 from util.visualizer import Visualizer
 
 
-def make(folder, done_items=0, done_step=0, evaluations=(), detector=None, **options):
+def make(folder, done_items=0, done_step=0, done=(1, 0), evaluations=(), detector=None, **options):
     return Visualizer(
         TrainOptions(name="run", n_epochs=2, n_epochs_decay=2, **options),
         folder,
@@ -25,6 +25,7 @@ def make(folder, done_items=0, done_step=0, evaluations=(), detector=None, **opt
         total_items=400,
         done_items=done_items,
         done_step=done_step,
+        done=done,
         evaluations=evaluations,
         detector=detector,
     )
@@ -52,6 +53,28 @@ def test_header_once_per_start(tmp_path):
     make(tmp_path).close(False)
     make(tmp_path).close(False)
     assert (tmp_path / "loss_log.txt").read_text().count("Training Loss") == 2
+
+
+def test_lines_that_are_made_again_are_in_the_log_once(tmp_path):
+    shown = make(tmp_path)
+    for iters in (10, 20, 30):
+        shown.print_current_losses(1, iters, {"G": float(iters)}, 0.1, 0.0)
+        shown.display_current_results(visuals(), iters, iters // 10, save=True)
+    again = make(tmp_path, done_items=20, done_step=2, done=(1, 20))
+    again.print_current_losses(1, 30, {"G": 30.0}, 0.1, 0.0)
+    log = (tmp_path / "loss_log.txt").read_text().splitlines()
+    assert [line.partition(", time")[0] for line in log if line[0] == "("] == [
+        f"(epoch: 1, iters: {i}" for i in (10, 20, 30)
+    ]
+    page = (tmp_path / "web/index.html").read_text()
+    assert "epoch001_" in page and "epoch002_" not in page  # epochs that are still to come have no images yet
+
+
+def test_the_log_of_weights_that_others_trained_stays(tmp_path):
+    (tmp_path / "latest_net_G.pth").write_bytes(b"weights")
+    (tmp_path / "loss_log.txt").write_text("(epoch: 200, iters: 5, time: 0.1, data: 0.1) G: 0.5 \n")
+    make(tmp_path).close(False)
+    assert (tmp_path / "loss_log.txt").read_text().startswith("(epoch: 200, iters: 5, ")
 
 
 def test_metrics_in_full_precision(tmp_path):

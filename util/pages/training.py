@@ -1,6 +1,7 @@
 """The page of a training run, ``web/index.html``: its state, loss curves and images, live without a server."""
 
 import dataclasses
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -43,9 +44,12 @@ class TrainingPage:
         folder: of the page, in that of the run; the images are in ``folder/images``.
         options: {name: (value, whether it differs from the default)}.
         width: of an image, in CSS pixels.
+        epoch: in which the run goes on; images of later ones, left by a part that is made again, are not shown.
     """
 
-    def __init__(self, folder: Path, name: str, options: Mapping[str, tuple[Any, bool]], width: int):
+    def __init__(
+        self, folder: Path, name: str, options: Mapping[str, tuple[Any, bool]], width: int, epoch: float = math.inf
+    ):
         self.folder, self.name, self.width = folder, name, width
         self._images: dict[int, dict[str, None]] = {}  # epoch -> its images in display order
         self._rendered: dict[int, tuple[list[str], str]] = {}
@@ -54,7 +58,7 @@ class TrainingPage:
         found = []
         if (folder / "images").is_dir():  # of an earlier part of this run
             for path in (folder / "images").iterdir():
-                if match := IMAGE.fullmatch(path.name):
+                if (match := IMAGE.fullmatch(path.name)) and int(match[1]) <= epoch:
                     found.append((path.stat().st_mtime_ns, path.name, int(match[1]), match[2]))
         for _, _, epoch, visual in sorted(found):  # they were written in display order
             self._images.setdefault(epoch, {})[visual] = None

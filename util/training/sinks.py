@@ -46,9 +46,8 @@ class TensorBoard:
         except ImportError as error:
             raise missing("--use_tensorboard", "tensorboard") from error
         make_folder(folder, folder.parent)
-        purge = done_step + 1 if done_step else None
         # It opens its file by name, and follows links: nobody can have put one at a name that is drawn.
-        self._writer = SummaryWriter(str(folder), purge_step=purge, filename_suffix=f".{secrets.token_hex(8)}")
+        self._writer = SummaryWriter(str(folder), purge_step=done_step + 1, filename_suffix=f".{secrets.token_hex(8)}")
 
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         for name, value in losses.items():
