@@ -66,9 +66,18 @@ class Process:
         time.sleep(seconds)
         return self.steps() == before > 0
 
-    def children(self):
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.popen.pid)], capture_output=True, text=True)
-        return [int(pid) for pid in found.stdout.split() if "train.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    def children(self, *pids):
+        """Processes that it started itself, or that these did."""
+        listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        parents = dict(map(int, line.split()) for line in listed.splitlines())
+        return [pid for pid, parent in parents.items() if parent in (pids or (self.popen.pid,))]
+
+    def workers(self):
+        """Its data-loading workers: they alone ignore SIGUSR1. A fork server makes them its own children."""
+        found, last = [], self.children()
+        while last:
+            found, last = [*found, *last], self.children(*last)
+        return [pid for pid in found if ignores(pid, signal.SIGUSR1)]
 
     def end(self, seconds=60):
         """Its code, and what it printed; nothing of it is left."""
@@ -79,6 +88,12 @@ class Process:
         if self.popen.poll() is None:
             os.killpg(self.popen.pid, signal.SIGKILL)
             self.popen.communicate()
+
+
+def ignores(pid, number):
+    status = Path(f"/proc/{pid}/status")
+    ignored = status.read_text().partition("SigIgn:")[2].split()[0] if status.exists() else "0"
+    return bool(int(ignored, 16) >> number - 1 & 1)
 
 
 @pytest.fixture
@@ -211,7 +226,7 @@ def test_a_reading_that_never_returns_ends_the_run(whole, data, tmp_path, start,
 def test_a_worker_that_is_killed_ends_the_run(whole, data, tmp_path, start, number):
     process = start("--num_threads", 2)
     process.until(lambda: process.steps() >= 4)
-    victim = process.children()[0]
+    victim = process.workers()[0]
     os.kill(victim, number)
     failed(whole, data, tmp_path, process, Exit.DATA, f"(process {victim}) was killed ({number.name})")
     goes_on(whole, data, tmp_path)

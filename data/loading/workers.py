@@ -14,8 +14,9 @@ from util.signals import ASKING
 def killed(process: int, code: int) -> UserError:
     """What is said of a worker that ended with this code; a negative one is a signal."""
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    memory = "; was there no memory left? Use fewer --num_threads" * (name == "SIGKILL")
-    return UserError(f"a data-loading worker (process {process}) was killed ({name}){memory}")
+    lacking = {"SIGKILL": "memory", "SIGBUS": "shared memory (/dev/shm)"}.get(name)
+    advice = "" if lacking is None else f"; was there no {lacking} left? Use fewer --num_threads"
+    return UserError(f"a data-loading worker (process {process}) was killed ({name}){advice}")
 
 
 @contextlib.contextmanager
@@ -42,6 +43,9 @@ def start_worker(worker: int) -> None:
     """Denormal numbers are slow on a CPU; a worker computes with one thread, and ends when its loader says so."""
     for number in ASKING - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGBUS", "SIGSEGV", "SIGFPE"):  # torch's handlers print; the main process says it in its one line
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))  # should nobody end it, it ends by itself
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)  # see later()
