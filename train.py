@@ -62,8 +62,7 @@ def main(argv=None):
         stack.callback(engine.signals.release)
         stack.callback(loader.close)
         with distributed.together(engine.device):
-            claimed = engine.folder = RunFolder.of(opt) if engine.is_main else None
-        stack.enter_context(claimed or contextlib.nullcontext())
+            claimed = engine.folder = stack.enter_context(RunFolder.of(opt)) if engine.is_main else None
         if opt.continue_train:
             checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
             if opt.continue_train == "auto" and is_done(opt, folder, engine):

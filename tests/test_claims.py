@@ -101,6 +101,14 @@ def test_a_run_is_one_process_s(whole, dataroot, tmp_path, words):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("moment", ["util.training.run_folder._identity", "util.claim.Claim._write"])
+def test_a_start_that_ends_while_it_claims_its_folder_leaves_nothing(dataroot, tmp_path, monkeypatch, moment):
+    monkeypatch.setattr(moment, lambda *_: kill())
+    with pytest.raises(Killed):
+        run(dataroot, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.exhaustive
 def test_a_run_that_was_killed_goes_on_at_once(dataroot, tmp_path):
     """Its workers may live on for a moment; they hold nothing."""

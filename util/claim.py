@@ -145,7 +145,7 @@ class Claim:
         self._facts["child"] = None if self.orphan is None else dataclasses.asdict(self.orphan)
         try:
             self._write()
-        except OSError:
+        except BaseException:  # a signal too
             with contextlib.suppress(OSError):
                 file.unlink()
             os.close(self._descriptor)

@@ -187,8 +187,9 @@ def everywhere(flags: torch.Tensor) -> list[bool]:
     """Which of the flags (N,) are set in every process; the device is waited for once."""
     if world_size() > 1:
         numbers = flags.float()
-        dist.all_reduce(numbers, dist.ReduceOp.MIN)
-        return [number > 0 for number in numbers.tolist()]
+        with _with_others():
+            dist.all_reduce(numbers, dist.ReduceOp.MIN)
+            return [number > 0 for number in numbers.tolist()]
     return flags.tolist()
 
 

@@ -64,7 +64,8 @@ def check_finite(weights: Mapping[str, Any], name: str) -> None:
     if wrong:
         more = f" and {len(wrong) - 2} more" if len(wrong) > 2 else ""
         what = f"{', '.join(wrong[:2])}{more} {'are' if len(wrong) > 1 else 'is'} not finite"
-        raise UserError(f"{name}: {what}; choose other weights, such as of an earlier step (--epoch)", code=Exit.NOT_FINITE)
+        advice = "choose other weights, such as of an earlier step (--epoch)"
+        raise UserError(f"{name}: {what}; {advice}", code=Exit.NOT_FINITE)
 
 
 def read_tensors(path: Path, shape: Any = None, what: str = "file of tensors") -> Any:

@@ -1,6 +1,7 @@
 """How a run ends before it is done: asked by a signal, by what went wrong, or because another process is lost."""
 
 import contextlib
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -69,13 +70,16 @@ class Ending:
         if distributed.is_shared(error):  # a launcher ends the others once one has ended: not before all is saved
             with contextlib.suppress(distributed.PeerLost):
                 distributed.barrier()
-        if isinstance(error, Interrupted) and self.engine.progress.step == self._first:
+        asked = isinstance(error, Interrupted | BrokenPipeError)
+        if asked and self.engine.progress.step == self._first:
             return False
-        if isinstance(error, Interrupted) or distributed.is_lost(error):
+        if asked or distributed.is_lost(error):
             self.code = Exit.STOPPED
+            unread = isinstance(error, BrokenPipeError)  # after | head, or beside a tee that has ended
             if distributed.tells(error):
                 with contextlib.suppress(OSError):  # the terminal may be what has gone
-                    print(f"{told or error}{where.replace(';', ':', 1)}", flush=True)
+                    why = "nobody reads what is printed" if unread else told or error
+                    print(f"{why}{where.replace(';', ':', 1)}", flush=True, file=sys.stderr if unread else sys.stdout)
             return True
         if told is None:
             warn(f"not foreseen, see below{where}")
@@ -90,7 +94,7 @@ class Ending:
         step = self.engine.progress.step
         if self._saved == step:
             return f"; saved at step {step}; --continue_train goes on from here"
-        if told is not None and isinstance(error, Interrupted):
+        if told is not None and isinstance(error, Interrupted | BrokenPipeError):
             raise told from None
         problem = "" if told is None or str(told) == str(error) else f"; step {step} could not be saved"
         if not self.engine.saved:

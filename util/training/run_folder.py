@@ -97,9 +97,13 @@ class RunFolder:
                 finish(path)
         except Taken as taken:
             raise _taken(path, taken) from None
-        except OSError as error:
+        except BaseException as error:  # a signal too
+            if hasattr(self, "claim"):
+                self.claim.release()
             self._remove_folders()
-            raise unwritten(path, error, "; choose another --checkpoints_dir") from None
+            if isinstance(error, OSError):
+                raise unwritten(path, error, "; choose another --checkpoints_dir") from None
+            raise
 
     @classmethod
     def of(cls, opt: Any) -> "RunFolder":

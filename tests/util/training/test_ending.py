@@ -17,6 +17,7 @@ from tests.test_train import differences, run, state
 from util import cli
 from util.commit import Commit
 from util.training.engine import Engine
+from util.training.run_record import read_record
 
 
 def send_in(owner, name, monkeypatch, call, numbers, before=False):
@@ -90,6 +91,22 @@ def interfering(write):
         return write(*words)
 
     return sending
+
+
+@pytest.mark.slow
+def test_output_that_nobody_reads_any_more_ends_with_a_save(whole, dataroot, tmp_path, monkeypatch, capsys):
+    def unread(self, line):
+        if "iters: 5" in line:
+            raise BrokenPipeError
+
+    argv = small_argv(dataroot, tmp_path, *EPOCHS, *THROUGH)
+    with monkeypatch.context() as patch:
+        patch.setattr("util.visualizer.Visualizer.say", unread)
+        assert script(patch, train_script.main, argv) == Exit.STOPPED
+    assert capsys.readouterr().err == f"nobody reads what is printed: saved at step 5; {WAY} here\n"
+    assert read_record(tmp_path / "checkpoints/run")["state"] == "stopped"
+    assert run(dataroot, tmp_path, "--continue_train") == 0
+    assert differences(state(whole), state(tmp_path)) == []
 
 
 def script(monkeypatch, main, argv):
