@@ -22,23 +22,25 @@ WAY = "--continue_train goes on from"
 
 
 HANGING = """
+import os
 from data.unaligned_dataset import UnalignedDataset
 
 class HangingDataset(UnalignedDataset):
     def __getitem__(self, index):
-        if (pipe := self.root / ("hang" if self.opt.is_train else "hang_in_tests")).exists():
+        name = "hang" + os.environ.get("RANK", "") if self.opt.is_train else "hang_in_tests"
+        if (pipe := self.root / name).exists():
             pipe.open().read()
         return super().__getitem__(index)
-"""  # while there is such a pipe, reading does not return, as from a server that does not answer
+"""  # while there is such a pipe, reading does not return, as from a server that does not answer; of two, in one
 
 
 class Process:
     """train.py in a session of its own, as a terminal or a scheduler starts it."""
 
-    def __init__(self, folder, argv, *before):
+    def __init__(self, folder, argv, *before, environment=None):
         self.folder = folder
         words = [sys.executable, *before, "train.py", *argv]
-        environment = dict(os.environ, OMP_NUM_THREADS="1")
+        environment = dict(os.environ, OMP_NUM_THREADS="1") | (environment or {})
         self.popen = subprocess.Popen(
             words,
             cwd=ROOT,
