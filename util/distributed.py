@@ -15,6 +15,7 @@ import torch.distributed.nn.functional as dist_nn
 from torch import nn
 
 from options import Exit, UserError
+from util.patience import patiently
 
 _alone = ContextVar("alone", default=False)
 WORD = 10.0  # seconds in which the main process says that it lives
@@ -36,8 +37,21 @@ def start(device: torch.device, minutes: float = 10) -> None:
         minutes: after which a process that waits for the others takes them for lost.
     """
     if "RANK" in os.environ and not dist.is_initialized():
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(minutes=minutes))
+        backend, patience = "nccl" if device.type == "cuda" else "gloo", timedelta(minutes=minutes)
+        for _ in patiently(lambda: map(_join, [backend], [patience]), 0, TimeoutError):  # who waits is free for signals
+            pass
+
+
+def _join(backend: str, patience: timedelta) -> None:
+    """Meet the others. On one host each restart of torchrun meets by names of its own.
+
+    torchrun may keep its store, and with it the addresses of processes that are no more.
+    """
+    store, rank, world = next(dist.rendezvous("env://", timeout=patience))
+    store.set_timeout(patience)
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(world):  # one launcher counts for all
+        store = dist.PrefixStore(f"restart_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=patience)
 
 
 def stop() -> None:

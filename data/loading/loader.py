@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from data.base_dataset import BaseDataset, SkipItem
 from data.loading.ahead import SideStream, move, one_ahead
-from data.loading.workers import killed, later, start_worker
+from data.loading.workers import BREAKS, gone, killed, later, start_worker
 from options import Exit, UserError
 from util import contract
 from util.patience import patiently
@@ -167,11 +167,11 @@ class Loader:
                 torch.cuda.set_device(self._device)  # of this thread: what is pinned is pinned for it
             try:
                 yield from self._read()
-            except RuntimeError as error:
-                gone = [worker for worker in self._workers if worker.exitcode]
-                if not gone:
+            except BREAKS as error:
+                worker = gone(self._workers)
+                if worker is None:
                     raise
-                raise killed(gone[0].pid, gone[0].exitcode) from error
+                raise killed(worker.pid, worker.exitcode) from error
 
         def hung() -> UserError:
             size = self.opt.batch_size if self.opt.is_train else 1

@@ -2,13 +2,18 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
 from data.loading.cache import method_of_workers
 from options import UserError
 from util.signals import ASKING
+
+SETTLED = 1.0  # seconds after an error until it is known whether a worker was killed
+BREAKS = (RuntimeError, OSError, EOFError)  # in who reads, where a worker is killed: it is noticed, or has not sent all
 
 
 def killed(process: int, code: int) -> UserError:
@@ -17,6 +22,16 @@ def killed(process: int, code: int) -> UserError:
     lacking = {"SIGKILL": "memory", "SIGBUS": "shared memory (/dev/shm)"}.get(name)
     advice = "" if lacking is None else f"; was there no {lacking} left? Use fewer --num_threads"
     return UserError(f"a data-loading worker (process {process}) was killed ({name}){advice}")
+
+
+def gone(workers: Sequence[Any]) -> Any:
+    """One of the workers that was killed, or None; it may take a moment until its code is known."""
+    until = time.monotonic() + SETTLED
+    while True:
+        found = next((worker for worker in workers if worker.exitcode), None)
+        if found is not None or not workers or time.monotonic() > until:
+            return found
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,12 @@
 """What two processes compute together, with gloo on this machine."""
 
 import multiprocessing
+import os
+import subprocess
 import sys
+import time
 import traceback
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,3 +99,60 @@ def test_each_is_the_identity_alone():
     x = torch.randn(3, 2)
     assert distributed.gather(x) is x and distributed.world_size() == 1 and distributed.rank() == 0
     assert distributed.any_process(True, x.device) and distributed.mean(x[0, 0]) == x[0, 0]
+
+
+def meeting(rank, port, restarts, results):
+    """One process of a launcher that keeps its store over restarts; it ends as one that is killed does."""
+    told = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    told |= {"TORCHELASTIC_USE_AGENT_STORE": True, "TORCHELASTIC_RESTART_COUNT": restarts}
+    os.environ.update({key: str(value) for key, value in told.items()})
+    time.sleep(0.5 * (rank == 0) * restarts)  # the other one looks for it before it is there
+    try:
+        distributed.start(torch.device("cpu"), minutes=0.1)
+        results.put((distributed.any_process(rank == 1, torch.device("cpu")), distributed._say("told")))
+    except BaseException as error:
+        results.put(error)
+    results.close()
+    results.join_thread()
+    os._exit(9)
+
+
+@pytest.mark.slow
+def test_after_a_restart_processes_meet_one_another_and_not_those_that_are_no_more():
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    context = multiprocessing.get_context("fork")
+    for restarts in range(2):
+        results = context.Queue()
+        processes = [context.Process(target=meeting, args=(r, store.port, restarts, results)) for r in range(2)]
+        for process in processes:
+            process.start()
+        assert sorted(str(results.get(timeout=60)) for _ in processes) == ["(True, False)", "(True, True)"]
+        for process in processes:
+            process.join(60)
+
+
+@pytest.mark.exhaustive
+def test_who_waits_for_other_processes_hears_signals():
+    """One that never comes keeps nobody from ending."""
+    port = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False).port  # free again
+    code = """import torch
+from util import cli, distributed
+def main():
+    print("waits", flush=True)
+    distributed.start(torch.device("cpu"))
+raise SystemExit(cli.run(main))
+"""
+    told = {"RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {key: str(value) for key, value in told.items()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "waits\n"
+    time.sleep(1)
+    process.terminate()
+    assert process.communicate(timeout=20)[1].splitlines()[-1] == "-c: interrupted by signal 15 (SIGTERM)"
+    assert process.returncode == 130

@@ -133,7 +133,30 @@ def test_a_signal_does_not_end_workers_that_are_not_ready(method):
     batches = loader.epoch()
     loader._keys[:] = [(1, 0)] * 4
     (worker,) = loader._read()._workers
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's, who was asked in the main thread, raises where that is
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(worker.pid, number)
     assert sorted(n for batch in batches for n in batch["number"].tolist()) == [0, 1, 2, 3]
+    loader.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_what_a_killed_worker_had_not_sent_yet_is_no_bug(monkeypatch, error):
+    """The main process may find its connection closed before it finds the worker gone."""
+    opt = dataset("font", *FONTS, "--num_threads", 1, "--batch_size", 2).opt
+    loader, read = Loader(MindfulNumbers(opt), opt), Loader._read
+
+    def breaking(self, number):
+        yield next(read(self))
+        if number:
+            os.kill(self._workers[0].pid, number)
+        raise error
+
+    for number, expected in ((0, type(error)), (signal.SIGKILL, UserError)):
+        monkeypatch.setattr(Loader, "_read", lambda self, number=number: breaking(self, number))
+        batches = loader.epoch()
+        next(batches)
+        with pytest.raises(expected, match=r"was killed \(SIGKILL\)" if number else None):
+            next(batches)
     loader.close()
