@@ -259,7 +259,7 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(dataroot, tmp_p
 @pytest.mark.exhaustive
 @pytest.mark.timeout(0)
 def test_train_py_killed_at_random_moments_goes_on_to_the_same_bits(dataroot, tmp_path):
-    """By SIGKILL, from the command line, with an evaluation: one command again and again until it ends with 0."""
+    """By SIGKILL, from the command line, with an evaluation: one command up to four times, and once to its end."""
     argv = ["--max_dataset_size", 3, "--n_epochs", 2, "--n_epochs_decay", 0, "--no_html", "--ema_decay", 0.9]
     argv += ["--save_epoch_freq", 1, "--save_latest_freq", 1, "--eval_freq", 2, "--eval_metrics", "self_similarity"]
     argv += ["--print_freq", 1, "--continue_train", "auto"]
@@ -268,16 +268,17 @@ def test_train_py_killed_at_random_moments_goes_on_to_the_same_bits(dataroot, tm
     seconds, moments, kills, place = time.monotonic() - began, random.Random(0), [], tmp_path / "killed"
     while len(kills) < 20:
         shutil.rmtree(place, ignore_errors=True)
-        code = None
+        code, patience = None, [moments.uniform(0.3, 1.1) * seconds for _ in range(4)]
         while code != 0:
-            process = spawn(dataroot, place, *argv)
+            began, process = time.monotonic(), spawn(dataroot, place, *argv)
             try:
-                code = process.wait(moments.uniform(0.3, 1.1) * seconds)
+                code = process.wait(patience.pop() if patience else None)
+                seconds = time.monotonic() - began  # on a machine that others use
             except subprocess.TimeoutExpired:
                 process.kill()
                 code = process.wait()
                 made = place / "checkpoints/run/metrics.jsonl"
-                kills.append(len(lines(made)) if made.exists() else 0)  # lines before it
+                kills.append(len(made.read_text().splitlines()) if made.exists() else None)  # what it had logged
             assert code in (0, -signal.SIGKILL), process.stderr.read()
         for label in ("latest", "best", "1", "2"):
             assert differences(state(tmp_path / "whole", label), state(place, label)) == [], label
@@ -286,4 +287,4 @@ def test_train_py_killed_at_random_moments_goes_on_to_the_same_bits(dataroot, tm
             assert one == other
         one, other = (logged(folder / "checkpoints/run/loss_log.txt") for folder in (tmp_path / "whole", place))
         assert one == other
-    print(f"train.py: {len(kills)} kills survived, {sum(kill > 0 for kill in kills)} of them in the loop")
+    print(f"train.py: {len(kills)} kills survived, lines of losses before each: {kills}")

@@ -162,10 +162,10 @@ class Claim:
 
     @property
     def is_mine(self) -> bool:
-        """Whether the file is there and still this process's; a file that somebody deleted is nobody else's."""
+        """Whether the file is there and still this process's; one that is deleted or hidden is nobody else's."""
         try:
             found = self.file.stat(follow_symlinks=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return not self.lost
         except OSError:
             return False

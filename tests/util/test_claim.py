@@ -261,3 +261,16 @@ def test_a_claim_tells_of_the_process_that_it_started(tmp_path):
             assert mine.orphan.has_ended
     with Claim(file) as mine:
         assert mine.orphan is None
+
+
+def test_a_claim_in_a_folder_that_is_closed_to_its_owner_is_nobody_else_s(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    with Claim(tmp_path / ".lock") as claim:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", denied)
+            assert claim.is_mine
+        claim.lost = True
+        assert not claim.is_mine
+        claim.lost = False

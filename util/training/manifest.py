@@ -73,18 +73,22 @@ def _problem(run: Path, label: str) -> str | None:
     if not has_manifest(run, label):
         return "it has no manifest"
     try:
-        for name, entry in read_manifest(run, label)["files"].items():
-            if Path(name).name != name:
-                return f"the manifest names {name!r}, outside the run"
-            path = current(run / name)
+        files = read_manifest(run, label)["files"]
+    except (OSError, UserError):
+        return "its manifest is damaged"
+    for name, entry in files.items():
+        if Path(name).name != name:
+            return f"the manifest names {name!r}, outside the run"
+        path = current(run / name)
+        try:
             if not path.exists():
                 return f"{name} is missing"
             if path.stat().st_size != entry["bytes"]:
                 return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
             if sha256(path) != entry["sha256"]:
                 return f"{name} was altered since it was written"
-    except (OSError, UserError):
-        return "its manifest is damaged"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror or error})"
     return None
 
 

@@ -14,10 +14,12 @@ from evaluation.judges import read_judge
 from evaluation.training import Evaluated
 from options import UserError
 from tests.conftest import small_argv
+from tests.test_fonts import SMALL as FONTS
 from tests.test_train import run, state
 from tests.util.test_distributed import in_processes
 from tests.util.training.test_checkpoint import build, saved, train  # noqa: F401
 from util import distributed
+from util.finite import tensors_of
 from util.training import checkpoint
 from util.training.engine import Engine
 
@@ -94,6 +96,53 @@ def test_processes_agree(tmp_path):
     for code, text in in_processes(in_one, tmp_path):
         assert code == 3 and text.startswith("netD is not finite after step 1")
     assert distributed.everywhere(torch.tensor([True, False])) == [True, False]
+
+
+SMALLEST = "--ngf 4 --ndf 4 --load_size 36 --crop_size 32 --netG resnet_4blocks --netD n_layers --n_layers_D 2"
+HEADS, AVERAGED = "--netF_nc 8 --num_patches 16", "--ema_decay 0.9 --save_latest_freq 1"
+DIGITS = "--dataroot digits --ngf 4 --ndf 4 --batch_size 8 --max_dataset_size 40"
+LETTERS = "--dataroot glyphs --max_dataset_size 24"
+KINDS = {
+    **dict.fromkeys(("cut", "dcl", "simdcl"), f"{SMALLEST} {HEADS} {AVERAGED}"),
+    **dict.fromkeys(("cycle_gan", "template"), f"{SMALLEST} {AVERAGED}"),
+    **dict.fromkeys(("contragan", "reacgan", "infomaxgan", "dualcontrast", "sngan", "biggan", "acgan"), DIGITS),
+    "label_judge": "--dataroot digits --max_dataset_size 40 --batch_size 8",
+    "xmcgan": f"{LETTERS} --ngf 4 --ndf 4 --text_dim 8 --text_layers 1 --batch_size 4",
+    "caption_judge": f"{LETTERS} --dataset_mode caption --batch_size 4",
+    "domain": "--batch_size 4 --crop_size 32 --load_size 36",
+    "zi2zi": " ".join(FONTS[: FONTS.index("--n_epochs")]) + " --ngf 4 --max_dataset_size 24",
+}
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("model", KINDS)
+def test_whatever_a_checkpoint_of_a_model_would_hold_is_looked_at(dataroot, tmp_path, monkeypatch, model):
+    """Each tensor of its state in turn: networks, buffers, pools, averages, moments."""
+
+    class Seen(Exception):
+        pass
+
+    def look(run, label, model, engine, **_):
+        held = checkpoint.state_of(model, engine)
+        held = [t for part in ("model", "averages", "optimizers") for t in tensors_of(held[part]) if t.numel()]
+        held = [tensor for tensor in held if tensor.is_floating_point()]
+        for tensor in held:
+            place = (-1,) * tensor.ndim
+            before = tensor[place].clone()
+            spoil(tensor, float("-inf"))
+            with pytest.raises(UserError, match="not finite after step"):
+                engine.check_finite(model)
+            with torch.no_grad():
+                tensor[place] = before
+        engine.check_finite(model)
+        raise Seen(len(held))
+
+    monkeypatch.setattr(checkpoint, "save", look)
+    words = ["--model", model, "--name", "run", "--checkpoints_dir", str(tmp_path), *KINDS[model].split()]
+    words += [] if "--dataroot" in words or model == "zi2zi" else ["--dataroot", str(dataroot)]
+    with pytest.raises(Seen) as seen:
+        train_script.main([*words, "--gpu_ids", "-1", "--num_threads", "0", "--max_steps", "3", "--no_html"])
+    assert seen.value.args[0] > 10
 
 
 # -- of a whole run --------------------------------------------------------------------------------

@@ -95,3 +95,11 @@ def test_weights_with_traces_of_a_run_but_no_manifest_are_no_state(saved, capsys
     assert error.value.code == 4 and "latest is not used: it has no manifest" in capsys.readouterr().err
     (saved / "latest_state.pt").unlink()
     assert is_published(saved, "latest")
+
+
+def test_files_that_cannot_be_read_are_no_damaged_manifest(saved, monkeypatch):  # noqa: F811
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("util.training.manifest.sha256", denied)
+    assert problem(saved, "latest").endswith(" cannot be read (Permission denied)")
