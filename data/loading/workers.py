@@ -1,6 +1,8 @@
 """Data-loading workers: how they start, answer signals, and end."""
 
 import contextlib
+import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +11,7 @@ from typing import Any
 import torch
 
 from data.loading.cache import method_of_workers
-from options import UserError
+from options import Exit, UserError
 from util.signals import ASKING
 
 SETTLED = 1.0  # seconds after an error until it is known whether a worker was killed
@@ -66,3 +68,6 @@ def start_worker(worker: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)  # see later()
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():  # it was killed while this began: torch would watch who adopted it
+        os._exit(Exit.BUG)

@@ -15,6 +15,7 @@ import torch
 from data import DATASETS
 from data.base_dataset import BaseDataset
 from data.loading.loader import Loader
+from data.loading.workers import start_worker
 from options import UserError
 from tests.data.helpers import dataset, images
 from util.fonts.faces import character_name
@@ -160,3 +161,22 @@ def test_what_a_killed_worker_had_not_sent_yet_is_no_bug(monkeypatch, error):
         with pytest.raises(expected, match=r"was killed \(SIGKILL\)" if number else None):
             next(batches)
     loader.close()
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_worker_whose_parent_was_killed_while_it_began_does_not_stay(alive):
+    """torch ends a worker when its parent changes, which it has by then."""
+
+    class Parent:
+        def is_alive(self):
+            return alive
+
+    def begin():
+        multiprocessing.parent_process = Parent
+        start_worker(0)
+        os._exit(0)
+
+    process = multiprocessing.get_context("fork").Process(target=begin)
+    process.start()
+    process.join(20)
+    assert process.exitcode == (0 if alive else 1)
