@@ -5,7 +5,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from util.files import LONGEST, write_atomically
+from util.files import LONGEST
+from util.writing import write_atomically
 
 FILE = "loss_log.txt"
 LINE = re.compile(r"\(epoch: (\d{1,18}), iters: (\d{1,18}), ")
