@@ -12,6 +12,7 @@ from models import MODELS
 from options import Exit, TestOptions, TrainOptions
 from options.compare_options import CompareOptions
 from options.parsing import Saved, as_dict, parse, parse_script
+from options.shown import shown
 from options.trust import check_trusted
 from util.cli import run
 from util.compare.chosen import chosen_runs
@@ -20,7 +21,9 @@ from util.compare.page import build_page
 from util.compare.progress import GridProgress
 from util.compare.recipe import read_budget, read_recipe
 from util.compare.run import read_run
-from util.compare.runner import KILLED, STOPPED, Runner, last_line
+from util.compare.runner import KILLED, STOPPED, Runner, last_line, shared
+from util.compare.table import Comparison
+from util.compare.troubles import troubles
 from util.config import read_config
 from util.storage import check_writable
 
@@ -38,6 +41,7 @@ def main(argv=None):
         target = Path(opt.output or Path(opt.experiments_dir, name))
         check_writable(target, "--output" if opt.output else "--experiments_dir")
         page = build_page(runs, target, name.replace("_vs_", " and "))
+        tell_troubles(runs)
         print(f"{len(runs)} runs: {page}")
         return 0
 
@@ -57,7 +61,7 @@ def main(argv=None):
         check_writable(folder, "--experiments_dir")
         code = run_grid(experiment, opt)
     seeds = dict.fromkeys((*whole.seeds, *opt.seeds))
-    page = page_of(Experiment(whole.chosen((), list(seeds), budget), folder, *parts))
+    page = page_of(Experiment(whole.chosen((), list(seeds), budget), folder, *parts), not opt.page_only)
     if opt.page_only:
         code = 0
     print(page or f"{folder}: no run to show yet")
@@ -77,24 +81,33 @@ def check_test(words, trained):
 
 
 def plan(experiment):
-    """What --dry_run prints: each run and how far it is, then every command that is left."""
+    """What --dry_run prints: each run and how far it is, then every command that is left, to be pasted as it is."""
     recipe = experiment.recipe
     yield f"{recipe.name}: {recipe.title}"
     yield f"{len(recipe.models)} variants, seeds {', '.join(map(str, recipe.seeds))}; {experiment.folder}"
     commands = []
     for one in [*experiment.prepared, *experiment.runs]:
         done, failure = experiment.is_done(one), experiment.failure(one)
-        state = "finished" if done else f"failed ({failure}); --retry_failed" if failure else experiment.state(one)
+        damage, ended = experiment.damage(one), one.seed is not None and experiment.state(one) == "finished"
+        left = experiment.untested(one) if ended else []
+        state = f"failed ({failure}); --retry_failed" if failure else damage or experiment.state(one)
+        state += f"; to be tested: {', '.join(left)}" if left and not failure and not damage else ""
         steps = experiment.timings.steps_of(one.variant) if one.seed is not None else one.options.get("max_steps")
         timed = one.seed is not None and experiment.timings.must_time(one.variant)
         length = f"{recipe.budget}, timed first" if timed else f"{steps} steps" if steps else "its epochs"
         yield f"  {one.name:<32} {length:<24} {state}"
-        if not done and not failure:
+        if not done and not failure and not damage:
+            follows = "--max_steps and --eval_freq follow" if recipe.during else "--max_steps follows"
+            note = f"  # {recipe.budget} are not timed yet, from which {follows}" if timed else ""
             trained = experiment.state(one) == "finished"
-            commands += [] if trained else [("train.py", experiment.train_words(one, experiment.state(one)))]
-            commands += [] if one.seed is None else [("test.py", experiment.test_words(one))]
+            commands += [] if trained else [("train.py", experiment.train_words(one, experiment.state(one)), note)]
+            labels = left if trained else experiment.labels if one.seed is not None else ()
+            commands += [("test.py", experiment.test_words(one, label), "") for label in labels]
     yield from kept(experiment)
-    yield from (f"python {script} {shlex.join(words)}" for script, words in commands)
+    here, jobs = Path.cwd() == SCRIPTS, experiment.jobs
+    share = "".join(f"{name}={value} " for name, value in shared(jobs).items())
+    for script, words, note in commands:
+        yield f"{share}python {script if here else shlex.quote(str(SCRIPTS / script))} {shlex.join(words)}{note}"
 
 
 def kept(experiment):
@@ -119,6 +132,8 @@ def run_grid(experiment, opt):
         failure = experiment.failure(one)
         if failure and not opt.retry_failed:
             failed[one.name] = failure
+        elif damage := experiment.damage(one):
+            failed[one.name] = damage
         elif not experiment.is_done(one):
             todo[one.name] = one
     total = len(experiment.prepared) + len(experiment.runs)
@@ -158,14 +173,28 @@ def run_grid(experiment, opt):
     return Exit.STORAGE if unstored else int(bool(failed))
 
 
-def page_of(experiment):
-    """The page of all runs of the recipe that are there; None where there is none."""
+def page_of(experiment, has_run):
+    """The page of all runs of the recipe that are there; None where there is none.
+
+    Args:
+        has_run: whether ``run_grid`` has named the runs that cannot be tested.
+    """
     recipe = experiment.recipe
     there = [one for one in experiment.runs if experiment.state(one) != "new" or experiment.failure(one)]
     if not there:
         return None
     runs = [read_run(experiment.checkpoints, o.name, experiment.results, o.variant, o.seed, None) for o in there]
-    return build_page(runs, experiment.folder, recipe.title, " ".join(experiment.notes(len(there))))
+    page = build_page(runs, experiment.folder, recipe.title, " ".join(experiment.notes(len(there))))
+    tell_troubles(runs, {one.name for one in experiment.runs if has_run and experiment.damage(one)})
+    return page
+
+
+def tell_troubles(runs, told=()):
+    """What the page says of files that are gone or damaged; of runs that were told that is said already."""
+    for trouble in troubles(Comparison(runs)):
+        if trouble.run.name not in told:
+            line = f"{trouble.run.name}: {trouble.text} {trouble.details} {trouble.command}"
+            print(shown(line.strip()), file=sys.stderr)
 
 
 if __name__ == "__main__":

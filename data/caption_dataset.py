@@ -258,7 +258,7 @@ class CaptionDataset(PictureDataset):
             return np.array([row for row, numbers in enumerate(pictures.said) if key in numbers], dtype=np.int64)
         known = set().union(*self._texts.values())
         said = parse_caption(caption, self.attributes)
-        strange = [word for word in Vocabulary.tokens(caption) if word not in known and word.isalnum()]
+        strange = [word for word in Vocabulary.tokens(caption) if word not in known and word[0].isalnum()]
         if strange or np.array_equal(said, parse_caption("", self.attributes)):
             return np.zeros(0, np.int64)
         return np.flatnonzero(((said == UNSAID) | (pictures.shown == said)).all(1))

@@ -202,7 +202,7 @@ class CaptionJudge:
         self.network, self.name, self.digest, self.features = network, name, digest, network.width
         self.run = name.partition(" ")[2]
         self.attributes = {name: tuple(values) for name, values in attributes.items()}
-        self.vocabulary = Vocabulary(network.words)
+        self.vocabulary = Vocabulary(network.words, rule=network.rule)
         self.device = network.picture.weight.device
         self.values: list[torch.Tensor] = []  # of each attribute of the data: the data's numbers of the judge's answers
         self.unknown: list[str] = []

@@ -30,7 +30,9 @@ from options import UserError, default, option
 from util.attributes import holds
 from util.seeding import derive
 from util.table import Row, Table, write_metrics
-from util.vocabulary import Vocabulary
+from util.training.manifest import by_age, has_manifest, problem
+from util.vocabulary import Vocabulary, tell_of_words
+from util.words import UAX29
 from util.writing import make_folder
 
 
@@ -67,12 +69,23 @@ class CaptionJudgeModel(BaseModel):
             raise UserError(f"--dataroot {opt.dataroot}: a single caption, and nothing to tell it from")
         if opt.crop_size < (least := JudgeModel.smallest):
             raise UserError(f"--crop_size {opt.crop_size}: a judge sees nothing in so few pixels; give {least} or more")
-        words = Vocabulary.build(dataset.captions, opt.vocab_size).known
+        rule = self._rule()
+        words = Vocabulary.build(dataset.captions, opt.vocab_size, rule).known
         self.netC = CaptionMatcher(
-            dataset.attributes, words, dataset.channels, opt.crop_size, opt.njf, most=opt.max_words
+            dataset.attributes, words, dataset.channels, opt.crop_size, opt.njf, most=opt.max_words, rule=rule
         )
-        self.vocabulary = Vocabulary(words)
+        self.vocabulary = Vocabulary(words, rule=rule)
+        tell_of_words(self.vocabulary, dataset.captions, opt.max_words)
         self.add_optimizer("C", self.netC)
+
+    def _rule(self) -> str:
+        """By which captions are split into words: that of the run whose weights this one begins with."""
+        name = self.opt.name if self.opt.continue_train else self.opt.pretrained_name
+        run = Path(self.opt.checkpoints_dir, name or "")
+        for label in (self.opt.epoch, *by_age(run)) if name else ():
+            if has_manifest(run, label) and not problem(run, label):
+                return read_caption_judge(run, label)[0].rule
+        return UAX29
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """image is (B, C, H, W) in [-1, 1]; caption B strings; said and shown are (B, A) int64."""

@@ -26,6 +26,7 @@ class CaptionMatcher(nn.Module):
         attributes: name -> the name of each answer; none where only captions are matched. No name has a tab or a line
             break.
         words: of its vocabulary; the ids of captions are 0 for padding, 1 for unknown words, then these.
+        rule: by which captions are split into words; "" is that of judges that name none.
         channels: C.
         size: height and width it is trained with, in pixels.
         width: channels after the first convolution; the last has eight times as many.
@@ -42,10 +43,11 @@ class CaptionMatcher(nn.Module):
         width: int = 16,
         dim: int = 128,
         most: int = 32,
+        rule: str = "",
     ):
         super().__init__()
         self.attributes = {name: tuple(values) for name, values in attributes.items()}
-        self.words, self.channels, self.size, self.most = tuple(words), channels, size, most
+        self.words, self.rule, self.channels, self.size, self.most = tuple(words), rule, channels, size, most
         self.width = width * 2 ** (STAGES - 1)  # of the features
         self.features = trunk(channels, width, 2 if size >= LARGE else 1)
         self.answers = nn.ModuleList(nn.Linear(self.width, len(values)) for values in self.attributes.values())
@@ -69,12 +71,12 @@ class CaptionMatcher(nn.Module):
 
     def get_extra_state(self) -> torch.Tensor:
         lines = ["\t".join((name, *values)) for name, values in self.attributes.items()]
-        text = "\n".join((str(self.size), str(len(lines)), *lines, *self.words))
+        text = "\n".join((f"{self.size} {self.rule}".strip(), str(len(lines)), *lines, *self.words))
         return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: torch.Tensor) -> None:
         if not torch.equal(state.cpu(), self.get_extra_state()):
-            size, attributes, words = meaning(state)
+            size, attributes, words, _ = meaning(state)
             raise ValueError(
                 f"a judge of {', '.join(attributes) or 'captions'} at {size} pixels with {len(words)} words, not of "
                 f"{', '.join(self.attributes) or 'captions'} at {self.size} with {len(self.words)}, or of other values"
@@ -88,17 +90,18 @@ def matcher_of(state: Mapping[str, torch.Tensor]) -> CaptionMatcher:
         ValueError: they are no such network's.
     """
     try:
-        size, attributes, words = meaning(state["_extra_state"])
+        size, attributes, words, rule = meaning(state["_extra_state"])
         width, channels = state["features.0.weight"].shape[:2]
         most, dim = state["text.place"].shape
-        network = built(lambda: CaptionMatcher(attributes, words, channels, size, width, dim, most), state)
+        network = built(lambda: CaptionMatcher(attributes, words, channels, size, width, dim, most, rule), state)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"no weights of a judge of captions ({str(error).splitlines()[0]})") from None
     return network.eval()
 
 
-def meaning(state: torch.Tensor) -> tuple[int, dict[str, list[str]], list[str]]:
-    """Size, attributes and words of an extra state."""
-    size, count, *lines = bytes(state.flatten().tolist()).decode().split("\n")
+def meaning(state: torch.Tensor) -> tuple[int, dict[str, list[str]], list[str], str]:
+    """Size, attributes, words and their rule of an extra state."""
+    first, count, *lines = bytes(state.flatten().tolist()).decode().split("\n")
     attributes = [line.split("\t") for line in lines[: int(count)]]
-    return int(size), {name: values for name, *values in attributes}, lines[int(count) :]
+    size, _, rule = first.partition(" ")
+    return int(size), {name: values for name, *values in attributes}, lines[int(count) :], rule

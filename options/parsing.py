@@ -234,8 +234,9 @@ def _read(
             if key in silent:
                 continue
             try:
-                found = flags[key].read(value)
-                if found == () != flags[key].default and not sources.of_run(source):
+                found, usual = flags[key].read(value), flags[key].default
+                blank = isinstance(value, str) and not value.strip() and usual != ""
+                if (found == () != usual or blank) and not sources.of_run(source):
                     raise UserError(f"--{key}: names nothing; leave it out")
             except UserError as error:
                 if key not in read:

@@ -16,6 +16,7 @@ from networks.xmcgan import XMCGenerator
 from networks.xmcgan_discriminator import XMCDiscriminator
 from options import UserError
 from tests.conftest import train_options
+from tests.util.test_words import ROWS as SCRIPTS
 
 TINY = (
     "--n_epochs_decay",
@@ -104,6 +105,50 @@ def test_the_run_is_tested_without_its_pictures(trained, capsys):
     assert run(test_script, folder, "--dataroot", folder / "gone", *flags) == 0
     assert "gone" in capsys.readouterr().err
     assert len(json.loads((folder / "results/run/test_latest/captions.json").read_text(encoding="utf-8"))) == 4
+
+
+@pytest.mark.slow
+def test_captions_in_many_scripts_are_read_by_their_words_and_by_those_of_the_run(tmp_path, capsys):
+    data = squares(tmp_path / "data", len(SCRIPTS))
+    rows = [f'{i:02d}.png,"{row[1]}"' for i, row in enumerate(SCRIPTS)]
+    (data / "captions.csv").write_text("\n".join(("image,caption", *rows)), encoding="utf-8")
+    flags = ("--model", "xmcgan", "--dataroot", data, "--n_epochs", 1, "--test_fraction", 0, "--max_words", 15)
+    assert run(train_script, tmp_path, *flags, *TINY) == 0
+    told, file = capsys.readouterr(), tmp_path / "checkpoints/run/vocabulary.json"
+    assert f"--max_words 15: 1 of {len(SCRIPTS)} captions are longer and are cut\n" in told.out  # the Thai one has 16
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert kept["rule"] == "UAX 29" and set(kept["words"]) == {word for row in SCRIPTS for word in row[2].split()}
+    del kept["rule"]  # as a run of before has it
+    file.write_text(json.dumps(kept), encoding="utf-8")
+    typed = (
+        "--caption",
+        "红鸟",
+        "--results_dir",
+        tmp_path / "results",
+        "--images_per_caption",
+        1,
+        "--standing_steps",
+        1,
+    )
+    assert run(test_script, tmp_path, "--dataroot", data, "--phase", "all", *typed) == 0
+    told = capsys.readouterr().err
+    assert "this run keeps the words that it was trained with" in told
+    assert "'红鸟': read as 1 word, as this run was trained; by Unicode's rules it has 2" in told
+
+
+@pytest.mark.parametrize(
+    ("caption", "told"),
+    [("", "names nothing"), (" \t", "names nothing"), ("\u200b", "no words"), ("...", "no words")],
+)
+def test_a_caption_that_says_nothing_is_refused(caption, told, trained):
+    folder, data = trained
+    with pytest.raises(UserError, match=rf"--caption\b.*{told}"):
+        run(test_script, folder, "--dataroot", data, "--caption", caption, "--results_dir", folder / "results")
+    config = folder / "test.yaml"
+    config.write_text(json.dumps({"caption": caption}), encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        run(test_script, folder, "--dataroot", data, "--config", config, "--results_dir", folder / "results")
+    assert not (folder / "results").exists()
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from tests.test_train import differences, state
 from util.compare.runner import ENDED, Command, Runner, of
 
 PRETENDING = """
-import json, os, signal, sys, time
+import json, os, shutil, signal, sys, time
 from pathlib import Path
 
 words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -35,7 +35,8 @@ if Path(sys.argv[0]).name == "test.py":
     if (Path(sys.argv[0]).parent / "broken").exists():
         sys.exit("test.py: no room on the disk")
     folder = Path(words["--results_dir"], name, "test_" + words["--epoch"])
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"L1": {"value": 0.5, "better": "lower"}}))
     sys.exit(0)
 
@@ -267,6 +268,61 @@ def test_a_dry_run_prints_commands_and_writes_nothing(tmp_path, pretending, caps
         5,
         0,
     )
+
+
+def test_a_dry_run_says_what_is_timed_first_and_tests_every_checkpoint(tmp_path, pretending, capsys):
+    text = "models: {cut: {}}\nbudget: 3 minutes\nevaluate: {metrics: [fid]}\nduring: {evaluations: 2}"
+    assert pretending(text, "--dry_run", "--jobs", 2) == 0 and calls(tmp_path) == []
+    commands = [line for line in capsys.readouterr().out.splitlines() if "python " in line]
+    train, *tests = commands
+    assert train.startswith(f"OMP_NUM_THREADS=1 python {compare.SCRIPTS / 'train.py'} --name cut-s0 ")
+    assert train.endswith("  # 3 minutes are not timed yet, from which --max_steps and --eval_freq follow")
+    assert [re.search(r"--epoch (\w+)", line)[1] for line in tests] == ["latest", "best"]
+    assert not list((tmp_path / "experiments/some").glob("*.*"))
+
+
+ONE = "models: {cut: {}}\nbudget: 5 steps\nevaluate: {num_test: 3}\n"
+
+
+@pytest.mark.slow
+def test_results_that_are_gone_are_made_anew(tmp_path, pretending, capsys):
+    assert pretending(ONE) == 0 and len(calls(tmp_path)) == 2
+    results = tmp_path / "experiments/some/results/cut-s0"
+    for harm in (
+        lambda: shutil.rmtree(results),
+        lambda: (results / "test_latest/metrics.json").unlink(),
+        lambda: (results / "test_latest/metrics.json").write_text('{"L1": {"val'),
+        lambda: (results / "test_latest/.files").write_text('"images/a.png"'),  # of which there is none
+        lambda: (results / "test_latest/checkpoint.json").write_text('{"step": 4, "sha256": "of another"}'),
+    ):
+        harm()
+        assert pretending(ONE, "--dry_run") == 0 and "finished; to be tested: latest" in capsys.readouterr().out
+        assert pretending(ONE) == 0 and calls(tmp_path) == ["test.py cut-s0 latest"]
+    assert pretending(ONE) == 0 and calls(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_told_and_no_other_is_tested_for_it(tmp_path, pretending, capsys):
+    assert pretending(ONE) == 0 and len(calls(tmp_path)) == 2
+    run = tmp_path / "experiments/some/checkpoints/cut-s0"
+    files = {"latest_net_G.pth": {"bytes": 3, "sha256": "0"}}
+    (run / "latest.manifest.json").write_text(json.dumps({"epoch": 1, "step": 5, "files": files}))
+    way = f"python train.py --name cut-s0 --checkpoints_dir {run.parent} --continue_train"
+    assert pretending(ONE) == 1 and calls(tmp_path) == []
+    told = capsys.readouterr().err
+    assert (
+        f"failed: cut-s0: checkpoint latest is damaged (latest_net_G.pth is missing), so it is not tested; {way}"
+        in told
+    )
+    assert pretending(ONE, "--dry_run") == 0 and "checkpoint latest is damaged (latest" in capsys.readouterr().out
+    assert pretending(ONE, "--page_only") == 0
+    assert (
+        "cut-s0: cut, seed 0: its last checkpoint is damaged: latest_net_G.pth is missing. " in capsys.readouterr().err
+    )
+    page = (tmp_path / "experiments/some/index.html").read_text()
+    assert "its last checkpoint is damaged: latest_net_G.pth is missing." in page and way in re.sub("<[^>]*>", "", page)
+    (run / "latest_net_G.pth").write_text("abc")  # of that size, and of other content
+    assert pretending(ONE) == 1 and "latest_net_G.pth was altered since it was written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

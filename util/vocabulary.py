@@ -2,35 +2,19 @@
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from options import UserError, nearest
+from options import nearest
+from options.shown import shown
+from util import distributed
+from util.words import EARLIER, SPLITS, UAX29, letters_of, words_of
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2
-
-# A word holds letters and digits of any script, with apostrophes and hyphens between them; the rest are marks.
-WORD = re.compile(r"[^\W_]+(?:['’‐-][^\W_]+)*|[^\w\s]|_")
-# No words: control characters, byte-order marks, and marks that turn the direction of whatever follows on a page.
-UNSEEN = re.compile("[\\s\x00-\x1f\x7f-\x9f\ufeff\u200b\u202a-\u202e\u2066-\u2069]+")
-AFTER_LETTER = frozenset(("in", "and", "or", "with", "as"))  # these follow a letter and no article: "A in bold"
-
-
-def cleaned(text: str) -> str:
-    """One line in Unicode's composed form: white space and control characters become single spaces."""
-    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair, which JSON can hold, has no UTF-8
-    return UNSEEN.sub(" ", unicodedata.normalize("NFC", text)).strip()
-
-
-def is_article(following: str) -> bool:
-    """Whether an A in front of this text is the article; in front of a mark, "in" and the like it is the letter."""
-    word = WORD.search(following)
-    return word is not None and word[0][0].isalnum() and word[0].lower() not in AFTER_LETTER
+LONG = 40  # letters of a word at most, before it is asked whether it is one
 
 
 class Vocabulary:
@@ -40,34 +24,28 @@ class Vocabulary:
         words: each once, as ``tokens`` spells them.
         complete: no training caption has another one. The vector of unknown words is then one that nothing taught, so
             they are left out of what is read.
+        rule: by which captions are split into words; a run keeps the one it was trained with.
     """
 
-    def __init__(self, words: Iterable[str], complete: bool = False):
-        self.known, self.complete = tuple(words), complete
+    def __init__(self, words: Iterable[str], complete: bool = False, rule: str = UAX29):
+        self.known, self.complete, self.rule = tuple(words), complete, rule
+        if rule not in SPLITS:
+            raise ValueError(f"a vocabulary of words by the rule {rule[:40]!r}, which a newer version may know")
         self.number = {word: FIRST + i for i, word in enumerate(self.known)}
         if len(self.number) < len(self.known):
             twice = next(word for word, times in Counter(self.known).items() if times > 1)
             raise ValueError(f"a vocabulary holds each word once, but {twice!r} comes twice")
 
     @classmethod
-    def build(cls, captions: Iterable[str], most: int) -> "Vocabulary":
+    def build(cls, captions: Iterable[str], most: int, rule: str = UAX29) -> "Vocabulary":
         """Of the ``most`` most frequent words, the first to occur before others as frequent."""
-        counts = Counter(word for caption in captions for word in cls.tokens(caption))
-        return cls((word for word, _ in counts.most_common(most)), complete=len(counts) <= most)
+        counts = Counter(word for caption in captions for word in cls.tokens(caption, rule))
+        return cls((word for word, _ in counts.most_common(most)), len(counts) <= most, rule)
 
     @staticmethod
-    def tokens(caption: str) -> list[str]:
-        """The words of a caption, lower-cased but for single characters, which captions of glyphs tell apart.
-
-        ``The letter G, sans-serif.`` becomes ``the letter G , sans-serif .``: a mark is a word of its own. An A in
-        front is the article or the letter, by what follows. Refuses a caption without any.
-        """
-        words = WORD.findall(unicodedata.normalize("NFC", caption))
-        if not words:
-            raise UserError(f"caption {caption!r}: it has no words; write at least one")
-        if words[0] == "A" and is_article("".join(words[1:2])):
-            words[0] = "a"
-        return [word if len(word) == 1 else word.lower() for word in words]
+    def tokens(caption: str, rule: str = UAX29) -> list[str]:
+        """The words of a caption, as :func:`util.words.words_of` has them."""
+        return words_of(caption, rule)
 
     def __len__(self) -> int:
         """How many numbers there are, those of padding and of unknown words included."""
@@ -75,7 +53,7 @@ class Vocabulary:
 
     def read(self, caption: str) -> list[str]:
         """The words of a caption that are read: all, but for unknown ones where no training caption has any."""
-        words = self.tokens(caption)
+        words = self.tokens(caption, self.rule)
         known = [word for word in words if word in self.number]
         return known if self.complete and known else words
 
@@ -89,26 +67,29 @@ class Vocabulary:
 
     def unknown(self, caption: str) -> list[str]:
         """The words of a caption that have no number of their own, each once."""
-        return list(dict.fromkeys(word for word in self.tokens(caption) if word not in self.number))
+        return list(dict.fromkeys(word for word in self.tokens(caption, self.rule) if word not in self.number))
 
     def suggest(self, word: str) -> str:
         """ "; did you mean X?" when a known word is spelt like this one, else nothing."""
         return nearest(word, self.known)
 
     def digest(self) -> str:
-        """sha256 of the words in their order, in hexadecimal."""
-        return hashlib.sha256(json.dumps(self.known).encode()).hexdigest()
+        """sha256 of the words in their order and of their rule, in hexadecimal."""
+        told = self.known if self.rule == EARLIER else [self.rule, *self.known]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; ``from_dict`` reads it."""
-        return {"words": list(self.known), "complete": self.complete}
+        rule = {} if self.rule == EARLIER else {"rule": self.rule}
+        return {"words": list(self.known), "complete": self.complete, **rule}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Vocabulary":
         words, complete = (value.get(key) if isinstance(value, Mapping) else None for key in ("words", "complete"))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError('a vocabulary is {"words": [...]}, a list of texts')
-        return cls(words, bool(complete))
+        rule = value.get("rule", EARLIER)
+        return cls(words, bool(complete), rule if isinstance(rule, str) else str(rule))
 
 
 def pad(rows: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -117,3 +98,29 @@ def pad(rows: Sequence[Sequence[int]]) -> torch.Tensor:
     return torch.tensor([[*row, *[PADDING] * (longest - len(row))] for row in rows], dtype=torch.int64).view(
         len(rows), longest
     )
+
+
+def tell_of_words(vocabulary: Vocabulary, captions: Sequence[str], most: int) -> None:
+    """Say what is lost of captions of which ``most`` words are read, and what is odd about their words."""
+    cut, other, long = 0, list[str](), list[str]()
+    for caption in captions:
+        words = vocabulary.tokens(caption, vocabulary.rule)
+        cut += len(words) > most and len(vocabulary.read(caption)) > most
+        if vocabulary.rule == EARLIER and words != vocabulary.tokens(caption):
+            other.append(caption)
+        elif odd := next((word for word in words if len(word) > LONG and letters_of(word) > LONG), ""):
+            long.append(odd)
+    of = f"of {len(captions)} captions"
+    if cut and distributed.rank() == 0:
+        print(f"--max_words {most}: {cut} {of} are longer and are cut")
+    if other:
+        then, now = (len(vocabulary.tokens(other[0], rule)) for rule in (EARLIER, UAX29))
+        distributed.say_once(
+            f"this run keeps the words that it was trained with, which are not yet Unicode's: {len(other)} {of} would "
+            f"be split otherwise today, the first, {shown(other[0][:LONG])!r}, into {now} words and not {then}; a run "
+            "that is trained anew has today's words"
+        )
+    if long:
+        distributed.say_once(
+            f"{len(long)} {of} have a word of over {LONG} letters, the first: {shown(long[0][:LONG])}..."
+        )

@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from data.captions.birds import rows_apart, splits_in, texts_apart
 from data.captions.sources import Captioned, CaptionSource
-from data.captions.tables import CaptionRow, Notes, beside, read_table
+from data.captions.tables import CaptionRow, Notes, beside, read_table, splits_of
 from data.loading.phases import phase_folder, phases_in
 from data.pictures.sources import Files, Missing
 from options import UserError
+from util import distributed
 from util.listing import Listing, list_images, look_into
 from util.reading.frames import split
 from util.seeding import derive
-from util.vocabulary import cleaned
+from util.words import cleaned
 
+KARPATHY = re.compile(r"dataset(?:[_-]\w+)*\.json", re.IGNORECASE)
 TABLE = re.compile(r"(?:captions?|metadata)(?:[_-]?(train|test|val))?.*\.(?:jsonl?|csv|tsv)", re.IGNORECASE)
 MOST_CHARACTERS = 100_000  # of a caption; what is longer is no caption but a file that was read in the wrong way
 
@@ -51,7 +54,7 @@ def files(opt: Any, seed: int) -> CaptionSource:
     """``--caption_file``, or what lies in ``--dataroot``.
 
     ``annotations/captions_train2014.json`` with ``train2014/``, ``captions.csv``, ``captions_test.jsonl``,
-    ``train/metadata.jsonl``, or a .txt beside each picture.
+    ``train/metadata.jsonl``, Karpathy's ``dataset_coco.json``, a .txt beside each picture, or AttnGAN's ``text/``.
 
     Raises:
         Missing: no such folder or file.
@@ -73,9 +76,22 @@ def files(opt: Any, seed: int) -> CaptionSource:
         hint = "give a folder of pictures with captions, or glyphs or digits"
         hint = hint if opt.dataroot == "placeholder" else "is a file" if root.exists() else "no such folder"
         raise Missing(f"--dataroot {opt.dataroot}: {hint}")
-    found = {"every": given} if given is not None else _found(root)
-    read = {path: _Once(partial(_read, opt, root, path, given is not None)) for path in found.values()}
-    return CaptionSource("files", {}, {phase: read[path] for phase, path in found.items()}, channels=0)
+    found = _divided(given) if given is not None else _found(root)
+    read = {part: _Once(partial(_read, opt, root, part, given is not None)) for part in found.values()}
+    return CaptionSource("files", {}, {phase: read[part] for phase, part in found.items()}, channels=0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where captions are: a table, a folder with texts beside pictures, or one of texts ``apart`` from theirs.
+
+    Attributes:
+        split: the phase whose part it is, where one file or folder has several; "" is all of it.
+    """
+
+    path: Path
+    split: str = ""
+    apart: bool = False
 
 
 class _Once:
@@ -94,11 +110,27 @@ class _Once:
         return self.pictures
 
 
-def _found(root: Path) -> dict[str, Path]:
+def _divided(path: Path) -> dict[str, Part]:
+    """{phase: its part} of a table that divides its pictures, as Karpathy's does; "every" of another."""
+    splits = splits_of(path)
+    if "val" in splits and "test" not in splits:
+        return {"train": Part(path, "train"), "test": Part(path, "val")} if "train" in splits else {"every": Part(path)}
+    whole = {"train", "test"} <= splits
+    return {split: Part(path, split) for split in sorted(splits)} if whole else {"every": Part(path)}
+
+
+def _found(root: Path) -> dict[str, Part]:
     """{phase: a file of captions, or a folder of pictures with text beside them}; what is not divided is "every"."""
+    published = [
+        path for place in (root, root / "annotations") for path in _matching(place, KARPATHY) if splits_of(path)
+    ]
     tables = _tables(root, None) + _tables(root / "annotations", None)
     if not tables:
         tables = [found for phase, folder in phases_in(root).items() for found in _tables(folder, phase)]
+    if not tables and len(published) == 1:
+        return _divided(published[0])
+    for path in published:
+        distributed.say_once(f"{path}: not read, for there are other captions too; --caption_file {path} takes it")
     found = dict(tables)
     if len(found) < len(tables) or ("every" in found and len(found) > 1):
         names = " and ".join(str(path.relative_to(root)) for _, path in tables[:4])
@@ -108,47 +140,60 @@ def _found(root: Path) -> dict[str, Path]:
     if "val" in found:
         found.setdefault("test", found["val"])
     if "train" in found and "test" in found:
-        return found
+        return {phase: Part(path) for phase, path in found.items()}
     if not found and not _has_texts(root):
+        if apart := texts_apart(root):
+            return {split: Part(apart, split, True) for split in splits_in(root)} or {"every": Part(apart, "", True)}
         listing = look_into(root)
         unread = "" if listing.pictures else listing.unread(before="; ")
         raise UserError(
             f"--dataroot {root}: no captions; expected captions.csv, captions.jsonl, annotations/captions_train*.json, "
-            f"or a .txt beside each picture; or give --caption_file{unread}"
+            f"dataset_*.json, a .txt beside each picture, or text/ and images/; or give --caption_file{unread}"
         )
-    return {"every": next(iter(found.values()), root)}
+    return {"every": Part(next(iter(found.values()), root))}
 
 
 def _tables(place: Path, phase: str | None) -> list[tuple[str, Path]]:
     """The tables in a folder with their phases: that in their name, else the one given, else "every"."""
-    paths = sorted(place.iterdir()) if place.is_dir() else []
-    matches = [(TABLE.fullmatch(path.name), path) for path in paths if path.is_file()]
+    matches = [(TABLE.fullmatch(path.name), path) for path in _matching(place, TABLE)]
     return [((match[1] or phase or "every").lower(), path) for match, path in matches if match]
+
+
+def _matching(place: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """The files of a folder that are called so."""
+    paths = sorted(place.iterdir()) if place.is_dir() else []
+    return [path for path in paths if pattern.fullmatch(path.name) and path.is_file()]
 
 
 def _has_texts(place: Path) -> bool:
     return place.is_dir() and any(path.with_suffix(".txt").is_file() for path in list_images(place))
 
 
-def _read(opt: Any, root: Path, path: Path, absolute: bool) -> CaptionedFiles:
+def _read(opt: Any, root: Path, part: Part, absolute: bool) -> CaptionedFiles:
+    path, encoding = part.path, opt.caption_encoding
     notes = Notes(path, opt.on_bad_caption == "skip")
-    pictures = _Pictures(root, _places(root, path), absolute)
+    pictures = _Pictures(root, _places(root, part), absolute)
+    others: set[str] | None = set() if part.split else None  # beside these lie those of other phases
+    if part.apart:
+        return gather_pictures(rows_apart(root, path, part.split, encoding, notes), pictures, notes, others)
     if path.is_dir():
         listing = look_into(path)
         listed = listing.tell({picture.with_suffix(".txt") for picture in listing.pictures})
-        rows = beside(listed, opt.caption_encoding, notes)
+        rows = beside(listed, encoding, notes)
         return gather_pictures(rows, pictures, notes, {pictures(picture) for picture in listed})
-    return gather_pictures(read_table(path, opt.caption_encoding, notes), pictures, notes)
+    return gather_pictures(read_table(path, encoding, notes, part.split), pictures, notes, others)
 
 
-def _places(root: Path, path: Path) -> tuple[Path, ...]:
+def _places(root: Path, part: Part) -> tuple[Path, ...]:
     """Folders that the names of pictures in a table may be relative to, the likeliest first."""
+    path = part.path
     phase = re.search(r"[_-]?((?:train|test|val)\w*)", path.stem, re.IGNORECASE)
     names = [phase[1], phase[1].rstrip("0123456789")] if phase else []
     inside = [phase_folder(root / above, name) for name in names for above in ("", "images")]
     parent, base = path.parent.resolve(), root.resolve()
     own = [root / parent.relative_to(base)] if parent.is_relative_to(base) else []
-    return tuple(dict.fromkeys(place for place in (*inside, *own, root / "images", root) if place.is_dir()))
+    below = sorted(root.iterdir()) if part.split and path.is_file() else []  # Images, Flicker8k_Dataset and the like
+    return tuple(dict.fromkeys(place for place in (*inside, *own, root / "images", root, *below) if place.is_dir()))
 
 
 # -- from rows to pictures ---------------------------------------------------------------------------------------------

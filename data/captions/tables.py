@@ -1,8 +1,9 @@
-"""Files of captions as rows: COCO's JSON, tables of (image, caption), a text file beside each picture."""
+"""Files of captions as rows: COCO's JSON, Karpathy's, tables of (image, caption), a text file of each picture."""
 
 import codecs
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from util.reading.json_file import bytes_of, decode_json
 PICTURE_KEYS, CAPTION_KEYS = ("image", "file_name", "file", "path"), ("caption", "captions", "text")
 MOST_BYTES = 512 << 20  # COCO's captions of 2017 have 92 MB
 MARKS = (",", "\t", ";", "|")  # that may separate the columns of a table with a header
+# Karpathy and Fei-Fei's division of COCO and Flickr, which most work on captions follows, trains on restval too.
+SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
+OF_SPLIT, BEGINNING = re.compile(rb'"split"\s*:\s*"(\w+)"'), 1 << 20  # bytes in which an image shows how it is told
 BOMS = (  # the longer ones first: UTF-32 begins like UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -66,8 +70,22 @@ class Notes:
             print(f"{self.path}: {len(cases)} {kind}, the first: {cases[0]}", file=sys.stderr)
 
 
-def read_table(path: Path, encoding: str, notes: Notes) -> Iterator[CaptionRow]:
+def splits_of(path: Path) -> set[str]:
+    """The phases that a .json of Karpathy's layout divides its pictures into; none of another file."""
+    try:
+        data = bytes_of(path, MOST_BYTES) if path.suffix.lower() == ".json" else b""
+    except ValueError:  # whoever reads it says so
+        return set()
+    if b'"sentences"' not in data[:BEGINNING]:
+        return set()
+    return {SPLITS[name] for name in map(bytes.decode, OF_SPLIT.findall(data)) if name in SPLITS}
+
+
+def read_table(path: Path, encoding: str, notes: Notes, split: str = "") -> Iterator[CaptionRow]:
     """The rows of a .json, .jsonl, .csv or .tsv.
+
+    Args:
+        split: the phase whose rows they are, where the file divides its pictures; "" is all.
 
     Raises:
         UserError: the file as a whole cannot be read, or a row cannot be and is not to be skipped.
@@ -78,7 +96,7 @@ def read_table(path: Path, encoding: str, notes: Notes) -> Iterator[CaptionRow]:
         raise UserError(f"{path}: {error}") from None
     kind = path.suffix.lower()
     if kind == ".json":
-        yield from _json(path, text, notes)
+        yield from _json(path, text, notes, split)
     elif kind == ".jsonl":
         yield from _jsonl(text, notes)
     else:
@@ -89,17 +107,21 @@ def beside(pictures: Iterable[Path], encoding: str, notes: Notes) -> Iterator[Ca
     """The lines of a .txt beside each picture; a picture without one has no rows."""
     for picture in pictures:
         path = picture.with_suffix(".txt")
-        if not path.is_file():
-            continue
-        try:
-            lines = decoded(path, encoding).split("\n")
-        except ValueError as error:
-            notes.fault(path.name, str(error))
-            continue
-        while len(lines) > 1 and not lines[-1].strip():  # the end of a file is no caption
-            lines.pop()
-        for n, line in enumerate(lines, 1):
-            yield CaptionRow(picture, line, f"{path.name}, line {n}")
+        if path.is_file():
+            yield from lines_of(path, picture, path.name, encoding, notes)
+
+
+def lines_of(path: Path, picture: Path, where: str, encoding: str, notes: Notes) -> Iterator[CaptionRow]:
+    """The captions of one picture, a line each."""
+    try:
+        lines = decoded(path, encoding).split("\n")
+    except ValueError as error:
+        notes.fault(where, str(error))
+        return
+    while len(lines) > 1 and not lines[-1].strip():  # the end of a file is no caption
+        lines.pop()
+    for n, line in enumerate(lines, 1):
+        yield CaptionRow(picture, line, f"{where}, line {n}")
 
 
 def decoded(path: Path, encoding: str) -> str:
@@ -123,8 +145,8 @@ def decoded(path: Path, encoding: str) -> str:
 # -- the kinds of table ------------------------------------------------------------------------------------------------
 
 
-def _json(path: Path, text: str, notes: Notes) -> Iterator[CaptionRow]:
-    """COCO's ``images`` and ``annotations``, or a list of what a line of JSONL holds."""
+def _json(path: Path, text: str, notes: Notes, split: str) -> Iterator[CaptionRow]:
+    """COCO's ``images`` and ``annotations``, Karpathy's images, or a list of what a line of JSONL holds."""
     try:
         data = decode_json(text, halves=True)
     except ValueError as error:
@@ -134,8 +156,14 @@ def _json(path: Path, text: str, notes: Notes) -> Iterator[CaptionRow]:
             yield from _object(item, f"item {n}", notes)
         return
     images, annotations = (data.get(key) if isinstance(data, dict) else None for key in ("images", "annotations"))
+    if isinstance(images, list) and annotations is None and any("sentences" in _fields(item) for item in images):
+        yield from _karpathy([_fields(item) for item in images], notes, split)
+        return
     if not isinstance(images, list) or not isinstance(annotations, list):
-        raise UserError(f"{path}: expected COCO's lists images and annotations, or a list of images with captions")
+        raise UserError(
+            f"{path}: expected COCO's lists images and annotations, Karpathy's images with sentences, or a list of "
+            "images with captions"
+        )
     yield from _coco([_fields(item) for item in images], [_fields(item) for item in annotations], notes)
 
 
@@ -158,6 +186,20 @@ def _coco(images: list[dict[str, Any]], annotations: list[dict[str, Any]], notes
             yield CaptionRow(files[key], item.get("caption"), where)
         else:
             notes.fault(where, f"image_id {key} is not among the images")
+
+
+def _karpathy(images: list[dict[str, Any]], notes: Notes, split: str) -> Iterator[CaptionRow]:
+    """Sentences as they were written (``raw``), of the images of this split."""
+    for n, image in enumerate(images):
+        where, of = f"images, item {n}", SPLITS.get(str(image.get("split")))
+        if split and of != split:
+            if of is None:
+                notes.fault(where, f"split {image.get('split')!r:.40}; expected one of {', '.join(SPLITS)}")
+            continue
+        folder, name, sentences = (image.get(key) for key in ("filepath", "filename", "sentences"))
+        picture = f"{folder}/{name}" if isinstance(folder, str) and isinstance(name, str) and folder else name
+        for sentence in sentences if isinstance(sentences, list) and sentences else [{}]:
+            yield CaptionRow(picture, _fields(sentence).get("raw"), where)
 
 
 def _jsonl(text: str, notes: Notes) -> Iterator[CaptionRow]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.captions.sources import UNSAID
-from util.vocabulary import is_article
+from util.words import is_article
 
 # attribute -> value -> the words for it, the plainest first; a value without words is said by saying nothing
 WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {

@@ -9,10 +9,9 @@ from typing import Any
 from models.captions.huggingface import HFEncoder
 from networks.text import Text, TextTransformer
 from options import BaseOptions, Exit, UserError, option
-from util import distributed
 from util.device import choose_device
 from util.reading.json_file import read_json
-from util.vocabulary import Vocabulary, pad
+from util.vocabulary import Vocabulary, pad, tell_of_words
 from util.writing import write_atomically
 
 PRETRAINED = "hf:"
@@ -114,10 +113,8 @@ def make_encoder(opt: Any, captions: Sequence[str], vocabulary: Vocabulary | Non
         if opt.is_train:  # a test reads those that it draws, when it draws them
             encoder.prepare(captions)
         return encoder
-    longer = sum(len(Vocabulary.tokens(caption)) > opt.max_words for caption in captions)
-    if longer and distributed.rank() == 0:
-        print(f"--max_words {opt.max_words}: {longer} of {len(captions)} captions are longer and are cut")
     vocabulary = vocabulary or Vocabulary.build(captions, opt.vocab_size)
+    tell_of_words(vocabulary, captions, opt.max_words)
     netT = TextTransformer(len(vocabulary), opt.text_dim, opt.text_layers, opt.text_heads, opt.max_words)
     return OwnEncoder(netT, vocabulary, opt.max_words)
 
@@ -130,8 +127,12 @@ def read_vocabulary(path: Path) -> Vocabulary | None:
     """
     if not path.is_file():
         return None
-    shape, way_out = {"words": [str], "complete?": bool}, "the weights of this run need it"
-    return Vocabulary.from_dict(read_json(path, shape, "a vocabulary", way_out, code=Exit.CHECKPOINT))
+    shape, way_out = {"words": [str], "complete?": bool, "rule?": str}, "the weights of this run need it"
+    kept = read_json(path, shape, "a vocabulary", way_out, code=Exit.CHECKPOINT)
+    try:
+        return Vocabulary.from_dict(kept)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {way_out}", code=Exit.CHECKPOINT) from None
 
 
 def check_pretrained(path: Path, now: Mapping[str, tuple[str, str]]) -> None:

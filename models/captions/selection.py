@@ -11,8 +11,11 @@ import torch
 
 from networks.text import Text
 from options import UserError
+from util import distributed
 from util.reading.json_file import MOST_BYTES, bytes_of
-from util.vocabulary import Vocabulary, cleaned
+from util.table import plural
+from util.vocabulary import Vocabulary
+from util.words import UAX29, cleaned
 
 SLUG = 40  # characters of a caption in the name of its folder, and in a line that speaks of it
 
@@ -34,7 +37,11 @@ def typed_captions(opt: Any) -> list[str]:
             raise UserError(f"{flag}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
         except ValueError as error:
             raise UserError(f"{flag}: {error}") from None
-        captions = list(dict.fromkeys(filter(None, map(cleaned, lines))))
+        there = [caption for caption in map(cleaned, lines) if caption]
+        captions = list(dict.fromkeys(there))
+        for count, what in ((len(lines) - len(there), "blank"), (len(there) - len(captions), "as another one")):
+            if count:
+                distributed.say_once(f"{flag}: {plural(count, 'line')} {what}, passed over")
         if not captions:
             raise UserError(f"{flag}: holds no caption; write one a line")
     for caption in captions:
@@ -46,10 +53,14 @@ def typed_captions(opt: Any) -> list[str]:
 def doubts(encoder: Any, caption: str) -> list[str]:
     """What a user should know of a caption: words that the encoder never read, words that it leaves out."""
     lines, vocabulary, strange = [], getattr(encoder, "vocabulary", None), encoder.unknown(caption)
+    words, now = (Vocabulary.tokens(caption, rule) for rule in (vocabulary.rule if vocabulary else UAX29, UAX29))
     if strange:
-        known = len(strange) < len(Vocabulary.tokens(caption))
+        known = len(strange) < len(words)
         left = " and reads the rest" if vocabulary and vocabulary.complete and known else ""
         lines.append(f"the text encoder does not know {', '.join(map(repr, strange))}{left}")
+    if words != now:
+        told = plural(len(words), "word")
+        lines.append(f"read as {told}, as this run was trained; by Unicode's rules it has {len(now)}")
     if vocabulary:  # words that are spelt like a very short one mean something else
         hints = ((word, vocabulary.suggest(word)) for word in strange if len(word) > 3)
         lines += [f"{word!r}{hint}" for word, hint in hints if hint]

@@ -1,4 +1,7 @@
 import json
+import pickle
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,7 +168,7 @@ def test_real_pictures_of_a_typed_caption_show_what_it_says():
     assert all((rows == image).flatten(1).all(1).any() for image in found)
 
 
-@pytest.mark.parametrize("caption", ["a bold purple letter g", "hello world"])
+@pytest.mark.parametrize("caption", ["a bold purple letter g", "hello world", "a bold चिड़िया g"])
 def test_a_caption_with_words_that_no_caption_has_is_true_of_no_picture(caption):
     found, exact = dataset("caption", *GLYPHS).find(caption, 4)
     assert not exact and len(found) == 4
@@ -246,6 +249,107 @@ def test_data_that_are_divided_stay_so(kind, test, tmp_path):
     assert list(train.captions) == ["a of train", "b of train"]
     assert list(dataset("caption", "--dataroot", root, train=False).captions) == [f"a of {test}"]
     assert len(captions(root)) == 3
+
+
+KARPATHY = [
+    ("train2014/a.jpg", "train"),
+    ("val2014/b.jpg", "restval"),
+    ("val2014/c.jpg", "val"),
+    ("val2014/d.jpg", "test"),
+]
+
+
+def karpathy(pictures):
+    """As dataset_coco.json has them; those of Flickr have no folder."""
+    told = []
+    for picture, split in pictures:
+        folder, _, name = picture.rpartition("/")
+        sentences = [{"tokens": ["no", "case"], "raw": f"{name} {k}.", "sentid": k} for k in (0, 1)]
+        told.append(
+            {"filename": name, "split": split, "sentences": sentences} | ({"filepath": folder} if folder else {})
+        )
+    return json.dumps({"images": told, "dataset": "coco"})
+
+
+@pytest.mark.parametrize("place", ["dataset_coco.json", "annotations/dataset_coco.json", "elsewhere/k.json"])
+def test_karpathys_division_of_coco(place, tmp_path):
+    root = colours(tmp_path / "d", *(picture for picture, _ in KARPATHY))
+    write(root / place, karpathy(KARPATHY))
+    words = ("--dataroot", root, *(("--caption_file", root / place) if place[0] == "e" else ()))
+    assert list(dataset("caption", *words).captions) == ["a.jpg 0.", "a.jpg 1.", "b.jpg 0.", "b.jpg 1."]
+    assert list(dataset("caption", *words, train=False).captions) == ["d.jpg 0."]
+    assert list(dataset("caption", *words, "--phase", "val", train=False).captions) == ["c.jpg 0."]
+
+
+def test_karpathys_division_of_flickr(tmp_path, capsys):
+    root = colours(tmp_path / "d", *(f"Flicker8k_Dataset/{picture[-5:]}" for picture, _ in KARPATHY))
+    pictures = [(picture[-5:], split) for picture, split in KARPATHY]
+    write(root / "dataset_flickr8k.json", karpathy(pictures))
+    assert list(dataset("caption", "--dataroot", root).pictures.names) == [f"Flicker8k_Dataset/{n}.jpg" for n in "ab"]
+    assert "left out" not in capsys.readouterr().err  # those of other splits are not missing
+    write(root / "dataset_flickr8k.json", karpathy([*pictures, ("a.jpg", "more")]))
+    with pytest.raises(UserError, match="images, item 4: split 'more'; expected one of train, restval, val, test"):
+        dataset("caption", "--dataroot", root)
+    write(root / "captions.csv", "Flicker8k_Dataset/a.jpg,a dog\n")
+    assert captions(root) == {"Flicker8k_Dataset/a.jpg": ("a dog",)}
+    assert (
+        "dataset_flickr8k.json: not read, for there are other captions too; --caption_file" in capsys.readouterr().err
+    )
+
+
+BIRDS = [
+    "001.Black_footed_Albatross/Black_Footed_Albatross_0001_796111",
+    "002.Crow/Crow_0002_7",
+    "002.Crow/Crow_0003_8",
+]
+
+
+def birds(folder, protocol=2):
+    """As AttnGAN has them; protocol 0 is that of its own files."""
+    root = colours(folder, *(f"CUB_200_2011/images/{name}.jpg" for name in BIRDS))
+    for name in BIRDS:
+        write(root / f"text/{name}.txt", "".join(f"bird {name[-1]} of text {k} .\n" for k in range(10)))
+    for phase, names in (("train", BIRDS[:2]), ("test", BIRDS[2:])):
+        write(root / phase / "filenames.pickle", pickle.dumps(names, protocol))
+        write(root / phase / "class_info.pickle", b"cos\nsystem\n(S'false'\ntR.")  # nobody reads it
+    return root
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_attngans_birds(protocol, tmp_path, capsys):
+    root = birds(tmp_path / "birds", protocol)
+    train, test = dataset("caption", "--dataroot", root), dataset("caption", "--dataroot", root, train=False)
+    assert list(train.pictures.names) == [f"CUB_200_2011/images/{name}.jpg" for name in BIRDS[:2]]
+    assert train.pictures.captions[0] == tuple(f"bird 1 of text {k} ." for k in range(10))
+    assert list(test.captions) == ["bird 8 of text 0 ."] and "left out" not in capsys.readouterr().err
+    (root / "test/filenames.pickle").unlink()
+    assert len(captions(root)) == 3 and "test/filenames.pickle is missing" in capsys.readouterr().err
+
+
+def test_flowers_have_folders_of_texts_alone(tmp_path):
+    root = colours(tmp_path / "flowers", "jpg/image_00001.jpg", "jpg/image_00002.jpg")
+    write(root / "text_c10/class_00007/image_00001.txt", "a red flower\n")
+    assert captions(root) == {"jpg/image_00001.jpg": ("a red flower",)}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"cos\nsystem\n(S'touch harm'\ntR.", "holds a reference to os.system; a list of names is texts alone"),
+        (pickle.dumps({"a": 1}), "holds a dict"),
+        (pickle.dumps([BIRDS[0], 3]), "holds a list with values of type int"),
+        (pickle.dumps(BIRDS)[:40], "is cut off"),
+        (pickle.dumps(["../../secret"]), "text/../../secret.txt: no such text"),
+        (b"", "is cut off"),
+    ],
+)
+def test_lists_of_names_are_texts_and_nothing_runs(content, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = birds(tmp_path / "birds")
+    write(root / "train/filenames.pickle", content)
+    with pytest.raises(UserError, match=re.escape(told)) as error:
+        dataset("caption", "--dataroot", root)
+    assert "filenames.pickle" in str(error.value) and not Path("harm").exists()
 
 
 def test_one_file_of_captions_alone_is_divided_by_picture(tmp_path):

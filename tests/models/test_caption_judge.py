@@ -19,6 +19,7 @@ from tests.conftest import train_options
 from util.reading.weights import read_tensors
 from util.training import checkpoint
 from util.training.engine import Engine
+from util.words import EARLIER, UAX29
 
 ATTRIBUTES = {"way": ("across", "down"), "tone": ("dark", "light")}
 TINY = ("--njf", "4", "--crop_size", "32", "--gpu_ids", "-1", "--num_threads", "0")
@@ -109,6 +110,27 @@ def test_the_weight_file_says_what_it_means(run):
     other = CaptionMatcher({"way": ("down", "across"), "tone": ("dark", "light")}, network.words, 1, 32, 4)
     with pytest.raises(ValueError, match="a judge of way, tone at 32 pixels"):
         other.load_state_dict(network.state_dict())
+
+
+def test_a_judge_keeps_the_rule_of_its_words_and_one_of_before_has_the_earlier(run):
+    network = matcher_of(read_tensors(run / "latest_net_C.pth"))
+    assert network.rule == load_caption_judge(run, ATTRIBUTES).vocabulary.rule == UAX29
+    told = bytes(network.get_extra_state().tolist()).decode()
+    assert told.startswith("32 UAX 29\n2\n")
+    before = torch.tensor(list(told.replace(" UAX 29", "", 1).encode()), dtype=torch.uint8)
+    assert matcher_of(network.state_dict() | {"_extra_state": before}).rule == EARLIER
+
+
+def test_a_judge_goes_on_by_the_rule_that_it_learnt_by(tmp_path, monkeypatch):
+    """A run of before names no rule, and one that names one may not be read by another."""
+    monkeypatch.setattr("models.caption_judge_model.UAX29", EARLIER)
+    trained(DATA, tmp_path / "old", steps=1)
+    monkeypatch.undo()
+    for words, rule in ((("--pretrained_name", "old"), EARLIER), ((), UAX29)):
+        opt = train_options("--model", "caption_judge", *TINY, "--checkpoints_dir", str(tmp_path), *words)
+        model = MODELS.find("caption_judge")(opt)
+        model.see_data(DATA)
+        assert model.netC.rule == model.vocabulary.rule == rule
 
 
 def test_data_without_attributes_are_matched_alone(tmp_path):

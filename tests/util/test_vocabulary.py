@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from options import UserError
-from util.vocabulary import Vocabulary, cleaned, is_article
+from util.vocabulary import Vocabulary, tell_of_words
+from util.words import EARLIER
 
 
 def test_words_are_lower_cased_but_single_characters_keep_their_case():
@@ -15,16 +16,6 @@ def test_words_are_lower_cased_but_single_characters_keep_their_case():
 def test_an_article_in_front_is_not_the_letter():
     assert Vocabulary.tokens("A bold letter A")[0] == "a" and Vocabulary.tokens("A bold letter A")[-1] == "A"
     assert Vocabulary.tokens("A dog")[0] == Vocabulary.tokens("A 7 in bold")[0] == "a"
-
-
-@pytest.mark.parametrize("behind", [", bold", "", " in bold", " and B", " or B", " With serifs", " as in Rome", "' x"])
-def test_an_a_in_front_of_a_mark_or_of_in_and_the_like_is_the_letter(behind):
-    assert Vocabulary.tokens(f"A{behind}")[0] == "A" and not is_article(behind)
-
-
-def test_a_cleaned_caption_is_one_line_without_what_cannot_be_seen():
-    assert cleaned(" a\tred\r\n\x1b[1m \u202edoor\u200b ") == "a red [1m door"
-    assert cleaned("caf\udce9 gru\u0308n") == "caf? gr\u00fcn"
 
 
 def test_unknown_words_are_left_out_where_no_caption_of_training_had_any():
@@ -84,3 +75,34 @@ def test_a_vocabulary_survives_json_and_a_broken_one_is_refused():
     for broken in ([], {}, {"words": "abc"}, {"words": [1]}, {"words": ["a", "a"]}):
         with pytest.raises(ValueError, match="vocabulary"):
             Vocabulary.from_dict(broken)
+
+
+OLD = {"words": ["一只红鸟", "红"], "complete": True}
+
+
+def test_a_vocabulary_keeps_the_rule_of_its_words():
+    new, old = Vocabulary.build(["一只红鸟"], 9), Vocabulary.from_dict(OLD)
+    assert new.known == ("一", "只", "红", "鸟") and new.as_dict()["rule"] == "UAX 29"
+    assert Vocabulary.from_dict(new.as_dict()).row("鸟红", 9) == [5, 4]
+    assert (
+        old.rule == EARLIER and old.as_dict() == OLD and old.row("一只红鸟", 9) == [2] and old.unknown("鸟") == ["鸟"]
+    )
+    assert Vocabulary(["a"]).digest() != Vocabulary(["a"], rule=EARLIER).digest()
+    with pytest.raises(ValueError, match="rule 'UAX 99', which a newer version"):
+        Vocabulary.from_dict(new.as_dict() | {"rule": "UAX 99"})
+
+
+def test_what_is_lost_of_captions_is_said(capsys):
+    captions = ["一只红鸟", "red bird on red", "x" * 41, "एक"]
+    tell_of_words(Vocabulary.build(captions, 9), captions, 3)
+    told = capsys.readouterr()
+    assert told.out == "--max_words 3: 2 of 4 captions are longer and are cut\n"
+    assert told.err == f"1 of 4 captions have a word of over 40 letters, the first: {'x' * 40}...\n"
+    tell_of_words(Vocabulary.build(captions, 9, EARLIER), captions, 9)
+    told = capsys.readouterr()
+    assert (
+        told.out == ""
+        and "1 of 4 captions would be split otherwise today, the first, '一只红鸟', into 4 words and" in told.err
+    )
+    tell_of_words(Vocabulary.build(captions[1:2], 9, EARLIER), captions[1:2], 9)  # of English nothing changes
+    assert capsys.readouterr() == ("", "")

@@ -3,7 +3,13 @@
   const data = JSON.parse(document.getElementById("data").textContent), {curves, wall} = data;
   const root = document.documentElement, find = id => document.getElementById(id);
   const make = (tag, fields = {}, ...inside) => { const e = Object.assign(document.createElement(tag), fields); e.append(...inside); return e; };
-  const tint = i => `var(--v${i % 10})`;
+  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];    // ten colours, then the same ones in other patterns
+  const pattern = i => Math.floor(i / 10) % DASHES.length;
+  const swatch = i => {
+    const mark = make("i", {className: `swatch p${pattern(i)}`});
+    mark.style.setProperty("--own", `var(--v${i % 10})`);
+    return mark;
+  };
   const ink = name => getComputedStyle(root).getPropertyValue(name).trim();
   const picked = (name, act) => document.querySelectorAll(`input[name=${name}]`).forEach(i => i.addEventListener("change", () => act(i.value)));
   const number = v => v === null || v === undefined ? "\u2013" : Math.abs(v) >= 1e5 || (v && Math.abs(v) < 1e-3)
@@ -27,6 +33,19 @@
     }));
   }));
   picked("shown", value => { table.dataset.shown = value; });
+
+  // A filter for everything that has variants: those whose names hold all of the words.
+  const away = new Set(), filter = find("filter"), names = curves.variants.map(v => v.label.toLowerCase());
+  const refilter = () => {
+    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    away.clear();
+    names.forEach((name, i) => { if (!words.every(word => name.includes(word))) away.add(i); });
+    for (const row of body.rows) row.hidden = away.has(Number(row.cells[0].dataset.v));
+    for (const row of document.querySelectorAll("table.which tr")) [...row.cells].slice(1).forEach((cell, i) => { cell.hidden = away.has(i); });
+    find("found").textContent = words.length ? `${names.length - away.size} of ${names.length}` : "";
+    document.dispatchEvent(new Event("filtered"));
+  };
+  if (filter) filter.addEventListener("input", refilter);
 
   // Curves: thin lines are runs, thick ones the mean of a variant's runs over the steps that all of them have.
   const canvas = find("chart"), legend = find("legend"), tip = find("tip"), hidden = new Set();
@@ -75,7 +94,7 @@
   };
   let shown = [];                                       // of the variants in the chart: {i, label, lines, mean}
   const collect = () => {
-    shown = curves.variants.map((variant, i) => ({i, label: variant.label, lines: hidden.has(i) ? [] : lines_of(variant)}))
+    shown = curves.variants.map((variant, i) => ({i, label: variant.label, lines: hidden.has(i) || away.has(i) ? [] : lines_of(variant)}))
       .filter(s => s.lines.length).map(s => ({...s, mean: mean_of(s.lines)}));
   };
   const draw = (mark = null) => {
@@ -111,8 +130,8 @@
       g.fillText(view.axis === "hours" ? number(v) + unit : v.toLocaleString("en"), X(v), H - 7);
     }
     g.save(); g.beginPath(); g.rect(left, top - 4, right - left + 4, foot - top + 8); g.clip();
-    const path = (points, alpha, width, colour) => {
-      g.globalAlpha = alpha; g.lineWidth = width; g.strokeStyle = colour; g.lineJoin = "round"; g.beginPath();
+    const path = (points, alpha, width, i) => {
+      g.setLineDash(DASHES[pattern(i)]); g.globalAlpha = alpha; g.lineWidth = width; g.strokeStyle = ink(`--v${i % 10}`); g.lineJoin = "round"; g.beginPath();
       let pen = false;
       for (const [x, value] of points) {
         const v = scale(value);
@@ -120,7 +139,7 @@
         if (pen) g.lineTo(X(x), Y(v)); else g.moveTo(X(x), Y(v));
         pen = true;
       }
-      g.stroke(); g.globalAlpha = 1;
+      g.stroke(); g.globalAlpha = 1; g.setLineDash([]);
     };
     const dot = (x, value, radius, colour, filled) => {
       const v = scale(value);
@@ -139,13 +158,12 @@
     }
     g.setLineDash([]);
     for (const s of shown) {
-      const colour = ink(`--v${s.i % 10}`);
-      if (s.lines.length > 1) for (const line of s.lines) path(line.points, 0.4, 1, colour);
-      else if (view.kind === "losses" && view.smooth > 0) path(s.lines[0].raw, 0.18, 1, colour);
+      if (s.lines.length > 1) for (const line of s.lines) path(line.points, 0.4, 1, s.i);
+      else if (view.kind === "losses" && view.smooth > 0) path(s.lines[0].raw, 0.18, 1, s.i);
     }
     for (const s of shown) {
       const colour = ink(`--v${s.i % 10}`);
-      path(s.mean.points, 1, 2.2, colour);
+      path(s.mean.points, 1, 2.2, s.i);
       if (view.kind === "evaluations") {
         if (s.mean.points.length < 40) for (const [x, v] of s.mean.points) dot(x, v, 2.4, colour, true);
         for (const line of s.lines) if (!line.failed && line.best !== null && at(line, line.best) !== null) dot(line.best, at(line, line.best), 4.6, colour, false);
@@ -175,8 +193,7 @@
     tip.replaceChildren(make("strong", {textContent: where}));
     const rows = shown.map(s => ({...s, v: at(s.mean, x)})).filter(s => s.v !== null);
     for (const s of rows.sort((a, b) => b.v - a.v)) {   // in the order in which the lines lie
-      const mark = make("i"), all = s.lines.map(l => at(l, x)).filter(v => v !== null);
-      mark.style.background = tint(s.i);
+      const mark = swatch(s.i), all = s.lines.map(l => at(l, x)).filter(v => v !== null);
       const ends = all.length > 1 ? ` (${number(Math.min(...all))} \u2013 ${number(Math.max(...all))})` : "";
       tip.append(make("div", {}, mark, make("span", {textContent: s.label}), make("b", {textContent: number(s.v)}), ends));
     }
@@ -194,16 +211,16 @@
     if (view.kind === "evaluations" && shown.some(s => s.lines.some(l => l.best !== null))) parts.push("Rings: where a run was best.");
     if (shown.some(s => s.lines.some(l => l.failed))) parts.push("Crosses: where a run failed; the mean is of the others.");
     if (view.axis === "hours") parts.push("Hours of training without evaluations, as if each step of a run took equally long.");
-    const none = curves.variants.filter((_, i) => !hidden.has(i) && !shown.some(s => s.i === i)).map(v => v.label);
+    const none = curves.variants.filter((_, i) => !hidden.has(i) && !away.has(i) && !shown.some(s => s.i === i)).map(v => v.label);
     if (none.length) parts.push(`Without it: ${none.join(", ")}.`);
     find("about").textContent = parts.join(" ");
     canvas.setAttribute("aria-label", `${view.name} over ${view.axis} of ${shown.map(s => s.label).join(", ")}`);
   };
   const redraw = () => { collect(); about(); draw(); };
   const relabel = () => legend.replaceChildren(...curves.variants.map((variant, i) => {
-    const mark = make("i"), item = make("button", {type: "button", title: "click: show or hide; double click: this one alone"},
+    const mark = swatch(i), item = make("button", {type: "button", title: "click: show or hide; double click: this one alone"},
       mark, make("span", {textContent: variant.label}));
-    mark.style.background = tint(i);
+    item.hidden = away.has(i);
     item.setAttribute("aria-pressed", String(!hidden.has(i)));
     item.addEventListener("click", event => {
       const others = curves.variants.map((_, k) => k).filter(k => k !== i), alone = others.every(k => hidden.has(k)) && !hidden.has(i);
@@ -235,6 +252,7 @@
     canvas.addEventListener("pointerleave", () => { tip.hidden = true; draw(); });
     choice.value = 0;
     relabel(); choose();
+    document.addEventListener("filtered", () => { relabel(); redraw(); });
     new ResizeObserver(() => draw()).observe(canvas.parentElement);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
   }
@@ -247,7 +265,7 @@
     const given = seeds.some(s => wall.seeds[s].input), known = seeds.some(s => wall.seeds[s].truth);
     const columns = () => [
       ...(given ? [{label: "input", places: rows_of().input}] : []),
-      ...rows_of().variants.map((places, i) => ({label: wall.labels[i], i, places: places[state.which]})),
+      ...rows_of().variants.map((places, i) => ({label: wall.labels[i], i, places: places[state.which]})).filter(c => !away.has(c.i)),
       ...(known ? [{label: "truth", places: rows_of().truth, apart: true}] : []),
     ];
     const small = Math.max(...wall.sizes.map(s => Math.max(...s))) <= 96;  // pixels; enlarged in squares, not smoothed
@@ -256,7 +274,7 @@
       const all = columns(), head = make("tr", {}, make("td"));
       for (const c of all) {
         const th = make("th", {scope: "col", className: (c.i === undefined ? "plain" : "") + (c.apart ? " apart" : "")});
-        if (c.i !== undefined) { const mark = make("i", {className: "swatch"}); mark.style.background = tint(c.i); mark.style.marginRight = "5px"; th.append(mark); }
+        if (c.i !== undefined) { const mark = swatch(c.i); mark.style.marginRight = "5px"; th.append(mark); }
         th.append(c.label);
         head.append(th);
       }
@@ -331,6 +349,7 @@
       const act = {ArrowLeft: () => step(0, -1), ArrowRight: () => step(0, 1), ArrowUp: () => step(-1, 0), ArrowDown: () => step(1, 0)}[event.key];
       if (act) { event.preventDefault(); act(); }
     });
+    document.addEventListener("filtered", fill);
     fill(); resize();
   }
   root.dataset.page = "ready";

@@ -24,11 +24,13 @@ from options.fields import flags_of
 from options.parsing import as_dict
 from util.claim import Claim
 from util.commit import current
+from util.compare.artefacts import damage, lacking_results, other_checkpoint
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.claims import claimed, trained
 from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
 from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
+from util.compare.troubles import continued
 from util.config import read_config
 from util.files import json_or_empty, sha256
 from util.training.run_folder import has_begun
@@ -36,15 +38,7 @@ from util.training.run_record import read_record
 from util.writing import check_written_to, make_folder, remove_folder, write_atomically
 
 # Of training, for its test too.
-MACHINE = (
-    "device",
-    "gpu_ids",
-    "precision",
-    "num_threads",
-    "data_timeout",
-    "plugin_dir",
-    "compile",
-)  # of training, for its test too
+MACHINE = (*("device", "gpu_ids", "precision"), *("num_threads", "data_timeout", "plugin_dir", "compile"))
 EVALUATION = {name for name, flag in flags_of(EvaluationOptions).items() if flag.owner is EvaluationOptions}
 
 Parse = Callable[[list[str]], Any]
@@ -82,6 +76,7 @@ class Experiment:
         self.recipe, self.folder, self.scripts = recipe, folder, scripts
         self.parse_train, self.check_test = parse_train, check_test
         self.checkpoints, self.results = folder / "checkpoints", folder / "results"
+        self.jobs, self.labels = jobs, CHECKPOINTS if recipe.during else CHECKPOINTS[:1]
         self.prepared = [Run(name, name, None, options) for name, options in recipe.prepare.items()]
         self.runs = [
             Run(f"{variant}-s{seed}", variant, seed, options)
@@ -243,9 +238,33 @@ class Experiment:
         return self.folder / "state" / f"{run.name}.failed.json"
 
     def untested(self, run: Run) -> list[str]:
-        """The checkpoints of a finished run that were not tested as they are now, with these words and judges."""
+        """Checkpoints of a finished run that were not tested as they are now, with these words and judges, or whose
+        results are not all there any more."""
         there = [label for label in CHECKPOINTS if self._manifest(run.name, label)]
-        return [label for label in there if json_or_empty(self._tested(run, label)) != self._protocol(run, label)]
+        return [
+            label
+            for label in there
+            if json_or_empty(self._tested(run, label)) != self._protocol(run, label) or self._lost(run, label)
+        ]
+
+    def _lost(self, run: Run, label: str) -> str:
+        """What is not as a test of this checkpoint leaves it, in words."""
+        test = self.results / run.name / f"test_{label}"
+        of = other_checkpoint(self.checkpoints / run.name, test, label)
+        return lacking_results(test) or (f"{test} is of {of}" if of else "")
+
+    def damage(self, run: Run) -> str:
+        """What is wrong with the checkpoints of a finished run that are needed, and the way out; empty where nothing.
+
+        A test of a latest that is damaged would be one of the checkpoint before it.
+        """
+        if self.state(run) != "finished":
+            return ""
+        for label in self.untested(run) if run.seed is not None else CHECKPOINTS[:1]:
+            if wrong := damage(self.checkpoints / run.name, label):
+                way = continued(run.name, self.checkpoints) if label == CHECKPOINTS[0] else "delete the run's folder"
+                return f"checkpoint {label} is damaged ({wrong}), so it is not tested; {way}, then the same command"
+        return ""
 
     def _protocol(self, run: Run, label: str) -> dict[str, Any]:
         judges = {judge.name: self._manifest(judge.name, "latest") for judge in self.prepared}
@@ -310,6 +329,8 @@ class Experiment:
             code = yield Command(f"{place} {run.name}: test of {label}", self.scripts / "test.py", words, log, claim)
             if code:
                 return self._note_failure(run, "test.py", code)
+            if lost := self._lost(run, label):
+                return self._note_failure(run, "test.py", code, f"{lost}, after its test of {label}")
             said = json.dumps(self._protocol(run, label), indent=1) + "\n"
             write_atomically(self._tested(run, label), said, self.folder)
         return 0
@@ -317,12 +338,12 @@ class Experiment:
     def log(self, run: Run) -> Path:
         return self.folder / "logs" / f"{run.name}.log"
 
-    def _note_failure(self, run: Run, script: str, code: int) -> int:
+    def _note_failure(self, run: Run, script: str, code: int, line: str = "") -> int:
         """Note that a run failed; not what a signal or the storage ended, which goes on the next time."""
         if code in ENDED:
             return STOPPED
         if code == Exit.STORAGE:
             return code
-        facts = {"script": script, "exit_code": code, "line": last_line(self.log(run))}
+        facts = {"script": script, "exit_code": code, "line": line or last_line(self.log(run))}
         write_atomically(self._failed(run), json.dumps(facts, indent=1) + "\n", self.folder)
-        return code
+        return code or 1

@@ -6,11 +6,13 @@ import math
 import re
 
 from options.shown import cell, visible
+from util.compare.options import divided, option_text
 from util.compare.run import CHECKPOINTS
 from util.compare.table import COSTS, WORDS, Comparison, costs_of, protocol, span
 from util.table import ARROWS, extent, plural
 
 ABREAST = 8  # values that fit side by side on a printed page
+MOST_OPTIONS = 6  # that are columns of a table; all of those that differ are in the CSV and below the page's table
 LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -26,10 +28,15 @@ LATEX = {
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row for each run and checkpoint, in full precision; empty where a value is not defined."""
+    """A row for each run and checkpoint, in full precision; empty where a value is not defined.
+
+    Options that differ between variants are the last columns.
+    """
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["variant", "seed", "run", "state", "checkpoint", *map(cell, comparison.names), *COSTS.values()])
+    names = ["variant", "seed", "run", "state", "checkpoint", *map(cell, comparison.names), *COSTS.values()]
+    options = divided(comparison).asked
+    rows.writerow([*names, *(f"option {name}" if name in names else name for name in options)])
     for run in comparison.runs:
         costs = costs_of(run)
         for label in comparison.labels or CHECKPOINTS[:1]:
@@ -39,13 +46,15 @@ def as_csv(comparison: Comparison) -> str:
             scores = [values.get(name, math.nan) for name in comparison.names]
             numbers = [*scores, *(costs[name] for name in COSTS)]
             cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
-            rows.writerow([cell(run.title), run.seed, cell(run.name), run.state, WORDS[label], *cells])
+            told = [cell(option_text(run.options[name])) if name in run.options else "" for name in options]
+            rows.writerow([cell(run.title), run.seed, cell(run.name), run.state, WORDS[label], *cells, *told])
     return file.getvalue()
 
 
 def as_latex(comparison: Comparison, title: str) -> str:
-    """Tables for booktabs, one for each kind of checkpoint: mean and spread, the best of each value bold, floors last.
+    """Tables for booktabs, one for each kind of checkpoint: mean and spread, floors last.
 
+    Bold is a value that is ahead of the second by more than the two spread. The first columns are options that differ.
     A row is a variant; where there are more values than fit side by side a row is a value.
     """
     tables = [_latex(comparison, title, label) for label in comparison.labels]
@@ -55,20 +64,22 @@ def as_latex(comparison: Comparison, title: str) -> str:
 def _latex(comparison: Comparison, title: str, label: str) -> str:
     head = [tex(f"{n} {ARROWS[comparison.better[n]]}" if n in comparison.better else n) for n in comparison.names]
     places = {name: comparison.column(name) for name in comparison.names}
-    grid = {"": head}
-    for variant in comparison.variants:
-        grid[tex(comparison.title_of(variant))] = []
+    options = dict(list(divided(comparison).varying.items())[:MOST_OPTIONS])
+    grid = {"": [*map(tex, options), *head]}
+    for row, variant in enumerate(comparison.variants):
+        grid[tex(comparison.title_of(variant))] = [tex(texts[row]) for texts in options.values()]
         for name in comparison.names:
             cell = comparison.cell(variant, name, label)
             text = cell.shown(places[name], " \\pm ")
-            best = variant in comparison.leaders(name, label)
+            best = variant in comparison.winners(name, label)
             grid[tex(comparison.title_of(variant))].append(
                 f"$\\mathbf{{{text}}}$" if best else f"${text}$" if cell.values else "--"
             )
     long = len(comparison.names) > ABREAST
     notes = []
     for place, (floor, values) in enumerate(comparison.floors.items()):
-        cells = [f"${span(values[n], places[n], '..')}$" if n in values else "--" for n in comparison.names]
+        cells = [""] * len(options)
+        cells += [f"${span(values[n], places[n], '..')}$" if n in values else "--" for n in comparison.names]
         name = tex(floor)
         if long:  # a column has no room for so long a name
             name = f"({chr(ord('a') + place)})"

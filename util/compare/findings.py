@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from util.compare.measured import counts_of, data_of, extractor_of
-from util.compare.options import command
-from util.compare.run import GONE, ComparedRun, finite_number
+from util.compare.run import ComparedRun, finite_number
 from util.compare.table import WORDS, Comparison, costs_of, span, spreads_overlap
+from util.compare.troubles import troubles
 from util.table import REAL, extent
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
@@ -24,6 +24,7 @@ class Finding:
     kind: Literal["yes", "limit", "wrong"]
     text: str
     details: str = ""  # of which values, runs or numbers it is said
+    command: str = ""  # with which they end, where one puts it right
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -60,7 +61,9 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             seeds = ("seed " if len(ended) == 1 else "seeds ") + ", ".join(str(run.seed) for run in ended)
             details = " ".join([*(f"{error}." for error in errors), so]).strip()
             found.append(Finding("wrong", f"{comparison.title_of(variant)}, {seeds} {said}.", details))
-    found += [_stale(run, label) for run in comparison.runs for label in run.stale]
+    for trouble in troubles(comparison):
+        details = f"{trouble.details} {trouble.command}".strip()
+        found.append(Finding("wrong", trouble.text, details, trouble.command))
     lacking: dict[str, None] = {}
     for name, label in itertools.product(comparison.names, comparison.labels):
         for variant, runs in comparison.variants.items():
@@ -88,15 +91,6 @@ def _unmeasured(comparison: Comparison) -> list[Finding]:
         return []
     details = "; ".join(f"{variants}: {_list(names)}" for variants, names in lacking.items())
     return [Finding("limit", "Values that some variants do not have.", f"{details}.")]
-
-
-def _stale(run: ComparedRun, label: str) -> Finding:
-    text = f"{run.title}, seed {run.seed}: the test of its {WORDS[label]} checkpoint was of {run.stale[label]}."
-    if run.stale[label] == GONE:
-        return Finding("wrong", text, "That test is left out.")
-    options = {"name": run.name, **run.tested, "epoch": label}
-    anew = command("test.py", options, {**run.test_changed, "name": "", "epoch": ""})
-    return Finding("wrong", text, f"That test is left out; anew: {anew}")
 
 
 def _best_two(comparison: Comparison) -> list[Finding]:
@@ -268,8 +262,11 @@ def _sources(comparison: Comparison, label: str) -> Finding | None:
         dict.fromkeys(run.title for run in comparison.runs if run.state != "failed" and run.source(label) == source)
         for source in ("test", "evaluation")
     )
-    if not tested or not evaluated:
+    if not evaluated:
         return None
+    if not tested and evaluated:
+        text = f"Values of the {WORDS[label]} are of evaluations while training; no run has a test."
+        return Finding("limit", text)
     text = f"Values of the {WORDS[label]} are of tests for some runs, of evaluations in training for others."
     return Finding("limit", text, f"test.py: {_list(tested)}; while training: {_list(evaluated)}.")
 

@@ -57,6 +57,8 @@ def differences(variants: Mapping[str, Sequence[ComparedRun]], name: str, label:
             told = {extractor_of(one.entries(label)[name]) for one in (run, other)} - {""}
             if len(told) > 1:
                 reasons["different extractors"] = None
+            if len({one.source(label) for one in (run, other)}) > 1:
+                reasons["tests beside evaluations while training"] = None
             if not shared or run.seed == other.seed:
                 reasons |= dict.fromkeys(_test_sets(run, other, name, label))
     return list(reasons)

@@ -1,7 +1,9 @@
 """Options of a comparison: where runs differ, and the commands that make each again."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dominate import tags
@@ -12,20 +14,66 @@ from util.compare.run import ComparedRun
 from util.compare.table import Comparison
 from util.html import visible
 
-COLOURS = 10  # of variants, in compare.css; more begin again
+TOLD = {"model", "max_steps"}  # by the name of a variant, and among what it cost
+COLOURS, PATTERNS = 10, 4  # of variants, in compare.css: the colours begin again, in other patterns
 # They differ between runs of one variant, are places, or are of an invocation and change nothing that is learned.
 SILENT = {"name", "seed", "checkpoints_dir", "results_dir"}
 SILENT |= {name for name, flag in flags_of(TrainOptions).items() if flag.metadata.get("per_run")}
 
 
+@dataclass(frozen=True)
+class Divided:
+    """Options by whether they differ between variants: name -> text of each variant, "" where it has none.
+
+    Attributes:
+        asked: they differ, or only some variants have them and some run has not the default.
+        partly: only some variants have them, at their defaults.
+        common: name -> text of what is the same everywhere, and not the default.
+        left: of each variant, whether a run of it left its options.
+    """
+
+    asked: dict[str, list[str]]
+    partly: dict[str, list[str]]
+    common: dict[str, str]
+    left: list[bool]
+
+    @property
+    def varying(self) -> dict[str, list[str]]:
+        """Those that tell variants from one another, and that all of them have: columns of tables."""
+        return {
+            name: texts
+            for name, texts in self.asked.items()
+            if name not in TOLD and all(text or not left for text, left in zip(texts, self.left, strict=True))
+        }
+
+
 def options_section(comparison: Comparison) -> tags.section:
     """Options that differ between variants; folded, what is the same everywhere but not the default."""
+    found = divided(comparison)
+    section = tags.section(tags.div(tags.h2("Options that differ"), cls="head"), cls="card")
+    if found.asked:
+        section.add(_option_table(comparison, found.asked))
+    else:
+        known = any(run.options for run in comparison.runs)
+        section.add(tags.p("None." if known else "No run left its options.", cls="soft"))
+    if found.common:
+        items = tags.ul(cls="options")
+        for name, text in found.common.items():
+            items.add(tags.li(tags.span(visible(name), cls="soft"), " ", tags.b(visible(text))))
+        summary = f"The same everywhere, and not the default ({len(found.common)})"
+        section.add(tags.details(tags.summary(summary), items))
+    if found.partly:
+        summary = f"Options that only some models have, at their defaults ({len(found.partly)})"
+        section.add(tags.details(tags.summary(summary), _option_table(comparison, found.partly)))
+    return section
+
+
+def divided(comparison: Comparison) -> Divided:
     known = [run for run in comparison.runs if run.options]
-    names = sorted({name for run in known for name in run.options} - SILENT)
     asked: dict[str, list[str]] = {}
     partly: dict[str, list[str]] = {}
     common: dict[str, str] = {}
-    for name in names:
+    for name in sorted({name for run in known for name in run.options} - SILENT):
         texts = [_of_variant(runs, name) for runs in comparison.variants.values()]
         there = {text for text in texts if text is not None}
         changed = any(name in run.changed for run in known)
@@ -35,21 +83,7 @@ def options_section(comparison: Comparison) -> tags.section:
             partly[name] = [("" if text is None else text) for text in texts]
         elif changed:
             common[name] = there.pop()
-    section = tags.section(tags.div(tags.h2("Options that differ"), cls="head"), cls="card")
-    if asked:
-        section.add(_option_table(comparison, asked))
-    else:
-        section.add(tags.p("None." if known else "No run left its options.", cls="soft"))
-    if common:
-        items = tags.ul(cls="options")
-        for name, text in common.items():
-            items.add(tags.li(tags.span(visible(name), cls="soft"), " ", tags.b(visible(text))))
-        section.add(tags.details(tags.summary(f"The same everywhere, and not the default ({len(common)})"), items))
-    if partly:
-        folded = tags.details(tags.summary(f"Options that only some models have, at their defaults ({len(partly)})"))
-        folded.add(_option_table(comparison, partly))
-        section.add(folded)
-    return section
+    return Divided(asked, partly, common, [any(run.options for run in runs) for runs in comparison.variants.values()])
 
 
 def _known(texts: Sequence[str | None], comparison: Comparison) -> list[str | None]:
@@ -59,7 +93,7 @@ def _known(texts: Sequence[str | None], comparison: Comparison) -> list[str | No
 
 
 def _of_variant(runs: Sequence[ComparedRun], name: str) -> str | None:
-    texts = dict.fromkeys(_flag(run.options[name]) for run in runs if name in run.options)
+    texts = dict.fromkeys(option_text(run.options[name]) for run in runs if name in run.options)
     return " | ".join(texts) if texts else None
 
 
@@ -74,6 +108,20 @@ def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> 
         cells = [tags.td(visible(t) or "\u2013", **(bold if t and t != usual else {})) for t in texts]
         body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
     return tags.div(tags.table(tags.thead(head), body, cls="which"), cls="scroll")
+
+
+def option_cell(texts: Sequence[str], place: int, cls: str) -> tags.td:
+    """The text of a variant in a column that sorts by number, or by the alphabet."""
+    order = sorted(set(texts), key=lambda text: (_number(text), text))
+    return tags.td(visible(texts[place]) or "\u2013", data_v=str(order.index(texts[place])), cls=cls)
+
+
+def _number(text: str) -> float:
+    """What orders texts that are numbers before others."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.inf
 
 
 def commands_section(comparison: Comparison) -> tags.details:
@@ -96,18 +144,18 @@ def command(script: str, options: Mapping[str, Any], changed: Mapping[str, str])
     """A command line with the options that differ from their defaults."""
     first = [name for name in ("model", "name", "seed") if name in options]
     names = [*first, *sorted(name for name in changed if name in options and name not in first)]
-    return " ".join(["python", script, *(f"--{name} {shlex.quote(_flag(options[name]))}" for name in names)])
+    return " ".join(["python", script, *(f"--{name} {shlex.quote(option_text(options[name]))}" for name in names)])
 
 
-def _flag(value: Any) -> str:
+def option_text(value: Any) -> str:
     """A value as a flag takes it."""
     if isinstance(value, list | tuple):
-        return ",".join(map(_flag, value))
+        return ",".join(map(option_text, value))
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def swatch(place: int) -> tags.i:
-    """The colour of a variant."""
-    swatch = tags.i(cls="swatch", aria_hidden="true")
-    swatch["style"] = f"background: var(--v{place % COLOURS})"
+    """The colour of a variant; of those beyond the first ten striped, ringed, and so on, as their lines are dashed."""
+    swatch = tags.i(cls=f"swatch p{place // COLOURS % PATTERNS}", aria_hidden="true")
+    swatch["style"] = f"--own: var(--v{place % COLOURS})"
     return swatch

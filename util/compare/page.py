@@ -11,9 +11,9 @@ from dominate import tags
 from dominate.util import raw
 
 from options import Exit, UserError
-from util.compare.export import as_csv, as_latex
+from util.compare.export import MOST_OPTIONS, as_csv, as_latex
 from util.compare.findings import findings
-from util.compare.options import commands_section, options_section, swatch
+from util.compare.options import commands_section, divided, option_cell, options_section, swatch
 from util.compare.pictures import INPUTS, side_by_side
 from util.compare.run import ComparedRun, Series
 from util.compare.table import COSTS, WORDS, Cell, Comparison, decimals, protocol, span
@@ -22,6 +22,7 @@ from util.stopwatch import duration
 from util.table import ARROWS, extent
 from util.writing import write_atomically
 
+FEW = 6  # variants that need no filter
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
 SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
@@ -104,9 +105,18 @@ def _conclusions(comparison: Comparison) -> tags.section:
     for finding in findings(comparison):
         mark = tags.i(MARKS[finding.kind], aria_hidden="true")
         said = tags.span(SPOKEN[finding.kind], cls="spoken")
-        text = tags.span(said, tags.b(visible(finding.text)), " ", tags.span(visible(finding.details), cls="soft"))
+        details = visible(finding.details.removesuffix(finding.command))
+        text = tags.span(said, tags.b(visible(finding.text)), " ", tags.span(details, cls="soft"))
+        if finding.command:
+            text.add(_command(finding.command))
         items.add(tags.li(mark, text, cls=finding.kind))
     return tags.section(tags.div(tags.h2("What may be concluded"), cls="head"), items, cls="card")
+
+
+def _command(line: str) -> tags.code:
+    """Broken between words alone: a browser would leave -- at the end of a line."""
+    words = visible(line).split(" ")
+    return tags.code(*(part for word in words for part in (tags.span(word), " ")))
 
 
 def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
@@ -119,6 +129,9 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
     top = tags.tr(_head("variant", ""))
     for name, label in columns:
         top.add(_head(name, WORDS[label] if several else "", ARROWS.get(comparison.better.get(name, ""), ""), label))
+    options = dict(list(divided(comparison).varying.items())[:MOST_OPTIONS])
+    for number, name in enumerate(options):
+        top.add(_head(name, "", cls="option first" if number == 0 else "option"))
     for number, name in enumerate(costs):
         top.add(
             _head(name.replace("parameters", "params"), units[name][0], cls="cost first" if number == 0 else "cost")
@@ -130,6 +143,8 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
             cell = comparison.cell(variant, name, label)
             best, tied = variant in comparison.leaders(name, label), variant in comparison.ties(name, label)
             row.add(_cell(cell, places[name], 1.0, f"w-{label}" + " lead" * best + " tied" * tied))
+        for number, texts in enumerate(options.values()):
+            row.add(option_cell(texts, place, "option first" if number == 0 else "option"))
         for number, name in enumerate(costs):
             _, scale, digits = units[name]
             row.add(_cell(comparison.cost(variant, name), digits, scale, "cost first" if number == 0 else "cost"))
@@ -138,6 +153,8 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
         for name, label in columns:
             text = span(values[name], places[name]) if name in values else ""
             row.add(tags.td(text, cls=f"w-{label}"))
+        for number, _ in enumerate(options):
+            row.add(tags.td(cls="option first" if number == 0 else "option"))
         for number, _ in enumerate(costs):
             row.add(tags.td(cls="cost first" if number == 0 else "cost"))
     return _table_section(comparison, tags.table(tags.thead(top), body, foot, cls="scores compare", id="table"), files)
@@ -147,9 +164,11 @@ def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str
     several = len(comparison.labels) > 1
     shown = "both" if len(comparison.names) <= ROOM else "latest"
     switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown)
-    section = tags.section(
-        tags.div(tags.h2("Table"), tags.div(switch, cls="controls") if several else "", cls="head"), cls="card"
-    )
+    controls = tags.div(switch, cls="controls") if several else tags.div(cls="controls")
+    if len(comparison.variants) > FEW:
+        box = tags.input_(type="search", id="filter", placeholder="parts of their names", autocomplete="off")
+        controls.add(tags.label("variants ", box), tags.output(id="found"))
+    section = tags.section(tags.div(tags.h2("Table"), controls, cls="head"), cls="card")
     table["data-shown"] = shown if several else "both"
     section.add(tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="table of values"))
     said = "Mean \u00b1 standard deviation over seeds (how many). " if comparison.names else ""

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from options import UserError
-from util.commit import current
+from util.compare.artefacts import damage, finite_number, lacking_results, other_checkpoint
 from util.config import read_config
-from util.files import json_or_empty, read_json_lines, read_text, sha256
+from util.files import json_or_empty, read_json_lines, read_text
 from util.pages.curves import Curves
 
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them, and reported
 POINTS = 400  # of a curve, at most
-GONE = "one that is no longer there"  # a checkpoint
 STATES = ("finished", "running", "stopped", "failed")
 # rows of images from noise in metrics.json of version 1: value -> where it improves
 ROWS = {
@@ -49,6 +48,9 @@ class ComparedRun:
         better: value -> "lower", "higher" or "one".
         scores: checkpoint -> the entries of metrics.json; None where it was not tested as it is now.
         stale: checkpoint -> of which other one its test was, in words; such tests count as missing.
+        damaged: checkpoint -> what is wrong with it, in words.
+        lacking: checkpoint -> what of the results of its test is gone, in words.
+        folder: of the run.
         evaluated: checkpoint -> entries of its evaluation while training.
         images: checkpoint -> visual -> item -> file; an item of a style is ``style/item``.
         best_step: of the best evaluation.
@@ -70,6 +72,9 @@ class ComparedRun:
     remarks: Sequence[str] = ()
     scores: Mapping[str, Mapping[str, Mapping[str, Any]] | None] = field(default_factory=dict)
     stale: Mapping[str, str] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path()
     evaluated: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     images: Mapping[str, Mapping[str, Mapping[str, Path]]] = field(default_factory=dict)
     best_step: float | None = None
@@ -126,8 +131,10 @@ def read_run(
     if state not in STATES:
         state = "unknown" if options or records or (folder / "metrics.jsonl").is_file() else "missing"
     tests = {label: Path(results, name, f"{phase}_{label}") for label in CHECKPOINTS}
-    stale = {label: words for label, test in tests.items() if (words := _stale(folder, test, label))}
+    stale = {label: words for label, test in tests.items() if (words := other_checkpoint(folder, test, label))}
     scores = {w: None if w in stale else _scores(test / "metrics.json") for w, test in tests.items()}
+    damaged = {label: words for label in CHECKPOINTS if (words := damage(folder, label))}
+    lacking = {w: words for w, test in tests.items() if test.is_dir() and (words := lacking_results(test))}
     better: dict[str, str] = {}
     for record in records:
         better |= _directions(record.get("better"))
@@ -154,6 +161,9 @@ def read_run(
         remarks=[str(line) for line in remarks] if isinstance(remarks, list) else [],
         scores=scores,
         stale=stale,
+        damaged=damaged,
+        lacking=lacking,
+        folder=folder,
         evaluated={label: _evaluated(records, step) for label, step in ends.items() if step is not None},
         images={label: {} if label in stale else _images(test) for label, test in tests.items()},
         best_step=best_step,
@@ -166,16 +176,6 @@ def group(runs: Iterable[ComparedRun]) -> dict[str, list[ComparedRun]]:
     for run in runs:
         variants.setdefault(run.variant, []).append(run)
     return {variant: sorted(found, key=lambda run: run.seed) for variant, found in variants.items()}
-
-
-def finite_number(value: Any) -> float | None:
-    """A finite number, else None; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
 
 
 def _options(path: Path) -> dict[str, Any]:
@@ -208,34 +208,6 @@ def _scores(path: Path) -> dict[str, dict[str, Any]] | None:
             }
             found[RENAMED.get(name, name)] = {"value": generated[name], "better": ROWS.get(name), **others}
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and "value" in entry}
-
-
-def _stale(run: Path, test: Path, label: str) -> str:
-    """Of which checkpoint a test was, in words, where that is not the one of this name now; empty where it may be.
-
-    A test without checkpoint.json is of an unknown one; runs whose checkpoints were all deleted say nothing.
-    """
-    tested, manifest = json_or_empty(test / "checkpoint.json"), current(run / f"{label}.manifest.json")
-    if not tested:
-        return ""
-    if not manifest.is_file():
-        return GONE if any(run.glob("*.manifest.json")) else ""
-    now, then = finite_number(json_or_empty(manifest).get("step")), finite_number(tested.get("step"))
-    digest = tested.get("sha256")
-    if isinstance(digest, str):
-        try:
-            differs = sha256(manifest) != digest
-        except OSError:
-            return ""
-    else:
-        differs = None not in (now, then) and now != then
-    if not differs:
-        return ""
-    return (
-        f"another one (step {then:,.0f}, now {now:,.0f})"
-        if now is not None and then not in (None, now)
-        else "another one"
-    )
 
 
 def _evaluated(records: Sequence[dict[str, Any]], step: float) -> dict[str, dict[str, Any]]:

@@ -232,8 +232,12 @@ def threads(jobs: int) -> int:
 
 def environment(jobs: int) -> dict[str, str]:
     """Of a child."""
-    share = {"OMP_NUM_THREADS": str(threads(jobs))} if jobs > 1 else {}
-    return {**os.environ, "PYTHONUNBUFFERED": "1", **share}
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **shared(jobs)}
+
+
+def shared(jobs: int) -> dict[str, str]:
+    """What the environment of a child beside others says of its share."""
+    return {"OMP_NUM_THREADS": str(threads(jobs))} if jobs > 1 else {}
 
 
 def last_line(log: Path) -> str:

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from util.compare.measured import differences
@@ -64,16 +64,30 @@ def cell_of(runs: Sequence[ComparedRun], value: Callable[[ComparedRun], float | 
 
 
 class Comparison:
-    """Runs by variant.
+    """Runs by variant. Tests of a checkpoint are not mixed with evaluations while training: see ``untested``.
 
     Attributes:
         variants: name -> its runs by seed.
         names: of the values, in the order in which runs have them.
         labels: of the checkpoints that any run has values of.
+        untested: (run, checkpoint) whose other seeds were tested: its evaluation while training, of other images and
+            often more of them, is left out.
     """
 
     def __init__(self, runs: Sequence[ComparedRun]):
-        self.runs, self.variants = list(runs), group(runs)
+        tested = {(run.variant, label) for run in runs for label in CHECKPOINTS if run.source(label) == "test"}
+        self.untested = [
+            (run, label) for run in runs for label in CHECKPOINTS
+            if (run.variant, label) in tested and run.source(label) != "test" and run.state == "finished"
+            and (run.evaluated.get(label) or label == CHECKPOINTS[0])
+        ]  # fmt: skip
+        runs = [
+            replace(
+                run, evaluated={w: entries for w, entries in run.evaluated.items() if (run.variant, w) not in tested}
+            )
+            for run in runs
+        ]
+        self.runs, self.variants = runs, group(runs)
         self.labels = [w for w in CHECKPOINTS if any(run.values(w) for run in runs)]
         found = (name for label in self.labels for run in runs for name in run.values(label))
         self.names = list(dict.fromkeys(found))
@@ -120,6 +134,12 @@ class Comparison:
         if len(ranked) < 2 or self.differences(name, label) or ranked[0][1].mean == ranked[-1][1].mean:
             return set()
         return {variant for variant, cell in ranked if cell.mean == ranked[0][1].mean}
+
+    def winners(self, name: str, label: str) -> set[str]:
+        """The leader where it is ahead of the second by more than the two spread over seeds; else nobody."""
+        ranked = self.ranked(name, label)
+        clear = len(ranked) > 1 and spreads_overlap(ranked[0][1], ranked[1][1]) is False
+        return self.leaders(name, label) if clear else set()
 
     def ties(self, name: str, label: str) -> set[str]:
         """Variants whose mean +- spread overlaps with the leader's; the leader itself is not among them."""

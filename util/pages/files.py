@@ -32,8 +32,8 @@ class ResultFiles:
                 remove_folder(folder / "images", folder, ignore_errors=True)
             return
         emptied = set()
-        for line in read_text(noted).splitlines():
-            path = folder / _path(line)
+        for name in noted_files(folder):
+            path = folder / name
             if _lies_in(path, folder):
                 path.unlink(missing_ok=True)
                 emptied |= {parent for parent in path.parents if folder in parent.parents}
@@ -46,6 +46,11 @@ class ResultFiles:
         """Where to write this file, a path relative to the folder."""
         append(self.folder / LIST, json.dumps(path) + "\n")
         return self.folder / path
+
+
+def noted_files(folder: Path) -> list[str]:
+    """What tests wrote here, each path once; a line that a killed one left unfinished is passed over."""
+    return list(dict.fromkeys(filter(None, map(_path, read_text(folder / LIST).splitlines()))))
 
 
 def note_checkpoint(files: ResultFiles, run: Path, label: str) -> None:

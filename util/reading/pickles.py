@@ -7,12 +7,18 @@ strings) and what Python 3 writes.
 """
 
 import codecs
+import io
 import struct
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
+
+from options import UserError
+from util.reading.json_file import bytes_of
 
 MARK, ENCODE = object(), object()  # on the stack: begin of a tuple and the like; the name of _codecs.encode
 PROTOCOL = 5  # the newest there is
+MOST_BYTES = 64 << 20  # of a list of names
 Names = Mapping[tuple[str, str], Any]
 
 
@@ -256,3 +262,29 @@ ALL: Steps = {
     b"b": lambda m: m.build(),
     b"Q": lambda m: m.persistent(),
 }
+
+
+def read_names(path: Path) -> list[str]:
+    """The texts of a pickled list, of Python 2 or 3.
+
+    Raises:
+        UserError: it cannot be read, or holds anything else.
+    """
+    try:
+        data = bytes_of(path, MOST_BYTES)
+        found = Machine(io.BytesIO(data), len(data), ALL).run()
+        if not isinstance(found, list):
+            raise Foreign(f"a {type(found).__name__}")
+        names = [name.decode() if isinstance(name, bytes) else name for name in found]
+        if odd := next((type(name).__name__ for name in names if not isinstance(name, str)), ""):
+            raise Foreign(f"a list with values of type {odd}")
+    except Foreign as foreign:
+        raise UserError(
+            f"{path}: holds {foreign}; a list of names is texts alone, and nothing else is loaded, since a pickle can "
+            "run programs"
+        ) from None
+    except Truncated:
+        raise UserError(f"{path}: is cut off; copy it again") from None
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        raise UserError(f"{path}: not a pickled list of names ({error or type(error).__name__})") from None
+    return names

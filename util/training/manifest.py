@@ -64,15 +64,20 @@ def _text(run: Path, label: str) -> bytes:
     return b""
 
 
-def problem(run: Path, label: str) -> str | None:
-    """What is wrong with a checkpoint, or None: every file there, of the recorded size and content."""
-    return steady(run, label, lambda: _problem(run, label))
+def problem(run: Path, label: str, touched: bool = False) -> str | None:
+    """What is wrong with a checkpoint, or None: every file there, of the recorded size and content.
+
+    Args:
+        touched: read those files alone that are newer than the manifest.
+    """
+    return steady(run, label, lambda: _problem(run, label, touched))
 
 
-def _problem(run: Path, label: str) -> str | None:
+def _problem(run: Path, label: str, touched: bool) -> str | None:
     if not has_manifest(run, label):
         return "it has no manifest"
     try:
+        written = current(run / f"{label}{SUFFIX}").stat().st_mtime_ns
         files = read_manifest(run, label)["files"]
     except (OSError, UserError):
         return "its manifest is damaged"
@@ -85,6 +90,8 @@ def _problem(run: Path, label: str) -> str | None:
                 return f"{name} is missing"
             if path.stat().st_size != entry["bytes"]:
                 return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
+            if touched and path.stat().st_mtime_ns <= written:
+                continue
             if sha256(path) != entry["sha256"]:
                 return f"{name} was altered since it was written"
         except OSError as error:

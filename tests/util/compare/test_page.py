@@ -238,6 +238,42 @@ def test_the_page_lives_in_a_browser(page, tmp_path):
 
 
 @pytest.mark.slow
+def test_many_variants_are_told_apart_and_filtered(tmp_path):
+    runs = []
+    for i in range(23):
+        name, folder = f"cut-lr{i % 2}-n{i}", tmp_path / "checkpoints" / f"cut-lr{i % 2}-n{i}"
+        folder.mkdir(parents=True)
+        (folder / "train_opt.yaml").write_text(yaml.safe_dump({"model": "cut", "name": name, "lr": i % 2, "ngf": i}))
+        (folder / "metrics.jsonl").write_text("".join(json.dumps({"step": s, "G": s * i}) + "\n" for s in (1, 2)))
+        result = tmp_path / "results" / name / "test_latest"
+        result.mkdir(parents=True)
+        (result / "metrics.json").write_text(json.dumps({"FID": {"value": 1.0 + i, "better": "lower"}}))
+        save(result / "images/fake_B/a.png", shape(i))
+        runs.append(read_run(tmp_path / "checkpoints", name, tmp_path / "results", name, 1))
+    page = build_page(runs, tmp_path / "page", "Many")
+    with chromium() as tab:
+        for width in (1280, 390):
+            tab.size(width, 900, False, mobile=width < 600)
+            tab.open(page)
+            tab.wait_for("document.documentElement.dataset.page === 'ready'")
+            assert tab.errors == [] and tab.run("document.documentElement.scrollWidth") <= width
+        look = "i => i.className + getComputedStyle(i).getPropertyValue('--own')"
+        assert tab.run(f"new Set([...document.querySelectorAll('#table .swatch')].map({look})).size") == 23
+        heads = "[...document.querySelectorAll('#table thead button > span')].map(s => s.textContent)"
+        assert tab.run(heads)[:4] == ["variant", "FID \u2193", "lr", "ngf"]
+        rows = "[...document.querySelectorAll('#table tbody tr')].filter(r => r.offsetHeight).length"
+        columns = "[...document.querySelectorAll('#wall thead th')].length"
+        buttons = "[...document.querySelectorAll('#legend button')].filter(b => b.offsetHeight).length"
+        told = "[...document.querySelectorAll('table.which thead th')].filter(h => h.offsetHeight).length"
+        assert [tab.run(count) for count in (rows, columns, buttons, told)] == [23, 23, 23, 24]
+        box = "document.getElementById('filter')"
+        tab.run(f"{box}.value = 'LR1 n1', {box}.dispatchEvent(new Event('input'))")
+        assert [tab.run(count) for count in (rows, columns, buttons, told)] == [6, 6, 6, 7]  # 1, 11, 13, ... 19
+        assert tab.run("document.getElementById('found').textContent") == "6 of 23"
+        assert tab.run("document.documentElement.dataset.curves") == "6" and tab.errors == []
+
+
+@pytest.mark.slow
 def test_a_column_whose_ideal_is_one_sorts_by_the_distance_from_it(tmp_path):
     for name, value in (("far", 3.0), ("near", 0.9), ("low", 0.2)):
         result = tmp_path / name / "test_latest"

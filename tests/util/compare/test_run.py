@@ -130,6 +130,24 @@ def test_a_test_of_a_best_checkpoint_that_is_gone_counts_as_missing(folders):
     assert list(read(root).stale) == ["best"] and read(root).values("best") == {}
 
 
+def test_what_is_gone_of_a_test_and_what_is_damaged_of_a_checkpoint_is_told(folders):
+    root, run, result = folders
+    (result / "metrics.json").write_text('{"FID": {"value": 5.5}}')
+    (result / ".files").write_text('"index.html"\n"images/a.png"\n"unfinis')
+    (result / "index.html").write_text("")
+    assert read(root).lacking == {"latest": f"{result} lacks 1 of 2 files, such as images/a.png"}
+    (result / "images").mkdir(exist_ok=True)
+    (result / "images/a.png").write_text("")
+    assert read(root).lacking == {} and read(root).damaged == {}
+    (run / "latest_net_G.pth").write_text("abc")
+    digest = hashlib.sha256(b"abc").hexdigest()
+    files = {"latest_net_G.pth": {"bytes": 3, "sha256": digest}}
+    (run / "latest.manifest.json").write_text(json.dumps({"epoch": 1, "step": 1, "files": files}))
+    assert read(root).damaged == {}
+    (run / "latest_net_G.pth").write_text("abd")
+    assert read(root).damaged == {"latest": "latest_net_G.pth was altered since it was written"}
+
+
 def test_scores_of_images_from_noise_are_entries_with_floors(folders):
     root, _, result = folders
     rows = {"generated": {"images": 9, "accuracy": 0.8}, "held-out": {"images": 9, "accuracy": 0.97}, "n": 9}

@@ -274,6 +274,54 @@ def test_values_of_tests_and_of_evaluations_in_one_column_are_told():
     assert "for others" not in said([one, run("b", 1, {"FID": 2.0})], "limit")
 
 
+def test_tests_and_evaluations_of_seeds_are_never_averaged():
+    evaluated = {label: {"FID": {"value": 9.0, "better": "lower", "images": 1000}} for label in ("latest", "best")}
+    runs = [
+        run("a", 1, {"FID": 1.0}, entry={"images": 200}, tested={"name": "a-1", "num_test": 200}),
+        dataclasses.replace(run("a", 2, {}, facts={"seconds": 1.0}), evaluated=evaluated),
+        run("b", 1, {"FID": 2.0}, entry={"images": 200}),
+    ]
+    comparison = Comparison(runs)
+    assert comparison.cell("a", "FID", "latest").values == (1.0,) and comparison.cell("a", "FID", "latest").lacking
+    assert comparison.cell("a", "FID", "best").values == (9.0,)  # of which no seed has a test
+    text = said(runs, "wrong")
+    assert "a, seed 2: its last checkpoint has no test. Other seeds were tested, and its evaluation" in text
+    assert (
+        "Anew: python test.py --name a-2 --epoch latest" in text
+        and "9.0" not in as_latex(comparison, "x").split("best")[0]
+    )
+
+
+def test_nothing_is_ahead_between_tests_and_evaluations():
+    runs = pair({}, {})
+    other = [dataclasses.replace(one, scores={}, evaluated={"latest": one.scores["latest"]}) for one in runs[2:]]
+    assert ahead(runs) and not ahead([*runs[:2], *other])
+    assert "tests beside evaluations while training" in said([*runs[:2], *other], "limit")
+    alone = [dataclasses.replace(one, scores={}, evaluated={"latest": one.scores["latest"]}) for one in runs]
+    assert ahead(alone) and "are of evaluations while training; no run has a test." in said(alone, "limit")
+
+
+def test_latex_has_a_winner_only_where_there_is_one():
+    assert "mathbf" in as_latex(Comparison(two([1.0, 1.1], [5.0, 5.2])), "x")
+    for runs in (two([1.0, 5.0], [2.0, 6.0]), two([1.0], [5.0]), two([1.0, 1.1], [5.0])):
+        assert Comparison(runs).leaders("FID", "latest") == {"a"} and "mathbf" not in as_latex(Comparison(runs), "x")
+
+
+def test_options_that_vary_are_columns():
+    told = {"a": {"lr": 2e-4, "ngf": 4, "tau": 0.1, "model": "cut"}, "b": {"lr": 1e-4, "ngf": 4, "model": "dcl"}}
+    runs = [
+        run(v, s, {"FID": s + 4.0 * (v == "b")}, options=told[v], changed={"tau": "1"}) for v in "ab" for s in (1, 2)
+    ]
+    rows = list(csv.DictReader(io.StringIO(as_csv(Comparison(runs)))))
+    assert [(row["variant"], row["lr"], row["tau"]) for row in rows] == [
+        *[("a", "0.0002", "0.1")] * 2,
+        *[("b", "0.0001", "")] * 2,
+    ]
+    assert "ngf" not in rows[0]  # the same everywhere
+    latex = as_latex(Comparison(runs), "x")
+    assert r" & lr & FID $\downarrow$ \\" in latex and "a & 0.0002 & $" in latex and "tau" not in latex
+
+
 def test_a_stale_test_is_told_with_the_command_that_makes_it_anew():
     some = run("a", 1, {}, tested={"name": "a-1", "metrics": ["fid"]}, test_changed={"metrics": "()"})
     text = said([dataclasses.replace(some, stale={"best": "another one (step 1, now 2)"})], "wrong")

@@ -27,6 +27,7 @@ from util.images import read_pixels
 from util.listing import list_images
 from util.reading.json_file import read_json
 from util.reading.npz import open_npz
+from util.reading.pickles import read_names
 from util.reading.weights import read_tensors, read_weights
 from util.reading.yaml_file import read_yaml
 from util.values import Units
@@ -134,6 +135,7 @@ READERS = {
     ),
     "tensors": (read_tensors, ".pth", lambda: [tensors(), tensors(new=False)]),
     "weights": (read_weights, ".pth", lambda: [written(lambda f: torch.save({"a": torch.ones(2)}, f))]),
+    "names": (read_names, ".pickle", lambda: [pickle.dumps(["a/b", "c"], 2), pickle.dumps(["a/b", "c"], 0)]),
     "package": (pair_of_glyphs, ".obj", lambda: [pickle.dumps((3, GLYPH)) * 2, pickle.dumps((3, GLYPH), 0)]),
     "cifar": (archive("cifar100", "train"), "train", lambda: [cifar()]),
     "idx": (
