@@ -16,6 +16,7 @@ from models.noise.sampler import DRAWN_AT_ONCE, balanced
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import Exit, UserError, default, option
+from options.sizes import sides
 from util.images import mosaic, to_bytes
 from util.seeding import derive
 
@@ -32,8 +33,21 @@ class LatentModel(NoiseModel):
         netG: str = option("small", "architecture of the generator", choices=lambda: networks.list_networks("latent_G"))
         netD: str = option("dcgan", "trunk of the discriminator", choices=lambda: networks.list_networks("latent_D"))
         dataset_mode: str = default("labeled")
+        pretrained: tuple[str, ...] = option(
+            (),
+            "weights of StudioGAN, mimicry or BigGAN-PyTorch to begin with: files of G, its average, D",
+            per_run=True,
+        )
+        known_classes: int = option(
+            0, "classes of --pretrained weights, which say so themselves", least=0, per_run=True
+        )
 
         def validate(self) -> None:
+            if self.known_classes and not self.pretrained:
+                raise UserError(f"--known_classes {self.known_classes}: --pretrained weights say it; leave it out")
+            if self.pretrained and (run := getattr(self, "pretrained_name", None)):
+                files = ",".join(self.pretrained)
+                raise UserError(f"--pretrained {files} --pretrained_name {run}: a run begins with one; leave one out")
             if self.normD != "none" and not networks.takes("latent_D", self.netD, "norm"):
                 raise UserError(f"--normD {self.normD}: --netD {self.netD} has no such norm; use --netD dcgan")
 
@@ -59,7 +73,9 @@ class LatentModel(NoiseModel):
         opt = self.opt
         self.class_names: tuple[str, ...] = tuple(dataset.classes)
         classes = len(self.class_names) if self.conditional else 0
-        common = dict(size=opt.crop_size, channels=dataset.channels, z_dim=opt.z_dim, classes=classes)
+        height, width = sides(opt.crop_size)
+        size = height if height == width else (height, width)
+        common = dict(size=size, channels=dataset.channels, z_dim=opt.z_dim, classes=classes)
         self.netG = self.build("G", opt.netG, ngf=opt.ngf, **common)
         networks.init_weights(self.netG, opt.init_type, opt.init_gain)
         self.fixed_z, self.fixed_y = self.fixed_noise()

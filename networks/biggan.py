@@ -4,8 +4,10 @@ Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesi
 constants are those of ContraGAN's code (Kang & Park, NeurIPS 2020).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -13,18 +15,49 @@ from torch import nn
 
 from .attention import SelfAttention
 from .conditional_norm import ConditionalBatchNorm
-from .latent import LatentGenerator
+from .latent import LatentGenerator, Size, first_map, shorter
 from .layers import as_it_comes
 from .registry import register_latent_G
 from .spectral import spectral_norm
 
 # Blocks that double the size -> channels before, between and behind them, in multiples of ngf.
-WIDTHS = {3: (4, 4, 4, 4), 4: (16, 8, 4, 2, 1), 5: (16, 16, 8, 4, 2, 1)}
+WIDTHS = {
+    3: (4, 4, 4, 4),
+    4: (16, 8, 4, 2, 1),
+    5: (16, 16, 8, 4, 2, 1),
+    6: (16, 16, 8, 8, 4, 2, 1),
+    7: (16, 16, 8, 8, 4, 2, 1, 1),
+}
 SIZES = {bottom << blocks: (bottom, blocks) for blocks in WIDTHS for bottom in (4, 6)}
 
 
+@dataclass(frozen=True)
+class Form:
+    """What one published code of BigGAN's generator has otherwise than another.
+
+    Attributes:
+        widths: blocks -> channels, as WIDTHS.
+        eps: of its batch norms.
+        attended: image's side -> that of the map it attends to, 0 for none.
+    """
+
+    widths: Mapping[int, tuple[int, ...]]
+    eps: float
+    attended: Callable[[int], int]
+
+
+def attended(size: int) -> int:
+    """The side of the map that is attended to: half the image's, in large images as in those of 128 or 192."""
+    return {256: 64, 384: 96, 512: 64, 768: 96}.get(size, size // 2)
+
+
+CONTRAGAN = Form(WIDTHS, 1e-4, attended)
+# Brock's own PyTorch code. Its ladder at 64 pixels is wider, and images below 128 pixels attend to nothing.
+BROCK = Form(WIDTHS | {4: (16, 16, 8, 4, 2)}, 1e-5, lambda size: attended(size) if size >= 128 else 0)
+
+
 def ladder(size: int) -> tuple[int, int]:
-    """The side of the smallest map, 4 or 6, and the number of times it is doubled: published for 32, 64 and 128.
+    """The side of the smallest map, 4 or 6, and the number of times it is doubled: published for powers of two.
 
     Raises:
         ValueError: there is no such ladder for this size.
@@ -71,16 +104,17 @@ def draw_orthogonal(network: nn.Module) -> None:
 
 
 class BigGANGenerator(LatentGenerator):
-    """Noise (B, z_dim) of normal values, and classes, to images (B, channels, size, size) in [-1, 1].
+    """Noise (B, z_dim) of normal values, and classes, to images (B, channels, height, width) in [-1, 1].
 
     One chunk of the noise makes the first map. Each block has one more, which conditions its norms together with the
     embedding of the class, that all blocks share. Without classes, chunks alone do.
 
     Args:
-        z_dim: a multiple of the number of chunks, which are 4 at 32 pixels, 5 at 64 and 6 at 128.
+        z_dim: a multiple of the number of chunks, which are 4 at 32 pixels, 5 at 64, 6 at 128, 7 at 256 and 8 at 512.
         ngf: channels of the last block; a quarter of them at 32 and 48 pixels. Published: 96, at 64 pixels 80.
-        attention: attend to the map of half the size.
+        attention: attend to a map, that of half the size up to 192 pixels, where the ``form`` has it.
         sn_G: spectral norm on every layer but the embedding.
+        form: whose code it is.
 
     Raises:
         ValueError: no ladder for this size; noise that cannot be cut into equal chunks.
@@ -90,7 +124,7 @@ class BigGANGenerator(LatentGenerator):
 
     def __init__(
         self,
-        size: int,
+        size: Size,
         channels: int,
         classes: int,
         z_dim: int,
@@ -98,25 +132,30 @@ class BigGANGenerator(LatentGenerator):
         shared_dim: int = 128,
         attention: bool = True,
         sn_G: bool = True,
+        form: Form = CONTRAGAN,
     ):
         super().__init__(size, channels, classes, z_dim)
-        self.bottom, blocks = ladder(size)
+        bottom, blocks = ladder(shorter(size))
+        self.bottom = first_map(size, bottom, blocks)
         self.chunk, rest = divmod(z_dim, blocks + 1)
         if rest or not self.chunk:
             near = [n * (blocks + 1) for n in (self.chunk, self.chunk + 1) if n]
             raise ValueError(
-                f"noise of {z_dim} values cannot be cut into the {blocks + 1} equal chunks of a BigGAN at {size} "
-                f"pixels; use {' or '.join(map(str, near))}"
+                f"noise of {z_dim} values cannot be cut into the {blocks + 1} equal chunks of a BigGAN at "
+                f"{shorter(size)} pixels; use {' or '.join(map(str, near))}"
             )
-        widths = [ngf * m for m in WIDTHS[blocks]]
+        widths = [ngf * m for m in form.widths[blocks]]
+        side = form.attended(shorter(size)) if attention else 0
+        self.place = (side // bottom).bit_length() - 1  # blocks before attention; -1 where there is none
         conditions = self.chunk + (shared_dim if classes else 0)
         self.shared = nn.Embedding(classes, shared_dim) if classes else None
-        self.first = nn.Linear(self.chunk, widths[0] * self.bottom**2)
+        self.first = nn.Linear(self.chunk, widths[0] * prod(self.bottom))
         self.blocks = nn.ModuleList(
-            UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions), "nearest") for c, out in pairwise(widths)
+            UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions, form.eps), "nearest")
+            for c, out in pairwise(widths)
         )
-        self.attention = SelfAttention(widths[-2]) if attention else nn.Identity()
-        self.norm = nn.BatchNorm2d(widths[-1], eps=1e-4)
+        self.attention = SelfAttention(widths[self.place]) if side else nn.Identity()
+        self.norm = nn.BatchNorm2d(widths[-1], eps=form.eps)
         self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
         draw_orthogonal(self)
         for part in self.children():
@@ -129,17 +168,17 @@ class BigGANGenerator(LatentGenerator):
         if self.shared is not None:
             shared = self.weights(y, z) @ self.shared.weight
             chunks = [torch.cat([shared, chunk.to(shared.dtype)], dim=1) for chunk in chunks]
-        x = self.first(first).unflatten(1, (-1, self.bottom, self.bottom))
+        x = self.first(first).unflatten(1, (-1, *self.bottom))
         for i, (block, condition) in enumerate(zip(self.blocks, chunks, strict=True), start=1):
             x = block(x, condition)
-            if i == len(self.blocks) - 1:
+            if i == self.place:
                 x = self.attention(x)
         return torch.tanh(self.last(F.relu(self.norm(x), inplace=True)))
 
 
 @register_latent_G
 def biggan(
-    size: int,
+    size: Size,
     channels: int,
     classes: int,
     z_dim: int,
@@ -149,3 +188,18 @@ def biggan(
     sn_G: bool = True,
 ) -> BigGANGenerator:
     return BigGANGenerator(size, channels, classes, z_dim, ngf, shared_dim, attention, sn_G)
+
+
+@register_latent_G
+def biggan_brock(
+    size: Size,
+    channels: int,
+    classes: int,
+    z_dim: int,
+    ngf: int,
+    shared_dim: int = 128,
+    attention: bool = True,
+    sn_G: bool = True,
+) -> BigGANGenerator:
+    """As Brock's own PyTorch code has it, for its weights."""
+    return BigGANGenerator(size, channels, classes, z_dim, ngf, shared_dim, attention, sn_G, BROCK)
