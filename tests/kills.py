@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -33,8 +34,8 @@ class Deaths:
         self.dead = self.looking = False
 
     def change(self, what, half=None):
-        if self.looking:
-            return
+        if self.looking or threading.current_thread() is not threading.main_thread():
+            return  # the claim is renewed by a thread of its own, every ten seconds, in the midst of anything
         if not self.dead:
             self.done.append(what)
             if self.before is not None:
