@@ -1,5 +1,6 @@
 """translate.py and the Translator: any picture, any checkpoint, and nothing lost on the way."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def test_nothing_is_lost(published, monkeypatch):
     assert translate(weights, published / "in", published / "in/out") == 0
     assert translate(weights, published / "in", published / "in/out", "--overwrite") == 0
     assert [p.name for p in (published / "in").rglob("*.png")].count("a.png") == 2
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(os, "replace", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(UserError, match="No space left on device") as error:
         translate(weights, source, published / "out", "--overwrite")
     monkeypatch.undo()
