@@ -12,6 +12,7 @@ from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
 from models.inference.scaling import Scaling
 from models.inference.weight_folder import as_directed, run_options
+from models.noise.published import LABEL, load_published, or_published
 from options import Exit, TestOptions, UserError
 from options.command_line import peek
 from options.parsing import parse
@@ -35,12 +36,13 @@ def main(argv=None):
 def run_test(argv, stack):
     distributed.forget_said()
     argv = as_upstream(sys.argv[1:] if argv is None else list(argv))
-    opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, run_options)
+    opt = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv, read_config, or_published(run_options))
     model_class = MODELS.find(opt.model, opt.plugin_dir)
     opt, other_way = as_directed(opt, model_class)
     engine = Engine(opt)
     run_folder = Path(opt.checkpoints_dir, opt.name)
-    if not run_folder.is_dir():
+    pretrained = getattr(opt, "pretrained", ())
+    if not run_folder.is_dir() and not pretrained:
         raise UserError(
             f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=Exit.CHECKPOINT
         )
@@ -58,7 +60,11 @@ def run_test(argv, stack):
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)
-    label = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema, other_way=other_way)
+    if pretrained:
+        label = LABEL
+        load_published(model)
+    else:
+        label = checkpoint.load_networks(run_folder, opt.epoch, model, opt.use_ema, other_way=other_way)
     if opt.eval:
         model.eval()
 

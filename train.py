@@ -14,6 +14,7 @@ from evaluation.records import Evaluations
 from evaluation.training import Evaluator, words_of_test
 from models import MODELS
 from models.inference.weight_folder import trained_direction
+from models.noise.published import load_published, or_published
 from options import TestOptions, TrainOptions, UserError
 from options.command_line import words_of
 from options.fields import flags_of, idle
@@ -40,7 +41,7 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 def main(argv=None):
     # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
     distributed.forget_said()
-    told = parse(TrainOptions, PLUGINS, argv, read_config, saved_options)
+    told = parse(TrainOptions, PLUGINS, argv, read_config, or_published(saved_options))
     check_direction(told)
     engine = Engine(told)
     dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
@@ -69,6 +70,9 @@ def main(argv=None):
                 return 0
         elif opt.pretrained_name:
             checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
+            model.start_from(dataset, engine)
+        elif getattr(opt, "pretrained", ()):
+            load_published(model)
             model.start_from(dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:

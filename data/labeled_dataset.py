@@ -73,11 +73,14 @@ class LabeledDataset(PictureDataset):
             self.classes = tuple(self.saved.get("classes") or self._chosen(self.source.classes))
             self.pictures = self._limited(self.half(opt.phase))
         except Missing as error:
-            if opt.is_train or not self.saved:
+            pretrained, known = getattr(opt, "pretrained", ()), getattr(opt, "known_classes", 0)
+            if opt.is_train or not (self.saved or pretrained):
                 raise
-            print(f"{error}; going on without the data, with the classes of {opt.name}", file=sys.stderr)
+            whose = f"classes of {opt.name}" if self.saved else f"{known} classes of --pretrained, by number"
+            how = f"with the {whose}" if self.saved or known else "and without classes"
+            print(f"{error}; going on without the data, {how}", file=sys.stderr)
             self.present, self.mirrors, self.none_left = False, False, str(error)
-            self.classes = tuple(self.saved["classes"])
+            self.classes = tuple(self.saved.get("classes") or map(str, range(known or 1)))
             self.pictures = Pictures(np.zeros(0, np.int64), np.zeros(0, object))
             self.channels = opt.output_nc or self.saved["channels"]
             return

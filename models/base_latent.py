@@ -32,8 +32,21 @@ class LatentModel(NoiseModel):
         netG: str = option("small", "architecture of the generator", choices=lambda: networks.list_networks("latent_G"))
         netD: str = option("dcgan", "trunk of the discriminator", choices=lambda: networks.list_networks("latent_D"))
         dataset_mode: str = default("labeled")
+        pretrained: tuple[str, ...] = option(
+            (),
+            "weights of StudioGAN, mimicry or BigGAN-PyTorch to begin with: files of G, its average, D",
+            per_run=True,
+        )
+        known_classes: int = option(
+            0, "classes of --pretrained weights, which say so themselves", least=0, per_run=True
+        )
 
         def validate(self) -> None:
+            if self.known_classes and not self.pretrained:
+                raise UserError(f"--known_classes {self.known_classes}: --pretrained weights say it; leave it out")
+            if self.pretrained and (run := getattr(self, "pretrained_name", None)):
+                files = ",".join(self.pretrained)
+                raise UserError(f"--pretrained {files} --pretrained_name {run}: a run begins with one; leave one out")
             if self.normD != "none" and not networks.takes("latent_D", self.netD, "norm"):
                 raise UserError(f"--normD {self.normD}: --netD {self.netD} has no such norm; use --netD dcgan")
 

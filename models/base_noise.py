@@ -77,9 +77,10 @@ class NoiseModel(AdversarialModel):
         truncation: float = option(
             0.0, "each number of the noise is drawn again while it is beyond this; 0 never", least=0, per_run=True
         )
-        standing_steps: int = option(
-            16,
-            "batches that the generator's batch norm takes its statistics from first; 0 keeps those of training",
+        standing_steps: int | None = option(
+            None,
+            "batches that the generator's batch norm takes its statistics from first; 0 keeps those of training; "
+            "none is 16, with --pretrained 0",
             least=0,
             per_run=True,
         )
@@ -236,6 +237,12 @@ class NoiseModel(AdversarialModel):
         """Noise and conditions of a batch that standing statistics are taken from."""
         return self.noise(count, generator), None
 
+    @property
+    def standing_steps(self) -> int:
+        """Of a test: published weights are taken as they are."""
+        told = self.opt.standing_steps
+        return told if told is not None else 0 if getattr(self.opt, "pretrained", ()) else 16
+
     def sampler(self) -> Sampler:
         opt = self.opt
         generator = torch.Generator().manual_seed(derive(opt.seed, "standing statistics"))
@@ -243,7 +250,7 @@ class NoiseModel(AdversarialModel):
             self.current("G"),
             self.engine,
             lambda count: self.settled_with(count, generator),
-            steps=4 if opt.is_train else opt.standing_steps,
+            steps=4 if opt.is_train else self.standing_steps,
             size=64,
         )
 

@@ -4,7 +4,8 @@ Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesi
 constants are those of ContraGAN's code (Kang & Park, NeurIPS 2020).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -21,6 +22,26 @@ from .spectral import spectral_norm
 # Blocks that double the size -> channels before, between and behind them, in multiples of ngf.
 WIDTHS = {3: (4, 4, 4, 4), 4: (16, 8, 4, 2, 1), 5: (16, 16, 8, 4, 2, 1)}
 SIZES = {bottom << blocks: (bottom, blocks) for blocks in WIDTHS for bottom in (4, 6)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What one published code of BigGAN's generator has otherwise than another.
+
+    Attributes:
+        widths: blocks -> channels, as WIDTHS.
+        eps: of its batch norms.
+        attended: image's side -> that of the map it attends to, 0 for none.
+    """
+
+    widths: Mapping[int, tuple[int, ...]]
+    eps: float
+    attended: Callable[[int], int]
+
+
+CONTRAGAN = Form(WIDTHS, 1e-4, lambda size: size // 2)
+# Brock's own PyTorch code. Its ladder at 64 pixels is wider, and its attention is at 64 pixels wherever there are more.
+BROCK = Form(WIDTHS | {4: (16, 16, 8, 4, 2)}, 1e-5, lambda size: 64 if size in (128,) else 0)
 
 
 def ladder(size: int) -> tuple[int, int]:
@@ -79,8 +100,9 @@ class BigGANGenerator(LatentGenerator):
     Args:
         z_dim: a multiple of the number of chunks, which are 4 at 32 pixels, 5 at 64 and 6 at 128.
         ngf: channels of the last block; a quarter of them at 32 and 48 pixels. Published: 96, at 64 pixels 80.
-        attention: attend to the map of half the size.
+        attention: attend to the map of half the size, or where the ``form`` has it.
         sn_G: spectral norm on every layer but the embedding.
+        form: whose code it is.
 
     Raises:
         ValueError: no ladder for this size; noise that cannot be cut into equal chunks.
@@ -98,6 +120,7 @@ class BigGANGenerator(LatentGenerator):
         shared_dim: int = 128,
         attention: bool = True,
         sn_G: bool = True,
+        form: Form = CONTRAGAN,
     ):
         super().__init__(size, channels, classes, z_dim)
         self.bottom, blocks = ladder(size)
@@ -108,15 +131,18 @@ class BigGANGenerator(LatentGenerator):
                 f"noise of {z_dim} values cannot be cut into the {blocks + 1} equal chunks of a BigGAN at {size} "
                 f"pixels; use {' or '.join(map(str, near))}"
             )
-        widths = [ngf * m for m in WIDTHS[blocks]]
+        widths = [ngf * m for m in form.widths[blocks]]
+        attended = form.attended(size) if attention else 0
+        self.place = (attended // self.bottom).bit_length() - 1  # blocks before attention; -1 where there is none
         conditions = self.chunk + (shared_dim if classes else 0)
         self.shared = nn.Embedding(classes, shared_dim) if classes else None
         self.first = nn.Linear(self.chunk, widths[0] * self.bottom**2)
         self.blocks = nn.ModuleList(
-            UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions), "nearest") for c, out in pairwise(widths)
+            UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions, form.eps), "nearest")
+            for c, out in pairwise(widths)
         )
-        self.attention = SelfAttention(widths[-2]) if attention else nn.Identity()
-        self.norm = nn.BatchNorm2d(widths[-1], eps=1e-4)
+        self.attention = SelfAttention(widths[self.place]) if attended else nn.Identity()
+        self.norm = nn.BatchNorm2d(widths[-1], eps=form.eps)
         self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
         draw_orthogonal(self)
         for part in self.children():
@@ -132,7 +158,7 @@ class BigGANGenerator(LatentGenerator):
         x = self.first(first).unflatten(1, (-1, self.bottom, self.bottom))
         for i, (block, condition) in enumerate(zip(self.blocks, chunks, strict=True), start=1):
             x = block(x, condition)
-            if i == len(self.blocks) - 1:
+            if i == self.place:
                 x = self.attention(x)
         return torch.tanh(self.last(F.relu(self.norm(x), inplace=True)))
 
@@ -149,3 +175,18 @@ def biggan(
     sn_G: bool = True,
 ) -> BigGANGenerator:
     return BigGANGenerator(size, channels, classes, z_dim, ngf, shared_dim, attention, sn_G)
+
+
+@register_latent_G
+def biggan_brock(
+    size: int,
+    channels: int,
+    classes: int,
+    z_dim: int,
+    ngf: int,
+    shared_dim: int = 128,
+    attention: bool = True,
+    sn_G: bool = True,
+) -> BigGANGenerator:
+    """As Brock's own PyTorch code has it, for its weights."""
+    return BigGANGenerator(size, channels, classes, z_dim, ngf, shared_dim, attention, sn_G, BROCK)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .attention import ReferenceAttention, SelfAttention
-from .biggan import draw_orthogonal, ladder
+from .biggan import BROCK, draw_orthogonal, ladder
 from .registry import register_latent_D
 
 # Blocks that halve the size, and one more that does not -> channels behind each, in multiples of ndf.
@@ -104,6 +104,16 @@ class Trunk(nn.Module):
         return local, F.relu(self.last(local)).sum((2, 3))
 
 
+def _parts(size: int, channels: int, ndf: int, narrow: int, raw: bool) -> list[FirstBlock | DownBlock]:
+    """The blocks of a ladder; ``narrow``: multiples of ndf where two halvings are all; ``raw``: see DownBlock."""
+    halvings = {3: 2}.get(blocks := ladder(size)[1], blocks)
+    widths = [ndf * m for m in (WIDTHS | {2: (narrow,) * 4})[halvings]]
+    parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
+    for i, (c, out) in enumerate(pairwise(widths), start=1):
+        parts.append(DownBlock(c, out, hidden=out, down=i < halvings, raw=raw))
+    return parts
+
+
 @register_latent_D
 def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
     """Brock et al. (2019), with the widths of ContraGAN's code and attention at half the image's size.
@@ -114,9 +124,18 @@ def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference
     Raises:
         ValueError: no ladder for this size.
     """
-    halvings = {3: 2}.get(blocks := ladder(size)[1], blocks)
-    widths = [ndf * m for m in WIDTHS[halvings]]
-    parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
-    for i, (c, out) in enumerate(pairwise(widths), start=1):
-        parts.append(DownBlock(c, out, hidden=out, down=i < halvings))
+    parts = _parts(size, channels, ndf, narrow=2, raw=False)
     return Trunk(parts, 1, attention, reference, last_is_global=False, draw=draw_orthogonal)
+
+
+@register_latent_D
+def biggan_brock(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
+    """As Brock's own PyTorch code has it, for its weights: shortcuts take what comes in, not its ReLU.
+
+    Raises:
+        ValueError: no ladder for this size.
+    """
+    parts = _parts(size, channels, ndf, narrow=4, raw=True)
+    attended = BROCK.attended(size)
+    place = (size // attended).bit_length() - 1 if attended else 1
+    return Trunk(parts, place, attention and attended > 0, reference, last_is_global=False, draw=draw_orthogonal)

@@ -53,7 +53,8 @@ def peek(argv: list[str], *names: str) -> dict[str, Any]:
     """The values of a few flags, before the plugins that own the others are known."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     several: dict[str, Any] = {"nargs": "+"}
-    special = {"config": several, "trust": several, "continue_train": {"nargs": "?", "const": "true"}}
+    special = {"config": several, "trust": several, "pretrained": several}
+    special["continue_train"] = {"nargs": "?", "const": "true"}
     for name in names:
         parser.add_argument(f"--{name}", default=argparse.SUPPRESS, **special.get(name, {}))
     try:

@@ -64,9 +64,10 @@ def parse(
             re-declare a default, the later one's wins.
         argv: the words of the command line.
         read_config: reads a file of --config.
-        saved: {"checkpoints_dir", "name", "epoch", "continue_train", "model" where it is told} -> the options of that
-            training run, if it has any; used by test.py and by a run that is continued. ``--continue_train auto``
-            goes on where there are some and becomes False where there are none.
+        saved: {"checkpoints_dir", "name", "epoch", "continue_train", "pretrained", "model" where it is told} -> the
+            options of that training run, if it has any, or what --pretrained weights show; used by test.py, by a run
+            that is continued and by one that begins with such weights. ``--continue_train auto`` goes on where there
+            are options of a run and becomes False where there are none.
 
     Returns:
         one frozen object that is an instance of ``cls`` and of each plugin's ``Options``.
@@ -83,7 +84,8 @@ def parse(
         title = f"Options with --model {values['model']} --dataset_mode {values['dataset_mode']}."
         print_help(title, flags, values, len(chosen.flags) - len(flags))
     opt = _check(chosen.options(**(defaults | read)))
-    if getattr(opt, "continue_train", None) == "auto" and sources.run is None:  # there is nothing to go on with
+    goes_on = sources.run is not None and not sources.run.facts
+    if getattr(opt, "continue_train", None) == "auto" and not goes_on:  # there is nothing to go on with
         return dataclasses.replace(opt, continue_train=False)
     return opt
 
@@ -118,7 +120,7 @@ def _sources(
     read_config: Callable[[Path], dict[str, Any]] | None,
     saved: Callable[[Mapping[str, Any]], Saved | None] | None,
 ) -> _Sources:
-    given = peek(argv, "config", "trust", *PLACE, "suffix", "model", "netG")
+    given = peek(argv, "config", "trust", *PLACE, "suffix", "model", "netG", "pretrained")
     files: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
@@ -130,11 +132,11 @@ def _sources(
         if not is_trusted(path, given.get("trust", ())):
             check_code(path, values, typed)
     own = flags_of(cls)
-    for key in PLACE:  # a file of --config may say these too
+    for key in (*PLACE, "pretrained"):  # a file of --config may say these too
         told = given.get(key, next((d[key] for _, d in files if key in d), own[key].default if key in own else False))
         given[key] = own[key].read(told) if key in own else told
     run = None
-    if saved is not None and (not cls.is_train or given["continue_train"]):
+    if saved is not None and (not cls.is_train or given["continue_train"] or given["pretrained"]):
         if given.get("suffix"):  # the folder's name needs the other options first
             given["name"] = parse(cls, plugins, argv, read_config).name
         check_name(given["name"])

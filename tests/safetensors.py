@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
+DTYPES = {"F16": torch.float16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 
 
 def load(path: Path) -> dict[str, torch.Tensor]:

@@ -59,6 +59,7 @@ def test_every_kind_of_recording_is_covered():
         "gan_loss",
         "patch_nce",
         "train_steps",
+        "latent_weights",  # tests/models/noise/test_published_networks.py
     }
 
 

@@ -16,7 +16,8 @@ from util.training.run_folder import has_begun
 from util.writing import write_atomically
 
 # What a run was told once and no later one may be told by its file.
-ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix", "pretrained_name"}
+ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix"}
+ONCE |= {"pretrained_name", "pretrained", "known_classes"}
 
 
 def read_config(path: Path) -> dict[str, Any]:

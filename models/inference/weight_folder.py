@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.noise.published_networks import identify_latent
 from networks import list_networks
 from networks.published import identify
 from options import Exit, UserError
@@ -101,8 +102,20 @@ def architecture(path: Path) -> dict[str, Any]:
 
 def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
     """Name and arguments of the generator of a file of weights; see :func:`networks.published.identify`."""
-    state = read_tensors(path, STATE, NETWORK)
     try:
-        return identify(state)
-    except ValueError as error:
+        return identify(read_tensors(path, STATE, NETWORK))
+    except (ValueError, UserError) as error:
+        _refuse_latent(path)
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{path} is no generator of this toolkit: {error}", code=Exit.CHECKPOINT) from None
+
+
+def _refuse_latent(path: Path) -> None:
+    """Say what to do with weights of networks that make images from noise, where these are such."""
+    try:
+        found = identify_latent(read_tensors(path))
+    except (ValueError, UserError):
+        return
+    what = f"{found.origin}'s {found.part}, of images from noise"
+    raise UserError(f"{path}: {what}; test.py and train.py take it as --pretrained {path}", code=Exit.CHECKPOINT)

@@ -24,6 +24,7 @@ from models.noise.sampler import balanced, slerp, truncate
 from options import Exit, UserError
 from options import nearest as spelt_like
 from util.config import save_options
+from util.files import sha256
 from util.images import save_levels, to_bytes
 from util.pages.curves import read_curves
 from util.pages.files import ResultFiles, note_checkpoint
@@ -200,7 +201,9 @@ class Album:
 
     def facts(self) -> dict[str, Any]:
         """Of the samples, for metrics.json."""
-        return {"samples": len(self.levels), "classes": self.names if self.model.conditional else []}
+        files = [{"file": file, "sha256": sha256(Path(file))} for file in getattr(self.model.opt, "pretrained", ())]
+        facts = {"samples": len(self.levels), "classes": self.names if self.model.conditional else []}
+        return facts | ({"pretrained": files} if files else {})
 
     # -- judge -----------------------------------------------------------------------------------
 
@@ -275,7 +278,8 @@ class Album:
 
     def page_facts(self) -> dict[str, Any]:
         opt = self.model.opt
-        facts = {"checkpoint": opt.epoch, "seed": opt.seed}
+        files = ", ".join(Path(file).name for file in getattr(opt, "pretrained", ()))
+        facts = {"checkpoint": files or opt.epoch, "seed": opt.seed}
         return facts | ({"truncation": opt.truncation} if opt.truncation else {})
 
     def show_first(self, page: Any) -> None:

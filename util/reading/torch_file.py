@@ -7,13 +7,14 @@ and again. Here a file may hold dense tensors of numbers and plain values, no la
 
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from util.reading.pickles import ALL, Foreign, Machine, Truncated
+from util.reading.pickles import ALL, Foreign, Inert, Machine, Truncated
 
 MOST_PICKLE = 16 << 20  # bytes of values that are no tensors: a hundred thousand tensors have less
 MOST_VALUES = 5_000_000
@@ -24,6 +25,7 @@ SIZES = {  # bytes of a number
     **{"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2},
     **{"Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1, "Bool": 1},
 }
+NUMBERS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}  # of numpy
 TYPES = {  # of torch, where they stand as values
     **{"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1},
     **{"int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1, "uint16": 2, "uint32": 4, "uint64": 8},
@@ -166,6 +168,21 @@ def _shape(sides: Any) -> tuple[int, ...]:
     return tuple(map(_whole, sides))
 
 
+class NumberType(Inert):
+    """What stands for numpy's types, of which :func:`number` knows those of one number."""
+
+    def __setstate__(self, state: Any) -> None:  # of torch's reader
+        self.state = state
+
+
+def number(type_: Any, data: Any) -> int | float:
+    """``numpy.core.multiarray.scalar``: StudioGAN keeps the best FID as such a number. numpy is not asked."""
+    form = NUMBERS.get(str(type_.args[0])) if isinstance(type_, NumberType) and type_.args else None
+    if form is None or type(data) is not bytes or len(data) != struct.calcsize(form):
+        raise Foreign("a reference to numpy.core.multiarray.scalar")
+    return struct.unpack(form, data)[0]
+
+
 def _refused(what: str) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
         raise Foreign(what)
@@ -180,6 +197,9 @@ NAMES: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor_v3"): _typed,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch", "Size"): _shape,
+    ("numpy", "dtype"): NumberType,
+    ("numpy.core.multiarray", "scalar"): number,
+    ("numpy._core.multiarray", "scalar"): number,
     ("torch.storage", "UntypedStorage"): _Type(1),
     **{("torch", f"{name}Storage"): _Type(size) for name, size in SIZES.items()},
     **{("torch", name): _Type(size) for name, size in TYPES.items()},
@@ -200,6 +220,13 @@ NAMES: dict[tuple[str, str], Any] = {
         for name in ("QInt8", "QUInt8", "QInt32", "QUInt4x2")
     },
 }
+
+# The same for torch's own reader, which knows none of numpy's names.
+STAND_INS: list[Any] = [
+    (NumberType, "numpy.dtype"),
+    (number, "numpy.core.multiarray.scalar"),
+    (number, "numpy._core.multiarray.scalar"),
+]
 
 
 def _check_values(value: Any, size: int) -> None:

@@ -15,7 +15,7 @@ from util.commit import current
 from util.finite import not_finite
 from util.reading.json_file import misfit
 from util.reading.plain import open_to_read
-from util.reading.torch_file import check_torch_file
+from util.reading.torch_file import STAND_INS, check_torch_file
 from util.writing import write_atomically
 
 STATE, NETWORK = {...: torch.Tensor}, "state dict of one network"
@@ -114,7 +114,7 @@ def _read(path: Path, shape: Any, what: str, hashed: bool = False) -> tuple[Any,
                 _check_head(file)
                 check_torch_file(file)
                 file.seek(0)
-                with warnings.catch_warnings():
+                with warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
                     warnings.simplefilter("ignore")  # of torch, about files that are refused in one line
                     state = torch.load(file, map_location="cpu", weights_only=True)
             except Exception as error:  # readers of damaged files raise what they please

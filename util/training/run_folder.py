@@ -111,6 +111,8 @@ class RunFolder:
         folder = cls(Path(opt.checkpoints_dir, opt.name), continued=bool(opt.continue_train), overwrite=opt.overwrite)
         if opt.continue_train and opt.pretrained_name:
             print(f"--pretrained_name {opt.pretrained_name}: ignored, for the run goes on from its own checkpoint")
+        if opt.continue_train and (files := getattr(opt, "pretrained", ())):
+            print(f"--pretrained {','.join(files)}: ignored, for the run goes on from its own checkpoint")
         return folder
 
     def begin(self, progress: Any, checkpoint: int = 0) -> None:
