@@ -20,7 +20,13 @@ from .registry import register_latent_G
 from .spectral import spectral_norm
 
 # Blocks that double the size -> channels before, between and behind them, in multiples of ngf.
-WIDTHS = {3: (4, 4, 4, 4), 4: (16, 8, 4, 2, 1), 5: (16, 16, 8, 4, 2, 1)}
+WIDTHS = {
+    3: (4, 4, 4, 4),
+    4: (16, 8, 4, 2, 1),
+    5: (16, 16, 8, 4, 2, 1),
+    6: (16, 16, 8, 8, 4, 2, 1),
+    7: (16, 16, 8, 8, 4, 2, 1, 1),
+}
 SIZES = {bottom << blocks: (bottom, blocks) for blocks in WIDTHS for bottom in (4, 6)}
 
 
@@ -39,13 +45,18 @@ class Form:
     attended: Callable[[int], int]
 
 
-CONTRAGAN = Form(WIDTHS, 1e-4, lambda size: size // 2)
-# Brock's own PyTorch code. Its ladder at 64 pixels is wider, and its attention is at 64 pixels wherever there are more.
-BROCK = Form(WIDTHS | {4: (16, 16, 8, 4, 2)}, 1e-5, lambda size: 64 if size in (128,) else 0)
+def attended(size: int) -> int:
+    """The side of the map that is attended to: half the image's, in large images as in those of 128 or 192."""
+    return {256: 64, 384: 96, 512: 64, 768: 96}.get(size, size // 2)
+
+
+CONTRAGAN = Form(WIDTHS, 1e-4, attended)
+# Brock's own PyTorch code. Its ladder at 64 pixels is wider, and images below 128 pixels attend to nothing.
+BROCK = Form(WIDTHS | {4: (16, 16, 8, 4, 2)}, 1e-5, lambda size: attended(size) if size >= 128 else 0)
 
 
 def ladder(size: int) -> tuple[int, int]:
-    """The side of the smallest map, 4 or 6, and the number of times it is doubled: published for 32, 64 and 128.
+    """The side of the smallest map, 4 or 6, and the number of times it is doubled: published for powers of two.
 
     Raises:
         ValueError: there is no such ladder for this size.
@@ -98,9 +109,9 @@ class BigGANGenerator(LatentGenerator):
     embedding of the class, that all blocks share. Without classes, chunks alone do.
 
     Args:
-        z_dim: a multiple of the number of chunks, which are 4 at 32 pixels, 5 at 64 and 6 at 128.
+        z_dim: a multiple of the number of chunks, which are 4 at 32 pixels, 5 at 64, 6 at 128, 7 at 256 and 8 at 512.
         ngf: channels of the last block; a quarter of them at 32 and 48 pixels. Published: 96, at 64 pixels 80.
-        attention: attend to the map of half the size, or where the ``form`` has it.
+        attention: attend to a map, that of half the size up to 192 pixels, where the ``form`` has it.
         sn_G: spectral norm on every layer but the embedding.
         form: whose code it is.
 
@@ -132,8 +143,8 @@ class BigGANGenerator(LatentGenerator):
                 f"pixels; use {' or '.join(map(str, near))}"
             )
         widths = [ngf * m for m in form.widths[blocks]]
-        attended = form.attended(size) if attention else 0
-        self.place = (attended // self.bottom).bit_length() - 1  # blocks before attention; -1 where there is none
+        side = form.attended(size) if attention else 0
+        self.place = (side // self.bottom).bit_length() - 1  # blocks before attention; -1 where there is none
         conditions = self.chunk + (shared_dim if classes else 0)
         self.shared = nn.Embedding(classes, shared_dim) if classes else None
         self.first = nn.Linear(self.chunk, widths[0] * self.bottom**2)
@@ -141,7 +152,7 @@ class BigGANGenerator(LatentGenerator):
             UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions, form.eps), "nearest")
             for c, out in pairwise(widths)
         )
-        self.attention = SelfAttention(widths[self.place]) if attended else nn.Identity()
+        self.attention = SelfAttention(widths[self.place]) if side else nn.Identity()
         self.norm = nn.BatchNorm2d(widths[-1], eps=form.eps)
         self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
         draw_orthogonal(self)

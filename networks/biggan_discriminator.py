@@ -8,11 +8,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from .attention import ReferenceAttention, SelfAttention
-from .biggan import BROCK, draw_orthogonal, ladder
+from .biggan import BROCK, attended, draw_orthogonal, ladder
 from .registry import register_latent_D
 
 # Blocks that halve the size, and one more that does not -> channels behind each, in multiples of ndf.
-WIDTHS = {2: (2, 2, 2, 2), 4: (1, 2, 4, 8, 16), 5: (1, 2, 4, 8, 16, 16)}
+WIDTHS = {
+    2: (2, 2, 2, 2),
+    4: (1, 2, 4, 8, 16),
+    5: (1, 2, 4, 8, 16, 16),
+    6: (1, 2, 4, 8, 8, 16, 16),
+    7: (1, 1, 2, 4, 8, 8, 16, 16),
+}
 
 
 class FirstBlock(nn.Module):
@@ -116,7 +122,7 @@ def _parts(size: int, channels: int, ndf: int, narrow: int, raw: bool) -> list[F
 
 @register_latent_D
 def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
-    """Brock et al. (2019), with the widths of ContraGAN's code and attention at half the image's size.
+    """Brock et al. (2019), with the widths of ContraGAN's code, and attention where G has it.
 
     Args:
         ndf: channels of the first block; half of them at 32 and 48 pixels. Published: 96, at 64 pixels 80.
@@ -125,7 +131,8 @@ def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference
         ValueError: no ladder for this size.
     """
     parts = _parts(size, channels, ndf, narrow=2, raw=False)
-    return Trunk(parts, 1, attention, reference, last_is_global=False, draw=draw_orthogonal)
+    place = (size // attended(size)).bit_length() - 1
+    return Trunk(parts, place, attention, reference, last_is_global=False, draw=draw_orthogonal)
 
 
 @register_latent_D
@@ -136,6 +143,6 @@ def biggan_brock(size: int, channels: int, ndf: int, attention: bool = True, ref
         ValueError: no ladder for this size.
     """
     parts = _parts(size, channels, ndf, narrow=4, raw=True)
-    attended = BROCK.attended(size)
-    place = (size // attended).bit_length() - 1 if attended else 1
-    return Trunk(parts, place, attention and attended > 0, reference, last_is_global=False, draw=draw_orthogonal)
+    side = BROCK.attended(size)
+    place = (size // side).bit_length() - 1 if side else 1
+    return Trunk(parts, place, attention and side > 0, reference, last_is_global=False, draw=draw_orthogonal)

@@ -17,7 +17,8 @@ from .conditional_norm import PlainBatchNorm
 from .latent import ClassNorm, LatentGenerator
 from .registry import register_latent_G
 
-# Size -> channels before, between and behind the blocks, in multiples of ngf; published for 32, 48, 64 and 128.
+# Size -> channels before, between and behind the blocks, in multiples of ngf; published for 32, 48, 64 and 128. Those
+# above are BigGAN's, which nobody has published for SNGAN.
 WIDTHS = {
     32: (1, 1, 1, 1),
     48: (8, 4, 2, 1),
@@ -25,6 +26,8 @@ WIDTHS = {
     96: (16, 8, 4, 2, 1),
     128: (16, 16, 8, 4, 2, 1),
     192: (16, 16, 8, 4, 2, 1),
+    **dict.fromkeys((256, 384), (16, 16, 8, 8, 4, 2, 1)),
+    **dict.fromkeys((512, 768), (16, 16, 8, 8, 4, 2, 1, 1)),
 }
 
 

@@ -16,12 +16,14 @@ from networks.spectral import matrices, spectral_norm
 
 CHUNKS = {32: 4, 48: 4, 64: 5, 96: 5, 128: 6, 192: 6}
 
-# Printed by ContraGAN's code (StudioGAN) for CIFAR-10, Tiny-ImageNet and ImageNet:
+# Printed by ContraGAN's code (StudioGAN) for CIFAR-10, Tiny-ImageNet and ImageNet, and counted in it for larger images:
 # pixels, classes, values of noise, channels, values of an embedding, parameters of G, of D.
 COUNTS = [
     (32, 10, 80, 96, 512, 9_416_196, 2_517_186),
     (64, 200, 100, 80, 768, 17_335_204, 31_678_130),
     (128, 1000, 120, 96, 1536, 70_433_988, 90_343_202),
+    (256, 1000, 140, 96, 1536, 82_235_844, 101_586_722),
+    (512, 1000, 128, 96, 1536, 82_296_804, 101_762_114),
 ]
 
 
@@ -65,10 +67,10 @@ def test_ladders_double_the_smallest_map(size, expected):
     assert ladder(size) == expected and expected[0] * 2 ** expected[1] == size
 
 
-@pytest.mark.parametrize("size", [1, 28, 40, 256])
+@pytest.mark.parametrize("size", [1, 28, 40, 200, 1024])
 def test_a_size_without_a_ladder_is_told_which_have_one(size):
     for build in (build_G, build_D):
-        with pytest.raises(ValueError, match=rf"{size} pixels; choose from \[32, 48, 64, 96, 128, 192\]"):
+        with pytest.raises(ValueError, match=rf"{size} pixels; choose from \[32, 48, .* 384, 512, 768\]"):
             build(size)
 
 
@@ -93,6 +95,37 @@ def test_images_and_features_have_their_sizes(size, channels):
     assert D.local_channels == D.features == (2 if size < 64 else 16)
     torch.testing.assert_close(pooled, local.sum((2, 3)))
     assert local.min() == 0
+
+
+@pytest.fixture
+def without_drawing(monkeypatch):
+    for draw in ("normal_", "orthogonal_", "xavier_uniform_"):  # on "meta" they load a compiler, which takes seconds
+        monkeypatch.setattr(nn.init, draw, lambda weight, *_: weight)
+
+
+@pytest.mark.parametrize("name, place", [("biggan", 64), ("biggan_brock", 64), ("sngan", 32)])
+@pytest.mark.parametrize("size", [256, 512])
+def test_large_images_attend_to_a_map_that_fits(without_drawing, name, place, size):
+    """At the published width, without memory: 4096 places attend to 1024, as at 128 pixels."""
+    sides = []
+    with torch.device("meta"):
+        G = define("latent_G", name, size=size, channels=3, classes=0, z_dim=280, ngf=64, sn_G=False, attention=True)
+        D = define("latent_D", name, size=size, channels=3, ndf=64, attention=True)
+        for m in (G.attention, D.attention):
+            m.register_forward_hook(lambda m, args, out: sides.append(out.shape[2]))
+        local, pooled = D(G(torch.empty(2, 280)))
+    assert sides == [place, place]
+    assert local.shape == (2, 1024, 4, 4) and pooled.shape == (2, 1024)
+
+
+def test_the_ladder_at_256_pixels_is_brocks(without_drawing):
+    """Counted in Brock's own code for ImageNet, width 96: its D has a projection of 1000 classes."""
+    with torch.device("meta"):
+        more = dict(size=256, channels=3)
+        G = define("latent_G", "biggan_brock", classes=1000, z_dim=140, ngf=96, sn_G=False, **more)
+        D = define("latent_D", "biggan_brock", ndf=96, **more)
+        heads = nn.Linear(D.features, 1), nn.Embedding(1000, D.features)
+    assert (count(G), count(D, *heads)) == (82_235_844, 99_225_890)
 
 
 def test_a_generator_says_what_it_takes():

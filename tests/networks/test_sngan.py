@@ -61,7 +61,7 @@ def test_images_and_features_have_their_sizes(size, channels):
 
 @pytest.mark.parametrize("build", [build_G, build_D])
 def test_a_size_without_a_ladder_is_told_which_have_one(build):
-    with pytest.raises(ValueError, match=r"100 pixels; choose from \[32, 48, 64, 96, 128, 192\]"):
+    with pytest.raises(ValueError, match=r"100 pixels; choose from \[32, 48, 64, 96, 128, 192, 256, 384, 512, 768\]"):
         build(100)
 
 
