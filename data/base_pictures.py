@@ -15,6 +15,7 @@ from data.loading.phases import standard
 from data.pictures.choice import held_out, in_turn, share
 from data.pictures.sources import Files, Missing, Stored, fit, look, window
 from options import UserError, default, option
+from options.sizes import Sides, sides
 from util import distributed
 from util.images import to_tensor
 from util.reading.json_file import read_json
@@ -47,7 +48,7 @@ class PictureDataset(BaseDataset):
             0, "seed that divides them, whatever --seed is: models and their judges hold out the same", least=0
         )
         random_crop: bool = option(
-            False, "training: cut a random square of a picture that is not square, in place of its middle", per_run=True
+            False, "training: cut a random piece of a picture of another shape, in place of its middle", per_run=True
         )
         cache_mb: int = option(
             512, "training: memory for decoded pictures, in MiB; 0 keeps none", least=0, per_run=True
@@ -157,12 +158,17 @@ class PictureDataset(BaseDataset):
         """What the data have; of files, 1 if all are grey and else 3. Says how many are not square."""
         if not isinstance(self.pictures, Files):
             return self.source.channels
-        grey, oblong, seen = look(self.pictures)
+        size = self.opt.crop_size
+        grey, oblong, seen = look(self.pictures, size)
         if oblong and self.opt.is_train and distributed.rank() == 0:
-            cut = "a random square is cut out" if self.opt.random_crop else "the middle is cut out (see --random_crop)"
+            piece, square = ("piece", f"of {size}") if isinstance(size, Sides) else ("square", "square")
+            cut = (
+                f"a random {piece} is cut out" if self.opt.random_crop else "the middle is cut out (see --random_crop)"
+            )
+            fit = f"they are scaled to cover --crop_size {size}"
+            fit = fit if isinstance(size, Sides) else f"their shorter side becomes --crop_size {size}"
             print(
-                f"--dataroot {self.opt.dataroot}: {oblong} of {seen} pictures are not square; their shorter side "
-                f"becomes --crop_size {self.opt.crop_size} and {cut}",
+                f"--dataroot {self.opt.dataroot}: {oblong} of {seen} pictures are not {square}; {fit} and {cut}",
                 file=sys.stderr,
             )
         return 1 if grey and seen else 3
@@ -182,7 +188,7 @@ class PictureDataset(BaseDataset):
         return to_tensor(pixels[:, ::-1] if self.mirrors and rng.random() < 0.5 else pixels)
 
     def _pixels(self, pictures: Any, row: int) -> np.ndarray:
-        """One picture whose shorter side is --crop_size."""
+        """One picture that covers --crop_size, a square with its shorter side."""
         size = self.opt.crop_size
         if isinstance(pictures, Stored):
             return fit(pictures.pixels(row, self.channels), size)
@@ -194,7 +200,9 @@ class PictureDataset(BaseDataset):
             except UserError as error:
                 self._reject(path, error)
 
-        return self.cache.get(path, self.channels, size, decode)
+        tall, wide = sides(size)
+        scaled_to = tall if tall == wide else wide << 32 | tall  # a number for the pair
+        return self.cache.get(path, self.channels, scaled_to, decode)
 
     def _reject(self, path: str, error: UserError) -> NoReturn:
         if self.opt.on_bad_image == "error":
@@ -205,12 +213,12 @@ class PictureDataset(BaseDataset):
         raise SkipItem(path)
 
     def _stack(self, pictures: Any, rows: np.ndarray, dtype: torch.dtype) -> tuple[torch.Tensor, np.ndarray]:
-        """Images (N, C, S, S) of these rows, neither mirrored nor cut at random, and the rows that could be read.
+        """Images (N, C, H, W) of these rows, neither mirrored nor cut at random, and the rows that could be read.
 
         Floats are in [-1, 1]; bytes are rounded to the nearest level.
         """
         size = self.opt.crop_size
-        images = torch.empty(len(rows), self.channels, size, size, dtype=dtype)
+        images = torch.empty(len(rows), self.channels, *sides(size), dtype=dtype)
         kept: list[int] = []
         for row in rows.tolist():
             try:

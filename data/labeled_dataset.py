@@ -16,6 +16,7 @@ from data.fonts.drawn import GlyphOptions, glyphs
 from data.pictures.archives import LAYOUTS, archive, locate
 from data.pictures.sources import Missing, Pictures, Source, digits, folder
 from options import UserError, nearest, option
+from options.sizes import Sides
 from util import distributed
 from util.writing import write_atomically
 
@@ -31,7 +32,7 @@ SOURCES: Mapping[str, Callable[[Any, int], Source]] = {
 
 
 class LabeledDataset(PictureDataset):
-    """Items are ``image`` (C, S, S) in [-1, 1], ``label``, the place of its class in ``classes``, and ``image_paths``.
+    """Items are ``image`` (C, H, W) in [-1, 1], ``label``, the place of its class in ``classes``, and ``image_paths``.
 
     A run keeps its classes in ``classes.json``, so labels mean the same in a test, whatever it is given to read.
 
@@ -46,6 +47,9 @@ class LabeledDataset(PictureDataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(PictureDataset.Options, GlyphOptions):
         section = "labelled pictures"
+        crop_size: int | Sides = option(  # type: ignore[assignment]  # noqa: RUF009
+            32, "side of an item, in pixels, or WIDTHxHEIGHT", least=1, matters=True
+        )
         source: str = option(
             "auto",
             "kind of data; auto: --dataroot digits are scikit-learn's, else what lies in --dataroot: CIFAR, MNIST, "
@@ -63,6 +67,8 @@ class LabeledDataset(PictureDataset):
         )
 
         def validate(self) -> None:
+            if isinstance(self.crop_size, Sides) and self.source == "glyphs":
+                raise UserError(f"--crop_size {self.crop_size} --source glyphs: are drawn in squares; give one number")
             if self.download and self.source not in LAYOUTS:
                 raise UserError(f"--download with --source {self.source}: give one of {', '.join(LAYOUTS)}")
 

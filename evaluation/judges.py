@@ -262,9 +262,8 @@ def fitted_to_judge(images: torch.Tensor, size: int, wanted: int, name: str) -> 
     """
     channels, H, W = images.shape[1:]
     if H != W or size > 2 * H:
-        raise UserError(
-            f"{name}: judges squares of {size} pixels, these are {W} x {H}; train a judge with --crop_size {H}"
-        )
+        way_out = f"train a judge with --crop_size {H}" if H == W else "leave it out"
+        raise UserError(f"{name}: judges squares of {size} pixels, these are {W} x {H}; {way_out}")
     if channels != wanted:
         if {channels, wanted} != {1, 3}:
             raise UserError(f"{name}: judges images of {wanted} channels, these have {channels}")

@@ -19,6 +19,7 @@ from evaluation.metrics.shared.observed import Observed
 from evaluation.metrics.variety_metric import VarietyMetric
 from evaluation.sets import GENERATED, Description, SetScores
 from options import UserError
+from options.sizes import sides
 from util.files import json_or_empty
 from util.images import from_bytes
 from util.seeding import derive
@@ -57,7 +58,7 @@ def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
         print("neighbours and scores are left out: there are no data to compare with; see --dataroot")
         return None
     among = None if labels is None else labels.unique().tolist()
-    room = MEMORY // (dataset.channels * dataset.opt.crop_size**2)
+    room = MEMORY // (dataset.channels * math.prod(sides(dataset.opt.crop_size)))
     halves, there = [], {}
     for phase, most in READ.items():
         try:

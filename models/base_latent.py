@@ -16,6 +16,7 @@ from models.noise.sampler import DRAWN_AT_ONCE, balanced
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import Exit, UserError, default, option
+from options.sizes import sides
 from util.images import mosaic, to_bytes
 from util.seeding import derive
 
@@ -72,7 +73,9 @@ class LatentModel(NoiseModel):
         opt = self.opt
         self.class_names: tuple[str, ...] = tuple(dataset.classes)
         classes = len(self.class_names) if self.conditional else 0
-        common = dict(size=opt.crop_size, channels=dataset.channels, z_dim=opt.z_dim, classes=classes)
+        height, width = sides(opt.crop_size)
+        size = height if height == width else (height, width)
+        common = dict(size=size, channels=dataset.channels, z_dim=opt.z_dim, classes=classes)
         self.netG = self.build("G", opt.netG, ngf=opt.ngf, **common)
         networks.init_weights(self.netG, opt.init_type, opt.init_gain)
         self.fixed_z, self.fixed_y = self.fixed_noise()

@@ -7,6 +7,7 @@ constants are those of ContraGAN's code (Kang & Park, NeurIPS 2020).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import nn
 
 from .attention import SelfAttention
 from .conditional_norm import ConditionalBatchNorm
-from .latent import LatentGenerator
+from .latent import LatentGenerator, Size, first_map, shorter
 from .layers import as_it_comes
 from .registry import register_latent_G
 from .spectral import spectral_norm
@@ -103,7 +104,7 @@ def draw_orthogonal(network: nn.Module) -> None:
 
 
 class BigGANGenerator(LatentGenerator):
-    """Noise (B, z_dim) of normal values, and classes, to images (B, channels, size, size) in [-1, 1].
+    """Noise (B, z_dim) of normal values, and classes, to images (B, channels, height, width) in [-1, 1].
 
     One chunk of the noise makes the first map. Each block has one more, which conditions its norms together with the
     embedding of the class, that all blocks share. Without classes, chunks alone do.
@@ -123,7 +124,7 @@ class BigGANGenerator(LatentGenerator):
 
     def __init__(
         self,
-        size: int,
+        size: Size,
         channels: int,
         classes: int,
         z_dim: int,
@@ -134,20 +135,21 @@ class BigGANGenerator(LatentGenerator):
         form: Form = CONTRAGAN,
     ):
         super().__init__(size, channels, classes, z_dim)
-        self.bottom, blocks = ladder(size)
+        bottom, blocks = ladder(shorter(size))
+        self.bottom = first_map(size, bottom, blocks)
         self.chunk, rest = divmod(z_dim, blocks + 1)
         if rest or not self.chunk:
             near = [n * (blocks + 1) for n in (self.chunk, self.chunk + 1) if n]
             raise ValueError(
-                f"noise of {z_dim} values cannot be cut into the {blocks + 1} equal chunks of a BigGAN at {size} "
-                f"pixels; use {' or '.join(map(str, near))}"
+                f"noise of {z_dim} values cannot be cut into the {blocks + 1} equal chunks of a BigGAN at "
+                f"{shorter(size)} pixels; use {' or '.join(map(str, near))}"
             )
         widths = [ngf * m for m in form.widths[blocks]]
-        side = form.attended(size) if attention else 0
-        self.place = (side // self.bottom).bit_length() - 1  # blocks before attention; -1 where there is none
+        side = form.attended(shorter(size)) if attention else 0
+        self.place = (side // bottom).bit_length() - 1  # blocks before attention; -1 where there is none
         conditions = self.chunk + (shared_dim if classes else 0)
         self.shared = nn.Embedding(classes, shared_dim) if classes else None
-        self.first = nn.Linear(self.chunk, widths[0] * self.bottom**2)
+        self.first = nn.Linear(self.chunk, widths[0] * prod(self.bottom))
         self.blocks = nn.ModuleList(
             UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions, form.eps), "nearest")
             for c, out in pairwise(widths)
@@ -166,7 +168,7 @@ class BigGANGenerator(LatentGenerator):
         if self.shared is not None:
             shared = self.weights(y, z) @ self.shared.weight
             chunks = [torch.cat([shared, chunk.to(shared.dtype)], dim=1) for chunk in chunks]
-        x = self.first(first).unflatten(1, (-1, self.bottom, self.bottom))
+        x = self.first(first).unflatten(1, (-1, *self.bottom))
         for i, (block, condition) in enumerate(zip(self.blocks, chunks, strict=True), start=1):
             x = block(x, condition)
             if i == self.place:
@@ -176,7 +178,7 @@ class BigGANGenerator(LatentGenerator):
 
 @register_latent_G
 def biggan(
-    size: int,
+    size: Size,
     channels: int,
     classes: int,
     z_dim: int,
@@ -190,7 +192,7 @@ def biggan(
 
 @register_latent_G
 def biggan_brock(
-    size: int,
+    size: Size,
     channels: int,
     classes: int,
     z_dim: int,

@@ -9,6 +9,7 @@ from torch import nn
 
 from .attention import ReferenceAttention, SelfAttention
 from .biggan import BROCK, attended, draw_orthogonal, ladder
+from .latent import Size, first_map, shorter
 from .registry import register_latent_D
 
 # Blocks that halve the size, and one more that does not -> channels behind each, in multiples of ndf.
@@ -59,7 +60,7 @@ class DownBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Images (B, channels, S, S) to local features (B, local_channels, h, w) and pooled ones (B, features).
+    """Images (B, channels, H, W) to local features (B, local_channels, h, w) and pooled ones (B, features).
 
     Both are behind a ReLU; the pooled ones are sums over the map, not means, so their norm grows with it.
 
@@ -110,9 +111,11 @@ class Trunk(nn.Module):
         return local, F.relu(self.last(local)).sum((2, 3))
 
 
-def _parts(size: int, channels: int, ndf: int, narrow: int, raw: bool) -> list[FirstBlock | DownBlock]:
+def _parts(size: Size, channels: int, ndf: int, narrow: int, raw: bool) -> list[FirstBlock | DownBlock]:
     """The blocks of a ladder; ``narrow``: multiples of ndf where two halvings are all; ``raw``: see DownBlock."""
-    halvings = {3: 2}.get(blocks := ladder(size)[1], blocks)
+    bottom, blocks = ladder(shorter(size))
+    first_map(size, bottom, blocks)
+    halvings = {3: 2}.get(blocks, blocks)
     widths = [ndf * m for m in (WIDTHS | {2: (narrow,) * 4})[halvings]]
     parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
     for i, (c, out) in enumerate(pairwise(widths), start=1):
@@ -121,7 +124,7 @@ def _parts(size: int, channels: int, ndf: int, narrow: int, raw: bool) -> list[F
 
 
 @register_latent_D
-def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
+def biggan(size: Size, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
     """Brock et al. (2019), with the widths of ContraGAN's code, and attention where G has it.
 
     Args:
@@ -131,18 +134,18 @@ def biggan(size: int, channels: int, ndf: int, attention: bool = True, reference
         ValueError: no ladder for this size.
     """
     parts = _parts(size, channels, ndf, narrow=2, raw=False)
-    place = (size // attended(size)).bit_length() - 1
+    place = (shorter(size) // attended(shorter(size))).bit_length() - 1
     return Trunk(parts, place, attention, reference, last_is_global=False, draw=draw_orthogonal)
 
 
 @register_latent_D
-def biggan_brock(size: int, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
+def biggan_brock(size: Size, channels: int, ndf: int, attention: bool = True, reference: bool = False) -> Trunk:
     """As Brock's own PyTorch code has it, for its weights: shortcuts take what comes in, not its ReLU.
 
     Raises:
         ValueError: no ladder for this size.
     """
     parts = _parts(size, channels, ndf, narrow=4, raw=True)
-    side = BROCK.attended(size)
-    place = (size // side).bit_length() - 1 if side else 1
+    side = BROCK.attended(shorter(size))
+    place = (shorter(size) // side).bit_length() - 1 if side else 1
     return Trunk(parts, place, attention and side > 0, reference, last_is_global=False, draw=draw_orthogonal)

@@ -1,13 +1,14 @@
 """Small networks for runs of minutes on a CPU, after DCGAN (Radford et al., ICLR 2016)."""
 
 from itertools import pairwise
+from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .attention import SelfAttention
-from .latent import ClassNorm, LatentGenerator
+from .latent import ClassNorm, LatentGenerator, Size, first_map, shorter
 from .registry import register_latent_G
 
 
@@ -33,11 +34,12 @@ class SmallGenerator(LatentGenerator):
 
     own_init = True
 
-    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False):
+    def __init__(self, size: Size, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False):
         super().__init__(size, channels, classes, z_dim)
-        self.bottom, doublings = ladder(size)
+        bottom, doublings = ladder(shorter(size))
+        self.bottom = first_map(size, bottom, doublings)
         widths = [max(8, ngf >> step) for step in range(doublings + 1)]
-        self.linear = nn.Linear(z_dim + classes, widths[0] * self.bottom**2)
+        self.linear = nn.Linear(z_dim + classes, widths[0] * prod(self.bottom))
         self.norms = nn.ModuleList(ClassNorm(width, classes) for width in widths)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         self.attention = SelfAttention(widths[-2]) if attention else None
@@ -46,7 +48,7 @@ class SmallGenerator(LatentGenerator):
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         weights = self.weights(y, z)
         entering = torch.cat([z, weights], 1) if self.classes else z
-        x = self.linear(entering).view(len(z), -1, self.bottom, self.bottom)
+        x = self.linear(entering).view(len(z), -1, *self.bottom)
         x = F.relu(self.norms[0](x, weights))
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):
             if self.attention is not None and conv is self.convs[-1]:
@@ -64,7 +66,7 @@ class DCGenerator(LatentGenerator):
 
     def __init__(
         self,
-        size: int,
+        size: Size,
         channels: int,
         classes: int,
         z_dim: int,
@@ -73,12 +75,13 @@ class DCGenerator(LatentGenerator):
         label_dim: int = 10,
     ):
         super().__init__(size, channels, classes, z_dim)
-        if size % 4:
-            raise ValueError(f"{size} pixels are not a multiple of 4")
-        self.bottom, c, last = size // 4, ngf, max(1, ngf // 2)
+        if shorter(size) % 4:
+            raise ValueError(f"{shorter(size)} pixels are not a multiple of 4")
+        self.bottom, c, last = first_map(size, shorter(size) // 4, 2), ngf, max(1, ngf // 2)
+        start = c * prod(self.bottom)
         self.label = nn.Linear(classes, label_dim, bias=False) if classes else None  # a table, for mixtures too
         inputs = z_dim + (label_dim if classes else 0)
-        self.start = nn.Sequential(nn.Linear(inputs, c * self.bottom**2), nn.BatchNorm1d(c * self.bottom**2), relu())
+        self.start = nn.Sequential(nn.Linear(inputs, start), nn.BatchNorm1d(start), relu())
         self.layers = nn.Sequential(
             *(nn.ConvTranspose2d(c, c, 4, 2, 1), nn.BatchNorm2d(c), relu()),
             *((SelfAttention(c),) if attention else ()),
@@ -88,7 +91,7 @@ class DCGenerator(LatentGenerator):
 
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         entering = z if self.label is None else torch.cat([self.label(self.weights(y, z)), z], 1)
-        return self.layers(self.start(entering).view(len(z), -1, self.bottom, self.bottom))
+        return self.layers(self.start(entering).view(len(z), -1, *self.bottom))
 
 
 def relu() -> nn.Module:
@@ -96,10 +99,10 @@ def relu() -> nn.Module:
 
 
 @register_latent_G
-def small(size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> SmallGenerator:
+def small(size: Size, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> SmallGenerator:
     return SmallGenerator(size, channels, classes, z_dim, ngf, attention)
 
 
 @register_latent_G
-def dcgan(size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> DCGenerator:
+def dcgan(size: Size, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> DCGenerator:
     return DCGenerator(size, channels, classes, z_dim, ngf, attention)

@@ -1,25 +1,29 @@
 """The trunk that goes with the small generators: three strided convolutions."""
 
+from math import prod
+
 import torch
 from torch import nn
 
 from .attention import ReferenceAttention
+from .latent import Size, first_map, shorter
 from .layers import norm_layer
 from .registry import register_latent_D
 
 
 class DCTrunk(nn.Module):
-    """x (B, C, S, S) to (local (B, 4 ndf, S/8, S/8), pooled (B, F)): ndf, 2 ndf and 4 ndf channels, LeakyReLU of 0.2.
+    """x (B, C, H, W) to (local (B, 4 ndf, H/8, W/8), pooled (B, F)): ndf, 2 ndf and 4 ndf channels, LeakyReLU of 0.2.
 
     ``pooled`` is the last map as one vector, as in the tutorial, so where something is counts. The first layer has no
     norm. With ``reference`` half-size maps attend to those of a second image, trunk(x, reference).
     """
 
-    def __init__(self, size: int, channels: int, ndf: int, norm: str = "none", reference: bool = False):
+    def __init__(self, size: Size, channels: int, ndf: int, norm: str = "none", reference: bool = False):
         super().__init__()
-        if size % 8:
-            raise ValueError(f"{size} pixels are not a multiple of 8")
-        if size == 8 and norm == "instance":
+        if shorter(size) % 8:
+            raise ValueError(f"{shorter(size)} pixels are not a multiple of 8")
+        last_map = first_map(size, shorter(size) // 8, 3)
+        if last_map == (1, 1) and norm == "instance":
             raise ValueError(
                 "its last map is 1 x 1, of which instance norm leaves nothing; 16 pixels do, or another norm"
             )
@@ -29,7 +33,7 @@ class DCTrunk(nn.Module):
         for c in (ndf, 2 * ndf):
             layers += [nn.Conv2d(c, 2 * c, 4, 2, 1), norm_layer(norm, 2 * c), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
-        self.local_channels, self.features = 4 * ndf, 4 * ndf * (size // 8) ** 2
+        self.local_channels, self.features = 4 * ndf, 4 * ndf * prod(last_map)
 
     def forward(self, x: torch.Tensor, reference: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         x = self.start(x)
@@ -42,5 +46,5 @@ class DCTrunk(nn.Module):
 
 
 @register_latent_D
-def dcgan(size: int, channels: int, ndf: int, norm: str = "none", reference: bool = False) -> DCTrunk:
+def dcgan(size: Size, channels: int, ndf: int, norm: str = "none", reference: bool = False) -> DCTrunk:
     return DCTrunk(size, channels, ndf, norm, reference)

@@ -4,14 +4,39 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+Size = int | tuple[int, int]  # of a square, or height and width
+
+
+def shorter(size: Size) -> int:
+    """The shorter side, by which ladders of blocks are chosen."""
+    return size if isinstance(size, int) else min(size)
+
+
+def first_map(size: Size, bottom: int, doublings: int) -> tuple[int, int]:
+    """Height and width of the map that is doubled so often, whose shorter side is ``bottom``.
+
+    Raises:
+        ValueError: the longer side of the image is none that is doubled so often.
+    """
+    if isinstance(size, int):
+        return bottom, bottom
+    longer, step = max(size), 2**doublings
+    if longer % step:
+        near = longer - longer % step
+        raise ValueError(
+            f"with {min(size)} pixels on the shorter side the longer one is a map's, doubled {doublings} times: "
+            f"not {longer}, but {near} or {near + step}"
+        )
+    return size[0] // step, size[1] // step
+
 
 class LatentGenerator(nn.Module):
-    """What generators from noise have in common: G(z, y) -> images (B, channels, size, size) in [-1, 1].
+    """What generators from noise have in common: G(z, y) -> images (B, channels, height, width) in [-1, 1].
 
     y is labels (B,), or weights of a mixture of classes (B, classes); None where there are no classes.
     """
 
-    def __init__(self, size: int, channels: int, classes: int, z_dim: int):
+    def __init__(self, size: Size, channels: int, classes: int, z_dim: int):
         super().__init__()
         self.size, self.channels, self.classes, self.z_dim = size, channels, classes, z_dim
 

@@ -5,7 +5,7 @@ bilinear doubling are those of InfoMax-GAN's code (Lee et al., WACV 2021). The g
 """
 
 from itertools import pairwise
-from math import sqrt
+from math import prod, sqrt
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from torch import nn
 from .attention import SelfAttention
 from .biggan import UpBlock, ladder
 from .conditional_norm import PlainBatchNorm
-from .latent import ClassNorm, LatentGenerator
+from .latent import ClassNorm, LatentGenerator, Size, first_map, shorter
 from .registry import register_latent_G
 
 # Size -> channels before, between and behind the blocks, in multiples of ngf; published for 32, 48, 64 and 128. Those
@@ -41,7 +41,7 @@ def draw_xavier(network: nn.Module) -> None:
 
 
 class SNGANGenerator(LatentGenerator):
-    """Noise (B, z_dim) of normal values, and classes, to images (B, channels, size, size) in [-1, 1].
+    """Noise (B, z_dim) of normal values, and classes, to images (B, channels, height, width) in [-1, 1].
 
     With classes, the norms of the blocks have a gain and a bias per class (Miyato & Koyama, ICLR 2018).
 
@@ -56,12 +56,13 @@ class SNGANGenerator(LatentGenerator):
 
     own_init = True
 
-    def __init__(self, size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False):
+    def __init__(self, size: Size, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False):
         super().__init__(size, channels, classes, z_dim)
-        self.bottom, blocks = ladder(size)
-        widths = [ngf * m for m in WIDTHS[size]]
+        bottom, blocks = ladder(shorter(size))
+        self.bottom = first_map(size, bottom, blocks)
+        widths = [ngf * m for m in WIDTHS[shorter(size)]]
         self.place = min(blocks - 1, 3)  # blocks before attention
-        self.first = nn.Linear(z_dim, widths[0] * self.bottom**2)
+        self.first = nn.Linear(z_dim, widths[0] * prod(self.bottom))
         self.blocks = nn.ModuleList(
             UpBlock(c, out, lambda n: ClassNorm(n, classes) if classes else PlainBatchNorm(n), "bilinear")
             for c, out in pairwise(widths)
@@ -73,7 +74,7 @@ class SNGANGenerator(LatentGenerator):
 
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """y are labels (B,) or weights of classes (B, classes); without classes it is not looked at."""
-        x = self.first(z).unflatten(1, (-1, self.bottom, self.bottom))
+        x = self.first(z).unflatten(1, (-1, *self.bottom))
         weights = self.weights(y, z) if self.classes else None
         for i, block in enumerate(self.blocks, start=1):
             x = block(x, weights)
@@ -83,5 +84,5 @@ class SNGANGenerator(LatentGenerator):
 
 
 @register_latent_G
-def sngan(size: int, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> SNGANGenerator:
+def sngan(size: Size, channels: int, classes: int, z_dim: int, ngf: int, attention: bool = False) -> SNGANGenerator:
     return SNGANGenerator(size, channels, classes, z_dim, ngf, attention)

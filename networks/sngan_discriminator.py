@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from .biggan import ladder
 from .biggan_discriminator import DownBlock, FirstBlock, Trunk
+from .latent import Size, first_map, shorter
 from .registry import register_latent_D
 from .sngan import draw_xavier
 
@@ -21,7 +22,7 @@ LADDERS = {
 
 
 @register_latent_D
-def sngan(size: int, channels: int, ndf: int, attention: bool = False, reference: bool = False) -> Trunk:
+def sngan(size: Size, channels: int, ndf: int, attention: bool = False, reference: bool = False) -> Trunk:
     """Local features are those before the last block: 8 x 8 at 32 pixels, 3 x 3 at 48, 4 x 4 at 64 and 128.
 
     Args:
@@ -32,8 +33,9 @@ def sngan(size: int, channels: int, ndf: int, attention: bool = False, reference
     Raises:
         ValueError: no ladder for this size.
     """
-    _, blocks = ladder(size)
-    multiples, halvings = LADDERS[size]
+    bottom, blocks = ladder(shorter(size))
+    first_map(size, bottom, blocks)
+    multiples, halvings = LADDERS[shorter(size)]
     widths = [ndf * m for m in multiples]
     parts: list[FirstBlock | DownBlock] = [FirstBlock(channels, widths[0])]
     for i, (c, out) in enumerate(pairwise(widths), start=1):

@@ -201,7 +201,9 @@ def describe(hint: Any) -> str:
         return {int: "whole numbers", float: "numbers"}.get(args[0], "words") + " separated by commas"
     if origin is typing.Literal:
         return " or ".join(map(str, args))
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(
+        hint, getattr(hint, "words", str(hint))
+    )
 
 
 def _reader(hint: Any) -> Callable[[str], Any]:

@@ -13,6 +13,7 @@ from .base_options import BaseOptions
 from .command_line import peek, print_help, read_words
 from .errors import UserError, nearest
 from .fields import INHERIT, Flag, Usual, flags_of, silenced
+from .sizes import Sides
 from .trust import SERVERS, check_code, check_trusted, is_trusted
 
 # What a continued run is told anew: where it is, what it computes on, what its plugins may execute, and whom it tells.
@@ -354,7 +355,7 @@ def parse_script(cls: type, argv: Sequence[str] | None = None, description: str 
 def as_dict(opt: Any) -> dict[str, Any]:
     """The options as plain values, for a file; tuples become lists."""
     values = {f.name: getattr(opt, f.name) for f in dataclasses.fields(opt)}
-    plain: dict[type, Callable[[Any], Any]] = {tuple: list, Usual: int}
+    plain: dict[type, Callable[[Any], Any]] = {tuple: list, Usual: int, Sides: str}
     return {name: plain[type(v)](v) if type(v) in plain else v for name, v in values.items()}
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import test as test_script
 import train as train_script
@@ -162,3 +163,18 @@ def test_parameters_of_the_published_configurations():
     model.see_data(Data())
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in model.networks.items()}
     assert counts == {"G": 9_416_196, "D": 2_517_186}
+
+
+@pytest.mark.slow
+def test_images_that_are_not_square(tmp_path, capsys):
+    """Wide ones: what is trained on, what is made, pages, neighbours, and what judges say of them."""
+    words = ("--model", "biggan", "--dataroot", "digits", *TINY[:-2], "--max_dataset_size", 16, "--n_epochs", 1)
+    words += ("--crop_size", "48x32", "--augment_D", "color,translation,cutout", "--classes_used", "0,1")
+    assert run(train_script, tmp_path, *words) == 0
+    results = ("--dataroot", "digits", "--results_dir", tmp_path / "results", "--num_samples", 6)
+    assert run(test_script, tmp_path, *results) == 0
+    folder = tmp_path / "results/run/test_latest"
+    assert np.load(folder / "samples.npz")["images"].shape == (6, 32, 48, 1)
+    sizes = {Image.open(path).size for path in folder.rglob("*.png") if path.parent.name != "assets"}
+    assert sizes == {(48, 32)} and any((folder / "images/train").glob("*.png"))
+    assert "distance to the nearest training image" in capsys.readouterr().out

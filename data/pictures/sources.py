@@ -13,6 +13,7 @@ import numpy as np
 from data.loading.phases import PHASES, phases_in, standard
 from data.loading.transforms import resize
 from options import UserError
+from options.sizes import Sides, sides
 from util.heads import read_head
 from util.images import LUMA, read_pixels
 from util.listing import Listing, list_images, look_into
@@ -75,10 +76,11 @@ class Stored(Pictures):
     def pixels(self, row: int, channels: int) -> np.ndarray:
         return with_channels(self.array[row], channels)
 
-    def prepared(self, size: int, channels: int, most: int) -> "Stored":
+    def prepared(self, size: int | Sides, channels: int, most: int) -> "Stored":
         """The same at this size, scaled once for the whole run, if that takes at most so many bytes."""
         count, *shape = self.array.shape
-        if shape == [size, size, channels] or count * size * size * channels > most:
+        tall, wide = sides(size)
+        if shape == [tall, wide, channels] or count * tall * wide * channels > most:
             return self
         scaled = [fit(self.pixels(row, channels), size) for row in range(count)]
         return dataclasses.replace(self, array=np.stack(scaled)) if scaled else self
@@ -138,17 +140,18 @@ def with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     raise UserError(f"--output_nc {channels}: the data have {found}; give 1 or 3, or 0 for what they have")
 
 
-def fit(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Scale the shorter side to ``size``, bicubically with antialiasing; the aspect ratio is kept."""
-    height, width = pixels.shape[:2]
-    scale = size / min(height, width)
-    return resize(pixels, max(size, round(height * scale)), max(size, round(width * scale)))
+def fit(pixels: np.ndarray, size: int | Sides) -> np.ndarray:
+    """Scale to cover ``size``, bicubically with antialiasing; the aspect ratio is kept."""
+    (height, width), (tall, wide) = pixels.shape[:2], sides(size)
+    scale = max(tall / height, wide / width)
+    return resize(pixels, max(tall, round(height * scale)), max(wide, round(width * scale)))
 
 
-def window(pixels: np.ndarray, size: int, down: float = 0.5, right: float = 0.5) -> np.ndarray:
-    """A square of a picture, at a part of the way from the top and from the left."""
-    top, left = int(down * (pixels.shape[0] - size + 1)), int(right * (pixels.shape[1] - size + 1))
-    return pixels[top : top + size, left : left + size]
+def window(pixels: np.ndarray, size: int | Sides, down: float = 0.5, right: float = 0.5) -> np.ndarray:
+    """A piece of a picture of this size, at a part of the way from the top and from the left."""
+    tall, wide = sides(size)
+    top, left = int(down * (pixels.shape[0] - tall + 1)), int(right * (pixels.shape[1] - wide + 1))
+    return pixels[top : top + tall, left : left + wide]
 
 
 # -- the kinds of data that are small ----------------------------------------------------------------------------------
@@ -254,15 +257,16 @@ def _read_folder(root: Path, place: Path, classes: tuple[str, ...]) -> Pictures:
     return Files(labels, names, column)
 
 
-def look(pictures: Files) -> tuple[bool, int, int]:
-    """Whether all are grey, how many are not square, and of how many; at most LOOKED_AT are looked at."""
+def look(pictures: Files, size: int | Sides = 1) -> tuple[bool, int, int]:
+    """Whether all are grey, how many are not of the shape of ``size``, and of how many; at most LOOKED_AT are seen."""
+    tall, wide = sides(size)
     grey, oblong = True, 0
     paths = pictures.paths[:: max(1, -(-len(pictures) // LOOKED_AT))]
     for path in paths:
         try:
             head = read_head(path)
             grey &= head.grey
-            oblong += head.width != head.height
+            oblong += head.width * tall != head.height * wide
         except Exception:  # whoever reads it says what is wrong with it
             continue
     return grey, oblong, len(paths)

@@ -95,6 +95,12 @@ def test_pictures_that_are_not_square_are_cut(tmp_path, capsys):
     middle = dataset("labeled", *words)[0]["image"]
     assert middle.shape == (1, 16, 16) and ((middle[0, 0] + 1) * 127.5).round().tolist() == list(range(96, 160, 4))
     assert "5 of 5 pictures are not square; their shorter side becomes --crop_size 16" in capsys.readouterr().err
+    wide = ("--crop_size", "32x16")  # scaled to cover it, as it is here
+    middle_of_wide = dataset("labeled", *words, *wide)[0]["image"]
+    assert ((middle_of_wide[0, 0] + 1) * 127.5).round().tolist() == list(range(64, 192, 4))
+    told = "5 of 5 pictures are not of 32x16; they are scaled to cover --crop_size 32x16 and the middle is cut out"
+    assert told in capsys.readouterr().err
+    assert dataset("labeled", *words, "--crop_size", "8x16")[0]["image"].shape == (1, 16, 8)
     data = dataset("labeled", *words, "--random_crop")
     assert len({round(float(data[i]["image"][0, 0, 0]), 3) for i in range(5)}) > 2
     assert torch.equal(data.arrays("train")[0][0], middle)  # what is measured is not augmented
