@@ -166,6 +166,8 @@ def _discriminator(origin: str, state: Tensors, place: int | None) -> Published:
         raise ValueError(f"its D answers with {logits} logits; those here with one")
     if any(re.match(r"blocks\.\d+\.norm", key) for key in state):
         raise ValueError("its D has batch norm, which none here has")
+    if network == "biggan_brock" and len(_weight(state, "blocks.1.conv1")) != widths[1]:
+        raise ValueError("the blocks of its D are narrow (D_wide); those here are wide")
     # The ladder of 32 pixels has four blocks alike. A ladder tells no size: at 48 and 64 pixels there are the same.
     multiple = {"biggan": 2, "biggan_brock": 4}.get(network, 1) if len(widths) == 4 else 1
     heads = {match[1] for key in state if (match := re.match(r"heads\.(\w+)\.", key))}

@@ -125,6 +125,10 @@ DIFFERENT = [
     (changed("biggan_pytorch_G", **{"linear.u0": T(1, 3)}), "tensors of other shapes"),
     (changed("biggan_pytorch_G", **{"linear.u1": T(1, 3)}), "several singular values"),
     (changed("biggan_pytorch_G", **{"blocks.0.0.bn1.gain.weight": T(64, 128)}), "not cut into chunks"),
+    (
+        changed("biggan_pytorch_D", **{"blocks.1.0.conv1.weight": T(4, 8, 3, 3), "blocks.1.0.conv1.u0": T(1, 4)}),
+        r"blocks of its D are narrow \(D_wide\)",
+    ),
     (changed("mimicry_sngan_G", **{"attn_block.gamma": T(())}), "mimicry's network is SAGAN's"),
     (changed("mimicry_cgan_pd_D", **{"l_y.bias": T(4)}), "SSGAN's"),
     (
