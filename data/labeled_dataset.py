@@ -14,6 +14,7 @@ import torch
 
 from data.fonts.drawn import GlyphOptions, glyphs
 from data.pictures.archives import LAYOUTS, archive, locate
+from data.pictures.choice import alike
 from data.pictures.sources import Missing, Pictures, Source, digits, folder
 from options import UserError, nearest, option
 from options.sizes import Sides
@@ -60,6 +61,9 @@ class LabeledDataset(PictureDataset):
             False, "fetch the data of --source into --dataroot by torchvision where they are missing", per_run=True
         )
         classes_used: tuple[str, ...] = option((), "these classes alone, by name; none is all")
+        balance: bool = option(
+            False, "training: every class as often in an epoch as any other, whatever the data have", per_run=True
+        )
         flip: bool | Literal["auto"] = option(
             "auto",
             "mirror every second picture in training; auto: unless its class would change (digits, glyphs)",
@@ -71,6 +75,8 @@ class LabeledDataset(PictureDataset):
                 raise UserError(f"--crop_size {self.crop_size} --source glyphs: are drawn in squares; give one number")
             if self.download and self.source not in LAYOUTS:
                 raise UserError(f"--download with --source {self.source}: give one of {', '.join(LAYOUTS)}")
+            if self.balance and self.serial_batches:
+                raise UserError("--balance --serial_batches: items in order come once each; leave one of them out")
 
     def __init__(self, opt: Any):
         super().__init__(opt)
@@ -145,6 +151,13 @@ class LabeledDataset(PictureDataset):
         noun = "class" if len(self.classes) == 1 else "classes"
         pictures = "picture" if len(self) == 1 else "pictures"
         print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} {pictures} to train on: {span}")
+        if self.opt.balance:
+            each, there = len(self) / max((counts > 0).sum(), 1), np.where(counts > 0, counts, len(self))
+            rare = int(there.argmin())
+            print(
+                f"--balance: {each:.4g} items of each class in an epoch; a picture of {self.classes[rare]} comes "
+                f"{each / there[rare]:.3g} times, one of {self.classes[most]} {each / counts[most]:.3g} times"
+            )
         few = [name for name, count in zip(self.classes, counts, strict=True) if count < 2]
         if len(self.classes) == 1:
             print("one class: enough for a model without classes; others need two", file=sys.stderr)
@@ -172,6 +185,9 @@ class LabeledDataset(PictureDataset):
     @property
     def labels(self) -> torch.Tensor:
         return torch.from_numpy(self.pictures.labels)
+
+    def order(self, generator: torch.Generator) -> list[int]:
+        return alike(self.pictures.labels, generator) if self.opt.balance else super().order(generator)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {

@@ -106,6 +106,7 @@ def score_samples(
     classes: Sequence[str],
     judge: str,
     known: Collection[str] = (),
+    way_out: str = "",
 ) -> Table:
     """Generated images and, as what is reachable, training images, beside the held-out ones, as a judge sees them.
 
@@ -117,14 +118,16 @@ def score_samples(
         classes: names of the labels.
         judge: which one it is, in words.
         known: names of values that another extractor gave already; they are left to it.
+        way_out: what a line on classes that are mixed otherwise ends with.
     """
     several = train.take(floor_rows(len(train), len(fake)))
-    distances = SetScores([KidMetric(), FidMetric()], Description(tag=DOMAIN, name=judge)).compute(
+    scores = SetScores([KidMetric(), FidMetric()], Description(tag=DOMAIN, name=judge), classes, way_out)
+    distances = scores.compute(
         held, fake, several, floor_of=f"training images, {AS_MANY}" if len(several) < len(train) else None
     )
     table = distances if fake.labels is None else labels_of(fake, train, held, classes, distances).beside(distances)
     left = [name for name in table.names if name in known]
-    remarks = [*table.remarks, *imbalance(held)]
+    remarks = list(table.remarks)
     if left:
         remarks.append(f"{', '.join(left)}: as --extractor sees them, above")
     return replace(table.only(name for name in table.names if name not in left), remarks=remarks)
@@ -151,18 +154,6 @@ def labels_of(fake: Observed, train: Observed, held: Observed, classes: Sequence
 def floor_rows(count: int, most: int) -> torch.Tensor:
     """Which of the training images the floors are of: as many as were generated, the same for every extractor."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(derive("floor")))[:most]
-
-
-def imbalance(held: Observed) -> list[str]:
-    """A remark where classes are not about equally frequent in the data, as they are among generated images."""
-    if held.labels is None or not len(held):
-        return []
-    counts = held.labels.unique(return_counts=True)[1].tolist()
-    if max(counts) <= 1.5 * min(counts):
-        return []
-    return [
-        f"held-out images are {min(counts)} to {max(counts)} of a class, generated ones balanced: KID and FID feel it"
-    ]
 
 
 @dataclass(frozen=True)

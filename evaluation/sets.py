@@ -8,6 +8,7 @@ import torch
 
 from evaluation.metrics.base_set import DEVIATION, SetMetric
 from evaluation.metrics.shared.observed import Observed
+from evaluation.mix import counted, remark
 from util.contract import lines_of
 from util.seeding import derive
 from util.table import Row, Table, plural
@@ -46,10 +47,13 @@ class SetScores:
     Args:
         extractor: what saw them.
         classes: names of the labels, in their order, where there are labels.
+        way_out: what a line on classes that are mixed otherwise ends with.
     """
 
-    def __init__(self, metrics: Sequence[SetMetric], extractor: Described, classes: Sequence[str] = ()):
-        self.metrics, self.extractor = metrics, extractor
+    def __init__(
+        self, metrics: Sequence[SetMetric], extractor: Described, classes: Sequence[str] = (), way_out: str = ""
+    ):
+        self.metrics, self.extractor, self.classes, self.way_out = metrics, extractor, classes, way_out
         for metric in metrics:
             metric.classes = classes
 
@@ -106,6 +110,7 @@ class SetScores:
                     "fewer"
                 )
         rows.append(Row(label="held-out real images alone", count=len(held), **vars(alone)))
+        remarks += self.mixes(real, fake, floor if floor_real is None else None)
         facts = {"reference": len(real), "extractor": self.extractor.name, "resize": self.extractor.resize}
         return Table(
             rows=rows,
@@ -115,6 +120,13 @@ class SetScores:
             facts=facts | {"comparable": self.extractor.comparable},
             unlike=unlike,
         )
+
+    def mixes(self, real: Observed, fake: Observed, floor: Observed | None) -> list[str]:
+        """Lines where classes are mixed otherwise among generated images, or among those of the floor."""
+        of_real, of_fake = counted(real.labels, self.classes), counted(fake.labels, self.classes)
+        lines = remark(of_fake, of_real, (GENERATED, "real"), self.way_out)
+        of_floor = {} if floor is None else counted(floor.labels, self.classes)
+        return lines + remark(of_floor, of_real, ("the floor's", "real"))
 
 
 class Found:

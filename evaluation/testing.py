@@ -25,6 +25,7 @@ from util.table import Table, joined
 SIDES = {"": ("fake_B", "real_B"), " of A": ("fake_A", "real_A")}
 FACTS = ("character", "label")  # of a batch, that metrics are told
 COPIED = "the source, copied"
+EVENLY = "; --sample_classes data mixes samples as the held-out images are"
 FLOATS_AT_ONCE = 1024  # images from noise that are floats at a time
 JUDGED = ("metrics", "recogniser", "style_judge")  # flags of a test that have what it made judged
 
@@ -187,7 +188,8 @@ class Evaluation:
     def table(self, real: Observed, fake: Observed, other: Observed | None) -> Table:
         """Values of sets, with those of training images against the real ones as floors, or of two halves of these."""
         assert self.extractor is not None
-        scores = SetScores(self.set_metrics, self.extractor, class_names(self.dataset))
+        way_out = EVENLY if getattr(self.opt, "sample_classes", None) == "even" else ""
+        scores = SetScores(self.set_metrics, self.extractor, class_names(self.dataset), way_out)
         return scores.beside_training(real, fake, other)
 
     def training_images(self, training_items: TrainingItems, side: str, count: int) -> Observed | None:

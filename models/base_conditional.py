@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 
 from models.base_latent import LatentModel
+from models.noise.classes import tell_of_protocol
 from options import UserError, option
 
 
@@ -16,13 +17,18 @@ class ConditionalModel(LatentModel):
         fake_labels: Literal["uniform", "data"] = option(
             "uniform", "classes of generated images in training: all alike, or those of the batch's real ones"
         )
+        sample_classes: Literal["auto", "data", "even"] = option(
+            "auto",
+            "classes of samples: mixed as the held-out images, or alike; auto is data where these are compared with",
+        )
 
     conditional = True
 
     def see_data(self, dataset: Any) -> None:
-        if len(dataset.classes) < 2:
-            opt, count = self.opt, len(dataset.classes)
+        opt, count = self.opt, len(dataset.classes)
+        if count < 2:
             raise UserError(f"--dataroot {opt.dataroot}: --model {opt.model} needs two classes, and there is {count}")
+        tell_of_protocol(opt)
         super().see_data(dataset)
 
     def conditions(self) -> torch.Tensor | None:

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 import networks
-from evaluation.samples import Asked, real_images
+from evaluation.samples import Asked
 from models.base_noise import COLUMNS, NOISE_FILE, Answers, Losses, NoiseModel
-from models.noise.results import chosen_classes, save_samples
-from models.noise.sampler import DRAWN_AT_ONCE, balanced
+from models.noise.classes import asked_of
+from models.noise.results import save_samples
+from models.noise.sampler import DRAWN_AT_ONCE
 from models.noise.stabilizers import Stabilizers
 from networks.discriminator import Discriminator, LogitHead
 from options import Exit, UserError, default, option
@@ -148,9 +149,7 @@ class LatentModel(NoiseModel):
         save_samples(self, dataset, engine, folder)
 
     def asked_of(self, dataset: Any) -> Asked:
-        chosen = torch.tensor(chosen_classes(self, dataset)) if self.conditional else None
-        labels = balanced(chosen, self.opt.num_samples)
-        return Asked(labels, labels, self.opt.num_samples, real_images(dataset, labels))
+        return asked_of(self, dataset)
 
     def generated(self, asked: Asked) -> torch.Tensor:
         self.settle_anew()

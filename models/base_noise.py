@@ -72,7 +72,10 @@ class NoiseModel(AdversarialModel):
     class TestOptions(Options):
         section = "images from noise: results"
         num_samples: int = option(
-            1000, "images to make, spread evenly over the classes or captions", least=1, per_run=True
+            1000,
+            "images to make, of classes as --sample_classes says, or spread evenly over the captions",
+            least=1,
+            per_run=True,
         )
         truncation: float = option(
             0.0, "each number of the noise is drawn again while it is beyond this; 0 never", least=0, per_run=True

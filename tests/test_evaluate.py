@@ -166,3 +166,19 @@ def test_an_archive_that_unpacks_to_far_more_is_not_read(folders):
     np.savez_compressed(folders / "bomb.npz", images=np.zeros((100_000, 32, 32, 3), np.uint8))
     with pytest.raises(UserError, match="it would unpack to 292 MiB"):
         values(folders, "--metrics", "fid", "--fake", folders / "bomb.npz")
+
+
+def test_folders_of_classes_that_are_mixed_otherwise_have_a_line_with_both_mixes(folders, capsys):
+    for folder, counts in (("real", (60, 6)), ("fake", (20, 20))):
+        shutil.rmtree(folders / folder)
+        for name, count in zip(("cat", "dog"), counts, strict=True):
+            (folders / folder / name).mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (16, 16), (i, 2 * i, 99)).save(folders / folder / name / f"{i}.png")
+    found = values(folders, "--metrics", "fid")
+    (line,) = [line for line in found["remarks"] if "mixed otherwise" in line]
+    assert "generated images are 20 of a class (cat 50.0%, dog 50.0%)" in line and "cat 90.9%, dog 9.1%" in line
+    assert line in capsys.readouterr().out
+    shutil.rmtree(folders / "fake/dog")
+    shutil.rmtree(folders / "real/dog")
+    assert "mixed otherwise" not in str(values(folders, "--metrics", "fid"))

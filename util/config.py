@@ -18,6 +18,8 @@ from util.writing import write_atomically
 # What a run was told once and no later one may be told by its file.
 ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix"}
 ONCE |= {"pretrained_name", "pretrained", "known_classes"}
+# Options that came later, by what runs did that began without them: these go on so, and are tested so.
+BEFORE = {"sample_classes": "even"}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def saved_options(run: Mapping[str, Any]) -> Saved | None:
     if run.get("continue_train") == "auto" and not has_begun(path.parent):
         return None
     if path.is_file():
-        return Saved(str(path), read_config(path))
+        return Saved(str(path), BEFORE | read_config(path))
     return Saved(str(path), {}) if run.get("continue_train") == "auto" else None
 
 

@@ -1,6 +1,7 @@
-"""Which of some labelled pictures: held out for a test, one of every class in turn, a share of each."""
+"""Which of some labelled pictures: held out for a test, one of every class in turn, a share of each, all alike."""
 
 import numpy as np
+import torch
 
 from data.loading.held_out import drawn
 from data.pictures.sources import Pictures
@@ -35,6 +36,24 @@ def share(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
     _, place, counts = np.unique(labels[drawn], return_inverse=True, return_counts=True)
     height = (_turns(place) + 0.5) / counts[place]  # in a pile of its class from 0 to 1; the lower part is taken
     return np.sort(drawn[np.argsort(height, kind="stable")[:most]])
+
+
+def alike(labels: np.ndarray, generator: torch.Generator) -> list[int]:
+    """Rows of an epoch as long as the data, in which every class comes as often, in their order.
+
+    Whatever is left over by an equal share goes to classes that are drawn. Of a class all pictures have come before one
+    comes again.
+    """
+    classes = np.unique(labels)
+    each, left = divmod(len(labels), len(classes))
+    more = set(torch.randperm(len(classes), generator=generator)[:left].tolist())
+    drawn: list[torch.Tensor] = []
+    for place, label in enumerate(classes):
+        rows, wanted = torch.from_numpy(np.flatnonzero(labels == label)), each + (place in more)
+        rounds = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-wanted // len(rows)))]
+        drawn.append(torch.cat(rounds)[:wanted] if rounds else rows[:0])
+    order = torch.cat(drawn)
+    return order[torch.randperm(len(order), generator=generator)].tolist()
 
 
 def _turns(labels: np.ndarray) -> np.ndarray:

@@ -156,9 +156,6 @@ class CaptionAlbum(Album):
 
     # -- judge ---------------------------------------------------------------------------------------------------------
 
-    def real_images(self) -> CaptionData | None:
-        return self.data
-
     def compared(self) -> RealImages:
         return self.data.images()
 

@@ -6,11 +6,12 @@ from typing import Any
 from options import option
 
 # Of CIFAR-10 at 32 pixels: StudioGAN's configurations, 100,000 steps of G after 5 of D each, batches of 64 (128 for
-# ReACGAN). Their average begins at step 1000; here it warms up. There G's batch norm leaves out D's steps.
+# ReACGAN), judged by samples of all classes alike. Their average begins at step 1000; here it warms up. There G's batch
+# norm leaves out D's steps.
 BIGGAN = dict(
     netG="biggan", netD="biggan", ngf=96, ndf=96, z_dim=80, batch_size=64, n_dis=5, n_epochs=640, n_epochs_decay=0,
     lr=2e-4, lr_D=2e-4, beta1=0.5, beta2=0.999, adam_eps=1e-6, ema_decay=0.9999, gan_mode="hinge_paper",
-    fresh_fakes=True,
+    fresh_fakes=True, sample_classes="even",
 )  # fmt: skip
 CONTRAGAN = BIGGAN | dict(
     contra_pool="fakes", lambda_cond=1.0, lambda_cond_G=None, tau=1.0, embed_dim=512, embed_hidden=0,

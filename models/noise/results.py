@@ -15,14 +15,13 @@ from evaluation.samples import (
     Verdict,
     find_neighbours,
     judge_doubts,
-    real_images,
     score_samples,
     see,
 )
-from evaluation.testing import Evaluation
-from models.noise.sampler import balanced, slerp, truncate
+from evaluation.testing import EVENLY, Evaluation
+from models.noise.classes import asked_of, chosen_classes, follows_data
+from models.noise.sampler import slerp, truncate
 from options import Exit, UserError
-from options import nearest as spelt_like
 from util.config import save_options
 from util.files import sha256
 from util.images import save_levels, to_bytes
@@ -59,24 +58,6 @@ def save_samples(model: Any, dataset: Any, engine: Any, folder: Path) -> None:
     Album(model, dataset, chosen).save(folder, evaluation, judge)
 
 
-def chosen_classes(model: Any, dataset: Any) -> list[int]:
-    """Numbers of --classes, of all without it; none for a model that knows no classes.
-
-    Raises:
-        UserError: a name is no class's, or the model knows none.
-    """
-    asked, names = model.opt.classes, list(dataset.classes)
-    if asked and not model.conditional:
-        raise UserError(f"--classes {','.join(asked)}: --model {model.opt.model} makes images without classes")
-    for name in asked:
-        if name not in names:
-            some = ", ".join(names[:20]) + ", ..." * (len(names) > 20)
-            raise UserError(f"--classes {name}: no such class{spelt_like(name, names)}; there are {some}")
-    if not model.conditional:
-        return []
-    return sorted({names.index(name) for name in asked}) or list(range(len(names)))
-
-
 class Album:
     """Samples of a model from noise: drawn, judged, kept and shown.
 
@@ -84,7 +65,7 @@ class Album:
     ``write_into(folder)`` ``keep()`` and ``show(Verdict())`` make a page that judges nothing.
 
     Attributes:
-        levels: the samples, bytes (N, C, S, S); any number of the first are spread evenly over the classes.
+        levels: the samples, bytes (N, C, S, S); any number of the first have their mix of classes.
         labels: theirs, (N,) int64; None of a model without classes.
         z: their noise (N, Z).
         paths: their files, relative to the folder.
@@ -157,9 +138,9 @@ class Album:
         return to_bytes(images)
 
     def draw_samples(self) -> None:
-        """``levels``, ``labels`` and ``z``."""
-        self.z = self.noise(self.model.opt.num_samples)
-        self.labels = balanced(self.classes, len(self.z))
+        """``levels``, ``labels`` and ``z``, and the real images that they are compared with."""
+        asked = asked_of(self.model, self.dataset)
+        self.z, self.labels, self.data = self.noise(asked.count), asked.labels, asked.real
         self.levels = self.draw_all(lambda rows: None if self.labels is None else self.labels[rows])
 
     def draw_all(self, conditions: Any) -> torch.Tensor:
@@ -182,9 +163,15 @@ class Album:
 
     def file_names(self) -> list[str]:
         """Of the samples, below the folder: each class has a folder of its own."""
-        named, each = folder_names(self.names, self.files.folder / "samples"), len(self.names)
-        folders = [f"samples/{named[name]}" for name in self.names] if self.model.conditional else ["samples"]
-        return [f"{folders[i % each]}/{i // each:04d}.png" for i in range(len(self.z))]
+        named = folder_names(self.names, self.files.folder / "samples")
+        folders = {k: f"samples/{named[name]}" for k, name in zip(self.chosen, self.names, strict=False)} or {
+            -1: "samples"
+        }
+        counts, files = dict.fromkeys(folders, 0), []
+        for label in [-1] * len(self.z) if self.labels is None else self.labels.tolist():
+            files.append(f"{folders[label]}/{counts[label]:04d}.png")
+            counts[label] += 1
+        return files
 
     def keep(self) -> None:
         """``samples/`` and ``samples.npz``."""
@@ -203,6 +190,8 @@ class Album:
         """Of the samples, for metrics.json."""
         files = [{"file": file, "sha256": sha256(Path(file))} for file in getattr(self.model.opt, "pretrained", ())]
         facts = {"samples": len(self.levels), "classes": self.names if self.model.conditional else []}
+        if self.model.conditional:
+            facts["sample_classes"] = "data" if follows_data(self.model.opt) else "even"
         return facts | ({"pretrained": files} if files else {})
 
     # -- judge -----------------------------------------------------------------------------------
@@ -212,7 +201,6 @@ class Album:
 
         Without data there is nothing to compare with, and a line says so.
         """
-        self.data = self.real_images()
         verdict = Verdict()
         if self.data is None:
             return verdict
@@ -227,10 +215,6 @@ class Album:
         verdict.facts["neighbours"] = verdict.neighbours.as_dict()
         return verdict
 
-    def real_images(self) -> Any:
-        """What samples are compared with; None where there are no data."""
-        return real_images(self.dataset, self.labels)
-
     def compared(self) -> RealImages:
         return self.data
 
@@ -240,7 +224,8 @@ class Album:
         train, held = see(judge, *self.data.train), see(judge, *self.data.held)
         reader = f"classifier {Path(judge.run).name}, sha256 {judge.digest[:12]}, {judge.features} features"
         known = known_names(judge, verdict, evaluation)
-        table = score_samples(fake, train, held, self.model.class_names, reader, known)
+        way_out = EVENLY if getattr(self.model.opt, "sample_classes", None) == "even" else ""
+        table = score_samples(fake, train, held, self.model.class_names, reader, known, way_out)
         remarks = [
             *table.remarks,
             "matched: accuracy after the best renaming of classes; variety: distance between two images of a class, in "

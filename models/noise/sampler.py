@@ -84,11 +84,6 @@ class Sampler:
         return found if asked else found[0]
 
 
-def balanced(classes: torch.Tensor | None, count: int) -> torch.Tensor | None:
-    """Classes (count,) of samples: any number of the first are spread evenly over these; None of none."""
-    return None if classes is None else classes[torch.arange(count) % len(classes)]
-
-
 def slerp(a: torch.Tensor, b: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
     r"""The way from a (Z,) to b (Z,) along the great circle, (S, Z) for parts (S,) of it; its ends are exact.
 
