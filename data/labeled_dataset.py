@@ -14,11 +14,17 @@ import torch
 
 from data.fonts.drawn import GlyphOptions, glyphs
 from data.pictures.archives import LAYOUTS, archive, locate
+from data.pictures.arrays import ENDINGS, arrays, files_of
 from data.pictures.choice import alike
-from data.pictures.sources import Missing, Pictures, Source, digits, folder
+from data.pictures.folders import folder
+from data.pictures.packs import packed
+from data.pictures.sources import Missing, Pictures, Source, digits
 from options import UserError, nearest, option
 from options.sizes import Sides
 from util import distributed
+from util.listing import look_into
+from util.reading.packs import ENDINGS as PACKS
+from util.table import plural
 from util.writing import write_atomically
 
 from .base_pictures import PictureDataset
@@ -29,6 +35,8 @@ SOURCES: Mapping[str, Callable[[Any, int], Source]] = {
     "digits": digits,
     "glyphs": glyphs,
     **{kind: partial(archive, kind) for kind in LAYOUTS},
+    **{kind: partial(arrays, kind) for kind in ENDINGS},
+    **{kind: partial(packed, kind) for kind in PACKS},
 }
 
 
@@ -54,7 +62,7 @@ class LabeledDataset(PictureDataset):
         source: str = option(
             "auto",
             "kind of data; auto: --dataroot digits are scikit-learn's, else what lies in --dataroot: CIFAR, MNIST, "
-            "STL-10 or SVHN as torchvision keeps them, or a folder of pictures for each class",
+            "STL-10 or SVHN as torchvision keeps them, .npz, HDF5, .zip, .tar, or a folder of pictures for each class",
             choices=("auto", *SOURCES),
         )
         download: bool = option(
@@ -118,7 +126,7 @@ class LabeledDataset(PictureDataset):
             if len(found) > 1:
                 raise UserError(f"--dataroot {root} holds {' and '.join(found)}; say which with --source {found[0]}")
             shipped = opt.dataroot == "digits" and not root.is_dir()
-            kind = found[0] if found else "digits" if shipped else "folder"
+            kind = found[0] if found else "digits" if shipped else _by_ending(root) or "folder"
         return SOURCES[kind](opt, self.seed)
 
     def _chosen(self, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -151,6 +159,7 @@ class LabeledDataset(PictureDataset):
         noun = "class" if len(self.classes) == 1 else "classes"
         pictures = "picture" if len(self) == 1 else "pictures"
         print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} {pictures} to train on: {span}")
+        print(self._held())
         if self.opt.balance:
             each, there = len(self) / max((counts > 0).sum(), 1), np.where(counts > 0, counts, len(self))
             rare = int(there.argmin())
@@ -168,6 +177,24 @@ class LabeledDataset(PictureDataset):
                 "compares pictures of a class has nothing to compare there",
                 file=sys.stderr,
             )
+
+    def _held(self) -> str:
+        """What training never sees, in words."""
+        opt, source = self.opt, self.source
+        if opt.phase == "all":
+            return "held out: nothing (--phase all)"
+        if "every" in source.phases:
+            part = f"{self._test_fraction:g} of each class (--test_fraction)"
+            return f"held out: {plural(len(self.half('test')), 'picture')}, {part}"
+        told = []
+        for phase in ("test", "val"):
+            place = source.places.get(phase, phase)
+            if phase in source.phases and (phase == "test" or place != source.places.get("test", "test")):
+                try:
+                    told.append(f"{plural(len(self.half(phase)), 'picture')} of {place}")
+                except UserError as error:
+                    told.append(str(error))
+        return f"held out: {', '.join(told)}"
 
     def save_files(self, folder: Path) -> None:
         """Write ``classes.json``: names, channels, kind of data, and what divided them."""
@@ -230,3 +257,12 @@ class LabeledDataset(PictureDataset):
         """
         images, pictures, kept, count = self._read(phase, limit, torch.uint8, "arrays", among)
         return images, torch.from_numpy(pictures.labels[kept]), count
+
+
+def _by_ending(root: Path) -> str | None:
+    """The kind of a file, or of the files of a folder in which there are neither folders nor pictures."""
+    if not root.exists() or (root.is_dir() and any(path.is_dir() for path in root.iterdir())):
+        return None
+    if look_into(root, below=False).pictures:
+        return None
+    return next((kind for kind, endings in (ENDINGS | PACKS).items() if files_of(root, endings)), None)

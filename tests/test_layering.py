@@ -137,8 +137,10 @@ DECODERS = {
         "util/reading/torch_file.py",
         "util/reading/npz.py",
         "evaluation/extractors/inception.py",
+        "util/reading/packs.py",
     },  # the latter reads names alone
-    "tarfile": set(),
+    "tarfile": {"util/reading/packs.py"},
+    "h5py": {"util/reading/hdf5.py"},
     "gzip.decompress": set(),
     "zlib.decompress": set(),
     "gzip.open": {"data/pictures/archives.py"},

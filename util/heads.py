@@ -45,12 +45,17 @@ def read_head(path: Path) -> Head:
             with Image.open(file, formats=FORMATS) as image:
                 if page:
                     image.seek(page)
-                turned = image.getexif().get(ORIENTATION, 1) >= 5
-                width, height = image.size[::-1] if turned else image.size
-                return Head(width, height, _is_grey(image.mode))
+                return head_of(image)
         except (Image.UnidentifiedImageError, ValueError):  # a TIFF that Pillow does not know
             height, width, depth = read_values(path, 3)[0].shape
             return Head(width, height, depth == 1)
+
+
+def head_of(image: Image.Image) -> Head:
+    """Of a picture that Pillow has opened."""
+    turned = image.getexif().get(ORIENTATION, 1) >= 5
+    width, height = image.size[::-1] if turned else image.size
+    return Head(width, height, _is_grey(image.mode))
 
 
 def _is_grey(mode: str) -> bool:

@@ -7,27 +7,26 @@ from pathlib import Path
 from options import UserError
 from util import distributed
 
-PHASES = ("train", "test", "val")
-OF_VALIDATION = ("val", "valid", "validation")
+WORDS = {"train": ("train", "training"), "test": ("test", "testing"), "val": ("val", "valid", "validation")}
+PHASES = tuple(WORDS)
 
 
 def standard(phase: str) -> str:
     """train, test or val where that is meant, as by Valid; any other phase as it is."""
-    lower = phase.lower()
-    return "val" if lower in OF_VALIDATION else lower if lower in PHASES else phase
+    return next((meant for meant, words in WORDS.items() if phase.lower() in words), phase)
 
 
 def phase_folder(root: Path, phase: str, side: str = "") -> Path:
     """The folder below ``root`` of this phase and side; where there is none, that of exactly this name.
 
-    Capitals do not matter, and val, valid and validation are one. Of several that could be meant the one of exactly
+    Capitals do not matter, and the ``WORDS`` of a phase are one. Of several that could be meant the one of exactly
     this name is taken, which is said.
 
     Raises:
         UserError: several could be meant, and none has exactly this name.
     """
     wanted = root / f"{phase}{side}"
-    words = OF_VALIDATION if standard(phase) == "val" else (phase,)
+    words = WORDS.get(standard(phase), (phase,))
     found = _named_like(root, [f"{word}{side}" for word in words])
     others = [path.name for path in found if path.name != wanted.name]
     if len(others) < len(found):

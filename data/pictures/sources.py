@@ -1,22 +1,18 @@
 """Where labelled pictures come from: one function for each ``--source``, and what all of them give."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.loading.phases import PHASES, phases_in, standard
 from data.loading.transforms import resize
 from options import UserError
 from options.sizes import Sides, sides
-from util.heads import read_head
+from util.heads import Head, read_head
 from util.images import LUMA, read_pixels
-from util.listing import Listing, list_images, look_into
 
 LOOKED_AT = 1000  # files whose headers are read before training: a second or less
 
@@ -98,6 +94,10 @@ class Files(Pictures):
     def pixels(self, row: int, channels: int) -> np.ndarray:
         return read_pixels(self.paths[row], channels)
 
+    def head(self, row: int) -> Head:
+        """Of the picture; whatever a decoder of damaged files raises is raised."""
+        return read_head(self.paths[row])
+
 
 @dataclass(frozen=True)
 class Source:
@@ -109,6 +109,7 @@ class Source:
         phases: reads the pictures of train, test, val; or of "every", to be divided.
         channels: of the data; 0 is for the files to tell.
         mirrors: whether a mirrored picture is of the same class.
+        places: where the pictures of a phase are, in a word, where that is not its name.
     """
 
     kind: str
@@ -116,6 +117,7 @@ class Source:
     phases: Mapping[str, Callable[[], Pictures]]
     channels: int
     mirrors: bool
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def named(labels: np.ndarray, classes: tuple[str, ...], before: str = "") -> np.ndarray:
@@ -172,105 +174,16 @@ def _read_digits(classes: tuple[str, ...]) -> Pictures:
     return Stored(labels, named(labels, classes), array)
 
 
-def folder(opt: Any, seed: int) -> Source:
-    """``<root>/<phase>/<class>/...`` or ``<root>/<class>/...``; pictures without such folders are one class.
-
-    Raises:
-        Missing: no such folder.
-        UserError: no pictures where they are expected, or data of another --dataset_mode.
-    """
-    root = Path(opt.dataroot)
-    if not root.is_dir():
-        hint = "give a folder with a folder of pictures for each class, or digits"
-        hint = hint if opt.dataroot == "placeholder" else "is a file" if root.exists() else "no such folder"
-        raise Missing(f"--dataroot {opt.dataroot}: {hint}")
-    inside = {path.name for path in _folders(root)}
-    if {"traina", "trainb"} & {name.lower() for name in inside}:
-        raise UserError(f"--dataroot {root}: trainA and trainB hold no classes; they are for --dataset_mode unaligned")
-    where = _divided(root, inside) or {"train": root}
-    classes = _classes(where.get("train") or next(iter(where.values())))
-    if "test" not in where and "val" in where:
-        where["test"] = where["val"]
-    readers = {phase: partial(_read_folder, root, place, classes) for phase, place in where.items()}
-    if "test" not in readers:
-        readers = {"every": readers["train"]}
-    return Source("folder", classes, readers, channels=0, mirrors=True)
-
-
-def _divided(root: Path, inside: set[str]) -> dict[str, Path]:
-    """The folders of phases; none where folders of such names are classes."""
-    if not any(standard(name) in PHASES for name in inside):
-        return {}
-    if {standard(name) for name in inside} <= set(PHASES) or any(
-        _folders(root / name) for name in inside if standard(name) in PHASES
-    ):
-        given = phases_in(root)
-        ignored = sorted(inside - {path.name for path in given.values()})
-        if ignored:
-            names = ", ".join(path.name for path in given.values())
-            _say(f"{root}: read are {names}; left out is {', '.join(ignored)}")
-        return given
-    return {}
-
-
-def _folders(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _classes(place: Path) -> tuple[str, ...]:
-    """Names of the folders below that hold pictures; of the folder itself where it holds them without such folders."""
-    inside = _folders(place)
-    filled = [path.name for path in inside if list_images(path)]
-    empty = [path.name for path in inside if path.name not in filled]
-    if not filled:
-        listing = look_into(place)
-        if listing.pictures:
-            return (place.name or "all",)
-        found = f"folders without pictures ({', '.join(empty[:4])})" if empty else "no pictures"
-        unread = listing.unread(before="; ")
-        raise UserError(f"{place}: expected a folder of pictures for each class, found {found}{unread}")
-    if empty:
-        _say(f"{place}: no pictures of {', '.join(empty[:8])}{' ...' * (len(empty) > 8)}; left out as classes")
-    return tuple(filled)
-
-
-def _read_folder(root: Path, place: Path, classes: tuple[str, ...]) -> Pictures:
-    inside = [path.name for path in _folders(place)]
-    flat = len(classes) == 1 and classes[0] not in inside
-    of_class = [look_into(folder) for folder in ([place] if flat else [place / name for name in classes])]
-    paths = [path for listing in of_class for path in listing.pictures]
-    others = [path for listing in of_class for path in listing.others]
-    if not flat:
-        beside = look_into(place, below=False)
-        others += beside.others
-        loose = len(beside.pictures)
-        unknown = [name for name in inside if name not in classes and list_images(place / name)]
-        if loose:
-            _say(f"{place}: {loose} pictures beside the folders of classes are left out")
-        if unknown:
-            _say(f"{place}: {', '.join(unknown[:8])} {'is' if len(unknown) == 1 else 'are'} no class of the training")
-    Listing(place, paths, sorted(others)).tell()
-    labels = np.repeat(np.arange(len(classes)), [len(listing.pictures) for listing in of_class]).astype(np.int64)
-    names = np.array([path.relative_to(root).as_posix() for path in paths], dtype=object)
-    column = np.empty(len(paths), dtype=object)
-    column[:] = paths
-    return Files(labels, names, column)
-
-
 def look(pictures: Files, size: int | Sides = 1) -> tuple[bool, int, int]:
     """Whether all are grey, how many are not of the shape of ``size``, and of how many; at most LOOKED_AT are seen."""
     tall, wide = sides(size)
     grey, oblong = True, 0
-    paths = pictures.paths[:: max(1, -(-len(pictures) // LOOKED_AT))]
-    for path in paths:
+    rows = range(0, len(pictures), max(1, -(-len(pictures) // LOOKED_AT)))
+    for row in rows:
         try:
-            head = read_head(path)
+            head = pictures.head(row)
             grey &= head.grey
             oblong += head.width * tall != head.height * wide
         except Exception:  # whoever reads it says what is wrong with it
             continue
-    return grey, oblong, len(paths)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    return grey, oblong, len(rows)

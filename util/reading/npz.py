@@ -16,7 +16,8 @@ import numpy as np
 MOST_ARRAYS = 1000
 EXPANDS = 50  # times the bytes of the file that its arrays may have together: statistics and pictures have 1 to 10
 SMALL = 256 << 20  # bytes of arrays that are no matter, however small the file
-KINDS = "bufi"  # of numbers, as NumPy calls them
+KINDS, TEXTS = "bufi", "US"  # of numbers and of texts, as NumPy calls them
+LONGEST = 4096  # bytes of a text
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,21 @@ class Arrays:
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             raise ValueError(f"its array {name[:40]} is damaged ({type(error).__name__})") from None
 
-    def _header(self, name: str, file) -> tuple[tuple[int, ...], bool, np.dtype]:  # type: ignore[no-untyped-def, type-arg]
+    def words(self, name: str) -> list[str]:
+        """An array of texts, in a row.
+
+        Raises:
+            ValueError: the array is damaged, or of other things.
+        """
+        try:
+            with self.archive.open(self.entries[name]) as file:
+                shape, _, dtype = self._header(name, file, TEXTS)
+                found = np.frombuffer(file.read(math.prod(shape) * dtype.itemsize), dtype)
+            return [word if isinstance(word, str) else word.decode() for word in found.tolist()]
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+            raise ValueError(f"its array {name[:40]} is damaged, or no texts ({type(error).__name__})") from None
+
+    def _header(self, name: str, file, kinds: str = KINDS) -> tuple[tuple[int, ...], bool, np.dtype]:  # type: ignore[no-untyped-def, type-arg]
         """Shape, order and type, where they take as many bytes as there are."""
         try:
             version = np.lib.format.read_magic(file)
@@ -65,7 +80,7 @@ class Arrays:
             Exception
         ) as error:  # of a header that is damaged: ValueError, SyntaxError, RecursionError, zlib.error ...
             raise ValueError(f"its array {name[:40]} is damaged ({type(error).__name__})") from None
-        if dtype.kind not in KINDS or dtype.itemsize > 8:
+        if dtype.kind not in kinds or dtype.itemsize > (8 if kinds == KINDS else LONGEST):
             raise ValueError(f"its array {name[:40]} is of {str(dtype)[:20]}, not of plain numbers")
         if any(n < 0 for n in shape) or file.tell() + math.prod(shape) * dtype.itemsize != self.entries[name].file_size:
             raise ValueError(f"its array {name[:40]} is not as large as it says")

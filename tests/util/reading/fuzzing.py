@@ -5,9 +5,12 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import time
 import warnings
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import tifffile
@@ -18,7 +21,9 @@ from matplotlib import get_data_path
 from PIL import Image
 
 from data.captions.tables import Notes, read_table
-from data.pictures import archives
+from data.pictures import archives, label_files
+from data.pictures.arrays import arrays as pictures_in_arrays
+from data.pictures.packs import packed
 from options import UserError
 from util.fonts.faces import Face, Geometry
 from util.fonts.font_file import open_font
@@ -85,6 +90,66 @@ def captions(path):
     return rows
 
 
+def labelled(source, kind):
+    """A reader of a file of pictures with classes, by their source."""
+
+    def read(path):
+        found = source(kind, SimpleNamespace(dataroot=str(path)), 0)
+        for reader in found.phases.values():
+            pictures = reader()
+            for row in range(min(3, len(pictures))):
+                pictures.pixels(row, 1)
+
+    return read
+
+
+def classes_of_flat_pictures(path):
+    label_files.classes_beside(path.parent, path.parent / "val", ["n1", "n2"], [Path("a_1.png")])
+
+
+def named_numbers(path):
+    (path.parent / label_files.GROUND_TRUTH).write_text("7\n")
+    classes_of_flat_pictures(path)
+
+
+def synsets():
+    from scipy.io import savemat
+
+    table = np.array([(7, "n1")], dtype=[("ILSVRC2012_ID", "O"), ("WNID", "O")])
+    return written(savemat, {"synsets": table})
+
+
+def npz():
+    return written(np.savez, images=PIXELS[None, ..., 0].astype(np.uint8), labels=np.array(["a"]))
+
+
+def hdf5():
+    import h5py
+
+    def save(file):
+        with h5py.File(file, "w") as opened:
+            opened["imgs"], opened["labels"] = np.zeros((2, 1, 4, 4), np.uint8), np.arange(2)
+
+    return written(save)
+
+
+def packs(kind):
+    def save(file):
+        names = {"a/0.png": GLYPH, "b/0.png": GLYPH}
+        if kind == "zip":
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as opened:
+                for name, data in names.items():
+                    opened.writestr(name, data)
+            return
+        with tarfile.open(fileobj=file, mode=kind) as opened:
+            for name, data in names.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                opened.addfile(info, io.BytesIO(data))
+
+    return written(save)
+
+
 def written(save, *arguments, **more):
     file = io.BytesIO()
     save(file, *arguments, **more)
@@ -144,6 +209,13 @@ READERS = {
         lambda: [gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 9) + bytes(9))],
     ),
     "matlab": (archive("svhn", "train_32x32.mat"), "train_32x32.mat", lambda: [matlab()]),
+    "labelled npz": (labelled(pictures_in_arrays, "npz"), ".npz", lambda: [npz()]),
+    "hdf5": (labelled(pictures_in_arrays, "hdf5"), ".h5", lambda: [hdf5()]),
+    "zip": (labelled(packed, "zip"), ".zip", lambda: [packs("zip")]),
+    "tar": (labelled(packed, "tar"), ".tar", lambda: [packs("w"), packs("w:")]),
+    "tgz": (labelled(packed, "tar"), ".tgz", lambda: [packs("w:gz")]),
+    "classes": (classes_of_flat_pictures, "val.txt", lambda: [b"a_1.png n1\nb_2.png n2\n", b"a_1.png 0\n"]),
+    "synsets": (named_numbers, "meta.mat", lambda: [synsets()]),
     "tiff": (
         picture,
         ".tif",
@@ -192,7 +264,7 @@ READERS = {
     "rows": (captions, ".csv", lambda: [b'image,caption\na.png,"a, b"\nb.png,c\n']),
     "lines": (captions, ".jsonl", lambda: [b'{"image": "a", "captions": ["x", "y"]}\n']),
 }
-EXTRAS = {"dicom", "nifti"}
+EXTRAS = {"dicom", "nifti", "hdf5"}
 
 
 def changed(files):
