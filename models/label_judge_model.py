@@ -47,6 +47,7 @@ class LabelJudgeModel(JudgeModel):
         classes = dataset.classes
         if broken := next((name for name in classes if "\n" in name), None):
             raise UserError(f"--dataroot {opt.dataroot}: a line break in the name of the class {broken!r}; rename it")
+        self.class_names = tuple(classes)
         self.build_C("label", list(classes), dataset.channels, f"--dataroot {opt.dataroot}")
 
     def set_input(self, batch: Mapping[str, Any]) -> None:

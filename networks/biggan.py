@@ -149,6 +149,7 @@ class BigGANGenerator(LatentGenerator):
         self.place = (side // bottom).bit_length() - 1  # blocks before attention; -1 where there is none
         conditions = self.chunk + (shared_dim if classes else 0)
         self.shared = nn.Embedding(classes, shared_dim) if classes else None
+        self.class_axes = {"shared.weight": (0, 0)} if classes else {}
         self.first = nn.Linear(self.chunk, widths[0] * prod(self.bottom))
         self.blocks = nn.ModuleList(
             UpBlock(c, out, lambda n: ConditionalBatchNorm(n, conditions, form.eps), "nearest")

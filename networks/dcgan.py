@@ -40,6 +40,7 @@ class SmallGenerator(LatentGenerator):
         self.bottom = first_map(size, bottom, doublings)
         widths = [max(8, ngf >> step) for step in range(doublings + 1)]
         self.linear = nn.Linear(z_dim + classes, widths[0] * prod(self.bottom))
+        self.class_axes = {"linear.weight": (1, z_dim)} if classes else {}
         self.norms = nn.ModuleList(ClassNorm(width, classes) for width in widths)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         self.attention = SelfAttention(widths[-2]) if attention else None
@@ -80,6 +81,7 @@ class DCGenerator(LatentGenerator):
         self.bottom, c, last = first_map(size, shorter(size) // 4, 2), ngf, max(1, ngf // 2)
         start = c * prod(self.bottom)
         self.label = nn.Linear(classes, label_dim, bias=False) if classes else None  # a table, for mixtures too
+        self.class_axes = {"label.weight": (1, 0)} if classes else {}
         inputs = z_dim + (label_dim if classes else 0)
         self.start = nn.Sequential(nn.Linear(inputs, start), nn.BatchNorm1d(start), relu())
         self.layers = nn.Sequential(

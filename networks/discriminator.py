@@ -1,10 +1,12 @@
 """A discriminator that answers what it is asked: one trunk, a head for each answer."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
+
+OF_TABLE = {"embedding.weight": (0, 0)}  # see LatentGenerator.class_axes
 
 
 class Discriminator(nn.Module):
@@ -52,6 +54,8 @@ class ProjectionHead(LogitHead):
     Miyato and Koyama, "cGANs with Projection Discriminator" (ICLR 2018).
     """
 
+    class_axes = OF_TABLE
+
     def __init__(self, features: int, classes: int):
         super().__init__(features)
         self.embedding = nn.Embedding(classes, features)
@@ -75,6 +79,8 @@ class EmbeddingHead(nn.Module):
 class ProxyHead(nn.Module):
     """The vector (B, D) that stands for each image's class."""
 
+    class_axes = OF_TABLE
+
     def __init__(self, classes: int, dim: int):
         super().__init__()
         self.embedding = nn.Embedding(classes, dim)
@@ -85,6 +91,8 @@ class ProxyHead(nn.Module):
 
 class ClassHead(nn.Module):
     """Logits of every class (B, classes), for AC-GAN."""
+
+    class_axes: ClassVar = {"linear.weight": (0, 0), "linear.bias": (0, 0)}
 
     def __init__(self, features: int, classes: int):
         super().__init__()

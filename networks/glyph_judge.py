@@ -33,6 +33,7 @@ class GlyphJudge(nn.Module):
         self.kind, self.classes, self.channels, self.size = kind, tuple(classes), channels, size
         self.features = trunk(channels, width)
         self.answer = nn.Linear(width * 2 ** (STAGES - 1), len(self.classes))
+        self.class_axes = {"answer.weight": (0, 0), "answer.bias": (0, 0)}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.answer(self.embed(x))

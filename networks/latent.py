@@ -1,5 +1,7 @@
 """What generators from noise share: how labels reach them, and norms of each class."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -34,7 +36,12 @@ class LatentGenerator(nn.Module):
     """What generators from noise have in common: G(z, y) -> images (B, channels, height, width) in [-1, 1].
 
     y is labels (B,), or weights of a mixture of classes (B, classes); None where there are no classes.
+
+    Attributes:
+        class_axes: of any module: {a parameter that has a row for each class: (axis, place of the first class on it)}.
     """
+
+    class_axes: Mapping[str, tuple[int, int]] = {}
 
     def __init__(self, size: Size, channels: int, classes: int, z_dim: int):
         super().__init__()
@@ -55,6 +62,7 @@ class ClassNorm(nn.Module):
     def __init__(self, channels: int, classes: int):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.class_axes = {"rows": (0, 0)} if classes else {}
         self.rows = nn.Parameter(
             torch.cat([torch.ones(max(1, classes), channels), torch.zeros(max(1, classes), channels)], 1)
         )

@@ -136,7 +136,7 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Entry | None]]:
     except (zipfile.BadZipFile, NotImplementedError, OverflowError, UnicodeError, ValueError) as error:
         raise ValueError(f"it is damaged, or no .zip ({type(error).__name__})") from None
     for info in infos:
-        if info.is_dir():
+        if not info.filename or info.is_dir():
             continue
         known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and not info.flag_bits & 1
         packed = info.compress_type == zipfile.ZIP_DEFLATED

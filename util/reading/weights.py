@@ -3,7 +3,7 @@
 import hashlib
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from options import Exit, UserError
+from util.class_rows import check_classes
 from util.commit import current
 from util.finite import not_finite
 from util.reading.json_file import misfit
@@ -21,17 +22,22 @@ from util.writing import write_atomically
 STATE, NETWORK = {...: torch.Tensor}, "state dict of one network"
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(
+    network: nn.Module, path: Path, change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+) -> None:
     """Load one weight file strictly, ours or a published one.
 
     The prefix ``module.`` is dropped, and so are the running statistics that torch 0.3 kept of instance norms.
+
+    Args:
+        change: makes of what is in the file what is loaded.
 
     Raises:
         UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4); or it
             is not finite (3).
     """
     state = {key.removeprefix("module."): value for key, value in read_tensors(path, STATE, NETWORK).items()}
-    own = network.state_dict()
+    own, state = network.state_dict(), dict(change(state))
     state = {key: value for key, value in state.items() if key in own or not _of_old_norm(key, state)}
     state |= {k: own[k] for k in own if k.endswith(".num_batches_tracked") and k not in state}  # torch 0.3 had none
     wrong = [f"{k} is missing" for k in own if k not in state] + [f"{k} is unknown" for k in state if k not in own]
@@ -41,6 +47,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         if k in state and own[k].shape != state[k].shape
     ]
     if wrong:
+        check_classes(path, network, state)
         raise UserError(
             f"{path} is of another architecture: {'; '.join(wrong[:3])}"
             f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "

@@ -15,6 +15,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import filter as those_like
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 
 from options import Exit, UserError
 from util import distributed
+from util.class_rows import axes_of, classes_of_run, moved, told
 from util.commit import Commit, current, names
 from util.reading.weights import load_weights, packed, read_tensors
 from util.training.gate import check_loaded
@@ -207,7 +209,7 @@ def load_networks(
 
     Args:
         partly: a network that the run does not have, such as the heads of a loss that is new, stays as it is, with a
-            line that says so; one at least must be there.
+            line that says so; one at least must be there. Weights of classes go by the classes' names.
         other_way: network -> the one whose weights it takes; its own where it is not among them.
 
     Returns:
@@ -225,8 +227,13 @@ def load_networks(
                 lacking = ", ".join(name for name in networks if name not in there)
                 print(f"{run}: checkpoint {used} lacks networks that start afresh: {lacking}", file=sys.stderr)
             networks = there or networks
+        now = list(getattr(model, "class_names", ()))
+        before = (classes_of_run(run) if partly else None) or now
         for name, network in networks.items():
-            load_weights(network, weights_of(run, used, other_way.get(name, name), use_ema))
+            change = dict if before == now else partial(moved, network, before=before, now=now)
+            load_weights(network, weights_of(run, used, other_way.get(name, name), use_ema), change)
+        if before != now and any(map(axes_of, networks.values())):
+            distributed.say_once(f"{run}: classes {told(before, now)}")
         return used
 
     return steady(run, label, load)
