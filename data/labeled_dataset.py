@@ -20,6 +20,7 @@ from data.pictures.folders import folder
 from data.pictures.packs import packed
 from data.pictures.sources import Missing, Pictures, Source, digits
 from options import UserError, nearest, option
+from options.listed import listed
 from options.sizes import Sides
 from util import distributed
 from util.listing import look_into
@@ -131,7 +132,7 @@ class LabeledDataset(PictureDataset):
 
     def _chosen(self, classes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of --classes_used, in the order of the data."""
-        wanted = self.opt.classes_used
+        wanted = listed(self.opt.classes_used, classes)
         for name in wanted:
             if name not in classes:
                 some = ", ".join(classes[:20]) + ", ..." * (len(classes) > 20)

@@ -24,8 +24,12 @@ class ACGANModel(ConditionalModel):
     class Options(ConditionalModel.Options):
         section = "AC-GAN"
         preset: str = presets(BIGGAN)
-        lambda_cond: float = option(1.0, "weight of the cross entropy of classes for the discriminator", least=0)
-        lambda_cond_G: float = option(1.0, "and for the generator", least=0)
+        lambda_cond: float = option(
+            1.0,
+            "weight of the classes' cross entropy for D: of real images alone, in Odena et al. of fakes too",
+            least=0,
+        )
+        lambda_cond_G: float = option(1.0, "and for the generator, of its fakes", least=0)
 
     wants = ("logit", "classes")
 

@@ -25,6 +25,8 @@ import test as test_script
 import train as train_script
 from data import DATASETS
 from data.loading.transforms import parse_steps, transform
+from evaluation.metrics import METRICS
+from evaluation.metrics.base_captioned import CaptionedMetric
 from models import MODELS
 from models.losses import gan_loss, patch_nce
 from networks import registry
@@ -194,6 +196,13 @@ def test_flags_and_files_that_are_named_exist(page, workshop):
 def test_a_page_speaks_of_the_project_alone(page):
     assert not re.search(r"https?://|/(?:work|tmp|root|home)\b", PAPERS_AND_CODE.sub("", TEXT[page]))
     assert all(len(line) <= 120 or line.startswith("|") for line in TEXT[page].splitlines())
+
+
+def test_metrics_that_are_listed_are_those_that_a_test_takes():
+    rows = TEXT["docs/evaluation.md"].split("| `--metrics` | compares | better |")[1].split("\n\n")[0].splitlines()
+    listed = {name for row in rows for name in re.findall(r"`([a-z]\w*)`", row.split("|")[1] if "|" in row else "")}
+    taken = {name for name in METRICS.names() if not issubclass(METRICS.find(name), CaptionedMetric)}
+    assert listed == taken
 
 
 # -- the example of docs/new_method.md -------------------------------------------------------------

@@ -15,6 +15,7 @@ from models import MODELS
 from options import UserError
 from tests.conftest import train_options
 from tests.data.test_labeled_dataset import cifar10_binary
+from tests.evaluation.test_testing import EYES
 from tests.util.test_distributed import in_processes
 from util.training.engine import Engine
 
@@ -87,6 +88,12 @@ def test_images_without_the_data(tmp_path, capsys):
     assert run(test_script, tmp_path, *away) == 0
     assert len(list((tmp_path / "results/run/test_latest/samples").glob("*.png"))) == 5
     assert "nowhere" in capsys.readouterr().err
+    (tmp_path / "eyes.py").write_text(EYES)
+    metrics = ("--metrics", "fid", "--extractor", f"module:{tmp_path / 'eyes.py'}:Eyes", "--num_samples", 7)
+    with pytest.raises(UserError, match="--metrics fid: there are no real images to compare with") as error:
+        run(test_script, tmp_path, *away, *metrics)
+    assert error.value.code == 2  # and what lay there is there
+    assert len(list((tmp_path / "results/run/test_latest/samples").glob("*.png"))) == 5
 
 
 @pytest.mark.slow

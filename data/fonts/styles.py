@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from options import UserError, nearest
+from options.listed import listed
 from util.fonts.faces import Face, Geometry
 from util.reading.json_file import read_json
 from util.writing import write_atomically
@@ -116,6 +117,7 @@ def choose(styles: Sequence[Style], words: Sequence[str], flag: str) -> list[Sty
         UserError: there is no such style.
     """
     by_word = {str(style.label): style for style in styles} | {style.name: style for style in styles}
+    words = listed(words, by_word)
     for word in words:
         if word not in by_word:
             names = [style.name for style in styles]

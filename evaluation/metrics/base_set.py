@@ -13,6 +13,7 @@ from util.contract import broken, names_in, values_of
 DEVIATION = " +-"  # ends the name of a value that is the standard deviation of another
 FEW = 10  # images of a set below which a distance of distributions says nothing but how few they are
 EQUAL = 1e-5  # of the largest number: one and the same image differs by rounding from batch to batch
+NO_CLASSES = "the generated images have no classes, for the model makes them without"
 LACKS = {
     "features": "there are no features",
     "logits": "this extractor has no classes of its own",
@@ -62,6 +63,8 @@ class SetMetric(Metric):
 
     def flaws(self, real: Observed, fake: Observed) -> list[str]:
         """Why no value is defined: of each set at most one line, none for sets that have what is asked for."""
+        if "labels" in self.asks and fake.labels is None and real.labels is not None:
+            return [f"{self.title}: {NO_CLASSES}"]
         sets = {"generated": fake} if self.alone else {"generated": fake, "real": real}
         lines = [line for kind, images in sets.items() if (line := self.flaw(kind, images))]
         return [f"{self.title}: {line}" for line in dict.fromkeys(lines)]

@@ -154,6 +154,9 @@ class CaptionAlbum(Album):
         encoder = {"name": self.model.encoder.name, "sha256": self.model.encoder.digest}
         return {"samples": len(self.levels), "captions": len(set(self.captions)), "text encoder": encoder}
 
+    def real(self) -> CaptionData | None:
+        return self.data
+
     # -- judge ---------------------------------------------------------------------------------------------------------
 
     def compared(self) -> RealImages:

@@ -9,6 +9,7 @@ from evaluation.mix import counted, mixed
 from evaluation.samples import Asked, real_images
 from options import UserError
 from options import nearest as spelt_like
+from options.listed import listed
 from util import distributed
 from util.config import kept_options
 
@@ -19,7 +20,8 @@ def chosen_classes(model: Any, dataset: Any) -> list[int]:
     Raises:
         UserError: a name is no class's, or the model knows none.
     """
-    asked, names = model.opt.classes, list(dataset.classes)
+    names = list(dataset.classes)
+    asked = listed(model.opt.classes, names)
     if asked and not model.conditional:
         raise UserError(f"--classes {','.join(asked)}: --model {model.opt.model} makes images without classes")
     for name in asked:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from evaluation.judges import JUDGED_AT_ONCE, load_label_judge
 from evaluation.samples import (
+    Asked,
     Neighbours,
     RealImages,
     Verdict,
@@ -92,6 +94,11 @@ class Album:
             UserError: images are not finite (exit code 3), or files cannot be written (5).
         """
         opt = self.model.opt
+        if evaluation is not None and self.real() is None:
+            raise UserError(
+                f"--metrics {','.join(opt.metrics)}: there are no real images to compare with, as the line above says; "
+                "see --dataroot, or leave the flag out"
+            )
         try:
             self.write_into(folder)
             save_options(self.kept_options(), folder, opt.phase)
@@ -106,6 +113,15 @@ class Album:
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
         print(f"{len(self.levels)} images: {folder / 'index.html'}")
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What samples are to be of, and the real images beside them."""
+        return asked_of(self.model, self.dataset)
+
+    def real(self) -> Any:
+        """What samples are compared with; None where there are no data."""
+        return self.asked.real
 
     def write_into(self, folder: Path) -> None:
         """What is kept and shown goes there, in place of what an earlier test left."""
@@ -138,9 +154,8 @@ class Album:
         return to_bytes(images)
 
     def draw_samples(self) -> None:
-        """``levels``, ``labels`` and ``z``, and the real images that they are compared with."""
-        asked = asked_of(self.model, self.dataset)
-        self.z, self.labels, self.data = self.noise(asked.count), asked.labels, asked.real
+        """``levels``, ``labels`` and ``z``."""
+        self.z, self.labels = self.noise(self.asked.count), self.asked.labels
         self.levels = self.draw_all(lambda rows: None if self.labels is None else self.labels[rows])
 
     def draw_all(self, conditions: Any) -> torch.Tensor:
@@ -201,6 +216,7 @@ class Album:
 
         Without data there is nothing to compare with, and a line says so.
         """
+        self.data = self.real()
         verdict = Verdict()
         if self.data is None:
             return verdict

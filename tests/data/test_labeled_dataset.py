@@ -66,6 +66,18 @@ def test_order_is_shuffled_by_epoch_whatever_the_number_of_workers(tmp_path):
     assert streams[0][0]["image_paths"] != streams[0][3]["image_paths"]
 
 
+def test_names_of_classes_may_hold_commas(tmp_path):
+    root = folder(tmp_path / "d", {"cat": 3, "dog, black": 3, "dog, white": 3, "dog": 3})
+    for words, classes in (
+        (("dog, black", "cat"), ("cat", "dog, black")),
+        (("dog,white,dog",), ("dog", "dog, white")),
+        (("dog",), ("dog",)),
+    ):
+        assert dataset("labeled", "--dataroot", root, "--classes_used", *words).classes == classes
+    with pytest.raises(UserError, match="--classes_used grey: no such class"):
+        dataset("labeled", "--dataroot", root, "--classes_used", "dog, grey")
+
+
 @pytest.mark.slow
 def test_mirroring_is_off_where_it_changes_the_class(tmp_path):
     root = folder(tmp_path / "d", {"cat": 3, "dog": 3})

@@ -248,6 +248,12 @@ def test_what_an_extractor_or_the_data_do_not_tell_is_said():
     assert said["ifid"] == ["intra-FID: these data have no labels"]
     assert said["accuracy"] == ["accuracy, matched: this extractor does not tell the classes of these data apart"]
     assert said["variety"][0].endswith("these data have no labels")
+    real = Observed(normal(20), labels=torch.arange(20) % 2, answers=torch.arange(20) % 2)
+    for name in ("ifid", "accuracy", "variety"):  # of a model without classes, beside data that have them
+        metric = METRICS.find(name)()
+        (line,) = metric.doubts(real, bare)
+        assert line == f"{metric.title}: the generated images have no classes, for the model makes them without"
+        assert all(map(math.isnan, metric.compare(real, bare).values()))
 
 
 def test_images_that_differ_by_rounding_alone_are_alike():

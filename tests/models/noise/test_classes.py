@@ -1,6 +1,7 @@
 """Classes of samples through the scripts: the mix of what they are compared with, and the protocol of earlier runs."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import test as test_script
 import train as train_script
 from evaluation.samples import RealImages
 from models.noise import classes
-from models.noise.classes import asked_of
+from models.noise.classes import asked_of, chosen_classes
 from tests.evaluation.test_testing import EYES
 from tests.models.noise.test_results import CLASSES, Data, Model
 from tests.test_latent import TINY
@@ -99,5 +100,7 @@ def test_what_is_drawn_follows_what_is_compared_with(tmp_path, monkeypatch):
     assert made(*fid) == made("--label_judge", "x") == made("--sample_classes", "data") == [6, 0, 2]
     assert made() == made(*fid, "--sample_classes", "even") == [3, 3, 2]
     assert made(*fid, "--classes", f"{CLASSES[1]},{CLASSES[2]}") == [0, 0, 8]
+    commas = SimpleNamespace(classes=("ab", "c, d", "e"))
+    assert chosen_classes(Model(tmp_path, "--classes", "e, c, d"), commas) == [1, 2]
     real = None  # there are no data
     assert made(*fid) == [3, 3, 2]
