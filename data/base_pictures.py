@@ -35,6 +35,7 @@ class PictureDataset(BaseDataset):
         channels: C.
         mirrors: whether training mirrors every second picture.
         present: False in a test of a run whose data are gone; it then has no items.
+        held: of data that are not divided already, how many pictures are held out.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class PictureDataset(BaseDataset):
     saved: dict[str, Any]
     channels: int
     mirrors: bool
+    held = 0
 
     def __init__(self, opt: Any):
         super().__init__(opt)
@@ -125,6 +127,7 @@ class PictureDataset(BaseDataset):
             if phase == "all":
                 return pictures
             chosen = held_out(pictures, self.seed, self._test_fraction)
+            self.held = int(chosen.sum())
             return pictures.take(np.flatnonzero(chosen if phase != "train" else ~chosen))
         if phase == "all":
             first, *rest = [self._of_run(readers[name]()) for name in readers if name != "val"]

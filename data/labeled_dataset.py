@@ -162,12 +162,7 @@ class LabeledDataset(PictureDataset):
         print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} {pictures} to train on: {span}")
         print(self._held())
         if self.opt.balance:
-            each, there = len(self) / max((counts > 0).sum(), 1), np.where(counts > 0, counts, len(self))
-            rare = int(there.argmin())
-            print(
-                f"--balance: {each:.4g} items of each class in an epoch; a picture of {self.classes[rare]} comes "
-                f"{each / there[rare]:.3g} times, one of {self.classes[most]} {each / counts[most]:.3g} times"
-            )
+            print(self._balance(counts))
         few = [name for name, count in zip(self.classes, counts, strict=True) if count < 2]
         if len(self.classes) == 1:
             print("one class: enough for a model without classes; others need two", file=sys.stderr)
@@ -179,6 +174,18 @@ class LabeledDataset(PictureDataset):
                 file=sys.stderr,
             )
 
+    def _balance(self, counts: np.ndarray) -> str:
+        """What --balance makes of these numbers of pictures."""
+        there = np.flatnonzero(counts)
+        rare, common = there[counts[there].argmin()], there[counts[there].argmax()]
+        if counts[rare] == counts[common]:
+            return "--balance: every class has as many pictures, so only their order is another one"
+        each = len(self) / len(there)
+        return (
+            f"--balance: {each:.4g} items of each class in an epoch; a picture of {self.classes[rare]} comes "
+            f"{each / counts[rare]:.3g} times, one of {self.classes[common]} {each / counts[common]:.3g} times"
+        )
+
     def _held(self) -> str:
         """What training never sees, in words."""
         opt, source = self.opt, self.source
@@ -186,7 +193,7 @@ class LabeledDataset(PictureDataset):
             return "held out: nothing (--phase all)"
         if "every" in source.phases:
             part = f"{self._test_fraction:g} of each class (--test_fraction)"
-            return f"held out: {plural(len(self.half('test')), 'picture')}, {part}"
+            return f"held out: {plural(self.held, 'picture')}, {part}"
         told = []
         for phase in ("test", "val"):
             place = source.places.get(phase, phase)

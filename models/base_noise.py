@@ -73,7 +73,7 @@ class NoiseModel(AdversarialModel):
         section = "images from noise: results"
         num_samples: int = option(
             1000,
-            "images to make, of classes as --sample_classes says, or spread evenly over the captions",
+            "images to make, spread over the classes (see --sample_classes) or evenly over the captions",
             least=1,
             per_run=True,
         )

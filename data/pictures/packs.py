@@ -107,7 +107,7 @@ def packed(kind: str, opt: Any, seed: int) -> Source:
 def _laid_out(pack: Pack) -> dict[str, dict[str, list[int]]]:
     """Phase, or "every" -> class -> places of its entries."""
     rows = [row for row, entry in enumerate(pack.entries) if entry.name.lower().endswith(PICTURES)]
-    others = [e for e in pack.entries if not e.name.lower().endswith((*PICTURES, *OF_THE_SYSTEM))]
+    others = [e for e in pack.entries if not e.name.lower().endswith((*PICTURES, *OF_THE_SYSTEM, ANNOTATIONS))]
     if others:
         kinds = ", ".join(
             f"{n} {kind or 'without ending'}"
