@@ -83,7 +83,7 @@ def test_scripts_that_train_nothing_end_in_a_line(whole, dataroot, tmp_path, mon
     assert len(list(tmp_path.iterdir())) == 2
     folders = ["--real", dataroot / "testA", "--fake", dataroot / "trainA", "--metrics", "ssim"]
     with monkeypatch.context() as patch:
-        signalled(evaluate, "pictures", patch)
+        signalled(evaluate, "open_side", patch)
         ended(evaluate, folders, patch, capsys)
     with monkeypatch.context() as patch:
         signalled(compare, "chosen_runs", patch, call=1)
