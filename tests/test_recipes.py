@@ -52,7 +52,10 @@ def test_every_recipe_can_be_compared(path, tmp_path, capsys):
     recipe = read_recipe(path)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python ")]
     runs = len(recipe.models) * len(recipe.seeds)
-    assert len(lines) == 2 * runs + len(recipe.prepare) and not list(tmp_path.iterdir())
+    trained = [line for line in lines if "train.py" in line]
+    best = [line for line in lines if "--epoch best" in line]  # of runs that are evaluated as they train
+    assert len(trained) == runs + len(recipe.prepare) and len(lines) == len(trained) + runs + len(best)
+    assert len(best) == runs * ("--eval_freq" in trained[-1]) and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("name", "models"), [

@@ -11,7 +11,9 @@ from util.signals import ASKING, Interrupted, Signals, raising
 
 @pytest.fixture
 def restored():
-    before = {number: signal.getsignal(number) for number in ASKING}
+    """Handlers are those from before at the end, and the system's at the start: CI may run under nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ASKING}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
