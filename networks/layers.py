@@ -59,10 +59,12 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
 
 
 def binomial(size: int) -> torch.Tensor:
-    """The (size, size) low-pass filter whose rows are Pascal's triangle; it sums to one."""
-    row = torch.tensor([float(comb(size - 1, i)) for i in range(size)])
-    kernel = row.outer(row)
-    return kernel / kernel.sum()
+    """The (size, size) low-pass filter whose rows are Pascal's triangle; it sums to one.
+
+    Computed without tensors: arithmetic on the meta device imports torch._dynamo, which takes longer than torch itself.
+    """
+    row = [comb(size - 1, i) for i in range(size)]
+    return torch.tensor([[a * b / 4 ** (size - 1) for b in row] for a in row])
 
 
 class Downsample(nn.Module):
