@@ -19,8 +19,8 @@ from data.pictures.choice import alike
 from data.pictures.folders import folder
 from data.pictures.packs import packed
 from data.pictures.sources import Missing, Pictures, Source, digits
-from options import UserError, nearest, option
-from options.listed import listed
+from options import UserError, option
+from options.listed import classes_listed, in_words, quoted
 from options.sizes import Sides
 from util import distributed
 from util.listing import look_into
@@ -108,7 +108,7 @@ class LabeledDataset(PictureDataset):
         self._prepare()
         self.mirrors = self.source.mirrors if opt.flip == "auto" else bool(opt.flip)
         self.none_left = (
-            f"--phase {opt.phase}: no pictures of {', '.join(self.classes[:8])}; see --dataroot {opt.dataroot}, "
+            f"--phase {opt.phase}: no pictures of {in_words(self.classes)}; see --dataroot {opt.dataroot}, "
             "--test_fraction and --classes_used"
         )
         if opt.is_train and distributed.rank() == 0:
@@ -132,11 +132,7 @@ class LabeledDataset(PictureDataset):
 
     def _chosen(self, classes: tuple[str, ...]) -> tuple[str, ...]:
         """Those of --classes_used, in the order of the data."""
-        wanted = listed(self.opt.classes_used, classes)
-        for name in wanted:
-            if name not in classes:
-                some = ", ".join(classes[:20]) + ", ..." * (len(classes) > 20)
-                raise UserError(f"--classes_used {name}: no such class{nearest(name, classes)}; there are {some}")
+        wanted = classes_listed("--classes_used", self.opt.classes_used, classes)
         return tuple(name for name in classes if name in wanted) if wanted else classes
 
     def _of_run(self, pictures: Pictures) -> Pictures:
@@ -148,14 +144,14 @@ class LabeledDataset(PictureDataset):
             return pictures
         strange = [name for name in self.source.classes if name not in self.classes]
         if self.saved and strange and not self.opt.classes_used:
-            print(f"{', '.join(strange[:8])}: no class of {self.opt.name}; left out", file=sys.stderr)
+            print(f"{in_words(strange)}: no class of {self.opt.name}; left out", file=sys.stderr)
         kept = pictures.take(np.flatnonzero(labels >= 0))
         return dataclasses.replace(kept, labels=labels[labels >= 0])
 
     def _report(self) -> None:
         counts = np.bincount(self.pictures.labels, minlength=len(self.classes))
         most, least = int(counts.argmax()), int(counts.argmin())
-        span = f"{counts[least]} of {self.classes[least]} to {counts[most]} of {self.classes[most]}"
+        span = f"{counts[least]} of {quoted(self.classes[least])} to {counts[most]} of {quoted(self.classes[most])}"
         span = f"{counts[least]} of each" if counts[least] == counts[most] else span
         noun = "class" if len(self.classes) == 1 else "classes"
         pictures = "picture" if len(self) == 1 else "pictures"
@@ -169,7 +165,7 @@ class LabeledDataset(PictureDataset):
         elif few:
             have = "class has" if len(few) == 1 else "classes have"
             print(
-                f"{len(few)} {have} fewer than two pictures ({', '.join(few[:8])}{' ...' * (len(few) > 8)}): what "
+                f"{len(few)} {have} fewer than two pictures ({in_words(few)}): what "
                 "compares pictures of a class has nothing to compare there",
                 file=sys.stderr,
             )
@@ -182,8 +178,8 @@ class LabeledDataset(PictureDataset):
             return "--balance: every class has as many pictures, so only their order is another one"
         each = len(self) / len(there)
         return (
-            f"--balance: {each:.4g} items of each class in an epoch; a picture of {self.classes[rare]} comes "
-            f"{each / counts[rare]:.3g} times, one of {self.classes[common]} {each / counts[common]:.3g} times"
+            f"--balance: {each:.4g} items of each class in an epoch; a picture of {quoted(self.classes[rare])} comes "
+            f"{each / counts[rare]:.3g} times, one of {quoted(self.classes[common])} {each / counts[common]:.3g} times"
         )
 
     def _held(self) -> str:

@@ -11,6 +11,7 @@ from evaluation.metrics.base_judged import FLAG
 from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import Exit, UserError
+from options.listed import in_words
 from util.images import from_bytes
 from util.reading.weights import read_weights
 from util.stopwatch import Countdown
@@ -85,7 +86,7 @@ def load_label_judge(folder: str | Path, classes: Sequence[str], device: torch.d
             f"{name}: this judge was trained with {trained}; give one of --model label_judge", code=Exit.CHECKPOINT
         )
     if not set(classes) & set(network.classes):
-        known, wanted = (", ".join(some[:5]) for some in (network.classes, classes))
+        known, wanted = (in_words(some, 5) for some in (network.classes, classes))
         raise UserError(
             f"{name}: judges {known}, and these data are of {wanted}; train a judge on these data", code=Exit.CHECKPOINT
         )

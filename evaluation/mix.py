@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from options.listed import quoted
+
 FAR = 0.05  # share of the images that would have to be of another class, from which on a difference is worth a line,
 BY_CHANCE = 2  # unless it is less than so many times what two random samples of one mix have between them
 SHOWN = 5  # classes in a line
@@ -70,7 +72,7 @@ def remark(one: Mapping[str, int], other: Mapping[str, int], words: tuple[str, s
     first, second = share.values()
     names = sorted(dict.fromkeys([*one, *other]), key=lambda k: abs(first.get(k, 0) - second.get(k, 0)), reverse=True)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    mixes = [", ".join(f"{k} {of.get(k, 0):.1%}" for k in names[:SHOWN]) + more for of in share.values()]
+    mixes = [", ".join(f"{quoted(str(k))} {of.get(k, 0):.1%}" for k in names[:SHOWN]) + more for of in share.values()]
     spans = [_span([of.get(k, 0) for k in names]) for of in sets.values()]
     return [
         f"classes are mixed otherwise ({far:.0%} apart): {words[0]} images are {spans[0]} of a class ({mixes[0]}), "

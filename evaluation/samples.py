@@ -19,6 +19,7 @@ from evaluation.metrics.shared.observed import Observed
 from evaluation.metrics.variety_metric import VarietyMetric
 from evaluation.sets import GENERATED, Description, SetScores
 from options import UserError
+from options.listed import in_words
 from options.sizes import sides
 from util.files import json_or_empty
 from util.images import from_bytes
@@ -85,7 +86,7 @@ def judge_doubts(judge: LabelJudge, opt: Any) -> list[str]:
     """What makes scores of this judge doubtful."""
     lines = []
     if judge.unknown:
-        lines.append(f"the judge does not know {', '.join(judge.unknown)}, whose images count as errors")
+        lines.append(f"the judge does not know {in_words(judge.unknown)}, whose images count as errors")
     return lines + divided_otherwise(judge.run, opt, "classes.json")
 
 

@@ -12,13 +12,13 @@ from evaluation.metrics.shared.distances import frechet_of_moments, moments
 from evaluation.metrics.shared.observed import Observed
 from evaluation.sets import GENERATED, tagged
 from options import Exit, UserError
+from util.distributed import say_once
 from util.listing import look_into
 from util.reading import frames
+from util.reading.labelled import IMAGES, LABELS, LAYOUTS, NAMES, channels_last, check_alike, labels_of
 from util.reading.npz import Arrays, open_npz
 from util.table import Row, Table, plural
 
-IMAGES = ("images", "arr_0", "x", "imgs")  # what archives call images: ours and others'
-LABELS = ("labels", "arr_1", "y")
 HOLDS = "images (N, H, W, C) in bytes, feats (N, F), or mu and sigma"
 RESIZED = {"_clean": "clean", "_legacy_pytorch": "legacy-pytorch", "_legacy_tensorflow": "legacy-tf"}  # by clean-fid
 
@@ -57,7 +57,8 @@ def open_side(flag: str, path: Path) -> Side:
     if path.suffix.lower() == ".npz" and path.is_file():
         return _of_archive(Side(flag, path))
     if not path.is_dir():
-        raise UserError(f"--{flag} {path}: no such folder, and no .npz of {HOLDS}")
+        what = "a file that is neither a folder nor a .npz" if path.exists() else "no such folder, and no .npz"
+        raise UserError(f"--{flag} {path}: {what} of {HOLDS}")
     listing = look_into(path)
     count = len(listing.pictures)
     if count < 2:
@@ -68,7 +69,7 @@ def open_side(flag: str, path: Path) -> Side:
     files = listing.tell()
     names = [frames.named(file).relative_to(path).parts for file in files]
     classes = sorted({parts[0] for parts in names})
-    if len(classes) < 2 or any(len(parts) < 2 for parts in names):
+    if any(len(parts) < 2 for parts in names):
         return Side(flag, path, files)
     labels = torch.tensor([classes.index(parts[0]) for parts in names])
     return Side(flag, path, files, labels=labels, classes=classes)
@@ -83,18 +84,34 @@ def _of_archive(side: Side) -> Side:
                 return replace(side, features=_features(arrays["feats"]))
             if (name := arrays.first(*IMAGES)) is None:
                 raise UserError(f"{side}: holds {', '.join(arrays)[:80]}; wanted are {HOLDS}")
-            images, labels = arrays[name], arrays.first(*LABELS)
-            of = None if labels is None else arrays[labels]
+            images, of = arrays[name], arrays.first(*LABELS)
+            if images.dtype != np.uint8 or len(images) < 2:
+                shape = " x ".join(map(str, images.shape))
+                wanted = f"at least two images {LAYOUTS} in bytes"
+                raise UserError(f"{side}: {name} is {images.dtype}, {shape}; wanted are {wanted}")
+            labels = None if of is None else labels_of(arrays, of)
+            if labels is not None:
+                check_alike(len(images), name, len(labels), of)  # type: ignore[arg-type]
+            names = arrays.first(*NAMES)
+            side = replace(side, images=channels_last(images, name), classes=arrays.words(names) if names else ())
     except (ValueError, OSError) as error:
         raise UserError(f"{side}: {error}", code=Exit.CHECKPOINT) from None
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] > images.shape[1] or len(images) < 2:
-        shape = " x ".join(map(str, images.shape))
-        raise UserError(
-            f"{side}: {name} is {images.dtype}, {shape}; wanted are at least two images (N, H, W, C) in bytes"
-        )
-    if of is None or of.dtype.kind not in "iu" or of.shape != images.shape[:1] or of.min() < 0:
-        return replace(side, images=images)  # -1 is what images of no class have
-    return replace(side, images=images, labels=torch.from_numpy(of.astype(np.int64)))
+    return replace(side, classes=()) if labels is None else _with_labels(side, labels)
+
+
+def _with_labels(side: Side, labels: np.ndarray) -> Side:
+    """Numbers are classes from 0 on, texts their names; below 0 is what images of no class have."""
+    if labels.dtype.kind != "i":
+        classes = np.unique(labels)
+        return replace(side, labels=torch.from_numpy(np.searchsorted(classes, labels)), classes=classes.tolist())
+    if without := int((labels < 0).sum()):
+        if without < len(labels):
+            say_once(f"{side}: {without} of {len(labels)} labels are below 0, which is no class; taken as without any")
+        return replace(side, classes=())
+    if side.classes and labels.max() >= len(side.classes):
+        say_once(f"{side}: labels up to {labels.max()} and {len(side.classes)} names of classes; taken without names")
+        side = replace(side, classes=())
+    return replace(side, labels=torch.from_numpy(labels))
 
 
 def _statistics(arrays: Arrays) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,12 +162,19 @@ def check_width(side: Side, extractor: Extractor) -> None:
 
 
 def one_numbering(sides: dict[str, Side]) -> tuple[dict[str, Side], list[str]]:
-    """The sides with labels that mean the same on each, and the classes' names; without labels where one has none."""
+    """The sides with labels that mean the same on each, and the classes' names; without labels where one has none.
+
+    A single folder is a class where another side has one of its name; else it is just where the pictures are.
+    """
+    for flag, side in sides.items():
+        others = {name for other in sides.values() if other is not side for name in other.classes}
+        if len(side.classes) == 1 and side.classes[0] not in others:
+            sides = sides | {flag: replace(side, labels=None, classes=())}
     named = [side for side in sides.values() if side.classes]
     if any(side.labels is None for side in sides.values()):
         return {flag: replace(side, labels=None) for flag, side in sides.items()}, []
     classes = sorted({name for side in named for name in side.classes})
-    if named and len(named) < len(sides):  # an archive numbers the classes of the folders, in their order
+    if named and len(named) < len(sides):  # an archive without names numbers those of the others, in their order
         most = max(int(side.labels.max()) for side in sides.values() if not side.classes)  # type: ignore[union-attr]
         if most >= len(classes):
             return {flag: replace(side, labels=None) for flag, side in sides.items()}, []

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from models.base_model import BaseModel
 from networks.glyph_judge import GlyphJudge
 from options import UserError, default, option
-from options.sizes import Sides
+from options.sizes import check_square
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,7 @@ class JudgeModel(BaseModel):
         opt = self.opt
         if len(classes) < 2:
             raise UserError(f"{flag}: these data have {len(classes)} {kind} alone, and nothing to tell it from")
-        if isinstance(opt.crop_size, Sides):
-            raise UserError(f"--crop_size {opt.crop_size}: --model {opt.model} judges squares; give one number")
+        check_square(opt.crop_size, f"--model {opt.model} judges")
         if opt.crop_size < self.smallest:
             raise UserError(
                 f"--crop_size {opt.crop_size}: a judge sees nothing in so few pixels; give {self.smallest} or more"

@@ -28,6 +28,7 @@ from networks.diff_augment import DiffAugment
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.warp import random_warp
 from options import Exit, UserError, default, option
+from options.sizes import check_square
 from util import distributed
 from util.reading.weights import read_weights
 from util.seeding import derive
@@ -70,6 +71,7 @@ class DomainModel(BaseModel):
             except (ValueError, TypeError) as error:
                 raise UserError(f"{path}: {error}; train one with --model domain", code=Exit.CHECKPOINT) from None
             return
+        check_square(opt.crop_size, f"--model {opt.model} learns from")
         if opt.crop_size < self.smallest:
             raise UserError(f"--crop_size {opt.crop_size}: too few pixels to learn from; give {self.smallest} or more")
         if opt.batch_size < 2:

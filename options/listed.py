@@ -1,6 +1,8 @@
-"""Lists of names on a command line, where a name may hold commas itself."""
+"""Lists of names, on a command line and in messages, where a name may hold commas itself."""
 
 from collections.abc import Iterable, Sequence
+
+from .errors import UserError, nearest
 
 
 def listed(words: Sequence[str], names: Iterable[str]) -> list[str]:
@@ -18,6 +20,30 @@ def listed(words: Sequence[str], names: Iterable[str]) -> list[str]:
         found.append(known[tuple(parts[at:end])] if end else parts[at])
         at = end or at + 1
     return found
+
+
+def classes_listed(flag: str, words: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """The same of classes.
+
+    Raises:
+        UserError: a word is no class's name.
+    """
+    found = listed(words, classes)
+    for name in found:
+        if name not in classes:
+            there = in_words(classes, 20)
+            raise UserError(f"{flag} {name}: no such class{nearest(name, classes)}; there are {there}")
+    return found
+
+
+def in_words(names: Sequence[str], most: int = 8) -> str:
+    """The first of these names for a message, those with a comma in quotation marks."""
+    return ", ".join(map(quoted, names[:most])) + ", ..." * (len(names) > most)
+
+
+def quoted(name: str) -> str:
+    """A name as it can stand between commas."""
+    return f'"{name}"' if "," in name else name
 
 
 def _parts(name: str) -> tuple[str, ...]:

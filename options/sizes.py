@@ -2,6 +2,8 @@
 
 import re
 
+from .errors import UserError
+
 
 class Sides(str):
     """An image that is not square, as it is told: "256x64" is 256 wide and 64 high.
@@ -25,3 +27,11 @@ def sides(size: int | str) -> tuple[int, int]:
         width, height = size.split("x")
         return int(height), int(width)
     return size, size
+
+
+def check_square(size: int | str, who: str) -> None:
+    """Raises:
+    UserError: these are not the sides of a square, all that ``who`` does anything with.
+    """
+    if isinstance(size, str):
+        raise UserError(f"--crop_size {size}: {who} squares; give one number")

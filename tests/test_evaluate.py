@@ -141,6 +141,38 @@ def test_classes_are_folders_or_labels(archives, capsys):
     assert found["intra-FID-module"]["value"] == pytest.approx(sum(classes.values()) / 2) and min(classes.values()) > 0
 
 
+def test_archives_lie_and_number_their_classes_as_labelled_data_may(folders, capsys):
+    images = np.random.default_rng(0).integers(0, 200, (40, 8, 8, 1)).astype(np.uint8)
+    labels = np.arange(40) % 2
+    np.savez(folders / "fixed.npz", images=images // 2, labels=labels)
+    words = ("--real", folders / "d.npz", "--fake", folders / "fixed.npz")
+    several = {
+        "last": {"images": images, "labels": labels},
+        "grey": {"x": images[..., 0], "y": np.eye(2)[labels]},
+        "first": {"imgs": images.transpose(0, 3, 1, 2), "labels": np.array(["cat", "dog"])[labels]},
+    }
+    found = {}
+    for name, arrays in several.items():
+        np.savez(folders / "d.npz", **arrays)
+        found[name] = values(folders, "--metrics", "ifid", *words)
+    classes = [list(one["intra-FID of classes"]) for one in found.values()]
+    assert classes == [["0", "1"], ["0", "1"], ["cat", "dog"]]
+    (value,) = {one["intra-FID-module"]["value"] for one in found.values()}
+    assert value > 1e-4
+    np.savez(folders / "d.npz", images=images, labels=labels, classes=["cat", "dog"])
+    np.savez(folders / "other.npz", images=images, labels=1 - labels, classes=["dog", "cat"])
+    other = values(folders, "--metrics", "ifid", *words[:3], folders / "other.npz")
+    assert other["intra-FID-module"]["value"] == pytest.approx(0, abs=1e-6)
+    assert set(other["intra-FID of classes"]) == {"cat", "dog"}
+    np.savez(folders / "d.npz", images=images, labels=labels - 1)
+    with pytest.raises(UserError, match="--metrics ifid: needs classes on every side"):
+        values(folders, "--metrics", "ifid", *words)
+    assert "20 of 40 labels are below 0, which is no class" in capsys.readouterr().err
+    np.savez(folders / "d.npz", images=images, labels=labels[:30])
+    with pytest.raises(UserError, match=r"--real .*d\.npz: 40 pictures in images and 30 labels in labels"):
+        values(folders, "--metrics", "fid", *words)
+
+
 @pytest.mark.parametrize(
     ("arrays", "line"),
     [
@@ -181,4 +213,10 @@ def test_folders_of_classes_that_are_mixed_otherwise_have_a_line_with_both_mixes
     assert line in capsys.readouterr().out
     shutil.rmtree(folders / "fake/dog")
     shutil.rmtree(folders / "real/dog")
+    assert "mixed otherwise" not in str(values(folders, "--metrics", "fid"))
+    shutil.copytree(folders / "real/cat", folders / "real/dog")
+    only_cats = values(folders, "--metrics", "fid", "ifid")["remarks"]  # one folder is a class where the other side has
+    assert any("cat 100.0%" in line for line in only_cats)
+    assert "intra-FID: no generated images of dog, which are left out" in only_cats
+    (folders / "fake/cat").rename(folders / "fake/images")
     assert "mixed otherwise" not in str(values(folders, "--metrics", "fid"))

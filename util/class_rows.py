@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from options import Exit, UserError
+from options.listed import in_words
 from util.files import json_or_empty
 
-SHOWN = 8  # classes of a kind in a line
 State = Mapping[str, torch.Tensor]
 
 
@@ -64,11 +64,7 @@ def told(before: Sequence[str], now: Sequence[str]) -> str:
         "new, from the mean of the others": [name for name in now if name not in before],
         "dropped": [name for name in before if name not in now],
     }
-    return "; ".join(f"{word}: {_some(names)}" for word, names in groups.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}" or "none"
+    return "; ".join(f"{word}: {in_words(names) or 'none'}" for word, names in groups.items())
 
 
 def check_classes(path: Path, network: nn.Module, state: State) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from options import UserError, nearest
-from options.listed import listed
+from options.listed import in_words, listed
 from util.fonts.faces import Face, Geometry
 from util.reading.json_file import read_json
 from util.writing import write_atomically
@@ -121,7 +121,7 @@ def choose(styles: Sequence[Style], words: Sequence[str], flag: str) -> list[Sty
     for word in words:
         if word not in by_word:
             names = [style.name for style in styles]
-            raise UserError(f"{flag} {word}: no such style{nearest(word, names)}; there are {', '.join(names)}")
+            raise UserError(f"{flag} {word}: no such style{nearest(word, names)}; there are {in_words(names, 20)}")
     return [by_word[word] for word in words]
 
 

@@ -14,11 +14,9 @@ from data.pictures.sources import Missing, Pictures, Source, Stored, named
 from options import UserError
 from util import distributed
 from util.reading.hdf5 import Hdf5
+from util.reading.labelled import IMAGES, LABELS, NAMES, channels_last, check_alike, labels_of, layout
 from util.reading.npz import open_npz
 
-IMAGES = ("images", "image", "imgs", "img", "x", "data", "arr_0")
-LABELS = ("labels", "label", "y", "targets", "target", "arr_1")
-NAMES = ("classes", "class_names", "label_names")
 ENDINGS = {"npz": (".npz",), "hdf5": (".h5", ".hdf5", ".hdf")}
 OPEN: Mapping[str, Callable[[Path], Any]] = {"npz": open_npz, "hdf5": Hdf5}
 WANTED = "images and labels, x and y, arr_0 and arr_1, or such with a phase: x_train, y_train, x_test, y_test"
@@ -62,14 +60,15 @@ def arrays(kind: str, opt: Any, seed: int) -> Source:
         with _reading(path), OPEN[kind](path) as there:
             for phase, (images, of) in _pairs(path, there).items():
                 key = standard(phase or of_file) or "every"
-                parts[key], labels[key] = (path, images, of), _labels(there, of)
-                channels = _layout(there.shape(images), images)[1]
+                parts[key], labels[key] = (path, images, of), labels_of(there, of)
+                channels = layout(there.shape(images), images)[1]
             if name := next((n for n in there if n.lower() in NAMES), None):
                 words = tuple(there.words(name))
     if "train" in parts and "every" in parts:
         parts.pop("every")
     first = labels["train" if "train" in parts else next(iter(parts))]
-    classes = _classes(first, words)
+    with _reading(parts["train" if "train" in parts else next(iter(parts))][0]):
+        classes = _classes(first, words)
     readers = {
         phase: partial(_read, kind, *parts[phase], phase, labels[phase], classes)
         for phase in ("train", "test", "val", "every")
@@ -109,63 +108,34 @@ def _pairs(path: Path, there: Iterable[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _labels(there: Any, name: str) -> np.ndarray:
-    """(N,) numbers or texts; of one-hot rows their places."""
-    try:
-        found = np.asarray(there[name])
-    except ValueError:  # not of numbers
-        found = np.array(there.words(name))
-    if found.ndim == 2 and found.shape[1] > 1:
-        if not (((found == 0) | (found == 1)).all() and (found.sum(1) == 1).all()):
-            raise ValueError(f"{name} is of {' x '.join(map(str, found.shape))}; wanted is a class for each picture")
-        return found.argmax(1)
-    found = found.reshape(len(found), -1)[:, 0] if found.ndim == 2 else found
-    if found.ndim != 1:
-        raise ValueError(f"{name} has {found.ndim} sides; wanted is a class for each picture")
-    if found.dtype.kind == "f":
-        if not (found == found.round()).all():
-            raise ValueError(f"{name} has numbers that are not whole")
-        return found.astype(np.int64)
-    return found.astype(np.int64) if found.dtype.kind in "bui" else found
-
-
 def _classes(labels: np.ndarray, words: tuple[str, ...]) -> dict[str, Any]:
-    """Name of a class -> how the labels call it."""
-    found = np.unique(labels).tolist()
-    if words and labels.dtype.kind == "i" and found and found[0] >= 0 and found[-1] < len(words):
+    """Name of a class -> how the labels call it; numbers below 0 are of no class.
+
+    Raises:
+        ValueError: there are no others.
+    """
+    found = [value for value in np.unique(labels).tolist() if isinstance(value, str) or value >= 0]
+    if not found:
+        raise ValueError("all labels are below 0, which is no class; number the classes from 0")
+    if words and labels.dtype.kind == "i" and found[-1] < len(words):
         return dict(zip(words, range(len(words)), strict=True))
     return {str(value): value for value in found}
-
-
-def _layout(shape: tuple[int, ...], name: str) -> tuple[str, int]:
-    """Where the channels of (N, ...) are, and how many."""
-    if len(shape) == 3:
-        return "none", 1
-    if len(shape) == 4 and shape[3] in (1, 3):
-        return "last", shape[3]
-    if len(shape) == 4 and shape[1] in (1, 3):
-        return "first", shape[1]
-    raise ValueError(
-        f"{name} is of {' x '.join(map(str, shape))}; wanted are pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of 1 "
-        "or 3 channels"
-    )
 
 
 def _read(
     kind: str, path: Path, images: str, of: str, phase: str, labels: np.ndarray, classes: Mapping[str, Any]
 ) -> Pictures:
     with _reading(path), OPEN[kind](path) as there:
-        layout, _ = _layout(there.shape(images), images)
-        array = _levels(there[images], images, path)
-        if len(array) != len(labels):
-            raise ValueError(f"{len(array)} pictures in {images} and {len(labels)} labels in {of}")
-    array = array[..., None] if layout == "none" else array.transpose(0, 2, 3, 1) if layout == "first" else array
+        check_alike(there.shape(images)[0], images, len(labels), of)
+        array = _levels(channels_last(there[images], images), images, path)
     place = {value: label for label, value in enumerate(classes.values())}
     numbers = np.array([place.get(value, -1) for value in labels.tolist()], dtype=np.int64)
     names = named(np.maximum(numbers, 0), tuple(classes), "" if phase == "every" else f"{phase}_")
-    found = Stored(numbers, names, np.ascontiguousarray(array))
+    found = Stored(numbers, names, array)
     if unknown := int((numbers < 0).sum()):
-        distributed.say_once(f"{path}: {unknown} of {len(numbers)} pictures of {of} are of no class of the training")
+        distributed.say_once(
+            f"{path}: {unknown} of {len(numbers)} pictures of {of} are of no class of the training; left out"
+        )
         return found.take(np.flatnonzero(numbers >= 0))
     return found
 

@@ -12,6 +12,7 @@ from data.loading.phases import PHASES, phases_in, standard
 from data.pictures.label_files import WANTED, classes_beside, told
 from data.pictures.sources import Files, Missing, Pictures, Source
 from options import UserError
+from options.listed import in_words
 from util.listing import Listing, list_images, look_into
 
 
@@ -110,11 +111,11 @@ def _classes(place: Path) -> tuple[str, ...]:
         listing = look_into(place)
         if listing.pictures:
             return (place.name or "all",)
-        found = f"folders without pictures ({', '.join(empty[:4])})" if empty else "no pictures"
+        found = f"folders without pictures ({in_words(empty, 4)})" if empty else "no pictures"
         unread = listing.unread(before="; ")
         raise UserError(f"{place}: expected a folder of pictures for each class, found {found}{unread}")
     if empty:
-        _say(f"{place}: no pictures of {', '.join(empty[:8])}{' ...' * (len(empty) > 8)}; left out as classes")
+        _say(f"{place}: no pictures of {in_words(empty)}; left out as classes")
     return tuple(filled)
 
 
@@ -134,7 +135,7 @@ def _read_folder(root: Path, place: Path, classes: tuple[str, ...], table: Mappi
         if loose:
             _say(f"{place}: {loose} pictures beside the folders of classes are left out")
         if unknown:
-            _say(f"{place}: {', '.join(unknown[:8])} {'is' if len(unknown) == 1 else 'are'} no class of the training")
+            _say(f"{place}: {in_words(unknown)} {'is' if len(unknown) == 1 else 'are'} no class of the training")
     Listing(place, paths, sorted(others)).tell()
     labels = np.repeat(np.arange(len(classes)), [len(listing.pictures) for listing in of_class]).astype(np.int64)
     return _files(root, paths, labels)
@@ -149,7 +150,7 @@ def _read_told(root: Path, place: Path, classes: tuple[str, ...], table: Mapping
         _say(f"{place}: {untold} of {len(of)} pictures are left out, whose class no file tells")
     if strange := sorted({name for name in of if name is not None and name not in number}):
         are = "is" if len(strange) == 1 else "are"
-        _say(f"{place}: {', '.join(strange[:8])}{' ...' * (len(strange) > 8)} {are} no class of the training")
+        _say(f"{place}: {in_words(strange)} {are} no class of the training")
     labels = np.array([number[of[row]] for row in known], dtype=np.int64)  # type: ignore[index]
     return _files(root, [listing.pictures[row] for row in known], labels)
 

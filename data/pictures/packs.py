@@ -18,6 +18,7 @@ from data.pictures.folders import divided_or_whole
 from data.pictures.label_files import annotations
 from data.pictures.sources import Files, Missing, Pictures, Source
 from options import UserError
+from options.listed import in_words
 from util import distributed
 from util.heads import Head, head_of
 from util.images import FORMATS, from_pillow
@@ -158,7 +159,7 @@ def _told(pack: Pack, found: dict[str, dict[str, list[int]]]) -> dict[str, dict[
 def _read(pack: Pack, of_class: Mapping[str, Sequence[int]], classes: Sequence[str]) -> Pictures:
     if unknown := sorted(set(of_class) - set(classes)):
         are = "is" if len(unknown) == 1 else "are"
-        distributed.say_once(f"{pack.path}: {', '.join(unknown[:8])} {are} no class of the training")
+        distributed.say_once(f"{pack.path}: {in_words(unknown)} {are} no class of the training")
     rows = np.array([row for name in classes for row in of_class.get(name, ())], dtype=np.int64)
     labels = np.repeat(np.arange(len(classes)), [len(of_class.get(name, ())) for name in classes]).astype(np.int64)
     entries: list[Entry] = [pack.entries[row] for row in rows]

@@ -12,6 +12,7 @@ from networks.caption_judge import CaptionMatcher, matcher_of
 from networks.domain_encoder import DomainEncoder, encoder_of
 from networks.glyph_judge import GlyphJudge, judge_of
 from options import Exit, UserError
+from options.listed import in_words
 from util.images import from_bytes
 from util.reading.weights import read_weights
 
@@ -77,8 +78,9 @@ def of_judge(
         features, logits = judge.see(from_bytes(levels))
         return Observed(features, logits, answers=values[logits.argmax(1).cpu()] if knows_any else None)
 
-    some = ", ".join(unknown[:5]) + ", ..." * (len(unknown) > 5)
-    return look, (f"{flag}: cannot answer {some}, which it was not trained on",) if unknown and knows_any else ()
+    return look, (
+        f"{flag}: cannot answer {in_words(unknown)}, which it was not trained on",
+    ) if unknown and knows_any else ()
 
 
 def of_captions(network: CaptionMatcher, flag: str, device: torch.device) -> Callable[[torch.Tensor], Observed]:

@@ -5,6 +5,7 @@ import math
 from evaluation.metrics.base_set import FEW, SetMetric
 from evaluation.metrics.shared.distances import frechet
 from evaluation.metrics.shared.observed import Observed
+from options.listed import in_words
 
 
 class IfidMetric(SetMetric):
@@ -34,7 +35,9 @@ class IfidMetric(SetMetric):
         assert real.labels is not None and fake.labels is not None
         values, lines = self.of_classes(real, fake), []
         if left := [self.called(label) for label, value in values.items() if math.isnan(value)]:
-            lines.append(f"intra-FID: fewer than {FEW} images, or all alike, generated or real, of {', '.join(left)}")
+            lines.append(f"intra-FID: fewer than {FEW} images, or all alike, generated or real, of {in_words(left)}")
+        if bare := [self.called(label) for label in real.labels.unique().tolist() if label not in values]:
+            lines.append(f"intra-FID: no generated images of {in_words(bare)}, which are left out")
         used = [label for label, value in values.items() if math.isfinite(value)]
         fewest = min(
             (labels.tolist().count(k) for labels in (real.labels, fake.labels) for k in used), default=math.inf

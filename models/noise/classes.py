@@ -8,8 +8,7 @@ import torch
 from evaluation.mix import counted, mixed
 from evaluation.samples import Asked, real_images
 from options import UserError
-from options import nearest as spelt_like
-from options.listed import listed
+from options.listed import classes_listed, in_words
 from util import distributed
 from util.config import kept_options
 
@@ -21,15 +20,12 @@ def chosen_classes(model: Any, dataset: Any) -> list[int]:
         UserError: a name is no class's, or the model knows none.
     """
     names = list(dataset.classes)
-    asked = listed(model.opt.classes, names)
-    if asked and not model.conditional:
-        raise UserError(f"--classes {','.join(asked)}: --model {model.opt.model} makes images without classes")
-    for name in asked:
-        if name not in names:
-            some = ", ".join(names[:20]) + ", ..." * (len(names) > 20)
-            raise UserError(f"--classes {name}: no such class{spelt_like(name, names)}; there are {some}")
+    if model.opt.classes and not model.conditional:
+        words = ",".join(model.opt.classes)
+        raise UserError(f"--classes {words}: --model {model.opt.model} makes images without classes; leave it out")
     if not model.conditional:
         return []
+    asked = classes_listed("--classes", model.opt.classes, names)
     return sorted({names.index(name) for name in asked}) or list(range(len(names)))
 
 
@@ -58,10 +54,9 @@ def asked_of(model: Any, dataset: Any) -> Asked:
         weights = [held.get(names[k], 0) for k in chosen.tolist()]
         labels = mixed(chosen, count, weights)
         if without := [names[k] for k, weight in zip(chosen.tolist(), weights, strict=True) if not weight]:
-            some = ", ".join(without[:8]) + ", ..." * (len(without) > 8)
             distributed.say_once(
-                f"no samples of {some}: no held-out image is, and samples are mixed as these; --sample_classes even "
-                "makes as many of every class"
+                f"no samples of {in_words(without)}: no held-out image is, and samples are mixed as these; "
+                "--sample_classes even makes as many of every class"
             )
     return Asked(labels, labels, count, real)
 

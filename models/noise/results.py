@@ -198,8 +198,9 @@ class Album:
             np.savez(file, images=images, z=self.z.numpy(), **self.kept_arrays())
 
     def kept_arrays(self) -> dict[str, Any]:
-        labels = torch.full((len(self.z),), -1) if self.labels is None else self.labels
-        return {"labels": labels.numpy()}
+        if self.labels is None:
+            return {"labels": np.full(len(self.z), -1)}
+        return {"labels": self.labels.numpy(), "classes": np.array(self.model.class_names)}
 
     def facts(self) -> dict[str, Any]:
         """Of the samples, for metrics.json."""

@@ -116,6 +116,11 @@ def test_data_that_teach_nothing_are_refused():
             model_of(Data(channels=1), *argv)
 
 
+def test_images_that_are_no_squares_are_refused():
+    with pytest.raises(UserError, match="--crop_size 64x32: --model domain learns from squares; give one number"):
+        model_of(Data(channels=1), "--dataset_mode", "labeled", "--crop_size", "64x32")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folders", "font", "digits"])
 def test_from_the_command_line_to_an_extractor(kind, dataroot, tmp_path, capsys):

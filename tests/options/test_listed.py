@@ -2,7 +2,8 @@
 
 import pytest
 
-from options.listed import listed
+from options import UserError
+from options.listed import classes_listed, in_words, listed
 
 NAMES = ("cat", "dog, black", "dog, white", "a", "b", "a, b", "x,,y", ",")
 
@@ -23,3 +24,11 @@ NAMES = ("cat", "dog, black", "dog, white", "a", "b", "a, b", "x,,y", ",")
 )
 def test_the_longest_name_is_meant_and_what_is_none_stays(words, found):
     assert listed(words, NAMES) == found
+
+
+def test_names_with_commas_are_told_apart_in_messages():
+    assert in_words(("a", "b", "a, b")) == 'a, b, "a, b"' and in_words("abc", 2) == "a, b, ..." and in_words(()) == ""
+    assert classes_listed("--classes", ("a", "b", "cat"), NAMES) == ["a, b", "cat"]
+    with pytest.raises(UserError, match="--classes cut: no such class") as error:
+        classes_listed("--classes", ("cut",), ("cat", "dog", "a, b"))
+    assert str(error.value).endswith('there are cat, dog, "a, b"')

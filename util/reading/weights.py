@@ -23,7 +23,10 @@ STATE, NETWORK = {...: torch.Tensor}, "state dict of one network"
 
 
 def load_weights(
-    network: nn.Module, path: Path, change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    network: nn.Module,
+    path: Path,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    otherwise: Callable[[], str] = str,
 ) -> None:
     """Load one weight file strictly, ours or a published one.
 
@@ -31,6 +34,7 @@ def load_weights(
 
     Args:
         change: makes of what is in the file what is loaded.
+        otherwise: the flags of the run whose file it is that shape a network and differ, for the message.
 
     Raises:
         UserError: it cannot be read, or does not fit; the first keys that do not are named (exit code 4); or it
@@ -48,10 +52,11 @@ def load_weights(
     ]
     if wrong:
         check_classes(path, network, state)
+        there = otherwise()
         raise UserError(
             f"{path} is of another architecture: {'; '.join(wrong[:3])}"
             f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "
-            "--no_antialias, --no_dropout and their like",
+            f"--no_antialias, --no_dropout and their like{f'; it is of {there}' if there else ''}",
             code=Exit.CHECKPOINT,
         )
     check_finite(state, str(path))

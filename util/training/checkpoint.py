@@ -27,6 +27,7 @@ from util import distributed
 from util.class_rows import axes_of, classes_of_run, moved, told
 from util.commit import Commit, current, names
 from util.reading.weights import load_weights, packed, read_tensors
+from util.training.fit import check_sides, otherwise
 from util.training.gate import check_loaded
 from util.training.manifest import (
     FALLBACK,
@@ -186,6 +187,7 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
         if wrong is not None:
             print(f"checkpoint {candidate} is not used: {wrong}", file=sys.stderr)
             continue
+        check_sides(run, model.opt)
         _restore_state(run / f"{candidate}_state.pt", model, engine)
         if candidate != label:
             print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
@@ -220,6 +222,7 @@ def load_networks(
     """
 
     def load() -> str:
+        check_sides(run, model.opt)
         used, networks = usable(run, label), model.networks
         if partly:
             there = {name: net for name, net in networks.items() if current(run / f"{used}_net_{name}.pth").exists()}
@@ -231,7 +234,12 @@ def load_networks(
         before = (classes_of_run(run) if partly else None) or now
         for name, network in networks.items():
             change = dict if before == now else partial(moved, network, before=before, now=now)
-            load_weights(network, weights_of(run, used, other_way.get(name, name), use_ema), change)
+            load_weights(
+                network,
+                weights_of(run, used, other_way.get(name, name), use_ema),
+                change,
+                partial(otherwise, run, model.opt),
+            )
         if before != now and any(map(axes_of, networks.values())):
             distributed.say_once(f"{run}: classes {told(before, now)}")
         return used

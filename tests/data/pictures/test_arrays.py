@@ -88,6 +88,7 @@ def test_names_of_classes_and_a_file_that_is_not_divided(tmp_path, capsys):
         ({"images": X.astype(np.float32) * 9, "labels": Y}, "images has values of float32 from"),
         ({"images": np.full((12, 8, 8), np.nan), "labels": Y}, "images has values of float64 from nan"),
         ({"images": X, "labels": Y + 0.5}, "labels has numbers that are not whole"),
+        ({"images": X, "labels": -1 - Y}, "all labels are below 0, which is no class"),
         ({"images": X, "labels": np.ones((12, 3))}, "labels is of 12 x 3; wanted is a class for each picture"),
         ({"images": X, "labels": np.array([{}] * 12, object)}, "its array labels is damaged, or no texts"),
     ],
@@ -97,6 +98,13 @@ def test_what_is_wrong_is_a_line_that_names_the_file(tmp_path, arrays, line):
     with pytest.raises(UserError, match=line) as error:
         opened(tmp_path / "d.npz")
     assert str(tmp_path / "d.npz") in str(error.value) and "\n" not in str(error.value)
+
+
+def test_labels_below_0_are_of_no_class(tmp_path, capsys):
+    np.savez(tmp_path / "d.npz", images=X, labels=Y - 1)
+    data = opened(tmp_path / "d.npz", "--phase", "all")
+    assert data.classes == ("0", "1") and len(data) == 8
+    assert "4 of 12 pictures of labels are of no class of the training; left out" in capsys.readouterr().err
 
 
 def test_a_damaged_file_is_a_line(tmp_path):

@@ -120,6 +120,7 @@ def test_samples_are_balanced_and_named_after_their_class(tmp_path):
     kept = np.load(tmp_path / "out/samples.npz")
     assert kept["images"].shape == (10, 32, 32, 1) and kept["images"].dtype == np.uint8
     assert kept["labels"].tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0] and kept["labels"].dtype == np.int64
+    assert kept["classes"].tolist() == ["ab", "c/d", "e"]
     assert kept["z"].shape == (10, 4) and kept["z"].dtype == np.float32
     again = model.draw(torch.from_numpy(kept["z"]), torch.from_numpy(kept["labels"]))
     assert np.abs((again[:, 0] + 1).numpy() * 127.5 - kept["images"][..., 0]).max() <= 0.5 + 1e-4
@@ -138,7 +139,8 @@ def test_classes_may_be_chosen_and_the_same_seed_gives_the_same_images(tmp_path)
 def test_a_model_without_classes_has_a_plain_grid(tmp_path):
     numbers, page = results(Model(tmp_path, conditional=False), tmp_path / "out")
     assert len(list((tmp_path / "out/samples").glob("*.png"))) == 10 and numbers["classes"] == []
-    assert np.load(tmp_path / "out/samples.npz")["labels"].tolist() == [-1] * 10
+    kept = np.load(tmp_path / "out/samples.npz")
+    assert kept["labels"].tolist() == [-1] * 10 and "classes" not in kept
     assert "From noise to noise" in page and "From class to class" not in page and "11 to 20" in page
 
 

@@ -249,6 +249,8 @@ def test_a_file_of_another_architecture_is_described(tmp_path):
         load_weights(nn.Linear(3, 3), tmp_path / "a.pth")
     torch.save({f"module.{k}": v for k, v in nn.Linear(3, 3).state_dict().items()}, tmp_path / "b.pth")
     load_weights(nn.Linear(3, 3), tmp_path / "b.pth")
+    with pytest.raises(UserError, match=r"and their like; it is of --ngf 4$"):
+        load_weights(nn.Linear(3, 3), tmp_path / "a.pth", otherwise=lambda: "--ngf 4")
     torch.save([1, 2], tmp_path / "c.pth")
     with pytest.raises(UserError, match="no state dict"):
         load_weights(nn.Linear(3, 3), tmp_path / "c.pth")
