@@ -12,6 +12,7 @@ from evaluation.metrics.shared.distances import frechet_of_moments, moments
 from evaluation.metrics.shared.observed import Observed
 from evaluation.sets import GENERATED, tagged
 from options import Exit, UserError
+from options.listed import in_words
 from util.distributed import say_once
 from util.listing import look_into
 from util.reading import frames
@@ -178,6 +179,8 @@ def one_numbering(sides: dict[str, Side]) -> tuple[dict[str, Side], list[str]]:
         most = max(int(side.labels.max()) for side in sides.values() if not side.classes)  # type: ignore[union-attr]
         if most >= len(classes):
             return {flag: replace(side, labels=None) for flag, side in sides.items()}, []
+        for side in (side for side in sides.values() if not side.classes):
+            say_once(f"{side}: its labels have no names and are taken for the other side's: {in_words(classes)}")
     if not named:
         most = max(int(side.labels.max()) for side in sides.values())  # type: ignore[union-attr]
         return sides, [str(number) for number in range(most + 1)]

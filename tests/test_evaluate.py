@@ -157,6 +157,8 @@ def test_archives_lie_and_number_their_classes_as_labelled_data_may(folders, cap
         found[name] = values(folders, "--metrics", "ifid", *words)
     classes = [list(one["intra-FID of classes"]) for one in found.values()]
     assert classes == [["0", "1"], ["0", "1"], ["cat", "dog"]]
+    line = f"--fake {folders / 'fixed.npz'}: its labels have no names and are taken for the other side's: cat, dog"
+    assert line in capsys.readouterr().err
     (value,) = {one["intra-FID-module"]["value"] for one in found.values()}
     assert value > 1e-4
     np.savez(folders / "d.npz", images=images, labels=labels, classes=["cat", "dog"])
