@@ -58,6 +58,10 @@ def asked_of(model: Any, dataset: Any) -> Asked:
                 f"no samples of {in_words(without)}: no held-out image is, and samples are mixed as these; "
                 "--sample_classes even makes as many of every class"
             )
+    elif model.opt.sample_classes == "data":
+        distributed.say_once(
+            "--sample_classes data: there are no data to follow; samples are spread evenly over the classes"
+        )
     return Asked(labels, labels, count, real)
 
 

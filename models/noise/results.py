@@ -200,6 +200,8 @@ class Album:
     def kept_arrays(self) -> dict[str, Any]:
         if self.labels is None:
             return {"labels": np.full(len(self.z), -1)}
+        if getattr(self.model.opt, "pretrained", ()) and not self.dataset.present:  # nobody tells names of the classes
+            return {"labels": self.labels.numpy()}
         return {"labels": self.labels.numpy(), "classes": np.array(self.model.class_names)}
 
     def facts(self) -> dict[str, Any]:
@@ -207,7 +209,7 @@ class Album:
         files = [{"file": file, "sha256": sha256(Path(file))} for file in getattr(self.model.opt, "pretrained", ())]
         facts = {"samples": len(self.levels), "classes": self.names if self.model.conditional else []}
         if self.model.conditional:
-            facts["sample_classes"] = "data" if follows_data(self.model.opt) else "even"
+            facts["sample_classes"] = "data" if follows_data(self.model.opt) and self.real() is not None else "even"
         return facts | ({"pretrained": files} if files else {})
 
     # -- judge -----------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_a_run_that_began_before_keeps_its_protocol(uneven, capsys):
     assert json.loads(record)["values"]["FID-module"] == pytest.approx(numbers["FID-module"]["value"], rel=1e-4)
 
 
-def test_what_is_drawn_follows_what_is_compared_with(tmp_path, monkeypatch):
+def test_what_is_drawn_follows_what_is_compared_with(tmp_path, monkeypatch, capsys):
     held = torch.tensor([0] * 9 + [2] * 3)
     real = RealImages((torch.zeros(3, 1, 2, 2), torch.arange(3)), (torch.zeros(12, 1, 2, 2), held), {})
     monkeypatch.setattr(classes, "real_images", lambda dataset, labels: real)
@@ -103,4 +103,6 @@ def test_what_is_drawn_follows_what_is_compared_with(tmp_path, monkeypatch):
     commas = SimpleNamespace(classes=("ab", "c, d", "e"))
     assert chosen_classes(Model(tmp_path, "--classes", "e, c, d"), commas) == [1, 2]
     real = None  # there are no data
-    assert made(*fid) == [3, 3, 2]
+    assert made(*fid) == [3, 3, 2] and "no data" not in capsys.readouterr().err
+    assert made("--sample_classes", "data") == [3, 3, 2]
+    assert capsys.readouterr().err.startswith("--sample_classes data: there are no data to follow; samples are spread")

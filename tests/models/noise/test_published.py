@@ -63,7 +63,7 @@ def test_images_are_those_of_the_published_code_without_data_or_a_run(files, tmp
     told = capsys.readouterr().err
     assert f"--pretrained {files / name}: {'StudioGAN' if name == EMA else 'mimicry'}'s G, --netG" in told
     assert ("as short as 0.83" in told) == (name == EMA)
-    assert not (tmp_path / "checkpoints").exists()
+    assert not (tmp_path / "checkpoints").exists() and "classes" not in samples  # whose names nobody knows
 
 
 @pytest.mark.slow
