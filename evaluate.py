@@ -19,7 +19,7 @@ from evaluation.metrics.ifid_metric import IfidMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.pairs import Scores
 from evaluation.sets import SetScores
-from evaluation.sides import against_statistics, check_sides, check_width, one_numbering, open_side
+from evaluation.sides import against_statistics, check_sides, check_width, of_one_kind, one_numbering, open_side
 from options import UserError
 from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
@@ -55,7 +55,7 @@ def main(argv=None):
     extractor = load_extractor(opt, (), device) if sets else None  # what is wrong shows before anything is read
     given = [flag for flag in ("real", "fake", "train") if getattr(opt, flag)]
     sides = {flag: open_side(flag, Path(getattr(opt, flag))) for flag in given}
-    sides, classes = one_numbering(sides)
+    sides, classes = one_numbering(of_one_kind(sides, opt.channels))
     check_labels(found, sides)
     warn_of_values(opt, sides)
     both = partners(opt, *(named(opt, flag, sides[flag]) for flag in ("real", "fake"))) if pairs else {}

@@ -21,6 +21,7 @@ from data.pictures.packs import packed
 from data.pictures.sources import Missing, Pictures, Source, digits
 from options import UserError, option
 from options.listed import classes_listed, in_words, quoted
+from options.shown import shown
 from options.sizes import Sides
 from util import distributed
 from util.listing import look_into
@@ -155,10 +156,10 @@ class LabeledDataset(PictureDataset):
         span = f"{counts[least]} of each" if counts[least] == counts[most] else span
         noun = "class" if len(self.classes) == 1 else "classes"
         pictures = "picture" if len(self) == 1 else "pictures"
-        print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} {pictures} to train on: {span}")
+        print(f"{self.source.kind}: {len(self.classes)} {noun}, {len(self)} {pictures} to train on: {shown(span)}")
         print(self._held())
         if self.opt.balance:
-            print(self._balance(counts))
+            print(shown(self._balance(counts)))
         few = [name for name, count in zip(self.classes, counts, strict=True) if count < 2]
         if len(self.classes) == 1:
             print("one class: enough for a model without classes; others need two", file=sys.stderr)

@@ -20,6 +20,7 @@ from util.reading.labelled import IMAGES, LABELS, LAYOUTS, NAMES, channels_last,
 from util.reading.npz import Arrays, open_npz
 from util.table import Row, Table, plural
 
+MOST_CLASSES = 100_000  # each of which has a name and a row; ImageNet's largest has 21,841
 HOLDS = "images (N, H, W, C) in bytes, feats (N, F), or mu and sigma"
 RESIZED = {"_clean": "clean", "_legacy_pytorch": "legacy-pytorch", "_legacy_tensorflow": "legacy-tf"}  # by clean-fid
 
@@ -86,7 +87,7 @@ def _of_archive(side: Side) -> Side:
             if (name := arrays.first(*IMAGES)) is None:
                 raise UserError(f"{side}: holds {', '.join(arrays)[:80]}; wanted are {HOLDS}")
             images, of = arrays[name], arrays.first(*LABELS)
-            if images.dtype != np.uint8 or len(images) < 2:
+            if images.dtype != np.uint8 or images.ndim < 3 or len(images) < 2 or not images.size:
                 shape = " x ".join(map(str, images.shape))
                 wanted = f"at least two images {LAYOUTS} in bytes"
                 raise UserError(f"{side}: {name} is {images.dtype}, {shape}; wanted are {wanted}")
@@ -109,6 +110,8 @@ def _with_labels(side: Side, labels: np.ndarray) -> Side:
         if without < len(labels):
             say_once(f"{side}: {without} of {len(labels)} labels are below 0, which is no class; taken as without any")
         return replace(side, classes=())
+    if int(labels.max()) >= MOST_CLASSES:
+        raise UserError(f"{side}: labels count to {labels.max():,}; classes are numbered below {MOST_CLASSES:,}")
     if side.classes and labels.max() >= len(side.classes):
         say_once(f"{side}: labels up to {labels.max()} and {len(side.classes)} names of classes; taken without names")
         side = replace(side, classes=())
@@ -117,7 +120,7 @@ def _with_labels(side: Side, labels: np.ndarray) -> Side:
 
 def _statistics(arrays: Arrays) -> tuple[torch.Tensor, torch.Tensor]:
     mean, covariance = (torch.from_numpy(arrays[name].astype(np.float64)) for name in ("mu", "sigma"))
-    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or len(mean) > 1 << 14:
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or not 0 < len(mean) <= 1 << 14:
         raise ValueError("its mu (F,) and sigma (F, F) do not belong together")
     if not (mean.isfinite().all() and covariance.isfinite().all()):
         raise ValueError("its mu or sigma is not finite")
@@ -125,8 +128,9 @@ def _statistics(arrays: Arrays) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _features(found: np.ndarray) -> torch.Tensor:
-    features = torch.from_numpy(found.astype(np.float32))
-    if features.ndim != 2 or len(features) < 2 or not features.isfinite().all():
+    with np.errstate(over="ignore"):  # what becomes infinite is told below
+        features = torch.from_numpy(found.astype(np.float32))
+    if features.ndim != 2 or len(features) < 2 or not features.numel() or not features.isfinite().all():
         raise ValueError("its feats are no finite numbers (N, F) of two images or more")
     return features
 
@@ -160,6 +164,31 @@ def check_width(side: Side, extractor: Extractor) -> None:
     kept = side.features if side.statistics is None else side.statistics[0]
     if kept is not None and extractor.features and kept.shape[-1] != extractor.features:
         raise UserError(f"{side}: of {kept.shape[-1]:,} features; {extractor.flag} sees {extractor.features:,}")
+
+
+def of_one_kind(sides: dict[str, Side], channels: int) -> dict[str, Side]:
+    """The sides with images of as many channels: grey ones of an archive become three alike beside colours.
+
+    Args:
+        channels: that pictures in folders are read in.
+
+    Raises:
+        UserError: there are others.
+    """
+    of = {flag: side.images.shape[3] for flag, side in sides.items() if side.images is not None}
+    counts = {*of.values(), *(channels for side in sides.values() if side.files)}
+    if len(counts) < 2:
+        return sides
+    for flag, count in of.items():
+        if counts != {1, 3} or (count == 3 and channels == 1 and any(side.files for side in sides.values())):
+            read = f", and folders are read in {channels} (--channels)" if any(s.files for s in sides.values()) else ""
+            raise UserError(f"{sides[flag]}: its images have {count} channels{read}; compare images of as many")
+    return {
+        flag: replace(side, images=np.broadcast_to(side.images, (*side.images.shape[:3], 3)))
+        if of.get(flag) == 1 and side.images is not None
+        else side
+        for flag, side in sides.items()
+    }
 
 
 def one_numbering(sides: dict[str, Side]) -> tuple[dict[str, Side], list[str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from .errors import UserError, nearest
+from .shown import shown
 
 
 def listed(words: Sequence[str], names: Iterable[str]) -> list[str]:
@@ -38,7 +39,7 @@ def classes_listed(flag: str, words: Sequence[str], classes: Sequence[str]) -> l
 
 def in_words(names: Sequence[str], most: int = 8) -> str:
     """The first of these names for a message, those with a comma in quotation marks."""
-    return ", ".join(map(quoted, names[:most])) + ", ..." * (len(names) > most)
+    return ", ".join(quoted(shown(name)) for name in names[:most]) + ", ..." * (len(names) > most)
 
 
 def quoted(name: str) -> str:

@@ -112,6 +112,26 @@ def test_names_of_runs_are_shown_harmless(lab, tmp_path, capsys):
     assert len({len(row) for row in rows}) == 1
 
 
+@pytest.mark.slow
+def test_names_of_classes_are_shown_harmless(tmp_path, monkeypatch, capsys):
+    """Out of an archive, where they may be anything: parts of a path, lines, bytes that are no UTF-8, nothing."""
+    names = np.array(["../../up", "two\nlines: done", "\x1b[31mred", os.fsdecode(b"caf\xe9"), "=cmd()", ""])
+    images = np.random.default_rng(0).integers(0, 255, (24, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "d.npz", images=images, labels=np.arange(24) % 6, classes=names)
+    words = ["--name", "run", "--checkpoints_dir", str(tmp_path / "runs"), "--gpu_ids", "-1"]
+    tiny = ["--ngf", "4", "--ndf", "4", "--crop_size", "32", "--batch_size", "4", "--num_threads", "0"]
+    data = ["--dataroot", str(tmp_path / "d.npz"), "--test_fraction", "0.6"]
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert run(lambda: train.main([*words, *tiny, *data, "--model", "biggan", "--max_steps", "1"])) == 0
+    assert json.loads((tmp_path / "runs/run/classes.json").read_text())["classes"] == names.tolist()
+    assert run(lambda: testing.main([*words, "--results_dir", str(tmp_path / "results"), "--num_samples", "6"])) == 0
+    said = capsys.readouterr()
+    assert harmless(said.out + said.err) and "\nlines: done" not in said.out + said.err
+    results = tmp_path / "results/run/test_latest"
+    assert harmless((results / "index.html").read_text()) and len(list((results / "samples").iterdir())) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.npz", "results", "runs"]
+
+
 def test_evaluate_names_what_it_lacks(tmp_path, monkeypatch, capsys):
     for side, names in (("real", NAMES), ("fake", NAMES[3:])):
         (tmp_path / side).mkdir()

@@ -15,6 +15,7 @@ import torch.distributed.nn.functional as dist_nn
 from torch import nn
 
 from options import Exit, UserError
+from options.shown import shortened, shown
 from util.patience import patiently
 
 _alone = ContextVar("alone", default=False)
@@ -168,7 +169,7 @@ def rank() -> int:
 def say_once(line: str) -> None:
     """Tell the user, however often it comes up: on stderr, in the first process alone."""
     if rank() == 0:
-        print(line, file=sys.stderr)
+        print(shortened(shown(line)), file=sys.stderr)
 
 
 def forget_said() -> None:

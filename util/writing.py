@@ -198,6 +198,11 @@ def _write(file: int, content: bytes | memoryview) -> None:
         left = left[os.write(file, left) :]
 
 
+def _encoded(text: str) -> bytes:
+    """In UTF-8; what has none, as bytes of names in another encoding, as the escapes that JSON reads back."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def open_plain(path: Path, flags: int, dir_fd: int | None = None, mode: int = 0o666) -> int:
     """The descriptor of a plain file, never of what a link leads to; a pipe is not waited for.
 
@@ -250,7 +255,7 @@ def write_atomically(path: Path, content: str | bytes | memoryview, root: Path |
         root: as of :func:`new_file`.
     """
     with _folder_of(path, root) as folder:
-        staged = folder.stage(path.name, content.encode() if isinstance(content, str) else content, sync=False)
+        staged = folder.stage(path.name, _encoded(content) if isinstance(content, str) else content, sync=False)
         try:
             folder.rename(staged, path.name)
         except OSError:
@@ -276,7 +281,7 @@ def appending(path: Path, root: Path | None = None) -> Iterator[int]:
 def append(path: Path, text: str, root: Path | None = None) -> None:
     """Add to the end of a file; see :func:`appending`."""
     with appending(path, root) as file:
-        _write(file, text.encode())
+        _write(file, _encoded(text))
 
 
 def make_folder(path: Path, root: Path) -> None:

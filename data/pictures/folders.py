@@ -13,6 +13,7 @@ from data.pictures.label_files import WANTED, classes_beside, told
 from data.pictures.sources import Files, Missing, Pictures, Source
 from options import UserError
 from options.listed import in_words
+from options.shown import shortened, shown
 from util.listing import Listing, list_images, look_into
 
 
@@ -163,4 +164,4 @@ def _files(root: Path, paths: list[Path], labels: np.ndarray) -> Files:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(shortened(shown(line)), file=sys.stderr)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 Tensors = dict[str, torch.Tensor]
+MOST = 10_000  # tensors; the largest of these networks have some hundreds
 WRAPPERS = "state_dict", "model_state_dict"  # StudioGAN's and mimicry's keys of the weights
 ORIGINAL, U, V = (f"parametrizations.weight.{name}" for name in ("original", "0._u", "0._v"))
 # What a name of one code alone begins with.
@@ -65,6 +66,8 @@ def tensors_of(content: Any) -> Tensors:
         raise ValueError("it holds more than the tensors of one network")
     if not content:
         raise ValueError("it holds nothing")
+    if len(content) > MOST:  # looking among so many names for each of them takes minutes
+        raise ValueError(f"it holds {len(content):,} tensors, and no such network has over {MOST:,}")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 

@@ -77,7 +77,7 @@ def identify_latent(content: Any) -> Published:
         return _generator(origin, ours, place) if "first.bias" in ours else _discriminator(origin, ours, place)
     except ValueError as error:
         raise ValueError(f"a network of {origin}, but {error}") from None
-    except (RuntimeError, IndexError, ZeroDivisionError):  # of tensors of no such shapes
+    except (RuntimeError, IndexError, TypeError, KeyError, ZeroDivisionError):  # of tensors of no such shapes
         raise ValueError(f"the names of {origin}'s networks, but tensors of other shapes") from None
 
 

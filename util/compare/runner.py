@@ -129,7 +129,7 @@ class Runner:
             self.paused.append((name, task, command))
             return
         with appending(command.log, command.log.parents[1]) as log:
-            os.write(log, f"$ python {command.script.name} {' '.join(command.words)}\n".encode())
+            os.write(log, f"$ python {command.script.name} {' '.join(command.words)}\n".encode(errors="replace"))
             process = subprocess.Popen(
                 [sys.executable, str(command.script), *command.words],
                 stdin=subprocess.DEVNULL,

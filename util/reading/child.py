@@ -94,8 +94,8 @@ class _Child:
         timer.daemon = True
         timer.start()
         try:
-            _send(process.stdin, [Image.MAX_IMAGE_PIXELS, *question])  # type: ignore[arg-type]
-            return _receive(process.stdout)  # type: ignore[arg-type]
+            _send(process.stdin, [Image.MAX_IMAGE_PIXELS, seconds, *question])  # type: ignore[arg-type]
+            return _receive(process.stdout, _room(Path(question[1])))  # type: ignore[arg-type]
         except (OSError, EOFError, ValueError, TypeError) as error:
             process.kill()
             code = process.wait()
@@ -150,26 +150,27 @@ def _send(pipe: BinaryIO, value: Any) -> None:
             left = left[pipe.write(left) :]
 
 
-def _receive(pipe: BinaryIO) -> Any:
+def _receive(pipe: BinaryIO, most: int = MEMORY) -> Any:
     (length,) = struct.unpack("<Q", _exactly(pipe, 8))
     if length > MOST_BYTES:
         raise ValueError("an answer that is too long")
-    return _with_arrays(pipe, decode_json(bytes(_exactly(pipe, length)), halves=True))
+    return _with_arrays(pipe, decode_json(bytes(_exactly(pipe, length)), halves=True), most)
 
 
-def _with_arrays(pipe: BinaryIO, value: Any) -> Any:
+def _with_arrays(pipe: BinaryIO, value: Any, most: int) -> Any:
+    """Arrays of at most so many bytes in their places."""
     if isinstance(value, list):
-        return [_with_arrays(pipe, item) for item in value]
+        return [_with_arrays(pipe, item, most) for item in value]
     if not isinstance(value, dict):
         return value
     if value.keys() != {"array"}:
-        return {key: _with_arrays(pipe, item) for key, item in value.items()}
+        return {key: _with_arrays(pipe, item, most) for key, item in value.items()}
     kind, *shape = value["array"]
     found = np.dtype(kind)
     size = found.itemsize
     for side in shape:
         size *= int(side)
-    if found.kind not in "buif" or not 0 <= size <= MEMORY:
+    if found.kind not in "buif" or not 0 <= size <= most:
         raise ValueError("an array that is too large, or none of numbers")
     return np.frombuffer(_exactly(pipe, size), found).reshape(shape)
 
@@ -192,11 +193,11 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the parent is gone."""
     while True:
         try:
-            Image.MAX_IMAGE_PIXELS, function, path, *arguments = _receive(questions)
+            Image.MAX_IMAGE_PIXELS, seconds, function, path, *arguments = _receive(questions)
         except EOFError:
             return
         try:
-            limit(Path(path))
+            limit(Path(path), seconds)
             module, _, name = function.partition(":")
             answer = ["value", getattr(importlib.import_module(module), name)(Path(path), *arguments)]
         except MemoryError:
@@ -210,16 +211,24 @@ def prepared(path: Path, module: str) -> None:
     importlib.import_module(module)
 
 
-def limit(path: Path) -> None:
+def _room(path: Path) -> int:
+    """Bytes of memory for what is in a file."""
+    try:
+        return max(MEMORY, 3 * path.stat().st_size)
+    except OSError:
+        return MEMORY
+
+
+def limit(path: Path, seconds: float = SECONDS) -> None:
     """What the next call may take, where the system can be told; a call whose parent is gone ends by itself."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        room = max(MEMORY, 3 * path.stat().st_size)
+        room = _room(path)
         resource.setrlimit(resource.RLIMIT_AS, (room, resource.getrlimit(resource.RLIMIT_AS)[1]))
         usage = resource.getrusage(resource.RUSAGE_SELF)
         spent = int(usage.ru_utime + usage.ru_stime)
-        resource.setrlimit(resource.RLIMIT_CPU, (spent + 2 * SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        resource.setrlimit(resource.RLIMIT_CPU, (spent + int(2 * seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from util.extras import require
 from util.reading.child import in_child
 
 MOST = 1000  # arrays of a file
+MOST_TEXTS = 1 << 20
 SECONDS = 600  # for an array: a gigabyte takes seconds, unless it is packed
 
 
@@ -71,7 +72,7 @@ def array(path: Path, name: str) -> np.ndarray:
 
     with h5py.File(path, "r") as file:
         found = file[name]
-        if found.dtype.kind not in "buif" or found.external or found.is_virtual:
+        if found.dtype.kind not in "buif" or _is_elsewhere(found):
             raise ValueError(f"{name[:40]} is not of plain numbers of this file")
         if math.prod(found.shape) * found.dtype.itemsize > 50 * max(path.stat().st_size, 1 << 20):
             raise ValueError(f"{name[:40]} would unpack to far more than the file is")
@@ -79,8 +80,22 @@ def array(path: Path, name: str) -> np.ndarray:
 
 
 def texts(path: Path, name: str) -> list[str]:
-    """One array of texts."""
+    """One array of texts.
+
+    Raises:
+        ValueError: it is of other things, lies in another file, or has too many.
+    """
     import h5py
 
     with h5py.File(path, "r") as file:
-        return [str(word) for word in file[name].asstr()[()].ravel()[: 1 << 20]]
+        found = file[name]
+        if h5py.check_string_dtype(found.dtype) is None or _is_elsewhere(found):
+            raise ValueError(f"{name[:40]} is of neither plain numbers nor texts of this file")
+        if found.size > MOST_TEXTS:
+            raise ValueError(f"{name[:40]} has more than {MOST_TEXTS:,} texts")
+        return [str(word) for word in found.asstr()[()].ravel()]
+
+
+def _is_elsewhere(found: Any) -> bool:
+    """Whether values of an array are those of another file, which may be any that the user can read."""
+    return bool(found.external) or found.is_virtual

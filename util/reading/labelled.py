@@ -7,6 +7,7 @@ import numpy as np
 IMAGES = ("images", "image", "imgs", "img", "x", "data", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "target", "arr_1")
 NAMES = ("classes", "class_names", "label_names")
+LARGEST = 1 << 53  # of a class's number, to which floats are whole
 LAYOUTS = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
 
 
@@ -54,12 +55,14 @@ def labels_of(there: Any, name: str) -> np.ndarray:
         if not (((found == 0) | (found == 1)).all() and (found.sum(1) == 1).all()):
             raise ValueError(f"{name} is of {' x '.join(map(str, found.shape))}; wanted is a class for each picture")
         return found.argmax(1)
-    found = found.reshape(len(found), -1)[:, 0] if found.ndim == 2 else found
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
     if found.ndim != 1:
         raise ValueError(f"{name} has {found.ndim} sides; wanted is a class for each picture")
+    if found.dtype.kind == "f" and not (found == found.round()).all():
+        raise ValueError(f"{name} has numbers that are not whole")
+    if found.dtype.kind in "fu" and found.size and not -LARGEST < float(found.min()) <= float(found.max()) < LARGEST:
+        raise ValueError(f"{name} has numbers of classes from {found.min():g} to {found.max():g}")
     if found.dtype.kind == "f":
-        if not (found == found.round()).all():
-            raise ValueError(f"{name} has numbers that are not whole")
         return found.astype(np.int64)
     return found.astype(np.int64) if found.dtype.kind in "bui" else found
 

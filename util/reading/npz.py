@@ -4,8 +4,10 @@ with open_npz(path) as arrays:
     arrays.shape("images"), arrays["labels"]
 """
 
+import lzma
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ EXPANDS = 50  # times the bytes of the file that its arrays may have together: s
 SMALL = 256 << 20  # bytes of arrays that are no matter, however small the file
 KINDS, TEXTS = "bufi", "US"  # of numbers and of texts, as NumPy calls them
 LONGEST = 4096  # bytes of a text
+DAMAGE = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Arrays:
                 shape, fortran, dtype = self._header(name, file)
                 found = np.frombuffer(file.read(math.prod(shape) * dtype.itemsize), dtype)
             return found.reshape(shape, order="F" if fortran else "C")
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        except DAMAGE as error:
             raise ValueError(f"its array {name[:40]} is damaged ({type(error).__name__})") from None
 
     def words(self, name: str) -> list[str]:
@@ -67,7 +70,7 @@ class Arrays:
                 shape, _, dtype = self._header(name, file, TEXTS)
                 found = np.frombuffer(file.read(math.prod(shape) * dtype.itemsize), dtype)
             return [word if isinstance(word, str) else word.decode() for word in found.tolist()]
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        except (*DAMAGE, ValueError) as error:
             raise ValueError(f"its array {name[:40]} is damaged, or no texts ({type(error).__name__})") from None
 
     def _header(self, name: str, file, kinds: str = KINDS) -> tuple[tuple[int, ...], bool, np.dtype]:  # type: ignore[no-untyped-def, type-arg]

@@ -166,8 +166,12 @@ def _of_tar(path: Path, data: bytes | None) -> Iterator[tuple[str, Entry | None]
     with io.BytesIO(data) if data is not None else path.open("rb") as opened:
         try:
             with tarfile.open(fileobj=_Bounded(opened), mode="r:") as file:  # type: ignore[arg-type]
+                end = 0
                 for info in file:
                     file.members.clear()  # type: ignore[attr-defined]
+                    if info.size < 0 or info.offset_data <= end:  # it would be read again and again
+                        raise ValueError("a header of it leads back")
+                    end = info.offset_data
                     if info.isdir():
                         continue
                     plain = info.isreg() and not info.issparse()

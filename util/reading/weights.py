@@ -72,12 +72,17 @@ def check_finite(weights: Mapping[str, Any], name: str) -> None:
     Raises:
         UserError: one at least is not finite; the first are named (exit code 3).
     """
-    wrong = not_finite(weights)
+    wrong = not_finite({name: _as_loaded(value) for name, value in weights.items()})
     if wrong:
         more = f" and {len(wrong) - 2} more" if len(wrong) > 2 else ""
         what = f"{', '.join(wrong[:2])}{more} {'are' if len(wrong) > 1 else 'is'} not finite"
         advice = "choose other weights, such as of an earlier step (--epoch)"
         raise UserError(f"{name}: {what}; {advice}", code=Exit.NOT_FINITE)
+
+
+def _as_loaded(value: Any) -> Any:
+    """In the precision of networks, in which a large number of twice as many bits is infinite."""
+    return value.float() if isinstance(value, torch.Tensor) and value.dtype == torch.float64 else value
 
 
 def read_tensors(path: Path, shape: Any = None, what: str = "file of tensors") -> Any:

@@ -143,6 +143,22 @@ def test_hdf5_as_studiogan_and_biggan_write_it(tmp_path):
         file.create_dataset("images", (12, 8, 8, 3), "u1", external=[(str(tmp_path / "groups.h5"), 0, 2304)])
     with pytest.raises(UserError, match=r"elsewhere\.h5: .*not of plain numbers of this file"):
         opened(tmp_path / "elsewhere.h5")
+    (tmp_path / "secret").write_text("of another file\n" * 12)
+    for name in ("classes", "labels"):
+        with h5py.File(tmp_path / "elsewhere.h5", "w") as file:
+            file["images"], more = X, {} if name == "labels" else {"labels": Y}
+            file.update(more)
+            file.create_dataset(name, (12,), "S16", external=[(str(tmp_path / "secret"), 0, 192)])
+        with pytest.raises(UserError, match=rf"elsewhere\.h5: .*{name} is of neither plain numbers nor texts of this"):
+            opened(tmp_path / "elsewhere.h5")
     (tmp_path / "elsewhere.h5").write_bytes(b"\x89HDF\r\n\x1a\n nothing")
     with pytest.raises(UserError, match=r"elsewhere\.h5: cannot be read as pictures with labels"):
         opened(tmp_path / "elsewhere.h5")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300, np.nan, np.uint64(2**64 - 1)])
+def test_numbers_that_name_no_class_are_a_line(tmp_path, value):
+    labels = np.array([*Y[1:], value])
+    np.savez(tmp_path / "d.npz", images=X, labels=labels)
+    with pytest.raises(UserError, match=r"d\.npz: .*labels has numbers (that are not whole|of classes from )"):
+        opened(tmp_path / "d.npz")

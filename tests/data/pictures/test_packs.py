@@ -139,3 +139,20 @@ def test_a_picture_that_is_none_can_be_skipped(tmp_path, capsys):
         opened(path, "--phase", "all")[0]
     data = opened(path, "--phase", "all", "--on_bad_image", "skip")
     assert len(data.arrays("all")[1]) == 3 and np.isfinite(data.arrays("all")[0].numpy()).all()
+
+
+@pytest.mark.parametrize("size", [-512, -1024, -1])
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_whose_headers_lead_back_ends(tmp_path, size, kind):
+    """Python's reader goes back by the size and comes to the same header, for ever."""
+    info = tarfile.TarInfo("b/0.png")
+    if kind == tarfile.PAX_FORMAT:
+        info.pax_headers = {"size": str(size)}
+    header = bytearray(info.tobuf(kind))
+    if kind == tarfile.GNU_FORMAT:
+        header[124:136] = tarfile.itn(size, 12, kind)
+        header[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(header))[0]
+    first = tarfile.TarInfo("a/0.png").tobuf(kind)
+    (tmp_path / "d.tar").write_bytes(first + bytes(header) + bytes(1024))
+    with pytest.raises(UserError, match=r"d\.tar: cannot be read .*\(a header of it leads back\)"):
+        opened(tmp_path / "d.tar")

@@ -179,3 +179,12 @@ def test_heads_that_one_side_lacks_are_told():
     own = D.state_dict()
     kept = {key for key in own if torch.equal(own[key], state[key])}
     assert {key for key in own if ".logit.embedding." in key} <= kept
+
+
+def test_odd_tensors_under_their_names_are_a_line():
+    _, _, state = recorded("latent_mimicry_cgan_pd_G")
+    odd = {key: torch.tensor(1.0) if key.endswith("embed.weight") else value for key, value in state.items()}
+    with pytest.raises(ValueError, match="the names of mimicry's networks, but tensors of other shapes"):
+        identify_latent(odd)
+    with pytest.raises(ValueError, match="it holds 20,000 tensors, and no such network has over 10,000"):
+        identify_latent({f"blocks.{i}.0.conv1.weight": torch.zeros(1) for i in range(20_000)})

@@ -102,3 +102,13 @@ def test_an_answer_of_a_child_that_was_taken_over_is_refused(answer):
     with pytest.raises((ValueError, TypeError, EOFError)):
         kind, value = child._receive(io.BytesIO(answer))
         raise AssertionError((kind, value))
+
+
+def test_an_answer_has_as_much_room_as_its_file(monkeypatch):
+    """An array of a large file is no sign of a child that was taken over."""
+    answer = b'["value", {"array": ["|u1", 9]}]'
+    stream = struct.pack("<Q", len(answer)) + answer + bytes(9)
+    monkeypatch.setattr(child, "MEMORY", 4)
+    assert child._receive(io.BytesIO(stream), 27)[1].shape == (9,)
+    with pytest.raises(ValueError, match="too large"):
+        child._receive(io.BytesIO(stream), 8)

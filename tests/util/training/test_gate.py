@@ -20,6 +20,7 @@ from tests.util.test_distributed import in_processes
 from tests.util.training.test_checkpoint import build, saved, train  # noqa: F401
 from util import distributed
 from util.finite import tensors_of
+from util.reading.weights import load_weights
 from util.training import checkpoint
 from util.training.engine import Engine
 
@@ -285,3 +286,11 @@ def test_judges_that_are_not_finite_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"latest_net_C\.pth: .* is not finite") as error:
         read_judge(tmp_path / "judge")
     assert error.value.code == 3
+
+
+def test_what_becomes_infinite_in_a_network_is_not_loaded(tmp_path):
+    network = torch.nn.Linear(2, 1)
+    torch.save({"weight": torch.full((1, 2), 1e300, dtype=torch.float64), "bias": torch.zeros(1)}, tmp_path / "G.pth")
+    with pytest.raises(UserError, match=r"G\.pth: weight is not finite") as error:
+        load_weights(network, tmp_path / "G.pth")
+    assert error.value.code == 3 and bool(network.weight.isfinite().all())
