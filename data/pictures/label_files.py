@@ -113,6 +113,8 @@ def _pairs(path: Path, classes: Sequence[str]) -> dict[str, str]:
     rows = [(Path(name).name, of) for name, of in _first_two(csv.reader(lines) if comma else map(str.split, lines))]
     if rows[0][1].lower() in ("label", "class", "labels", "category", "wnid"):  # a header
         rows = rows[1:]
+    if not rows:
+        raise ValueError("it has a header and no name")
     if classes and not {of for _, of in rows} & set(classes) and all(of.isdecimal() for _, of in rows):
         if (most := max(int(of) for _, of in rows)) >= len(classes):
             raise ValueError(f"it counts to {most}, and the training has classes 0 to {len(classes) - 1}")

@@ -126,6 +126,13 @@ def test_a_number_beyond_the_classes_is_no_class(tmp_path):
         halves(root)
 
 
+def test_a_header_alone_tells_no_classes(tmp_path):
+    root = ilsvrc(tmp_path / "d")
+    (root / "val.csv").write_text("name,label\n")
+    with pytest.raises(UserError, match=r"val\.csv: .*it has a header and no name"):
+        halves(root)
+
+
 def tiny(root):
     layout = {f"train/{name}/images": 3 for name in ("n01", "n02")} | {"val/images": 4, "test/images": 3}
     folder(root, layout)
