@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 from options import BaseOptions, UserError, option
 from util.fonts.check import check_font
 from util.fonts.completion import complete_font
-from util.fonts.export import build_font, may_write
+from util.fonts.export import build_font
 from util.fonts.faces import SYNTHETIC, Face, character_name, charset
+from util.fonts.formats import may_write
 from util.images import save_levels, to_uint8
 from util.pages.results import ResultsPage
 from util.stopwatch import Countdown

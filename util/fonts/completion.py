@@ -18,15 +18,13 @@ from util.fonts.export import (
     check_outlines,
     extend_map,
     glyph_name,
-    is_full_width,
-    may_write,
     new_map,
-    save_font,
-    trace_all,
     units,
 )
 from util.fonts.faces import Face, Geometry
+from util.fonts.formats import may_write, save_font
 from util.fonts.names import check_family, rename
+from util.fonts.tracing import is_full_width, trace_all
 
 RESTRICTED = 0x0002  # OS/2 fsType: not to be modified, embedded or exchanged without the owner's permission
 UNICODE = {(0, encoding) for encoding in (0, 1, 2, 3, 4, 6)} | {(3, 1), (3, 10)}

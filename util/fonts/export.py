@@ -1,8 +1,6 @@
 """A font file of generated glyphs."""
 
 import struct
-import sys
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,13 @@ from fontTools.ttLib import TTFont, newTable
 from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
-from options import Exit, UserError
-from util.fonts.faces import Geometry, character_name
+from options import UserError
+from util.fonts.faces import Geometry
+from util.fonts.formats import may_write, save_font
 from util.fonts.names import check_family, names_of
-from util.fonts.outlines import trace
-from util.stopwatch import Countdown
-from util.writing import new_file
+from util.fonts.tracing import IDEOGRAPHIC_SPACE, trace_all
 
-SPACE, NO_BREAK_SPACE, IDEOGRAPHIC_SPACE = 0x20, 0xA0, 0x3000
+SPACE, NO_BREAK_SPACE = 0x20, 0xA0
 MOST = 65535  # glyphs that a font can number
 # The customary 'prep' of a font without instructions: SCANCTRL and SCANTYPE, no pixel of a thin stroke is dropped. Two
 # idle PUSHB and POP make it longer than 7 bytes: FreeType, unless told to, then leaves the outlines as they are.
@@ -102,59 +99,6 @@ def build_font(
 # ---- for every way to write a font -----------------------------------------------------------------------------------
 
 
-def trace_all(
-    glyphs: Mapping[int, np.ndarray],
-    geometry: Geometry,
-    advances: Mapping[int, float],
-    units_per_em: int,
-    without: Iterable[int] = (),
-) -> tuple[dict[int, Any], list[int]]:
-    """{character: outline}, sorted, and the characters whose image is white; with progress, and a line about those."""
-    codes = sorted(set(glyphs) - set(without))
-    countdown, outlines, blank = Countdown(len(codes), "glyph"), {}, []
-    for code in codes:
-        image = glyphs[code]
-        if image.shape != (geometry.canvas,) * 2 or image.dtype != np.uint8:
-            raise UserError(
-                f"{character_name(code)}: an image of {image.dtype} {image.shape}; the geometry's canvas asks for "
-                f"uint8 {(geometry.canvas,) * 2}"
-            )
-        # a full-width character is drawn in a box of one em, whatever the font's width of it is
-        box = 1.0 if is_full_width(code) else advances.get(code, 1.0)
-        outline = trace(image, geometry, box, units_per_em)
-        if outline is not None:
-            outlines[code] = outline
-        elif code != IDEOGRAPHIC_SPACE:
-            blank.append(code)
-        countdown.step()
-    if blank:
-        first = " ".join(map(character_name, blank[:8])) + " ..." * (len(blank) > 8)
-        print(f"{len(blank)} of {len(codes)} images are white; these characters are left out: {first}", file=sys.stderr)
-    return outlines, blank
-
-
-def may_write(path: str | Path, overwrite: bool) -> Path:
-    """The path, if a font may be written there."""
-    path = Path(path)
-    if path.suffix.lower() != ".ttf":
-        raise UserError(f"{path}: the name of a TrueType font ends with .ttf")
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder")
-    if path.exists() and not overwrite:
-        raise UserError(f"{path}: exists; choose another name, or move the file away")
-    return path
-
-
-def save_font(font: TTFont, path: Path, overwrite: bool) -> None:
-    """Write a font as a whole: nobody finds half of one."""
-    may_write(path, overwrite)  # tracing took its time
-    try:
-        with new_file(path) as file:
-            font.save(file)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})", code=Exit.STORAGE) from None
-
-
 def check_count(count: int, path: Path) -> None:
     if count > MOST:
         raise UserError(f"{path}: {count} glyphs, and a font can hold {MOST}; export fewer characters")
@@ -163,10 +107,6 @@ def check_count(count: int, path: Path) -> None:
 def check_outlines(outlines: Mapping[int, Any], path: Path) -> None:
     if not outlines:
         raise UserError(f"{path}: every image is white, so there is no glyph to write; has this network been trained?")
-
-
-def is_full_width(code: int) -> bool:
-    return unicodedata.east_asian_width(chr(code)) in "WF"
 
 
 def glyph_name(code: int) -> str:

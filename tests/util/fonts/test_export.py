@@ -5,7 +5,7 @@ from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from PIL import ImageFont
 
 from options import UserError
-from util.fonts import export as font_export
+from util.fonts import formats
 from util.fonts.export import build_font, extend_map, new_map
 from util.fonts.faces import Face, Geometry
 
@@ -91,7 +91,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(font_export.TTFont, "save", full)
+    monkeypatch.setattr(formats.TTFont, "save", full)
     with pytest.raises(UserError, match=r"x\.ttf: cannot be written \(No space left") as caught:
         build_font(tmp_path / "x.ttf", LETTERS, GEOMETRY, "New")
     assert caught.value.code == 5 and not [*tmp_path.iterdir()]
