@@ -10,6 +10,7 @@ from data import DATASETS
 from data.loading.rows import TestSet
 from evaluation.testing import JUDGED, Evaluation, refuse_ignored
 from models import MODELS
+from models.inference.memory import check_model, check_tiled, generators_of, smaller, telling_of_memory
 from models.inference.scaling import Scaling
 from models.inference.weight_folder import as_directed, run_options
 from models.noise.published import LABEL, load_published, or_published
@@ -56,7 +57,13 @@ def run_test(argv, stack):
         ignored = JUDGED[1:] if "num_samples" in asked else JUDGED
         refuse_ignored(opt, ignored, f"--model {opt.model} with --{asked[0]} makes nothing that this could judge")
         refuse_ignored(opt, ["format"], f"--model {opt.model} with --{asked[0]} makes PNGs alone")
-        refuse_ignored(opt, ["scale", "keep_scale"], f"--model {opt.model} with --{asked[0]} translates no pictures")
+        of_pictures = ["scale", "keep_scale", "tile", "overlap", "copy_inputs"]
+        refuse_ignored(opt, of_pictures, f"--model {opt.model} with --{asked[0]} translates no pictures")
+    else:
+        check_model(opt, model)
+    fewer = ["fewer --num_samples"] * ("num_samples" in asked) + ["--precision bf16"]
+    ways = fewer if asked else smaller(generators_of(model), opt.tile, opt.batch_size)
+    stack.enter_context(telling_of_memory(engine.device, ways))
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)
@@ -84,12 +91,7 @@ def run_test(argv, stack):
         print(scaling.words)
     several = list(getattr(dataset, "styles", ()))
     results, countdown = None, Countdown(len(rows))
-    for batch in tests.batches():
-        model.set_input(scaling.brought(batch))
-        with engine.inference():
-            model.test()
-        visuals, paths = model.checked_visuals()
-        visuals = scaling.back(visuals, batch, model.visual_sides)
+    for batch, visuals, paths in translated(tests, model, engine, scaling):
         if results is None:  # the first batch went through: only now is anything written
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(
@@ -97,7 +99,9 @@ def run_test(argv, stack):
                     f"missing in {dataset.where}, {opt.phase}{opt.direction[0]}; --dataset_mode single reads any folder"
                 )
             title = f"Experiment = {opt.name}, Phase = {opt.phase}, Epoch = {label}"
-            results = Results(folder, title, model.visual_names, model.visual_sides, opt.display_winsize, several, deep)
+            words = {"unpaired": not dataset.paired_in_tests, "copy_inputs": opt.copy_inputs}
+            shown = model.visual_names, model.visual_sides, opt.display_winsize
+            results = Results(folder, title, *shown, several, deep, **words)
             stack.enter_context(results.kept(len(rows)))
             save_options(opt, folder, opt.phase)
             note_checkpoint(results.files, run_folder, label)
@@ -122,6 +126,19 @@ def run_test(argv, stack):
     for visual, (kind, units) in deep.items():
         print(f"{visual} in values from {units}: {folder / VALUES / visual}, .{kind}")
     return 0
+
+
+def translated(tests, model, engine, scaling):
+    """Each batch, what the method makes of it, and the source files by side."""
+    for batch in tests.batches():
+        given = scaling.brought(batch)
+        model.set_input(given)
+        with engine.inference():
+            model.test()
+        if "A" in given:
+            check_tiled(model.opt, model, given["A"])
+        visuals, paths = model.checked_visuals()
+        yield batch, scaling.back(visuals, batch, model.visual_sides), paths
 
 
 def as_upstream(argv):

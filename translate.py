@@ -56,6 +56,11 @@ def main(argv=None):
     if line := remark("pictures of --input", [job.source for job in jobs], translator.takes, read):
         print(line, file=sys.stderr)
     seed_everything(opt.seed)
+    with translator.telling_of_memory():
+        return translate(opt, translator, jobs)
+
+
+def translate(opt, translator, jobs):
     countdown, skipped = Countdown(len(jobs), "picture"), 0
     for group, problems in read_ahead(
         jobs, translator.input_nc, opt.batch_size, opt.tile, translator.takes, opt.data_timeout

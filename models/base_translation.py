@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 import networks
 from models.base_adversarial import AdversarialModel
-from networks.tiling import whole
+from networks.tiling import in_tiles, whole
 from options import UserError, option
 from util import contract
 
@@ -43,6 +43,7 @@ class TranslationModel(AdversarialModel):
     real_B: Any
     pairs: torch.Tensor | None = None  # the rows where B is what A should become; None are all
     pair_weight = 1.0  # of their mean, see data.loading.loader.Loader
+    tiled = False  # whether an image was larger than --tile
     masks_pairs = True
     supervised_terms: frozenset[str] = frozenset()  # those asked for so far; a batch without pairs has none
     ema_names: tuple[str, ...] = ("G",)
@@ -143,9 +144,16 @@ class TranslationModel(AdversarialModel):
             ) from None
 
     def translate(self, netG: Any, image: torch.Tensor | None) -> Any:
-        """netG(image) at the size of the image, whatever that is: padded to the stride and cropped back."""
+        """netG(image) at the size of the image, whatever that is: padded to the stride and cropped back.
+
+        In a test, larger images than ``--tile`` are drawn in tiles.
+        """
         if image is None:
             return None
+        tile = 0 if self.opt.is_train else self.opt.tile
+        if tile and max(image.shape[2:]) > tile:
+            self.tiled = True
+            return in_tiles(netG, image, tile, self.opt.overlap)
         return whole(netG, image)
 
     @property

@@ -25,6 +25,19 @@ def whole(netG: Any, image: torch.Tensor) -> torch.Tensor:
     return netG(padded(netG, image))[..., :H, :W]
 
 
+def in_tiles(netG: Any, images: torch.Tensor, tile: int, overlap: int) -> torch.Tensor:
+    """netG on images (B, C, H, W) in tiles, one after another, and where they are; see :func:`tiled`."""
+
+    def made(image: torch.Tensor) -> torch.Tensor:
+        def crop(top: int, bottom: int, left: int, right: int) -> torch.Tensor:
+            return image[..., top:bottom, left:right]
+
+        height, width = image.shape[2:]
+        return torch.cat([band for _, band in tiled(netG, crop, height, width, tile, overlap)], 2)
+
+    return torch.cat([made(image) for image in images.split(1)]).to(images.device)
+
+
 def check_tiles(netG: nn.Module) -> None:
     """Whether a generator can draw in tiles.
 

@@ -249,6 +249,15 @@ def _bool(text: str) -> bool:
     raise ValueError(text)
 
 
+def check_tile(tile: int, overlap: int) -> None:
+    """Raises:
+    UserError: tiles overlap by as much as they are large.
+    """
+    if tile and overlap >= tile:
+        way_out = f"give --overlap {tile // 2} or less"
+        raise UserError(f"--overlap {overlap}: must be smaller than --tile {tile}; {way_out}")
+
+
 def check_scale(scale: str) -> None:
     """Raises:
     UserError: it is none of auto, native, train and a factor above 0.

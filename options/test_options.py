@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from .evaluation_options import EvaluationOptions
-from .fields import check_scale, option
+from .fields import check_scale, check_tile, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,16 @@ class TestOptions(EvaluationOptions):
         per_run=True,
     )
     keep_scale: bool = option(False, "do not bring results back to the size of their source", per_run=True)
+    tile: int = option(
+        0, "cut larger pictures into tiles of this many pixels a side; 0 does not", least=0, per_run=True
+    )
+    overlap: int = option(128, "pixels that neighbouring tiles share", least=0, per_run=True)
+    copy_inputs: bool = option(
+        False,
+        "keep copies of inputs in images/real_*; without it the page shows those below the current folder where they "
+        "lie",
+        per_run=True,
+    )
     metrics: tuple[str, ...] = option(
         (), "metrics of what was made, e.g. l1, ssim, fid; docs/evaluation.md", per_run=True, matters=True
     )
@@ -38,3 +48,4 @@ class TestOptions(EvaluationOptions):
     def validate(self) -> None:
         if self.scale is not None:
             check_scale(self.scale)
+        check_tile(self.tile, self.overlap)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from .errors import UserError
-from .fields import check_scale, option
+from .fields import check_scale, check_tile, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,4 @@ class TranslateOptions:
             if not getattr(self, name):
                 raise UserError(f"--{name}: not given; translate.py needs --checkpoint, --input and --output")
         check_scale(self.scale)
-        if self.tile and self.overlap >= self.tile:
-            way_out = f"give --overlap {self.tile // 2} or less"
-            raise UserError(f"--overlap {self.overlap}: must be smaller than --tile {self.tile}; {way_out}")
+        check_tile(self.tile, self.overlap)

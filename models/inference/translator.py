@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 import networks
+from models.inference.memory import may_tile, smaller, telling_of_memory
 from models.inference.weight_folder import OTHER, identify_file, trained_direction
-from networks.tiling import check_tiles, tiled, whole
+from networks.tiling import tiled, whole
 from options import Exit, UserError
-from util.cli import out_of_memory
 from util.commit import names as names_in
 from util.config import kept_options
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
@@ -73,11 +73,7 @@ class Translator:
             raise UserError(
                 f"batch_size {batch_size}, tile {tile}, overlap {overlap}: a batch is 1 or more, overlap below tile"
             )
-        if tile:
-            try:
-                check_tiles(netG)
-            except ValueError as error:
-                raise UserError(f"--tile {tile}: {error}") from None
+        may_tile(tile, [netG])
         self.factor, self.keep_scale = chosen_factor(scale, trained), keep_scale
         self.scaling = words_of(scale, trained, self.factor, keep_scale)
         self.precision, self.tile, self.overlap, self.batch_size = precision, tile, overlap, batch_size
@@ -209,16 +205,16 @@ class Translator:
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
         low = self.precision != "fp32"
-        try:
-            with torch.inference_mode(), torch.autocast(self.device.type, DTYPES.get(self.precision), low):
-                yield
-        except (MemoryError, RuntimeError) as error:
-            if out_of_memory(error):
-                advice = f"a --tile smaller than {self.tile}" if self.tile else "--tile 512"
-                raise UserError(
-                    f"out of memory on {self.device}: use {advice}, or a smaller --batch_size", Exit.MEMORY
-                ) from None
-            raise
+        with (
+            self.telling_of_memory(),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, DTYPES.get(self.precision), low),
+        ):
+            yield
+
+    def telling_of_memory(self) -> contextlib.AbstractContextManager[None]:
+        """One line of what needs less memory, where it runs out inside."""
+        return telling_of_memory(self.device, smaller([self.netG], self.tile, self.batch_size))
 
     def _tensor(self, image: Any) -> torch.Tensor:
         """An image of any kind as floats in [-1, 1]."""
