@@ -25,7 +25,6 @@ from options.evaluate_options import EvaluateOptions
 from options.parsing import parse_script
 from options.shown import shown
 from util import distributed
-from util.reading import frames
 from util.cli import run
 from util.device import choose_device
 from util.images import from_bytes, read_image, read_values, to_bytes
@@ -110,8 +109,8 @@ def named(opt, flag, side):
     found: dict[str, Path] = {}
     if not side.files:
         raise UserError(f"{side}: has no names of pictures, by which pairs go; give a folder")
-    for file in side.files:
-        name = str(frames.named(file).relative_to(getattr(opt, flag)).with_suffix(""))
+    for file, path in zip(side.files, side.names, strict=True):
+        name = str(path.with_suffix(""))
         if name in found:
             raise UserError(f"--{flag}: {found[name].name} and {file.name} have one name, so it has no one partner")
         found[name] = file

@@ -14,6 +14,7 @@ from evaluation.sets import GENERATED, tagged
 from options import Exit, UserError
 from options.listed import in_words
 from util.distributed import say_once
+from util.inputs import LIST, Input, inputs_in
 from util.listing import look_into
 from util.reading import frames
 from util.reading.labelled import IMAGES, LABELS, LAYOUTS, NAMES, channels_last, check_alike, labels_of
@@ -31,7 +32,7 @@ class Side:
 
     Attributes:
         flag: without dashes; ``path``: what it names.
-        files: pictures, where it is a folder.
+        files: pictures, where it is a folder; ``names``: theirs, relative to it.
         images: bytes (N, H, W, C), where it is an archive of images.
         features: (N, F), where an extractor saw the images already; ``statistics``: their mean and covariance alone.
         labels: (N,) numbers of classes; ``classes``: their names, where files tell them.
@@ -40,6 +41,7 @@ class Side:
     flag: str
     path: Path
     files: Sequence[Path] = ()
+    names: Sequence[Path] = ()
     images: np.ndarray | None = None
     features: torch.Tensor | None = None
     statistics: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -58,23 +60,38 @@ def open_side(flag: str, path: Path) -> Side:
     """
     if path.suffix.lower() == ".npz" and path.is_file():
         return _of_archive(Side(flag, path))
-    if not path.is_dir():
+    given = inputs_in(path)  # of a page of results, which shows them where they lie
+    if not path.is_dir() and not given:
         what = "a file that is neither a folder nor a .npz" if path.exists() else "no such folder, and no .npz"
         raise UserError(f"--{flag} {path}: {what} of {HOLDS}")
     listing = look_into(path)
-    count = len(listing.pictures)
+    pictures = [(frames.named(file).relative_to(path), file) for file in listing.pictures]
+    pictures += [(Path(name), _unchanged(one, f"--{flag} {path}")) for name, one in given.items()]
+    count = len(pictures)
     if count < 2:
         raise UserError(
             f"--{flag} {path}: holds {count} picture{'s' * (count != 1)}; at least two are needed"
             f"{listing.unread(before='; ')}"
         )
-    files = listing.tell()
-    names = [frames.named(file).relative_to(path).parts for file in files]
-    classes = sorted({parts[0] for parts in names})
-    if any(len(parts) < 2 for parts in names):
-        return Side(flag, path, files)
-    labels = torch.tensor([classes.index(parts[0]) for parts in names])
-    return Side(flag, path, files, labels=labels, classes=classes)
+    listing.tell(read=[path / LIST])
+    pictures.sort(key=lambda picture: picture[0].as_posix())
+    names = [name for name, _ in pictures]
+    side = Side(flag, path, [file for _, file in pictures], names)
+    if any(len(name.parts) < 2 for name in names):
+        return side
+    classes = sorted({name.parts[0] for name in names})
+    labels = torch.tensor([classes.index(name.parts[0]) for name in names])
+    return replace(side, labels=labels, classes=classes)
+
+
+def _unchanged(given: Input, where: str) -> Path:
+    """Raises:
+    UserError: the input of a test is no longer where it was, or no longer what it was.
+    """
+    if not given.is_there():
+        gone = f"{given.file}, an input of these results, is not there, or has changed since"
+        raise UserError(f"{where}: {gone}; test it again, with --copy_inputs to keep copies")
+    return given.file
 
 
 def _of_archive(side: Side) -> Side:

@@ -159,19 +159,22 @@ def test_a_run_starts_anew_and_writes_through_nothing(forged, dataroot, capsys, 
 
 OF_TEST = [
     *("index.html", "metrics.json", "checkpoint.json", "test_opt.yaml", "test_opt.txt", ".files", "images", "values"),
+    *("inputs.jsonl", "thumbnails"),
     *("images/fake_B", "images/real_A/testA_0.png", "images/fake_B/testA_0.png", "index_2.html", "."),
 ]
 
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    cases(OF_TEST, KINDS, {(".", "link"), ("images/fake_B", "link"), (".files", "link")}),
+    cases(OF_TEST, KINDS, {(".", "link"), ("images/fake_B", "link"), (".files", "link"), ("inputs.jsonl", "link")}),
 )
 def test_a_test_writes_through_nothing(forged, dataroot, capsys, path, kind):
     path = Path(RESULTS, path).as_posix()
     forged.put(path, kind)
     is_link = (forged.place / path).is_symlink()
-    refused = kind in ("dangling", "pipe") or (is_link and (path.endswith(".files") or (forged.place / path).is_dir()))
+    refused = kind in ("dangling", "pipe") or (
+        is_link and (path.endswith((".files", ".jsonl")) or (forged.place / path).is_dir())
+    )
     code, error = forged.check(TEST, dataroot, capsys, f"{path} is" if refused and path != RESULTS else None)
     assert code == (5 if refused else 0), error
 

@@ -50,17 +50,27 @@ def link(path: str) -> str:
     return urllib.parse.quote(os.fsencode(path.replace(os.sep, "/")), safe="/")
 
 
-def picture(path: str, caption: str, width: int, size: tuple[int, int] | None) -> tags.figure:
+def scrolling(label: str, *inside: tags.html_tag) -> tags.div:
+    """What scrolls sideways where it has no room, by keyboard too; it is called so by whoever reads the page aloud."""
+    return tags.div(*inside, cls="scroll", tabindex="0", role="region", aria_label=visible(label))
+
+
+def picture(
+    path: str, caption: str, width: int, size: tuple[int, int] | None, row: str = "", small: str = ""
+) -> tags.figure:
     """An image that links to its file and is loaded when it scrolls into view.
 
     Args:
         path: relative to the page.
         width: in CSS pixels, where the window has room for it.
         size: (width, height) of the file; with it the page keeps its layout while images arrive.
+        row: what the image is of, which whoever hears the page is told with the caption.
+        small: a smaller copy that the page shows in its place, relative to the page.
     """
     caption = visible(caption)
     height = {} if size is None else {"height": max(1, round(width * size[1] / size[0]))}
-    image = tags.img(src=link(path), alt=caption, width=width, loading="lazy", decoding="async", **height)
+    name = ": ".join(filter(None, (visible(row), caption)))
+    image = tags.img(src=link(small or path), alt=name, width=width, loading="lazy", decoding="async", **height)
     return tags.figure(tags.a(image, href=link(path)), tags.figcaption(caption))
 
 

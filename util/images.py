@@ -28,6 +28,7 @@ FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
 ANIMATED = ("GIF", "WEBP", "AVIF")
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 T = TypeVar("T")
+SMALL_QUALITY = 82  # of the WebPs that pages show in place of large files, in [0, 100]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -86,6 +87,17 @@ def save_levels(pixels: np.ndarray, path: Path, root: Path | None = None) -> Non
             picture = Image.fromarray(pixels)
             jpeg = path.suffix.lower() in (".jpg", ".jpeg")
             picture.save(file, format="JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
+
+
+def save_small(pixels: np.ndarray, width: int, path: Path, root: Path | None = None) -> None:
+    """Write bytes (H, W) or (H, W, C) as a WebP of at most this width; folders are made."""
+    picture = Image.fromarray(pixels)
+    picture = picture.convert("RGBA" if picture.mode == "RGBA" else "RGB")
+    if picture.width > width:
+        size = width, max(1, round(picture.height * width / picture.width))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    with new_file(path, root) as file:
+        picture.save(file, "WEBP", quality=SMALL_QUALITY)
 
 
 def _write_tiff(pixels: np.ndarray, file: Any) -> None:

@@ -15,6 +15,7 @@ EXTENSIONS |= {*heif.HEIC, *heif.AVIF, *science.DICOM, *science.NIFTI}
 ENDINGS = tuple(EXTENSIONS)
 FORMATS_READ = "read are " + " ".join(sorted(ending[1:] for ending in EXTENSIONS))
 OF_THE_SYSTEM = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})  # Windows'; those of others are hidden
+THUMBNAILS = "thumbnails"  # the folder, beside a page of results, of what it shows in place of large files
 SHOWN = 6  # names in a message
 
 
@@ -62,7 +63,8 @@ class Listing:
 def look_into(folder: Path, below: bool = True) -> Listing:
     """What lies in ``folder``, and in all folders below it; nothing where there is no such folder.
 
-    Links are followed, except one that leads back to a folder it lies in. Hidden files and folders are left out.
+    Links are followed, except one that leads back to a folder it lies in. Hidden files and folders are left out, and
+    the small copies of a page of results.
     A dangling link is listed, so that reading it says what is wrong.
     """
     pictures: list[Path] = []
@@ -91,6 +93,8 @@ def _walk(folder: Path, above: tuple[tuple[int, int], ...], below: bool) -> Iter
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
+                    continue
+                if entry.name == THUMBNAILS and (folder / "index.html").is_file():
                     continue
                 if not entry.is_dir():
                     yield folder / entry.name

@@ -20,7 +20,7 @@ from util.fonts.export import build_font
 from util.fonts.faces import SYNTHETIC, Face, character_name, charset
 from util.fonts.formats import may_write
 from util.images import save_levels, to_uint8
-from util.pages.results import ResultsPage
+from util.pages.results_page import ResultsPage
 from util.stopwatch import Countdown
 from util.writing import new_file
 

@@ -9,17 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from util.compare.run import CHECKPOINTS, ComparedRun
 from util.compare.table import Comparison
-from util.files import sha256
-from util.html import png_size, visible
+from util.heads import head_of
+from util.html import visible
+from util.inputs import Input
 from util.reading.json_file import bytes_of
 
 INPUTS = 12  # shown unless told otherwise
 MOST_BYTES = 256 << 20  # of a file that is shown
 AS_THEY_ARE = 24 * 1024  # bytes of a PNG that is embedded without loss; larger ones become WebP
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # of results, and of inputs that a page shows where they lie
+PNG = b"\x89PNG"
 QUALITY = 88  # of WebP, in [0, 100]
 SIDE = 512  # pixels of the longer side of an embedded image, at most
 PIXELS = 40e6  # of all embedded images together, about
@@ -38,47 +41,83 @@ class EmbeddedImages:
         self.pictures: list[str] = []
         self.sizes: list[tuple[int, int]] = []  # width and height of the files
         self.lossy = 0  # images that are not embedded pixel by pixel
+        self.gone: set[Path] = set()  # inputs that are no longer where they were, or no longer what they were
         self._places: dict[str, int] = {}
+        self._sources: list[Path | Input] = []
 
-    def add(self, path: Path | None) -> int | None:
+    def add(self, found: Path | Input | None) -> int | None:
         """The place of an image in ``pictures``."""
-        if path is None:
+        content = _content(found)
+        if isinstance(found, Input) and content is None:
+            self.gone.add(found.file)
+        size = None if content is None else _size(content)
+        if found is None or content is None or size is None:
             return None
-        try:
-            content = bytes_of(path, MOST_BYTES)
-        except ValueError:
-            return None
-        digest, size = hashlib.sha256(content).hexdigest(), png_size(path)
-        if size is None:
-            return None
+        digest = hashlib.sha256(content).hexdigest()
         if digest not in self._places:
-            as_it_is = len(content) <= AS_THEY_ARE and max(size) <= self.side
+            as_it_is = content[:4] == PNG and len(content) <= AS_THEY_ARE and max(size) <= self.side
             kind, data = ("png", content) if as_it_is else ("webp", self._smaller(content))
             if data is None:
                 return None
             self.lossy += not as_it_is
             self._places[digest] = len(self.pictures)
+            self._sources.append(found)
             self.pictures.append(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
             self.sizes.append(size)
         return self._places[digest]
 
-    def holds(self, path: Path) -> bool:
-        try:
-            return sha256(path) in self._places
-        except OSError:
+    def holds(self, place: int, found: Path | Input) -> bool:
+        """Whether an image is that of a place, if not byte by byte, for one is a copy of the other, by its pixels."""
+        content = _content(found)
+        if content is None:
             return False
+        if self._places.get(hashlib.sha256(content).hexdigest()) == place:
+            return True
+        if isinstance(found, Input) == isinstance(self._sources[place], Input):
+            return False
+        one, other = (_picture(bytes_) for bytes_ in (content, _content(self._sources[place])))
+        if one is None or other is None:
+            return False
+        return one.size == other.size and one.convert("RGB").tobytes() == other.convert("RGB").tobytes()
 
     def _smaller(self, content: bytes) -> bytes | None:
-        file = io.BytesIO()
-        try:
-            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-                mode = "RGBA" if "transparency" in image.info or image.mode == "RGBA" else "RGB"
-                small = image.convert(mode)
-                small.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
-                small.save(file, "WEBP", quality=QUALITY)
-        except Exception:  # decoders of damaged files raise what they please
+        small = _picture(content)
+        if small is None:
             return None
+        file = io.BytesIO()
+        small.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
+        small.save(file, "WEBP", quality=QUALITY)
         return file.getvalue()
+
+
+def _content(found: Path | Input | None) -> bytes | None:
+    """The bytes of a file; None where it cannot be read, or is not the input that it was."""
+    try:
+        content = None if found is None else bytes_of(found.file if isinstance(found, Input) else found, MOST_BYTES)
+    except ValueError:
+        return None
+    changed = isinstance(found, Input) and content and hashlib.sha256(content).hexdigest() != found.sha256
+    return None if changed else content
+
+
+def _size(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a picture that is upright, from its head."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            head = head_of(image)
+    except Exception:  # decoders of damaged files raise what they please
+        return None
+    return head.width, head.height
+
+
+def _picture(content: bytes | None) -> Image.Image | None:
+    """In colours, upright; None where it is none."""
+    try:
+        with Image.open(io.BytesIO(content or b""), formats=FORMATS) as image:
+            mode = "RGBA" if "transparency" in image.info or image.mode == "RGBA" else "RGB"
+            return ImageOps.exif_transpose(image).convert(mode)
+    except Exception:  # decoders of damaged files raise what they please
+        return None
 
 
 def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]:
@@ -118,6 +157,7 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
         "lossy": embedded.lossy,
         "side": embedded.side,
         "differ": differ,
+        "gone": len(embedded.gone),
     }
 
 
@@ -132,20 +172,20 @@ def _places(
     return found
 
 
-def outputs(run: ComparedRun, label: str) -> dict[str, Path]:
+def outputs(run: ComparedRun, label: str) -> dict[str, Path | Input]:
     """{item: file} of what a run made."""
     visuals = run.images.get(label, {})
     name = next((v for v in ("fake_B", "samples", "fake_A", *visuals) if v in visuals and not v.startswith("real")), "")
     return dict(visuals.get(name, {}))
 
 
-def inputs_of(run: ComparedRun, label: str) -> dict[str, Path]:
+def inputs_of(run: ComparedRun, label: str) -> dict[str, Path | Input]:
     """{item: file} of what it was made of."""
     visuals = run.images.get(label, {})
     return dict(visuals.get("real_A" if "fake_B" in visuals else "real_B" if "fake_A" in visuals else "", {}))
 
 
-def truths_of(run: ComparedRun, label: str) -> dict[str, Path]:
+def truths_of(run: ComparedRun, label: str) -> dict[str, Path | Input]:
     """{item: file} of what it should have become; for paired data alone, others share names by chance."""
     visuals = run.images.get(label, {})
     return dict(visuals.get("real_B" if "fake_B" in visuals else "real_A" if "fake_A" in visuals else "", {}))
@@ -171,7 +211,7 @@ def _common(
     runs: Sequence[ComparedRun],
     items: Sequence[str],
     embedded: EmbeddedImages,
-    files_of: Callable[[ComparedRun, str], Mapping[str, Path]],
+    files_of: Callable[[ComparedRun, str], Mapping[str, Path | Input]],
 ) -> tuple[list[int | None] | None, bool]:
     """Places of what all runs share, of the first that has it, and whether they disagree; None where none has any."""
     places: list[int | None] = [None] * len(items)
@@ -181,8 +221,9 @@ def _common(
         for i, item in enumerate(items):
             if item not in files:
                 continue
-            if places[i] is None:
+            place = places[i]
+            if place is None:
                 places[i] = embedded.add(files[item])
             else:
-                differ = differ or not embedded.holds(files[item])
+                differ = differ or not embedded.holds(place, files[item])
     return (places if any(place is not None for place in places) else None), differ

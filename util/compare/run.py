@@ -12,6 +12,7 @@ from options import UserError
 from util.compare.artefacts import damage, finite_number, lacking_results, other_checkpoint
 from util.config import read_config
 from util.files import json_or_empty, read_json_lines, read_text
+from util.inputs import Input, noted_inputs
 from util.pages.curves import Curves
 
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them, and reported
@@ -76,7 +77,7 @@ class ComparedRun:
     lacking: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
     evaluated: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    images: Mapping[str, Mapping[str, Mapping[str, Path]]] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, Mapping[str, Path | Input]]] = field(default_factory=dict)
     best_step: float | None = None
 
     def source(self, label: str) -> Literal["test", "evaluation", ""]:
@@ -254,9 +255,12 @@ def _evaluations(records: Sequence[dict[str, Any]]) -> tuple[Series, float | Non
     return Series(steps, {name: [by_step[step].get(name) for step in steps] for name in names}), best
 
 
-def _images(folder: Path) -> dict[str, dict[str, Path]]:
-    """{visual: {item: file}} of a test; images from noise are the visual ``samples``, an item ``class/0000``."""
-    found: dict[str, dict[str, Path]] = {}
+def _images(folder: Path) -> dict[str, dict[str, Path | Input]]:
+    """{visual: {item: file}} of a test; images from noise are the visual ``samples``, an item ``class/0000``.
+
+    Inputs that the test copied are files like the others, and those that its page shows where they lie an ``Input``.
+    """
+    found: dict[str, dict[str, Path | Input]] = {}
     if (folder / "samples").is_dir():
         for name, path in _pictures(folder / "samples", depth=2):
             found.setdefault("samples", {})[name] = path
@@ -266,6 +270,9 @@ def _images(folder: Path) -> dict[str, dict[str, Path]]:
         for visual in _folders(folder / style / "images"):
             for name, path in _pictures(folder / style / "images" / visual, depth=1):
                 found.setdefault(visual, {})[f"{style}{name}"] = path
+    for copy, given in noted_inputs(folder).items():
+        *style_of, _, visual, name = ("", *Path(copy).parts)[-4:]
+        found.setdefault(visual, {})["/".join([*filter(None, style_of), Path(name).stem])] = given
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from util.commit import current
 from util.files import read_text
+from util.inputs import LIST as INPUTS
 from util.reading.json_file import MOST_BYTES, bytes_of, decode_json
 from util.writing import append, check_written_to, remove_folder, write_atomically
 
@@ -25,7 +26,7 @@ class ResultFiles:
             UserError: nothing may be noted, for the list is a link, or no plain file; nothing was deleted.
         """
         folder, noted = self.folder, self.folder / LIST
-        check_written_to(folder, [LIST])
+        check_written_to(folder, [LIST, INPUTS])
         (folder / "metrics.json").unlink(missing_ok=True)
         if not noted.is_file():
             if (folder / "index.html").is_file():  # by a version that kept no list

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,26 +12,26 @@ from typing import Any
 import numpy as np
 import torch
 from dominate import tags
-from dominate.util import raw
 
-from options import Exit, UserError
 from options.parsing import WINDOWS_DEVICES
-from util.html import asset, new_page, picture, png_size, visible
-from util.images import encode, save_image, save_levels, to_uint8
+from util.images import encode, save_image, save_levels, save_small, to_uint8
+from util.inputs import LIST, address, note_input
+from util.listing import THUMBNAILS
 from util.pages.contact_sheet import contact_sheet
 from util.pages.files import ResultFiles
 from util.pages.overview import Overview
+from util.pages.results_page import ResultsPage, Shown
 from util.pages.sections import table_section
 from util.picture_files import ResultNames
 from util.table import Table, joined, write_metrics
 from util.values import SHARE, Units, common, units_of
-from util.writing import Folder, make_folder, write_atomically
-
-EVERY = 100  # rows between two writes of the page that is being filled
+from util.writing import make_folder
 
 UNSAFE = re.compile(r"[^\w .,+()@=~-]")  # in the name of a folder, on one system or another
 SHEET = 16  # items on a contact sheet
 VALUES = "values"  # folder of results in the units of the data
+LIGHT = 64 * 1024  # bytes of a file that a page shows as it is, however large it is shown
+SHARP = 2  # pixels of a small copy for each CSS pixel of its place
 
 
 class Results:
@@ -43,6 +44,8 @@ class Results:
         width: of an image, in CSS pixels, where the window has room for it.
         styles: their names; fewer than two make one page.
         deep: images that are written in units too -> kind of file, and the units; see ``deep_files``.
+        unpaired: images of side B are of another picture, which those of side A need not look like.
+        copy_inputs: inputs are copied even where the page can show them where they lie.
     """
 
     def __init__(
@@ -54,14 +57,18 @@ class Results:
         width: int,
         styles: Sequence[str] = (),
         deep: Mapping[str, tuple[str, Units]] = MappingProxyType({}),
+        unpaired: bool = False,
+        copy_inputs: bool = False,
     ):
         make_folder(folder, folder.parent)
         self.folder, self.title, self.columns, self.sides, self.width = folder, title, columns, sides, width
-        self.deep = deep
+        self.deep, self.copy_inputs = deep, copy_inputs
+        self.apart = [c for c in columns if c == "real_B" or sides.get(c) == "B"] if unpaired else []
         self.files = ResultFiles(folder)
         self.files.clear()
         self.folders = folder_names(styles, folder) if len(styles) > 1 else {}
         self.parts: dict[str, Part] = {}
+        self.inputs_noted = False
         self._saved = False
 
     def add(self, style: str, images: Mapping[str, torch.Tensor], paths: Mapping[str, str]) -> None:
@@ -121,7 +128,7 @@ class Part:
         self.names = {"A": ResultNames(), "B": ResultNames()}
         several = {"title": f"{results.title}, Style = {style}", "above": ("all styles", "../index.html")}
         words: dict[str, Any] = several if results.folders else {"title": results.title}
-        words |= {"columns": results.columns, "width": results.width, "root": results.folder}
+        words |= {"columns": results.columns, "width": results.width, "root": results.folder, "apart": results.apart}
         self.page = ResultsPage(results.folder / self.prefix, **words)
         self.count, self.noted = 0, 0  # items, and pages that are on the list of files
         self.sheet: list[dict[str, np.ndarray]] = []  # what is to come on the contact sheet
@@ -133,14 +140,13 @@ class Part:
             side = results.sides.get(visual, "A")
             side = side if side in paths else next(iter(paths))
             name = self.names[side](paths[side])
-            row[visual] = f"images/{visual}/{name}.png"
-            save_image(image, results.files.note(f"{self.prefix}{row[visual]}"), results.folder)
+            row[visual] = self._shown(visual, name, image, paths[side])
             if visual in results.deep:
                 kind, units = results.deep[visual]
                 path = results.files.note(f"{self.prefix}{VALUES}/{visual}/{name}.{kind}")
                 save_levels(encode(image, path.suffix, units), path, results.folder)
-        side = "A" if "A" in paths else "B"
-        self.page.add_row(self.names[side](paths[side]), row)
+        names = [self.names[side](paths[side]) for side in "AB" if side in paths]
+        self.page.add_row(names[0], row, other=names[-1])
         self.count += 1
         for name in self.page.files[self.noted :]:
             results.files.note(f"{self.prefix}{name}")
@@ -149,6 +155,27 @@ class Part:
             self.sheet.append({visual: to_uint8(image) for visual, image in images.items()})
             if self.count == SHEET:
                 self.save_sheet()
+
+    def _shown(self, visual: str, name: str, image: torch.Tensor, source: str) -> Shown:
+        """Where the page shows an image: in a file of its own, or where it is just its source, there."""
+        results, copy, levels = self.results, f"images/{visual}/{name}.png", to_uint8(image)
+        given = visual in ("real_A", "real_B") and not results.copy_inputs
+        file = address(source, self.page.folder, levels) if given else None
+        if file is None:
+            file = copy
+            save_image(image, results.files.note(f"{self.prefix}{copy}"), results.folder)
+        else:
+            if not results.inputs_noted:
+                results.files.note(LIST)
+                results.inputs_noted = True
+            at = os.path.normpath(f"{self.prefix}{file}")
+            note_input(results.folder, f"{self.prefix}{copy}", at, Path(source))
+        height, width = levels.shape[:2]
+        small = ""
+        if width > results.width and (self.page.folder / file).stat().st_size > LIGHT:
+            small = f"{THUMBNAILS}/{visual}/{name}.webp"
+            save_small(levels, SHARP * results.width, results.files.note(f"{self.prefix}{small}"), results.folder)
+        return Shown(file, small, (width, height))
 
     def save_sheet(self) -> None:
         """Write the contact sheet, once, and forget its images: there may be many styles."""
@@ -195,136 +222,3 @@ def folder_names(styles: Sequence[str], folder: Path) -> dict[str, str]:
 def is_free(path: Path) -> bool:
     """Whether a page can be put there; a folder without one may hold what its user left there."""
     return not path.is_file() and not (path / "index.html").exists()
-
-
-class ResultsPage:
-    """``folder/index.html``, continued in index_2.html and so on.
-
-    A row is rendered once. A page that is full is written and forgotten, so the cost grows with the number of
-    rows and memory does not; only the first page, with the values, is written again at the end.
-
-    Args:
-        title: e.g. "Experiment = horse2zebra, Phase = test, Epoch = latest".
-        columns: names of the images of a row, in display order.
-        width: of an image, in CSS pixels, where the window has room for it.
-        above: text and address of a link below the title.
-        root: of the results, if the page lies deeper than that; no link is followed below it.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        title: str,
-        columns: Sequence[str],
-        width: int,
-        rows_per_page: int = 500,
-        above: tuple[str, str] | None = None,
-        root: Path | None = None,
-    ):
-        self.folder, self.title, self.columns, self.root = folder, title, list(columns), root or folder
-        self.width, self.rows_per_page, self.above = width, rows_per_page, above
-        self._count = 0
-        self._first: list[str] = []  # the rows of the first page, once there are others
-        self._rows: list[str] = []  # the rows of the page that is being filled
-        self._sections: list[str] = []
-        if folder.is_dir():  # pages of an earlier and longer test are not of this one
-            with Folder(folder, self.root) as there:
-                for name in [path.name for path in folder.iterdir()]:
-                    if re.fullmatch(r"index_\d+\.html", name):
-                        there.remove(name)
-
-    def add_row(self, name: str, images: Mapping[str, str | Path]) -> None:
-        """One item. ``images`` are paths relative to the folder, by column; a column may be missing.
-
-        Raises:
-            UserError: the page cannot be written.
-        """
-        if len(self._rows) == self.rows_per_page:  # only now is it known that there is a next page
-            self._write(self._page_number, last=False)
-            if self._page_number == 1:
-                self._first = self._rows
-            self._rows = []
-        self._rows.append(self._row(name, images))
-        self._count += 1
-        if len(self._rows) % EVERY == 1 and self._count > 1:
-            self._write(self._page_number, last=True)
-
-    def add_section(self, section: tags.html_tag) -> None:
-        """A part of the first page, above the first row."""
-        self._sections.append(section.render(pretty=False))
-
-    def save(self) -> None:
-        """Write what is not written yet.
-
-        Raises:
-            UserError: the page cannot be written.
-        """
-        self._write(self._page_number, last=True)
-        if self._page_number > 1:
-            self._write(1, last=False)
-
-    @property
-    def files(self) -> list[str]:
-        """Names of its pages in the folder."""
-        return [_file(number) for number in range(1, self._page_number + 1)]
-
-    @property
-    def _page_number(self) -> int:
-        return max(1, -(-self._count // self.rows_per_page))
-
-    def _write(self, number: int, last: bool) -> None:
-        page = new_page(self.title)
-        main = page.body.add(tags.main(tags.p("Diptych results", cls="kicker"), tags.h1(visible(self.title))))
-        if self.above is not None:
-            main.add(tags.nav(tags.a(f"\u2190 {self.above[0]}", href=self.above[1])))
-        total = self._page_number
-        start = (number - 1) * self.rows_per_page
-        rows = self._first if number == 1 and total > 1 and self._first else self._rows
-        for above in self._sections if number == 1 else ():
-            main.add(raw(above))
-        shown = f"{len(rows):,} item{'s' * (len(rows) != 1)}"
-        if total > 1 or not last:
-            shown = f"items {start + 1:,} to {start + len(rows):,}"
-        hint = "click to enlarge, arrow keys step through images and items"
-        section = main.add(tags.section(tags.div(tags.h2(shown), tags.span(hint, cls="soft"), cls="head"), cls="card"))
-        for row in rows:
-            section.add(raw(row))
-        if total > 1 or not last:
-            main.add(self._links(number, total, last))
-        page.body.add(tags.script(raw(asset("viewer.js"))))
-        path = self.folder / _file(number)
-        try:
-            write_atomically(path, page.render(pretty=False), self.root)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}", code=Exit.STORAGE) from error
-
-    def _links(self, number: int, total: int, last: bool) -> tags.nav:
-        """The neighbours; on the first page every page there is."""
-        links = tags.nav()
-        if number == 1:
-            known = max(total, 2 if not last else 1)
-            for k in range(1, known + 1):
-                links.add(tags.span(str(k), cls="here") if k == 1 else tags.a(str(k), href=_file(k)))
-        else:
-            links.add(tags.a("\u2190 previous", href=_file(number - 1)), tags.span(f"page {number}", cls="here"))
-            if not last:
-                links.add(tags.a("next \u2192", href=_file(number + 1)))
-            links.add(tags.a("first page", href=_file(1)))
-        return links
-
-    def _row(self, name: str, images: Mapping[str, str | Path]) -> str:
-        figures = tags.div(cls="figures")
-        figures["style"] = f"grid-template-columns: repeat({max(1, len(self.columns))}, minmax(84px, {self.width}px))"
-        for column in self.columns:
-            if column in images:
-                path = Path(images[column])
-                figures.add(picture(str(path), column, self.width, png_size(self.folder / path)))
-            else:
-                figures.add(tags.figure(tags.figcaption(f"{visible(column)}: none")))
-        anchor = f"row{self._count + 1}"
-        heading = tags.h3(tags.a(visible(name), href=f"#{anchor}"))
-        return tags.article(heading, figures, cls="row", id=anchor).render(pretty=False)
-
-
-def _file(number: int) -> str:
-    return "index.html" if number == 1 else f"index_{number}.html"

@@ -11,7 +11,7 @@ from PIL import Image
 from evaluation.metrics import METRICS
 from evaluation.pairs import Scores
 from tests.browser import chromium
-from util.pages import results as results_page
+from util.pages import results_page
 from util.pages.results import SHEET, Results, folder_names
 
 COLUMNS = ("real_A", "fake_B", "real_B", "difference")

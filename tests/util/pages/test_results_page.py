@@ -11,8 +11,8 @@ import torch
 from options import UserError
 from tests.browser import chromium
 from util.images import save_image
-from util.pages import results as results_page
-from util.pages.results import ResultsPage
+from util.pages import results_page
+from util.pages.results_page import ResultsPage
 from util.pages.sections import table_section
 from util.table import Row, Table
 
