@@ -27,6 +27,7 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-port=0",
 )
+KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 PATIENCE = 60.0  # seconds; a page here takes a tenth of one
 
 
@@ -103,10 +104,22 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
-    def press(self, key: str) -> None:
-        code = {"Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}[key]
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+    def press(self, key: str, shift: bool = False) -> None:
+        """A key of the keyboard goes down and up again, where the focus is."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = KEYS.get(key, ord(key[0].upper()))
+        words = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **words)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **words)
+
+    def tree(self) -> list[dict[str, Any]]:
+        """What whoever cannot see the page is told, in its order: role, name, and properties by their names."""
+        nodes = [n for n in self.call("Accessibility.getFullAXTree")["nodes"] if not n["ignored"]]
+        return [
+            {"role": node["role"]["value"], "name": node.get("name", {}).get("value", "")}
+            | {p["name"]: p["value"].get("value") for p in node.get("properties", ())}
+            for node in nodes
+        ]
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))

@@ -216,15 +216,26 @@
     find("about").textContent = parts.join(" ");
     canvas.setAttribute("aria-label", `${view.name} over ${view.axis} of ${shown.map(s => s.label).join(", ")}`);
   };
-  const redraw = () => { collect(); about(); draw(); };
+  const box = find("values"), ROWS = 50;                // the values of the lines, in a table that folds
+  const tabulate = () => {
+    if (!box || !box.open) return;
+    const all = [...new Set(shown.flatMap(s => s.mean.points.map(p => p[0])))].sort((a, b) => a - b), every = Math.ceil(all.length / ROWS) || 1;
+    const xs = all.filter((_, i) => (all.length - 1 - i) % every === 0), unit = view.axis === "hours" ? "hours" : "step";
+    const head = make("tr", {}, ...[unit, ...shown.map(s => s.label)].map(text => make("th", {scope: "col", textContent: text})));
+    const rows = xs.map(x => make("tr", {}, make("th", {scope: "row", textContent: view.axis === "hours" ? number(x) : Math.round(x).toLocaleString("en")}),
+      ...shown.map(s => make("td", {textContent: number(at(s.mean, x))}))));
+    box.querySelector(".scroll").replaceChildren(make("table", {className: "scores"}, make("thead", {}, head), make("tbody", {}, ...rows)));
+    box.querySelector("p").textContent = `${view.name}, the mean over seeds${every > 1 ? `; every ${every}th of ${all.length.toLocaleString("en")} points, and the last` : ""}`;
+  };
+  const redraw = () => { collect(); about(); draw(); tabulate(); };
   const relabel = () => legend.replaceChildren(...curves.variants.map((variant, i) => {
-    const mark = swatch(i), item = make("button", {type: "button", title: "click: show or hide; double click: this one alone"},
+    const mark = swatch(i), item = make("button", {type: "button", title: "show or hide; with Shift, or by a double click, this one alone"},
       mark, make("span", {textContent: variant.label}));
     item.hidden = away.has(i);
     item.setAttribute("aria-pressed", String(!hidden.has(i)));
     item.addEventListener("click", event => {
       const others = curves.variants.map((_, k) => k).filter(k => k !== i), alone = others.every(k => hidden.has(k)) && !hidden.has(i);
-      if (event.detail === 2) { hidden.clear(); if (!alone) others.forEach(k => hidden.add(k)); }
+      if (event.detail === 2 || event.shiftKey) { hidden.clear(); if (!alone) others.forEach(k => hidden.add(k)); }
       else if (!hidden.delete(i)) hidden.add(i);
       relabel(); redraw();
       legend.children[i].focus();
@@ -251,6 +262,8 @@
     canvas.addEventListener("pointerdown", hover);
     canvas.addEventListener("pointerleave", () => { tip.hidden = true; draw(); });
     choice.value = 0;
+    box.hidden = false;
+    box.addEventListener("toggle", tabulate);
     relabel(); choose();
     document.addEventListener("filtered", () => { relabel(); redraw(); });
     new ResizeObserver(() => draw()).observe(canvas.parentElement);
@@ -304,7 +317,7 @@
     picked("which", value => { state.which = value; fill(); });
 
     // Enlarged: arrows step through models and inputs; while it is held, the truth lies in the same place.
-    const large = make("img", {draggable: false}), caption = make("p"), names = make("div", {className: "names"});
+    const large = make("img", {draggable: false}), caption = make("p", {id: "enlarged"}), names = make("div", {className: "names"});
     const button = (text, title, act) => {
       const b = make("button", {type: "button", textContent: text, title});
       b.setAttribute("aria-label", title); b.addEventListener("click", act);
@@ -317,11 +330,13 @@
       const which = c.i !== undefined && wall.which.length > 1 ? `, ${data.words[state.which]}` : "";
       picture(large, place());
       large.alt = caption.textContent = `${rows_of().items[state.row]}  \u00b7  ${c.label}${seed}${which}`;
+      const held = [...names.children].indexOf(document.activeElement);
       names.replaceChildren(...all.map((o, k) => {
         const b = button(o.label, o.label, () => { state.column = k; show(); });
         b.setAttribute("aria-pressed", String(k === state.column)); b.disabled = !there(state.row, k);
         return b;
       }));
+      if (held >= 0) names.children[held].focus();
     };
     const step = (down, across) => {
       const rows = rows_of().items.length, count = columns().length;
@@ -341,14 +356,18 @@
       button("\u2193", "row below", () => step(1, 0)), button("\u2192", "next model", () => step(0, 1)),
       button("\u00d7", "close", () => dialog.close())));
     const open = (row, column) => { Object.assign(state, {row, column}); show(); dialog.showModal(); dialog.focus(); };
+    dialog.setAttribute("aria-labelledby", caption.id); caption.setAttribute("aria-live", "polite");
     document.body.append(dialog);
+    dialog.addEventListener("close", () => grid.tBodies[0].rows[state.row].cells[state.column + 1].querySelector("button").focus());
     large.addEventListener("pointerdown", () => hold(true));
     for (const end of ["pointerup", "pointerleave", "pointercancel"]) large.addEventListener(end, () => hold(false));
     large.addEventListener("contextmenu", event => event.preventDefault());
     dialog.addEventListener("keydown", event => {
       const act = {ArrowLeft: () => step(0, -1), ArrowRight: () => step(0, 1), ArrowUp: () => step(-1, 0), ArrowDown: () => step(1, 0)}[event.key];
       if (act) { event.preventDefault(); act(); }
+      if (event.key === "t" && !event.repeat) hold(true);
     });
+    dialog.addEventListener("keyup", event => { if (event.key === "t") hold(false); });
     document.addEventListener("filtered", fill);
     fill(); resize();
   }

@@ -12,8 +12,9 @@
 
   // What the reader chose survives the page's own reloads.
   const KEY = "diptych:" + location.pathname;
-  const view = {smooth: 0.6, log: false, apart: false, hidden: [], open: false, scroll: null};
+  const view = {smooth: 0.6, log: false, apart: false, hidden: [], open: [], paused: false, focus: null, scroll: null};
   try { Object.assign(view, JSON.parse(sessionStorage.getItem(KEY))); } catch { /* a first visit, or no storage */ }
+  if (!Array.isArray(view.open)) view.open = [];         // of a page of before
   const keep = () => { try { sessionStorage.setItem(KEY, JSON.stringify(view)); } catch { /* private mode */ } };
 
   const series = Object.keys(data.y).map((name, i) => ({name, i, raw: data.y[name], levels: (data.levels || {})[name] || {}}));
@@ -46,7 +47,7 @@
   };
 
   // What charts of one kind share: where they are, the values of x, what a value of x is called.
-  const losses = {box: charts, tip, x: data.x, unit: "epoch ", log: () => view.log, panes: [], drawn: "curves"};
+  const losses = {box: charts, values: find("values"), tip, x: data.x, unit: "epoch ", log: () => view.log, panes: [], drawn: "curves"};
   const draw = (plot, canvas, lines, at = null) => {
     const xs = plot.x, log = plot.log();
     const W = canvas.clientWidth, H = canvas.clientHeight, dpr = window.devicePixelRatio || 1;
@@ -105,9 +106,9 @@
     for (const line of lines) for (const [name, level] of Object.entries(line.levels)) {
       const v = scale(level);
       if (v === null || v < low || v > high) continue;
-      g.lineWidth = 1; g.strokeStyle = g.fillStyle = colour(line.i);
+      g.lineWidth = 1; g.strokeStyle = colour(line.i);
       g.beginPath(); g.moveTo(left, Y(v)); g.lineTo(right, Y(v)); g.stroke();
-      g.textAlign = "right"; g.fillText(name, right - 4, Y(v) - 4);
+      g.fillStyle = ink("--soft"); g.textAlign = "right"; g.fillText(name, right - 4, Y(v) - 4);
     }
     g.setLineDash([]);
     for (const line of lines) if (line.raw !== line.soft) path(line.raw, 0.2, 1, colour(line.i));
@@ -159,6 +160,29 @@
     tip.style.left = Math.max(0, x + tip.offsetWidth + 22 < outer.width ? x + 16 : x - tip.offsetWidth - 16) + "px";
     tip.style.top = box.top - outer.top + 12 + "px";
   };
+  const ROWS = 50;                                      // of a table of values, at most
+  const rows_of = count => {                            // evenly spread, the last among them
+    const every = Math.ceil(count / ROWS) || 1, found = [];
+    for (let at = count - 1; at >= 0; at -= every) found.unshift(at);
+    return [found, every];
+  };
+  const tabulate = plot => {                            // the values of what is drawn, in a table that folds
+    const box = plot.values;
+    if (!box || !box.open) return;
+    const lines = plot.panes.flatMap(pane => pane.lines()), [found, every] = rows_of(plot.x.length);
+    const cell = (tag, text, scope) => Object.assign(document.createElement(tag), {textContent: text, ...(scope ? {scope} : {})});
+    const row = (first, rest, tag) => {
+      const element = document.createElement("tr");
+      element.append(cell("th", first, tag === "th" ? "col" : "row"), ...rest.map(text => cell(tag, text, tag === "th" ? "col" : "")));
+      return element;
+    };
+    const table = Object.assign(document.createElement("table"), {className: "scores"});
+    const head = table.createTHead(), body = table.createTBody();
+    head.append(row(plot.unit.trim(), lines.map(line => line.name), "th"));
+    for (const at of found) body.append(row(words(plot.x[at]), lines.map(line => words(line.raw[at])), "td"));
+    box.querySelector(".scroll").replaceChildren(table);
+    box.querySelector("p").textContent = every > 1 ? `every ${every}th of ${plot.x.length.toLocaleString("en")} points, and the last` : "";
+  };
   const leave = plot => { plot.tip.hidden = true; redraw(plot, null); };
   const show = (plot, groups, about) => {               // a pane for each group of lines; those of a function may change
     plot.box.querySelectorAll("div.pane").forEach(p => p.remove());
@@ -176,6 +200,21 @@
       return pane;
     });
     redraw(plot, null);
+    tabulate(plot);
+  };
+
+  const folds = box => {                                // open, or not, as the reader left it
+    box.hidden = false;
+    box.open = view.open.includes(box.id);
+    box.addEventListener("toggle", () => {
+      view.open = [...view.open.filter(id => id !== box.id), ...(box.open ? [box.id] : [])];
+      keep();
+    });
+  };
+  const folding = plot => {
+    if (!plot.values) return;
+    plot.values.addEventListener("toggle", () => tabulate(plot));
+    folds(plot.values); tabulate(plot);
   };
 
   const build = () => {
@@ -185,23 +224,25 @@
     keep();
   };
   const relabel = () => {
+    const held = [...legend.children].indexOf(document.activeElement);
     legend.replaceChildren(...series.map(s => {
       const item = document.createElement("button"), mark = document.createElement("i");
       item.type = "button";
       const levels = Object.entries(s.levels).map(([name, v]) => name + " " + words(v)).join(", ");
-      item.title = "click: show or hide; double click: this one alone" + (levels && "; " + levels);
+      item.title = "show or hide; with Shift, or by a double click, this one alone" + (levels && "; " + levels);
       item.setAttribute("aria-pressed", String(!view.hidden.includes(s.name)));
       mark.style.background = colour(s.i);
       item.append(mark, Object.assign(document.createElement("span"), {textContent: s.name}),
         Object.assign(document.createElement("output"), {textContent: words(s.raw.findLast(v => v !== null))}));
       item.addEventListener("click", event => {
         const others = series.map(o => o.name).filter(n => n !== s.name);
-        if (event.detail === 2) view.hidden = others.every(n => view.hidden.includes(n)) ? [] : others;
+        if (event.detail === 2 || event.shiftKey) view.hidden = others.every(n => view.hidden.includes(n)) ? [] : others;
         else view.hidden = view.hidden.includes(s.name) ? view.hidden.filter(n => n !== s.name) : [...view.hidden, s.name];
         relabel(); build();
       });
       return item;
     }));
+    if (held >= 0) legend.children[held].focus();
   };
   if (series.length && data.x.length) {
     const slider = find("smooth"), bind = (id, key) => {
@@ -211,26 +252,24 @@
     slider.value = view.smooth;
     slider.addEventListener("input", () => { view.smooth = Number(slider.value); build(); });
     bind("log", "log"); bind("apart", "apart");
-    relabel(); build();
+    relabel(); build(); folding(losses);
     new ResizeObserver(() => redraw(losses, null)).observe(charts);
     dark.addEventListener("change", () => { relabel(); redraw(losses, null); });
   }
 
   const judged = data.evaluations;
   if (judged && judged.x) {
-    const plot = {box: find("evaluations"), tip: find("evaluation_tip"), x: judged.x, unit: "step ", log: () => false,
+    const plot = {box: find("evaluations"), values: find("evaluation_values"), tip: find("evaluation_tip"), x: judged.x, unit: "step ", log: () => false,
       panes: [], drawn: "evaluated", points: true};
     const lines = Object.entries(judged.y).map(([name, raw]) => ({name, i: 0, raw, soft: raw, levels: {}, best: judged.best}));
     show(plot, lines.map(line => [line]), "evaluations over steps");
+    folding(plot);
     new ResizeObserver(() => redraw(plot, null)).observe(plot.box);
     dark.addEventListener("change", () => redraw(plot, null));
   }
 
-  const options = find("options"), pill = find("state"), age = find("age");
-  if (options) {
-    options.open = view.open;
-    options.addEventListener("toggle", () => { view.open = options.open; keep(); });
-  }
+  const options = find("options"), pill = find("state"), age = find("age"), pause = find("pause");
+  if (options) folds(options);
   const tick = () => {
     const s = Math.max(0, Date.now() / 1000 - data.updated);
     age.textContent = s < 90 ? Math.round(s) + " s ago" : s < 5400 ? Math.round(s / 60) + " min ago"
@@ -238,13 +277,23 @@
     if (data.state === "running" && s > data.silence) { pill.textContent = "no news"; pill.className = "pill silent"; }
   };
   tick(); setInterval(tick, 5000);
+
+  // Whoever reads with the keyboard goes on where they were: by id, by address, or by place in the legend.
+  const place_of = element => element.id ? "#" + CSS.escape(element.id)
+    : element.matches("a[href]") ? `a[href="${CSS.escape(element.getAttribute("href"))}"]`
+    : element.matches("summary") ? `#${CSS.escape(element.parentElement.id)} > summary`
+    : element.parentElement === legend ? `#legend > :nth-child(${[...legend.children].indexOf(element) + 1})` : null;
   if (data.state === "running") {
     const again = () => {
-      if (document.hidden || document.querySelector("dialog[open]")) return setTimeout(again, 2000);
-      view.scroll = scrollY; keep(); location.reload();
+      if (document.hidden || view.paused || document.querySelector("dialog[open]")) return setTimeout(again, 2000);
+      view.scroll = scrollY; view.focus = place_of(document.activeElement); keep(); location.reload();
     };
     setTimeout(again, data.refresh * 1000);
+    const name = () => { pause.textContent = view.paused ? "resume updates" : "pause updates"; };
+    pause.hidden = false; name();
+    pause.addEventListener("click", () => { view.paused = !view.paused; keep(); name(); });
   }
+  if (view.focus) { document.querySelector(view.focus)?.focus({preventScroll: true}); view.focus = null; keep(); }
   if (view.scroll !== null) { scrollTo(0, view.scroll); view.scroll = null; keep(); }
   root.dataset.page = "ready";
 })();

@@ -107,7 +107,9 @@ def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> 
         bold = {"cls": "other"} if usual else {}  # what is not as in most variants; none where most have no such option
         cells = [tags.td(visible(t) or "\u2013", **(bold if t and t != usual else {})) for t in texts]
         body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
-    return tags.div(tags.table(tags.thead(head), body, cls="which"), cls="scroll")
+    return tags.div(
+        tags.table(tags.thead(head), body, cls="which"), cls="scroll", tabindex="0", role="region", aria_label="options"
+    )
 
 
 def option_cell(texts: Sequence[str], place: int, cls: str) -> tags.td:

@@ -16,8 +16,9 @@ from util.compare.findings import findings
 from util.compare.options import commands_section, divided, option_cell, options_section, swatch
 from util.compare.pictures import INPUTS, side_by_side
 from util.compare.run import ComparedRun, Series
+from util.compare.sections import chart_section, switch, wall_section
 from util.compare.table import COSTS, WORDS, Cell, Comparison, decimals, protocol, span
-from util.html import asset, embed, new_page, short, visible
+from util.html import asset, embed, new_page, scrolling, short, visible
 from util.stopwatch import duration
 from util.table import ARROWS, extent
 from util.writing import write_atomically
@@ -51,9 +52,9 @@ def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str 
     main.add(_conclusions(comparison), _table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
     curves = _curves(comparison)
     if curves["names"]:
-        main.add(_chart())
+        main.add(chart_section())
     if wall:
-        main.add(_wall(wall))
+        main.add(wall_section(wall))
     main.add(options_section(comparison), commands_section(comparison))
     data = {"curves": curves, "wall": wall, "words": WORDS}
     page.body.add(tags.script(embed(data), type="application/json", id="data"), tags.script(raw(asset("compare.js"))))
@@ -163,14 +164,15 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
 def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str, str]) -> tags.section:
     several = len(comparison.labels) > 1
     shown = "both" if len(comparison.names) <= ROOM else "latest"
-    switch = _switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown)
-    controls = tags.div(switch, cls="controls") if several else tags.div(cls="controls")
+    controls = tags.div(cls="controls")
+    if several:
+        controls.add(switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown))
     if len(comparison.variants) > FEW:
         box = tags.input_(type="search", id="filter", placeholder="parts of their names", autocomplete="off")
         controls.add(tags.label("variants ", box), tags.output(id="found"))
     section = tags.section(tags.div(tags.h2("Table"), controls, cls="head"), cls="card")
     table["data-shown"] = shown if several else "both"
-    section.add(tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="table of values"))
+    section.add(scrolling("table of values", table))
     said = "Mean \u00b1 standard deviation over seeds (how many). " if comparison.names else ""
     if any(comparison.leaders(name, label) for name in comparison.names for label in comparison.labels):
         said += "Bold: the best mean. \u2248: its mean \u00b1 spread overlaps with that of the best. "
@@ -280,67 +282,3 @@ def _common_first(series: Iterable[Series]) -> list[str]:
 def _points(series: Series) -> dict[str, Any]:
     values = {visible(name): [short(v) for v in column] for name, column in series.values.items()}
     return {"x": [short(step) for step in series.steps], "y": values}
-
-
-def _chart() -> tags.section:
-    controls = tags.div(
-        tags.label("value ", tags.select(id="value")),
-        _switch("axis", "x axis", {"steps": "steps", "hours": "hours"}, "steps"),
-        tags.label("smoothing ", tags.input_(type="range", id="smooth", min="0", max="0.98", step="0.02", value="0.8")),
-        tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
-        cls="controls",
-    )
-    return tags.section(
-        tags.div(tags.h2("Curves"), controls, cls="head"),
-        tags.div(id="legend", cls="legend"),
-        tags.div(
-            tags.canvas(id="chart", role="img", aria_label="values over steps"),
-            tags.div(id="tip", cls="tip", hidden=True),
-            cls="charts",
-        ),
-        tags.p(id="about", cls="soft"),
-        tags.noscript(tags.p("The curves need JavaScript; the numbers are in comparison.csv and with each run.")),
-        cls="card",
-    )
-
-
-def _wall(wall: Mapping[str, Any]) -> tags.section:
-    seeds, rows = list(wall["seeds"]), list(wall["seeds"].values())
-    given, truth = any(seed["input"] for seed in rows), any(seed["truth"] for seed in rows)
-    controls = tags.div(cls="controls")
-    if len(seeds) > 1:
-        controls.add(_switch("seed", "seed", {seed: seed for seed in seeds}, seeds[0]))
-    if len(wall["which"]) > 1:
-        controls.add(_switch("which", "checkpoint", {w: WORDS[w] for w in wall["which"]}, wall["which"][0]))
-    controls.add(tags.label("size ", tags.input_(type="range", id="size", min="32", max="320", step="16", value="112")))
-    what = "inputs" if given else "images"
-    counts = dict.fromkeys((len(seed["items"]), seed["total"]) for seed in rows)
-    partly = any(shown < total for shown, total in counts)
-    notes = [f"{', '.join(f'{shown} of {total:,}' for shown, total in counts)} {what}"]
-    notes[0] += ", evenly spread over their names, not picked by hand." if partly else "."
-    if len({tuple(seed["items"]) for seed in rows}) > 1:
-        notes.append("Each seed has others.")
-    if not given:
-        notes.append("Images of one row have the same number and class; the same noise where models take noise alike.")
-    if wall["lossy"]:
-        lossy = f"{wall['lossy']} of {len(wall['pictures'])} files are embedded as WebP"
-        notes.append(f"{lossy}, not pixel by pixel, with {wall['side']} pixels a side at most.")
-    if wall["differ"]:
-        notes.append("Runs were given different inputs under one name; those of the first run are shown.")
-    hold = " Hold an enlarged one to see the truth." if truth else ""
-    notes.append(f"Click to enlarge; arrow keys step through models and {what} at the same place.{hold}")
-    return tags.section(
-        tags.div(tags.h2("Side by side"), controls, cls="head"),
-        tags.div(tags.table(id="wall", cls="wall"), cls="scroll", tabindex="0", role="region", aria_label="images"),
-        tags.p(" ".join(notes), cls="soft"),
-        tags.noscript(tags.p("The images need JavaScript.")),
-        cls="card",
-    )
-
-
-def _switch(name: str, label: str, choices: Mapping[str, str], value: str) -> tags.fieldset:
-    field = tags.fieldset(tags.legend(label), cls="switch")
-    for choice, text in choices.items():
-        checked = {"checked": True} if choice == value else {}
-        field.add(tags.label(tags.input_(type="radio", name=name, value=choice, **checked), tags.span(visible(text))))
-    return field

@@ -56,7 +56,7 @@ class CaptionPage(SamplesPage):
         for number, (name, files) in enumerate(rows.items()):
             figures = tags.div(cls="figures samples")
             for label, file in files.items():
-                figures.add(picture(file, label, LARGEST, png_size(self.folder / file)))
+                figures.add(picture(file, label, LARGEST, png_size(self.folder / file), row=caption))
             section.add(tags.article(self._name(caption, name), figures, cls="row"))
             if number == 0 and heard is not None:
                 section.add(self._heard(caption, heard))
@@ -65,7 +65,7 @@ class CaptionPage(SamplesPage):
         figures = tags.div(cls="figures words")
         for place, ((word, file), part) in enumerate(zip(heard.files, heard.parts, strict=True), 1):
             figure = picture(file, "", LARGEST, png_size(self.folder / file))
-            figure.get(tags.img)[0]["alt"] = visible(f"where the first picture listened to {word}")
+            figure.get(tags.img)[0]["alt"] = visible(f"{caption}: where the first picture listened to {place}. {word}")
             label = figure.get(tags.figcaption)[0]
             # the viewer finds a tile in its row by this text, and a word may come twice
             label.add(tags.span(f"{place}. ", hidden=True), tags.b(visible(word)), " ", tags.span(f"{part:.2f}"))

@@ -10,7 +10,7 @@ from dominate.util import raw
 from options import Exit, UserError
 from util.html import asset, embed, new_page, picture, png_size, visible
 from util.pages.curves import Curves
-from util.pages.training import controls, short
+from util.pages.training import controls, short, values_table
 from util.writing import write_atomically
 
 SMALL = 96  # pixels a side up to which an image is enlarged in squares, not smoothed
@@ -51,7 +51,7 @@ class SamplesPage:
             figures = tags.div(cls="figures")
             figures["style"] = f"grid-template-columns: repeat({columns}, minmax({SMALLEST}px, {LARGEST}px))"
             for caption, file in images.items():
-                figures.add(picture(file, caption, LARGEST, png_size(self.folder / file)))
+                figures.add(picture(file, caption, LARGEST, png_size(self.folder / file), row=name))
             section.add(tags.article(tags.h3(visible(name)), figures, cls="row"))
 
     def add_section(self, section: tags.section) -> None:
@@ -71,6 +71,7 @@ class SamplesPage:
                 tags.div(tags.h2("Losses of the run"), controls(), cls="head"),
                 tags.div(id="legend", cls="legend"),
                 tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
+                values_table("values", "values of the losses"),
                 tags.p(f"{len(x):,} points{each}; x is the epoch; the last is of ", tags.time_(id="age"), cls="soft"),
                 cls="card",
             )

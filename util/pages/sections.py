@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from dominate import tags
 
-from util.html import link, visible
+from util.html import link, scrolling, visible
 from util.table import Table, arrowed
 
 
@@ -21,7 +21,7 @@ def table_section(
     """
     section = tags.section(
         tags.div(tags.h2(visible(heading)), tags.span(visible(note or table.of), cls="soft"), cls="head"),
-        tags.div(_styles(table, pages or {}) if len(table.results) > 1 else _values(table), cls="scroll"),
+        scrolling(heading, _styles(table, pages or {}) if len(table.results) > 1 else _values(table)),
         cls="card",
     )
     for line in [*_about(table), *table.remarks]:

@@ -12,7 +12,7 @@ from typing import Any
 from dominate import tags
 from dominate.util import raw
 
-from util.html import asset, embed, new_page, picture, png_size, short, visible
+from util.html import asset, embed, new_page, picture, png_size, scrolling, short, visible
 from util.pages.curves import Curves
 from util.table import ABSENT, arrowed, figures, plural
 from util.writing import write_atomically
@@ -125,6 +125,7 @@ class TrainingPage:
                 tags.div(tags.h2("Losses"), controls(), cls="head"),
                 tags.div(id="legend", cls="legend"),
                 tags.div(tags.div(id="tip", cls="tip", hidden=True), id="charts", cls="charts"),
+                values_table("values", "values of the losses"),
                 tags.p(
                     f"{note}; x is the epoch. Every record is in metrics.jsonl." if x else "No losses yet.", cls="soft"
                 ),
@@ -141,7 +142,8 @@ class TrainingPage:
         if not epochs:
             images.add(tags.p("No images yet.", cls="soft"))
         if blocks:
-            images.add(tags.nav("Earlier: ", *[tags.a(_block_name(b), href=_block_file(b)) for b in blocks]))
+            links = [tags.a(_block_name(b), href=_block_file(b)) for b in blocks]
+            images.add(tags.nav("Earlier: ", *links, aria_label="earlier epochs"))
         main.add(images)
         if self._options:
             main.add(raw(self._options))
@@ -171,6 +173,8 @@ class TrainingPage:
             row.add(tags.span(f"{label} ", tags.b(value)))
         when = time.strftime("%Y-%m-%d %H:%M:%S %z")
         row.add(tags.span("updated ", tags.time_(when, datetime=when, title=when, id="age")))
+        if status.state == "running":  # the page reloads itself
+            row.add(tags.button("pause updates", type="button", id="pause", hidden=True))
         title = tags.div(
             tags.h1(visible(self.name)), tags.span(status.state, id="state", cls=f"pill {status.state}"), cls="titled"
         )
@@ -186,14 +190,15 @@ class TrainingPage:
             figures = tags.div(cls="figures")
             figures["style"] = f"grid-template-columns: repeat({max(1, len(there))}, minmax(84px, {self.width}px))"
             for v in there:
-                figures.add(picture(f"images/{files[v]}", v, self.width, png_size(self.folder / "images" / files[v])))
+                path, size = f"images/{files[v]}", png_size(self.folder / "images" / files[v])
+                figures.add(picture(path, v, self.width, size, row=f"epoch {epoch}"))
             text = tags.article(tags.h3(f"epoch {epoch}"), figures, cls="row", id=f"epoch{epoch}").render(pretty=False)
             self._rendered[epoch] = (there, text if there else "")
         return self._rendered[epoch][1]
 
     def _archive(self, block: int, epochs: list[int]) -> None:
         page = new_page(f"{self.name}: {_block_name(block)}")
-        images = tags.section(cls="card")
+        images = tags.section(tags.div(tags.h2("Images"), cls="head"), cls="card")
         for epoch in epochs:
             images.add(raw(self._epoch(epoch)))
             del self._rendered[epoch]
@@ -201,7 +206,7 @@ class TrainingPage:
             tags.main(
                 tags.p("Diptych training run", cls="kicker"),
                 tags.h1(f"{visible(self.name)}: {_block_name(block)}"),
-                tags.nav(tags.a("newest epochs and curves", href="index.html")),
+                tags.nav(tags.a("newest epochs and curves", href="index.html"), aria_label="pages of the run"),
                 images,
             )
         )
@@ -216,6 +221,12 @@ def _block_name(block: int) -> str:
 
 def _block_file(block: int) -> str:
     return f"epochs_{block * BLOCK + 1:04d}-{(block + 1) * BLOCK:04d}.html"
+
+
+def values_table(name: str, label: str) -> tags.details:
+    """Where the script of a page with charts puts their values as numbers; it folds, and is empty till it is opened."""
+    values = scrolling(label), tags.p(cls="soft")
+    return tags.details(tags.summary("Values"), *values, id=name, cls="values", hidden=True)
 
 
 def controls() -> tags.div:
@@ -246,20 +257,21 @@ def _evaluations_section(records: Sequence[Mapping[str, Any]]) -> tuple[tags.sec
         "best": None if best is None else drawn.index(best),
     }
     columns = [("last", last)] + ([("best", best)] if best is not None else [])
-    heads = [tags.th(title, tags.div(f"step {record['step']:,}")) for title, record in columns]
-    table = tags.table(tags.thead(tags.tr(tags.th("value"), *heads)), cls="scores")
+    heads = [tags.th(title, tags.div(f"step {record['step']:,}"), scope="col") for title, record in columns]
+    table = tags.table(tags.thead(tags.tr(tags.th("value", scope="col"), *heads)), cls="scores")
     body = table.add(tags.tbody())
     for name in names:
         cells = [tags.td(figures(record["values"].get(name), ABSENT)) for _, record in columns]
-        body.add(tags.tr(tags.th(visible(arrowed(name, better))), *cells))
+        body.add(tags.tr(tags.th(visible(arrowed(name, better)), scope="row"), *cells))
     made = plural(len(records), "evaluation")
     note = f"{made} of the complete test; x is the step. Every record is in evaluations.jsonl."
     if best is not None:
         note += " The circle is the checkpoint best; chosen by the numbers shown, it looks better than it is."
     card = tags.section(
         tags.div(tags.h2("Evaluation"), cls="head"),
-        tags.div(table, cls="scroll"),
+        scrolling("evaluations, last and best", table),
         tags.div(tags.div(id="evaluation_tip", cls="tip", hidden=True), id="evaluations", cls="charts apart"),
+        values_table("evaluation_values", "values of the evaluations"),
         cls="card",
         id="evaluation",
     )
