@@ -225,7 +225,7 @@
     const rows = xs.map(x => make("tr", {}, make("th", {scope: "row", textContent: view.axis === "hours" ? number(x) : Math.round(x).toLocaleString("en")}),
       ...shown.map(s => make("td", {textContent: number(at(s.mean, x))}))));
     box.querySelector(".scroll").replaceChildren(make("table", {className: "scores"}, make("thead", {}, head), make("tbody", {}, ...rows)));
-    box.querySelector("p").textContent = `${view.name}, the mean over seeds${every > 1 ? `; every ${every}th of ${all.length.toLocaleString("en")} points, and the last` : ""}`;
+    box.querySelector("p").textContent = `${view.name}, the mean over seeds${every > 1 ? `; one in ${every} of ${all.length.toLocaleString("en")} points, the last among them` : ""}`;
   };
   const redraw = () => { collect(); about(); draw(); tabulate(); };
   const relabel = () => legend.replaceChildren(...curves.variants.map((variant, i) => {

@@ -181,7 +181,7 @@
     head.append(row(plot.unit.trim(), lines.map(line => line.name), "th"));
     for (const at of found) body.append(row(words(plot.x[at]), lines.map(line => words(line.raw[at])), "td"));
     box.querySelector(".scroll").replaceChildren(table);
-    box.querySelector("p").textContent = every > 1 ? `every ${every}th of ${plot.x.length.toLocaleString("en")} points, and the last` : "";
+    box.querySelector("p").textContent = every > 1 ? `one in ${every} of ${plot.x.length.toLocaleString("en")} points, the last among them` : "";
   };
   const leave = plot => { plot.tip.hidden = true; redraw(plot, null); };
   const show = (plot, groups, about) => {               // a pane for each group of lines; those of a function may change

@@ -59,7 +59,7 @@ def wall_section(wall: Mapping[str, Any]) -> tags.section:
     if wall["differ"]:
         notes.append("Runs were given different inputs under one name; those of the first run are shown.")
     hold = " Hold an enlarged one, or the key T, to see the truth." if truth else ""
-    notes.append(f"Click to enlarge; arrow keys step through models and {what} at the same place.{hold}")
+    notes.append(f"Click or Enter to enlarge; arrow keys step through models and {what} at the same place.{hold}")
     return tags.section(
         tags.div(tags.h2("Side by side"), controls, cls="head"),
         scrolling("images", tags.table(id="wall", cls="wall")),

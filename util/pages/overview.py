@@ -8,7 +8,7 @@ from dominate import tags
 from options import Exit, UserError
 from util.html import link, new_page, png_size, visible
 from util.pages.sections import table_section
-from util.table import Table
+from util.table import Table, plural
 from util.writing import write_atomically
 
 LABELS = {"real_A": "source", "fake_B": "generated", "real_B": "real"}  # of images that most methods have
@@ -44,7 +44,7 @@ class Overview:
         size = png_size(self.folder / sheet) or (1, 1)
         image = tags.img(
             src=link(sheet),
-            alt=f"{visible(style)}, {items} items; from top to bottom {', '.join(labels)}",
+            alt=f"{visible(style)}, {plural(items, 'item')}; from top to bottom {', '.join(labels)}",
             width=size[0],
             height=size[1],
             loading="lazy",
@@ -54,7 +54,7 @@ class Overview:
         address = f"{link(page)}index.html"
         names = tags.div(*map(tags.span, labels), cls="labels", aria_hidden="true")
         strip = tags.a(image, href=address, cls="strip")
-        shown = f"{items} of {count:,} items" if items < count else f"{count:,} item{'s' * (count != 1)}"
+        shown = f"{items} of {count:,} items" if items < count else plural(count, "item")
         head = tags.div(tags.h2(tags.a(visible(style), href=address)), tags.span(shown, cls="soft"), cls="head")
         self.main.add(tags.section(head, tags.div(names, strip, cls="sheet"), cls="card"))
 

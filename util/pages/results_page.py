@@ -134,7 +134,7 @@ class ResultsPage:
         shown = f"{len(rows):,} item{'s' * (len(rows) != 1)}"
         if total > 1 or not last:
             shown = f"items {start + 1:,} to {start + len(rows):,}"
-        hint = "click to enlarge, arrow keys step through images and items"
+        hint = "click or Enter to enlarge, arrow keys step through images and items"
         section = main.add(tags.section(tags.div(tags.h2(shown), tags.span(hint, cls="soft"), cls="head"), cls="card"))
         if self.apart and self.columns:
             section.add(tags.p(APART, cls="soft said"))

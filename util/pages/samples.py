@@ -44,7 +44,7 @@ class SamplesPage:
 
     def add_grid(self, heading: str, note: str, rows: Sequence[ImageRow]) -> None:
         """Rows of images under one another; ``note`` says what rows and columns are."""
-        section = self._section(heading, f"{note}; click to enlarge")
+        section = self._section(heading, f"{note}; click or Enter to enlarge")
         section["class"] = "card grid"
         columns = max(len(images) for _, images in rows)
         for name, images in rows:

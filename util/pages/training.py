@@ -135,7 +135,7 @@ class TrainingPage:
         )
         if evaluation[0] is not None:
             main.add(evaluation[0])
-        hint = "newest first; click to enlarge, arrow keys step through images and epochs" if epochs else ""
+        hint = "newest first; click or Enter to enlarge, arrow keys step through images and epochs" if epochs else ""
         images = tags.section(tags.div(tags.h2("Images"), tags.span(hint, cls="soft"), cls="head"), cls="card")
         for epoch in epochs:
             images.add(raw(self._epoch(epoch)))

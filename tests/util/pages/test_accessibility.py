@@ -122,7 +122,7 @@ def overview(folder):
         made.add(style, {column: torch.rand(1, 12, 12) for column in COLUMNS}, {"A": "a", "B": "a"})
     made.save({"Serif": TABLE, "Sans": TABLE})
     rows = "from top to bottom source, generated, real"
-    return folder / "index.html", {f"{style}, 1 items; {rows}" for style in ("Serif", "Sans")}
+    return folder / "index.html", {f"{style}, 1 item; {rows}" for style in ("Serif", "Sans")}
 
 
 def training(folder, state="running", epochs=(1, BLOCK, 3 * BLOCK)):
