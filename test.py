@@ -41,6 +41,8 @@ def run_test(argv, stack):
     model_class = MODELS.find(opt.model, opt.plugin_dir)
     opt, other_way = as_directed(opt, model_class)
     engine = Engine(opt)
+    ways = smaller((), opt.tile, opt.batch_size)  # as far as is known before the method is
+    stack.enter_context(telling_of_memory(engine.device, ways))
     run_folder = Path(opt.checkpoints_dir, opt.name)
     pretrained = getattr(opt, "pretrained", ())
     if not run_folder.is_dir() and not pretrained:
@@ -62,8 +64,7 @@ def run_test(argv, stack):
     else:
         check_model(opt, model)
     fewer = ["fewer --num_samples"] * ("num_samples" in asked) + ["--precision bf16"]
-    ways = fewer if asked else smaller(generators_of(model), opt.tile, opt.batch_size)
-    stack.enter_context(telling_of_memory(engine.device, ways))
+    ways[:] = fewer if asked else smaller(generators_of(model), opt.tile, opt.batch_size)
     evaluation = Evaluation(opt, dataset, engine.device) if not asked else None  # what is wrong shows at once
     model.see_data(dataset)
     engine.prepare(model)

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from data.loading.value_range import remark
+from models.inference.memory import smaller, telling_of_memory
 from models.inference.translator import Translator, results_of
 from options import UserError
 from options.parsing import parse_script
 from options.translate_options import TranslateOptions
 from util import distributed
 from util.cli import run
+from util.device import choose_device
 from util.images import read_values
 from util.picture_files import plan, read_ahead, write_picture
 from util.seeding import seed_everything
@@ -28,6 +30,13 @@ DEEP = (".npy", ".tif")  # these hold any number
 def main(argv=None):
     distributed.forget_said()
     opt = parse_script(TranslateOptions, argv, "Translate pictures with a trained generator.")
+    ways = smaller((), opt.tile, opt.batch_size)  # as far as is known before the generator is
+    with telling_of_memory(choose_device(opt.device, opt.gpu_ids), ways):
+        return prepare(opt, ways)
+
+
+def prepare(opt, ways):
+    """Look at everything before anything is written, and translate; ``ways`` are what needs less memory."""
     results = [results_of(Path(opt.checkpoint), opt.direction, opt.epoch, opt.use_ema)]
     jobs = plan(opt.input, opt.output, common(results, opt.format), opt.overwrite)
     if any(job.target.suffix.lower() == ".png" for job in jobs):  # of one picture, whose file is named
@@ -47,6 +56,7 @@ def main(argv=None):
         scale=opt.scale,
         keep_scale=opt.keep_scale,
     )
+    ways[:] = smaller([translator.netG], opt.tile, opt.batch_size)
     refuse_format(translator, jobs)
     print(f"{translator.file}: {translator.direction}, on {translator.device} in {translator.precision}")
     if translator.takes and translator.makes:
@@ -56,8 +66,7 @@ def main(argv=None):
     if line := remark("pictures of --input", [job.source for job in jobs], translator.takes, read):
         print(line, file=sys.stderr)
     seed_everything(opt.seed)
-    with translator.telling_of_memory():
-        return translate(opt, translator, jobs)
+    return translate(opt, translator, jobs)
 
 
 def translate(opt, translator, jobs):

@@ -89,3 +89,15 @@ def test_no_memory_is_one_line_of_what_needs_less(whole, photo, monkeypatch, cap
             assert cli.run(lambda: script(whole, photo, *words)) == Exit.MEMORY  # noqa: B023
             assert capsys.readouterr().err.splitlines()[-1] == f"{name}: out of memory on cpu: use {ways}"
     assert not (photo / "results").exists() or not list(photo.glob("results/run/*/index.html"))
+
+
+def test_no_memory_before_the_first_picture_is_that_line_too(whole, photo, monkeypatch, capsys):
+    def full(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr("test.checkpoint.load_networks", full)
+    monkeypatch.setattr("models.inference.translator.load_weights", full)
+    for script, name in ((by_test, "test.py"), (by_translate, "translate.py")):
+        monkeypatch.setattr("sys.argv", [name])
+        assert cli.run(lambda: script(whole, photo)) == Exit.MEMORY  # noqa: B023
+        assert capsys.readouterr().err.splitlines()[-1] == f"{name}: out of memory on cpu: use --tile 512"

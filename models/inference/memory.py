@@ -50,6 +50,9 @@ def generators_of(model: Any) -> list[Any]:
 def telling_of_memory(device: Any, ways: Iterable[str]) -> Iterator[None]:
     """Where memory runs out inside, on a GPU or in this machine, a line says what needs less.
 
+    Args:
+        ways: what does, read when it is needed: more may be known by then.
+
     Raises:
         UserError: it did (exit code 6).
     """
