@@ -40,7 +40,7 @@ def evaluate(*words):
 
 @pytest.fixture(scope="module")
 def place(whole, tmp_path_factory):
-    """A current folder with a run, photographs with odd names, and results of them; the browser has looked at none."""
+    """A current folder with a run, photographs with odd names, and results of them: without copies, and with."""
     place = tmp_path_factory.mktemp("place")
     shutil.copytree(whole / "checkpoints", place / "checkpoints")
     for number, name in enumerate(ODD):
@@ -50,6 +50,7 @@ def place(whole, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         run_test()
+        run_test("--copy_inputs", "--results_dir", "copied")
     return place
 
 
@@ -118,43 +119,34 @@ def test_copies_are_kept_where_they_are_asked_for(here):
 
 @pytest.mark.slow
 def test_evaluate_reads_inputs_of_results_either_way(here, capsys):
-    images, found = here / "results/run/test_latest/images", []
-    for words in ((), ("--copy_inputs",)):
-        run_test(*words)
-        capsys.readouterr()
+    found = []
+    for folder in ("results", "copied"):
+        images = f"{folder}/run/test_latest/images"
         assert evaluate("--real", f"{images}/real_A", "--fake", f"{images}/fake_B") == 0
         found.append(capsys.readouterr().out)
     assert found[0] == found[1] and "SSIM" in found[0]
-    run_test()
+    images = "results/run/test_latest/images"
+    with pytest.raises(UserError, match="no such folder"):
+        evaluate("--real", f"{images}/rec_A", "--fake", f"{images}/fake_B")
     photo(here / "data/testA/x:y.jpg", 99)
     with pytest.raises(UserError, match=r"real_A: .*x:y.jpg, an input of these results, is not there, or has changed"):
         evaluate("--real", f"{images}/real_A", "--fake", f"{images}/fake_B")
-    with pytest.raises(UserError, match="no such folder"):
-        evaluate("--real", f"{images}/rec_A", "--fake", f"{images}/fake_B")
 
 
-def compared(here):
-    run = read_run(here / "checkpoints", "run", here / "results", "run", 0)
-    return side_by_side(Comparison([run]))
+def compared(here, *folders):
+    runs = [read_run(here / "checkpoints", "run", here / folder, folder, 0) for folder in folders]
+    return side_by_side(Comparison(runs))
 
 
 @pytest.mark.slow
 def test_compare_reads_inputs_of_results_either_way(here):
-    walls = []
-    for words in ((), ("--copy_inputs",)):
-        run_test(*words)
-        walls.append(compared(here))
-    for wall in walls:
+    for folders in (["results"], ["copied"], ["results", "copied"], ["copied", "results"]):
+        wall = compared(here, *folders)
         seed = wall["seeds"]["0"]
         assert len(seed["items"]) == 5 and None not in seed["input"] and seed["truth"] is None and not wall["differ"]
-        assert [wall["sizes"][place] for place in seed["input"]] == [(420, 300)] * 5
-    shutil.copytree(here / "checkpoints/run", here / "checkpoints/other")
-    shutil.copytree(here / "results/run", here / "results/other")
-    run_test()  # one run has copies, one has none, of the same pictures
-    runs = [read_run(here / "checkpoints", name, here / "results", name, 0) for name in ("other", "run")]
-    assert not side_by_side(Comparison(runs))["differ"]
+        assert [wall["sizes"][place] for place in seed["input"]] == [(420, 300)] * 5 and wall["gone"] == 0
     photo(here / "data/testA/plain.jpg", 99)
-    wall = compared(here)
+    wall = compared(here, "results")
     at = wall["seeds"]["0"]["items"].index("plain")
     assert [i for i, place in enumerate(wall["seeds"]["0"]["input"]) if place is None] == [at] and wall["gone"] == 1
 
