@@ -1,6 +1,7 @@
 """From font files to a font file: zi2zi through train.py and test.py, on fonts that matplotlib ships."""
 
 import json
+import re
 from pathlib import Path
 
 import matplotlib
@@ -14,6 +15,7 @@ import test as test_script
 import train as train_script
 from options import UserError
 from util.fonts.faces import Face, Geometry, character_name
+from util.fonts.kerning import kerning_of
 
 SMALL = (
     *("--model", "zi2zi", "--source_font", "DejaVuSans", "--target_font", "DejaVuSerif", "DejaVuSansMono"),
@@ -90,18 +92,35 @@ def test_styles_blend(trained, tmp_path):
 def test_a_font_file(trained, tmp_path, capsys):
     path = tmp_path / "new.ttf"
     words = ("--styles", "DejaVuSerif", "--export_ttf", path, "--family", "Blots")
-    page = run_test(trained, tmp_path, *words)
-    assert "of their ink with the network's (IoU, mean)" in capsys.readouterr().out
-    font = TTFont(path)
+    says = ("--style_name", "Light", "--weight", 320, "--license", "OFL-1.1", "--copyright", "Me 2026")
+    page = run_test(trained, tmp_path, *words, *says)
+    told = capsys.readouterr().out
+    assert "of their ink with the network's (IoU, mean)" in told
+    font, target = TTFont(path), Face("DejaVuSerif")
+    name = font["name"].getDebugName
     assert font["name"].getBestFamilyName() == "Blots" and len(font.getBestCmap()) >= 90
-    width = font["hmtx"].metrics[font.getBestCmap()[ord("A")]][0] / font["head"].unitsPerEm
-    assert width == pytest.approx(Face("DejaVuSans").advance(ord("A")), abs=0.002)  # the source's advance
+    assert (name(1), name(16), name(17), name(0), name(13)) == ("Blots Light", "Blots", "Light", "Me 2026", "OFL-1.1")
+    assert font["OS/2"].usWeightClass == 320
+    train, test = (
+        [int(code[2:], 16) for code in json.loads((trained / "checkpoints/fonts/split.json").read_text())[half]]
+        for half in ("train", "test")
+    )
+    learnt = rf"widths: learnt from (\d+) of {len(train)} characters of DejaVuSerif; {len(test)} unseen ones are 0\."
+    assert int(re.search(learnt, told)[1]) > len(train) - 5  # a dot may be drawn white
+    widths = {code: font["hmtx"].metrics[glyph][0] / 1000 for code, glyph in font.getBestCmap().items()}
+    seen = [code for code in [*train, 0x20] if code in widths]
+    assert len(seen) > 80 and all(widths[c] == pytest.approx(target.advance(c), abs=0.001) for c in seen)
+    assert kerning_of(Face(str(path)), map(ord, "AV"))[65, 86] == pytest.approx(
+        kerning_of(target, map(ord, "AV"))[65, 86], abs=0.001
+    )
     assert ImageFont.truetype(str(path), 40).getbbox("A")[3] > 0
     assert Image.open(page / "specimen.png").size[0] == 1200
     with pytest.raises(UserError, match=r"new\.ttf"):  # it is there
         run_test(trained, tmp_path, *words)
     with pytest.raises(UserError, match="a font has one style, these are 2; pick one of DejaVuSerif, DejaVuSansMono"):
         run_test(trained, tmp_path, "--export_ttf", tmp_path / "two.ttf")
+    with pytest.raises(UserError, match="--weight 700: is said of a font file; give --export_ttf too"):
+        run_test(trained, tmp_path, "--weight", 700)
 
 
 @pytest.mark.slow

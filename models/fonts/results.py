@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from options import BaseOptions, UserError, option
+from models.fonts.fitting import fit_style
+from models.fonts.naming import NamingOptions, about_style, check_naming
+from options import UserError, option
 from util.fonts.check import check_font
 from util.fonts.completion import complete_font
 from util.fonts.export import build_font
@@ -29,7 +31,7 @@ TASKS = {"text": "write_text", "interpolate": "write_blend", "export_ttf": "writ
 
 
 @dataclass(frozen=True, kw_only=True)
-class StyleTestOptions(BaseOptions):
+class StyleTestOptions(NamingOptions):
     """What a test can make instead of the page of held-out characters."""
 
     section = "zi2zi results"
@@ -47,13 +49,15 @@ class StyleTestOptions(BaseOptions):
     export_charset: str | None = option(
         None, "characters of the font file: a name or a text file as for --charset; none is --charset", per_run=True
     )
-    family: str | None = option(None, "export_ttf: name of the font family; none is <run> <style>", per_run=True)
     views: int = option(
         9,
         "draw a glyph so many times, each from its source moved by a pixel or so, and average",
         least=1,
         per_run=True,
     )
+
+    def validate(self) -> None:
+        check_naming(self)
 
 
 class Pen:
@@ -172,13 +176,14 @@ def write_font(pen: Pen, folder: Path) -> None:
     if not sources:
         raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
     glyphs = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
-    advances = {code: glyphs_of.advance(code) for code, glyphs_of in sources.items()}
+    fit = fit_style(pen, style, glyphs, sources)
+    drawn = path, glyphs, pen.geometry
     if opt.complete:
-        exported = complete_font(opt.complete, path, glyphs, pen.geometry, advances=advances, family=opt.family)
+        exported = complete_font(opt.complete, *drawn, advances=fit.advances, boxes=fit.boxes, family=opt.family)
     else:
-        family = opt.family or f"{opt.name} {style.name}"
-        exported = build_font(path, glyphs, pen.geometry, family, advances=advances)
-    overlaps = check_font(path, {code: glyphs[code] for code in exported.added}, pen.geometry)
+        family, about = opt.family or f"{opt.name} {style.name}", about_style(opt, style.glyphs)
+        exported = build_font(*drawn, family, advances=fit.advances, boxes=fit.boxes, kerning=fit.kerning, about=about)
+    overlaps = check_font(path, {code: glyphs[code] for code in exported.added}, pen.geometry, fit.boxes)
     worst = min(overlaps, key=lambda code: overlaps[code])
     print(
         f"{path}: {len(exported.added)} glyphs; drawn from the font they share "

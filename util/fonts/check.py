@@ -13,13 +13,19 @@ from options import UserError
 from util.fonts.faces import Face, Geometry
 
 
-def check_font(path: str | Path, glyphs: Mapping[int, np.ndarray], geometry: Geometry) -> dict[int, float]:
+def check_font(
+    path: str | Path,
+    glyphs: Mapping[int, np.ndarray],
+    geometry: Geometry,
+    boxes: Mapping[int, float] | None = None,
+) -> dict[int, float]:
     """Draw every character again: {character: intersection over union of its ink with the image's}.
 
     Ink is what is darker than half grey. Compare grey with :func:`overlap` where edges fall on the middle of pixels.
 
     Args:
         glyphs: (H, H) bytes, white 255 and ink 0, at any H; the geometry is taken at that size.
+        boxes: width of the box in the middle of a character's image, in ems, where that is not its advance.
 
     Raises:
         UserError: FreeType cannot draw the font, or it does not outlive being read and written again.
@@ -30,7 +36,7 @@ def check_font(path: str | Path, glyphs: Mapping[int, np.ndarray], geometry: Geo
         image = glyphs[code]
         drawn = np.full_like(image, 255)
         if code in there:
-            drawn = face.draw(code, replace(geometry, canvas=len(image)))
+            drawn = face.draw(code, replace(geometry, canvas=len(image)), (boxes or {}).get(code))
         scores[code] = ink_overlap(drawn < 128, image < 128)
     _survives(path, face, there)
     return scores

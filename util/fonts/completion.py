@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from fontTools.ttLib import TTFont
-from fontTools.ttLib.tables.O_S_2f_2 import calcCodePageRanges, intersectUnicodeRanges
+from fontTools.ttLib.tables.O_S_2f_2 import intersectUnicodeRanges
 
 from options import UserError
+from util.fonts.code_pages import code_pages
 from util.fonts.export import (
     UNICODE_MAPS,
     Exported,
@@ -37,6 +38,7 @@ def complete_font(
     geometry: Geometry,
     *,
     advances: Mapping[int, float] | None = None,
+    boxes: Mapping[int, float] | None = None,
     family: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -44,13 +46,15 @@ def complete_font(
 
     A character lacks a glyph where :meth:`.fonts.Face.real` says so, also one that is mapped to nothing or to the
     outline of .notdef. What the base has stays: its glyphs, widths, names, line spacing and layout tables. New glyphs
-    stand at its baseline and, where they are full-width, have the width of its own full-width characters.
+    stand at its baseline and, where they are full-width, have the width of its own full-width characters; in a font
+    that has one width for all others, they have it too.
 
     Args:
         base: a font file, or ``<file>#2``, a face of a collection, which becomes a font of its own.
         path: a .ttf file, never the base itself.
         glyphs: image of each character, also of those that the base has, which are not looked at.
         advances: widths of characters that are not full-width, in ems; 1 where a character has none.
+        boxes: see :func:`.export.build_font`.
         family: a name in menus in place of the base's, see :func:`.font_names.rename`. A font under the Open Font
             License may reserve its own for copies that were not changed.
 
@@ -70,7 +74,10 @@ def complete_font(
     if "OS/2" in font and font["OS/2"].fsType & RESTRICTED:
         print(f"{base}: its maker forbids to modify it without permission (OS/2 fsType, restricted)", file=sys.stderr)
     em, wide = face.units_per_em, _full_width_glyphs(face)
-    outlines, blank = trace_all(lacking, geometry, advances, em)
+    only = _only_width(face)
+    if only is not None:
+        advances = dict.fromkeys(lacking, only / em)
+    outlines, blank = trace_all(lacking, geometry, {**advances, **({} if only else boxes or {})}, em)
     if lacking:
         check_outlines(outlines, path)
     full = statistics.mode([face.widths[name][0] for name in wide] or [em])
@@ -108,6 +115,15 @@ def _open(face: Face) -> TTFont:
 
 def _full_width_glyphs(face: Face) -> list[str]:
     return sorted({face.cmap[code] for code in face.real(filter(is_full_width, face.cmap))})
+
+
+def _only_width(face: Face) -> int | None:
+    """The width of all characters that are not full-width, where a monospaced font has just one."""
+    if "post" not in face.font or not face.font["post"].isFixedPitch:
+        return None
+    narrow = face.real(code for code in face.cmap if not is_full_width(code))
+    widths = {face.widths[face.cmap[code]][0] for code in narrow} - {0}  # accents that stand over the letter before
+    return widths.pop() if len(widths) == 1 else None
 
 
 def _add_glyphs(
@@ -189,8 +205,7 @@ def _add_characters(font: TTFont, characters: dict[int, str]) -> None:
         os2 = font["OS/2"]
         os2.setUnicodeRanges(os2.getUnicodeRanges() | intersectUnicodeRanges(set(characters)))
         if os2.version >= 1:
-            pages = calcCodePageRanges({*whole, *characters})
-            os2.setCodePageRanges(os2.getCodePageRanges() | pages)
+            os2.setCodePageRanges(os2.getCodePageRanges() | code_pages({*whole, *characters}))
 
 
 def _warn_of_clipping(font: TTFont, base: str | Path, outlines: Mapping[int, Any]) -> None:

@@ -1,8 +1,9 @@
 """A font file of generated glyphs."""
 
+import statistics
 import struct
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from fontTools.ttLib.tables.ttProgram import Program
 
 from options import UserError
 from util.fonts.faces import Geometry
+from util.fonts.features import add_features, vertical_forms, vertical_rules
 from util.fonts.formats import may_write, save_font
-from util.fonts.names import check_family, names_of
-from util.fonts.tracing import IDEOGRAPHIC_SPACE, trace_all
+from util.fonts.kerning import Kerning, kerning_rules
+from util.fonts.measures import slant, weight_class
+from util.fonts.names import Rights, check_family, names_of, style_of
+from util.fonts.tables import Box, height_of, set_characters, set_lines, set_sizes, set_style, set_upright
+from util.fonts.tracing import IDEOGRAPHIC_SPACE, is_full_width, trace_all
 
-SPACE, NO_BREAK_SPACE = 0x20, 0xA0
+SPACE, NO_BREAK_SPACE, FIGURE_SPACE = 0x20, 0xA0, 0x2007
 MOST = 65535  # glyphs that a font can number
 # The customary 'prep' of a font without instructions: SCANCTRL and SCANTYPE, no pixel of a thin stroke is dropped. Two
 # idle PUSHB and POP make it longer than 7 bytes: FreeType, unless told to, then leaves the outlines as they are.
@@ -36,6 +41,22 @@ class Exported:
     blank: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class About:
+    """What a new font says of itself beside its family's name.
+
+    Attributes:
+        style: "Regular", "Bold Italic", "Light".
+        weight: class of weight, 1 to 1000; none is what the style's name says, else that of the drawn stems.
+        angle: degrees of an italic style, negative where it leans to the right; none is measured.
+    """
+
+    style: str = "Regular"
+    weight: int | None = None
+    angle: float | None = None
+    rights: Rights = field(default_factory=Rights)
+
+
 def build_font(
     path: str | Path,
     glyphs: Mapping[int, np.ndarray],
@@ -43,12 +64,14 @@ def build_font(
     family: str,
     *,
     advances: Mapping[int, float] | None = None,
+    boxes: Mapping[int, float] | None = None,
+    kerning: Kerning | None = None,
+    about: About = About(),
     units_per_em: int = 1000,
-    style: str = "Regular",
     version: str = "1.000",
     overwrite: bool = False,
 ) -> Exported:
-    """Write a TrueType font of these characters, a space, an ideographic space and .notdef.
+    """Write a TrueType font of these characters, a space and .notdef; of full-width ones with forms for vertical lines.
 
     Args:
         path: a .ttf file; its folder is made. It appears whole or not at all.
@@ -56,6 +79,7 @@ def build_font(
         geometry: what they were drawn with; its baseline and em become the font's.
         family: name in menus. A font under the Open Font License may reserve its own: choose another.
         advances: widths in ems, 1 where a character has none.
+        boxes: width of the box in the middle of a character's image, in ems, where that is not its advance.
 
     Raises:
         UserError: the file exists, every image is white, or a value does not make a font. Nothing was written.
@@ -66,32 +90,37 @@ def build_font(
         raise UserError(f"units_per_em {units_per_em}: a TrueType font has 16 to 16384, and commonly 1000 or 2048")
     check_count(len(glyphs) + 3, path)
     advances = advances or {}
-    outlines, blank = trace_all(glyphs, geometry, advances, units_per_em, without=(SPACE, NO_BREAK_SPACE))
+    boxes = {**advances, **(boxes or {})}
+    outlines, blank = trace_all(glyphs, geometry, boxes, units_per_em, without=(SPACE, NO_BREAK_SPACE, FIGURE_SPACE))
     check_outlines(outlines, path)
-    spaces = {SPACE: "space", NO_BREAK_SPACE: "space", IDEOGRAPHIC_SPACE: "ideographicspace"}
+    wide = any(map(is_full_width, glyphs))
+    forms = vertical_forms(outlines, units_per_em, geometry.shift) if wide else {}
+    check_count(len(outlines) + len(forms) + 3, path)
+    spaces = {SPACE: "space", NO_BREAK_SPACE: "space"}
+    spaces |= {IDEOGRAPHIC_SPACE: "ideographicspace"} if wide else {FIGURE_SPACE: "figurespace"}
     characters = {code: glyph_name(code) for code in outlines}
-    shapes = {".notdef": _notdef(units_per_em), "space": TTGlyphPen(None).glyph()}
-    shapes |= {"ideographicspace": TTGlyphPen(None).glyph()} | {characters[code]: outlines[code] for code in outlines}
-    widths = {name: units(advances.get(code, 1.0), units_per_em) for code, name in characters.items()}
-    widths |= {"space": units(advances.get(SPACE, 1 / 3), units_per_em)}  # a third of an em, as compositors have it
-    widths |= {".notdef": units_per_em, "ideographicspace": units(advances.get(IDEOGRAPHIC_SPACE, 1), units_per_em)}
+    upright = {characters[code]: f"{characters[code]}.vert" for code in forms}
+    widths, fixed = _widths(advances, characters, units_per_em)
+    widths |= {form: widths[name] for name, form in upright.items()}
+    shapes = {".notdef": _notdef(units_per_em, widths[".notdef"])}
+    shapes |= {name: TTGlyphPen(None).glyph() for name in spaces.values()}
+    shapes |= {characters[code]: outlines[code] for code in outlines}
+    shapes |= {upright[characters[code]]: form for code, form in forms.items()}
 
     builder = FontBuilder(units_per_em)
     builder.setupGlyphOrder(list(shapes))
     builder.setupGlyf(shapes)
-    left = {name: getattr(glyph, "xMin", 0) for name, glyph in shapes.items()}
-    builder.setupHorizontalMetrics({name: (widths[name], left[name]) for name in shapes})
+    bounds = {name: (g.xMin, g.yMin, g.xMax, g.yMax) for name, g in shapes.items() if hasattr(g, "xMin")}
+    builder.setupHorizontalMetrics({name: (widths[name], bounds.get(name, (0,))[0]) for name in shapes})
     _set_maps(builder.font, spaces | characters)
-    _set_lines(builder, geometry, outlines.values())
-    builder.setupNameTable(names_of(family, style, version), mac=False)
-    builder.setupPost(
-        keepGlyphNames=False,
-        underlinePosition=-round(units_per_em / 10),
-        underlineThickness=round(units_per_em / 20),
-    )
+    _set_facts(builder, glyphs, geometry, outlines, bounds, fixed, about)
+    if wide:
+        set_upright(builder, geometry, bounds)
+    builder.setupNameTable(names_of(family, about.style, version, about.rights), mac=False)
     now = timestampNow()  # SOURCE_DATE_EPOCH, where it is set
     builder.updateHead(flags=0b1011, lowestRecPPEM=8, fontRevision=_number(version), created=now, modified=now)
     _set_hinting(builder.font)
+    add_features(builder.font, (vertical_rules(upright), kerning_rules(kerning or {}, characters, units_per_em)))
     save_font(builder.font, path, overwrite)
     return Exported(tuple(outlines), tuple(blank))
 
@@ -159,26 +188,39 @@ def _set_maps(font: TTFont, characters: Mapping[int, str]) -> None:
     font["cmap"].tables.sort(key=lambda table: (table.platformID, table.platEncID))
 
 
-def _set_lines(builder: FontBuilder, geometry: Geometry, outlines: Iterable[Any]) -> None:
-    """Ascent and descent: the em around the baseline, and on Windows, which cuts off what lies outside, all the ink."""
-    outlines, em = list(outlines), builder.font["head"].unitsPerEm
-    descent = round(geometry.shift * em)
-    ascent = em - descent
-    builder.setupHorizontalHeader(ascent=ascent, descent=-descent, lineGap=0)
-    builder.setupOS2(
-        sTypoAscender=ascent,
-        sTypoDescender=-descent,
-        sTypoLineGap=0,
-        usWinAscent=max([ascent, *(glyph.yMax for glyph in outlines)]),
-        usWinDescent=max([descent, *(-glyph.yMin for glyph in outlines)]),
-        fsType=0,
-        fsSelection=1 << 6 | 1 << 7,  # regular; lines are spaced by the typographic values
-        achVendID="NONE",
-    )
-    table = builder.font["OS/2"]
-    table.recalcAvgCharWidth(builder.font)
-    table.recalcUnicodeRanges(builder.font)
-    table.recalcCodePageRanges(builder.font)
+def _widths(
+    advances: Mapping[int, float], characters: Mapping[int, str], units_per_em: int
+) -> tuple[dict[str, int], bool]:
+    """{glyph: its width}, and whether a program may count on one for all; full-width characters may have two."""
+    widths = {name: units(advances.get(code, 1.0), units_per_em) for code, name in characters.items()}
+    widths |= {"space": units(advances.get(SPACE, 1 / 3), units_per_em)}  # a third of an em, as compositors have it
+    narrow = {widths[name] for code, name in characters.items() if not is_full_width(code)}
+    fixed = len(narrow | ({widths["space"]} if narrow else set())) <= 1
+    widths["ideographicspace"] = units(advances.get(IDEOGRAPHIC_SPACE, 1), units_per_em)
+    figures = [widths[characters[code]] for code in map(ord, "0123456789") if code in characters]
+    widths["figurespace"] = statistics.mode(figures or [widths["space"]])
+    widths[".notdef"] = narrow.pop() if fixed and narrow else units_per_em
+    return widths, fixed
+
+
+def _set_facts(
+    builder: FontBuilder,
+    glyphs: Mapping[int, np.ndarray],
+    geometry: Geometry,
+    outlines: Mapping[int, Any],
+    bounds: Mapping[str, Box],
+    fixed: bool,
+    about: About,
+) -> None:
+    """What OS/2, hhea, head and post say; measured where ``about`` does not tell it."""
+    style, em = style_of(about.style), builder.font["head"].unitsPerEm
+    x_height, capital = height_of(outlines, "x"), height_of(outlines, "H")
+    weight = about.weight or style.weight or weight_class(glyphs, outlines, geometry.em, x_height / em, capital / em)
+    angle = 0.0 if not style.italic else about.angle if about.angle is not None else -slant(glyphs, outlines)
+    set_lines(builder, geometry, bounds.values(), angle)
+    set_style(builder, style, weight, fixed, angle)
+    set_sizes(builder.font, x_height, capital)
+    set_characters(builder.font)
 
 
 def _number(version: str) -> float:
@@ -188,12 +230,13 @@ def _number(version: str) -> float:
         raise UserError(f"version {version!r}: give a number such as 1.000") from None
 
 
-def _notdef(units_per_em: int) -> Any:
+def _notdef(units_per_em: int, width: int) -> Any:
     """A hollow box, which no character looks like."""
     pen = TTGlyphPen(None)
     for inset, turn in ((0.1, 1), (0.15, -1)):
         low, high = round(inset * units_per_em), round((0.9 - inset) * units_per_em)
-        corners = [(low, low), (low, high), (high, high), (high, low)][::turn]
+        right = width - units_per_em + high
+        corners = [(low, low), (low, high), (right, high), (right, low)][::turn]
         pen.moveTo(corners[0])
         for corner in corners[1:]:
             pen.lineTo(corner)

@@ -119,9 +119,9 @@ class Face:
             return 1.0
         return self.widths[self.cmap[code]][0] / self.units_per_em
 
-    def draw(self, code: int, geometry: Geometry) -> np.ndarray:
-        """The glyph in grey levels, (H, H) bytes: white 255, ink 0."""
-        left, base = geometry.origin(self.advance(code))
+    def draw(self, code: int, geometry: Geometry, box: float | None = None) -> np.ndarray:
+        """The glyph in grey levels, (H, H) bytes: white 255, ink 0; ``box`` is centred where it is not the advance."""
+        left, base = geometry.origin(self.advance(code) if box is None else box)
         canvas = Image.new("L", (geometry.canvas * OVERSAMPLING,) * 2, 255)
         try:
             ImageDraw.Draw(canvas).text(

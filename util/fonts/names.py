@@ -1,5 +1,7 @@
 """What a font is called: the family's and style's names, in every form that programs ask for."""
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from fontTools.ttLib import TTFont
@@ -10,6 +12,65 @@ from options import UserError
 FAMILY, STYLE, UNIQUE, FULL, POSTSCRIPT, WHOLE_FAMILY, WHOLE_STYLE = 1, 2, 3, 4, 6, 16, 17
 FULL_MACINTOSH, POSTSCRIPT_CID, WWS_FAMILY, POSTSCRIPT_PREFIX = 18, 20, 21, 25
 ENGLISH = (3, 1, 0x409)  # of Windows
+MOST_WORDS = 10_000  # the Open Font License has 4,400
+WEIGHTS = {
+    **dict.fromkeys(("thin", "hairline"), 100),
+    **dict.fromkeys(("extralight", "ultralight"), 200),
+    "light": 300,
+    "medium": 500,
+    **dict.fromkeys(("semibold", "demibold", "demi"), 600),
+    "bold": 700,
+    **dict.fromkeys(("extrabold", "ultrabold", "heavy"), 800),
+    "black": 900,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style's name, taken apart: "Bold Italic" is one of the four that a family can have, "Light Italic" is not.
+
+    Attributes:
+        rest: what it says beside bold and italic, which old programs see as a part of the family's name.
+        weight: the class of weight that its words say; none where they say none.
+    """
+
+    name: str
+    bold: bool
+    italic: bool
+    oblique: bool
+    rest: str
+    weight: int | None
+
+    @property
+    def plain(self) -> str:
+        """One of the four."""
+        return " ".join(word for word, is_so in (("Bold", self.bold), ("Italic", self.italic)) if is_so) or "Regular"
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Who may do what with a font, as its names say it; "" says nothing. ``url`` is where the licence is explained."""
+
+    copyright: str = ""
+    licence: str = ""
+    url: str = ""
+
+
+def style_of(name: str) -> Style:
+    words = re.sub(r"(?<=[a-z])(?=Italic|Oblique)", " ", " ".join(name.split())).split()
+    rest = [word for word in words if word.lower() not in ("regular", "italic", "oblique")]
+    joined = "".join(rest).lower().replace("-", "")
+    weight = max((word for word in WEIGHTS if word in joined), key=len, default=None)
+    italic = [word.lower() for word in words if word.lower() in ("italic", "oblique")]
+    bold = joined == "bold"
+    return Style(
+        " ".join(words),
+        bold,
+        bool(italic),
+        "oblique" in italic,
+        "" if bold else " ".join(rest),
+        None if weight is None else WEIGHTS[weight],
+    )
 
 
 def check_family(family: str) -> None:
@@ -17,16 +78,34 @@ def check_family(family: str) -> None:
         raise UserError(f"family name {family!r}: give the font a name of printable characters")
 
 
-def names_of(family: str, style: str, version: str) -> dict[str, str]:
-    """The names of a new font, as FontBuilder's setupNameTable takes them."""
-    return {
-        "familyName": family,
-        "styleName": style,
-        "uniqueFontIdentifier": f"{version};{postscript(family, style)}",
-        "fullName": _full(family, style),
+def names_of(family: str, style: str, version: str, rights: Rights = Rights()) -> dict[str, str]:
+    """The names of a new font, as FontBuilder's setupNameTable takes them.
+
+    Programs that know four styles of a family find ``Serif Light`` and ``Italic``, others ``Serif`` and ``Light
+    Italic``.
+    """
+    told = style_of(style)
+    names = {
+        "copyright": rights.copyright,
+        "familyName": f"{family} {told.rest}".strip(),
+        "styleName": told.plain,
+        "uniqueFontIdentifier": f"{version};{postscript(family, told.name)}",
+        "fullName": _full(family, told.name),
         "version": f"Version {version}",
-        "psName": postscript(family, style),
+        "psName": postscript(family, told.name),
+        "licenseDescription": rights.licence,
+        "licenseInfoURL": rights.url,
     }
+    if (told.rest, told.plain) != ("", told.name):
+        names |= {"typographicFamily": family, "typographicSubfamily": told.name}
+    return {key: text for key, text in names.items() if text}
+
+
+def rights_of(font: TTFont) -> Rights:
+    """What a font says of its own, each text up to MOST_WORDS characters."""
+    table = font.get("name")
+    texts = [(table.getDebugName(number) or "").strip()[:MOST_WORDS] if table else "" for number in (0, 13, 14)]
+    return Rights(*("".join(c for c in text if c.isprintable() or c in "\n\r\t") for text in texts))
 
 
 def rename(font: TTFont, family: str) -> None:

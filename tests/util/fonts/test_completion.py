@@ -108,6 +108,28 @@ def test_new_glyphs_have_the_width_of_the_bases_own(base, tmp_path):
     assert [face.widths[face.cmap[ord(c)]][0] for c in "黃地BC"] == [920, 920, 600, 1000]
 
 
+def test_a_monospaced_base_stays_monospaced(tmp_path):
+    letters = {ord(c): SERIF.draw(ord(c), GEOMETRY) for c in "Bq"} | {0x9EC3: IMAGES[0x5929]}
+    for number, fixed in enumerate((1, 0)):
+        font = TTFont(make_base(tmp_path / "base.ttf"))
+        font["post"].isFixedPitch = fixed
+        font.save(tmp_path / "mono.ttf")
+        out = tmp_path / f"out{number}.ttf"
+        complete_font(tmp_path / "mono.ttf", out, letters, GEOMETRY, advances=dict.fromkeys(letters, 0.7))
+        face = Face(str(out))
+        assert [face.widths[face.cmap[ord(c)]][0] for c in "ABq黃"] == [500, *[500 if fixed else 700] * 2, 920]
+
+
+def test_code_pages_are_added_for_what_is_complete_now(base, tmp_path):
+    font = TTFont(base)
+    font["OS/2"].setCodePageRanges({3, 20})
+    font.save(tmp_path / "marked.ttf")
+    kana = dict.fromkeys(map(ord, "あいう"), IMAGES[0x5929])
+    complete_font(tmp_path / "marked.ttf", tmp_path / "out.ttf", kana, GEOMETRY)
+    # Japan's, which has most of 天地玄あいう, and Latin 1 for A; what the base said stays
+    assert TTFont(tmp_path / "out.ttf")["OS/2"].getCodePageRanges() == {3, 20} | {17, 0}
+
+
 def test_headers_know_the_largest_glyph(base, tmp_path):
     block = np.full((64, 64), 255, np.uint8)
     block[2:62, 2:62] = 0

@@ -6,8 +6,9 @@ from PIL import ImageFont
 
 from options import UserError
 from util.fonts import formats
-from util.fonts.export import build_font, extend_map, new_map
+from util.fonts.export import About, build_font, extend_map, new_map
 from util.fonts.faces import Face, Geometry
+from util.fonts.kerning import kerning_of
 
 GEOMETRY = Geometry(64)
 SERIF = Face("DejaVuSerif")
@@ -43,15 +44,21 @@ def test_widths_are_the_given_and_one_em_else(built):
     assert width[KANJI] == width[0x3000] == 1000 and width[0x20] == 333
 
 
-def test_lines_follow_the_baseline_and_windows_cuts_no_ink(tmp_path):
+@pytest.mark.parametrize("units", [1000, 2048])
+def test_lines_hold_the_em_and_all_the_ink(tmp_path, units):
     block = WHITE.copy()
     block[1:63, 20:40] = 0  # beyond the em, which takes 0.8 of the canvas
-    build_font(tmp_path / "x.ttf", LETTERS | {0x42: block}, GEOMETRY, "Tall")
-    font = TTFont(tmp_path / "x.ttf")
-    os2, hhea, head = font["OS/2"], font["hhea"], font["head"]
-    assert (os2.sTypoAscender, os2.sTypoDescender) == (hhea.ascent, hhea.descent) == (880, -120)
-    assert os2.sTypoLineGap == hhea.lineGap == 0 and os2.fsSelection & 1 << 7
-    assert os2.usWinAscent == head.yMax > 880 and os2.usWinDescent == -head.yMin > 120
+    inside = WHITE.copy()
+    inside[20:40, 20:40] = 0
+    for name, image in (("tall", block), ("low", inside)):
+        build_font(tmp_path / f"{name}.ttf", {0x42: image}, GEOMETRY, "Lines", units_per_em=units)
+        font = TTFont(tmp_path / f"{name}.ttf")
+        os2, hhea, head = font["OS/2"], font["hhea"], font["head"]
+        lines = (head.yMax, -head.yMin) if name == "tall" else (round(0.88 * units), round(0.12 * units))
+        assert (os2.sTypoAscender, -os2.sTypoDescender) == (hhea.ascent, -hhea.descent) == lines
+        assert (os2.usWinAscent, os2.usWinDescent) == lines
+        assert os2.sTypoLineGap == hhea.lineGap == 0 and os2.fsSelection & 1 << 7 and os2.version == 4
+    assert TTFont(tmp_path / "tall.ttf")["head"].yMax > 0.88 * units
 
 
 def test_names_are_the_users(built):
@@ -66,7 +73,106 @@ def test_names_are_the_users(built):
 def test_unicode_ranges_and_code_pages_name_what_is_there(built):
     os2 = TTFont(built)["OS/2"]
     assert {0, 59} <= os2.getUnicodeRanges()  # Basic Latin, CJK Unified Ideographs
+    assert os2.getCodePageRanges() == {0, 17, 18, 20}  # 字 is in all of Japan's, China's and Taiwan's
     assert os2.usFirstCharIndex == 0x20 and os2.fsType == 0
+
+
+@pytest.mark.parametrize(
+    ("style", "selection", "mac", "weight", "panose"),
+    [
+        ("Regular", 1 << 6, 0, 400, 5),
+        ("Bold", 1 << 5, 1, 700, 8),
+        ("Italic", 1 << 0, 2, 400, 5),
+        ("Bold Oblique", 1 << 0 | 1 << 5 | 1 << 9, 3, 700, 8),
+        ("Light", 1 << 6, 0, 300, 4),
+        ("Black Italic", 1 << 0, 2, 900, 10),
+    ],
+)
+def test_every_table_says_the_same_of_a_style(tmp_path, style, selection, mac, weight, panose):
+    build_font(tmp_path / "x.ttf", LETTERS, GEOMETRY, "Styled", advances=WIDTHS, about=About(style, angle=-11.5))
+    font = TTFont(tmp_path / "x.ttf")
+    os2, hhea = font["OS/2"], font["hhea"]
+    assert os2.fsSelection == selection | 1 << 7 and os2.version == 4 and font["head"].macStyle == mac
+    assert os2.usWeightClass == weight  # said by the name, else the stems of DejaVu Serif
+    assert (os2.panose.bFamilyType, os2.panose.bSerifStyle, os2.panose.bWeight) == (2, 0, panose)
+    italic = bool(mac & 2)
+    assert font["post"].italicAngle == (-11.5 if italic else 0)
+    assert (hhea.caretSlopeRise, hhea.caretSlopeRun) == ((1000, 203) if italic else (1, 0))
+
+
+def test_a_weight_that_is_said_is_kept_and_an_angle_that_is_not_is_measured(tmp_path):
+    face = Face("DejaVuSans-Oblique")
+    letters = {ord(c): face.draw(ord(c), GEOMETRY) for c in "HIJKLMxhiklnmt"}
+    build_font(tmp_path / "x.ttf", letters, GEOMETRY, "Said", about=About("Italic", weight=350))
+    font = TTFont(tmp_path / "x.ttf")
+    assert font["OS/2"].usWeightClass == 350 and font["post"].italicAngle == pytest.approx(-11, abs=2)
+
+
+@pytest.mark.parametrize("units", [1000, 2048])
+def test_heights_are_those_of_x_and_H_where_they_are(tmp_path, units):
+    letters = {ord(c): SERIF.draw(ord(c), GEOMETRY) for c in "xH"}
+    for characters, x, H in (("xH", 0.519, 0.729), ("x", 0.519, 0), ("H", 0, 0.729)):
+        path = tmp_path / f"{characters}.ttf"
+        build_font(path, {ord(c): letters[ord(c)] for c in characters}, GEOMETRY, "Tall", units_per_em=units)
+        os2 = TTFont(path)["OS/2"]
+        assert (os2.sxHeight / units, os2.sCapHeight / units) == pytest.approx((x, H), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("characters", "widths", "fixed"),
+    [
+        ("AgO", {"A": 0.6, "g": 0.6, "O": 0.6, " ": 0.6}, True),
+        ("AgO", {"A": 0.6, "g": 0.6, "O": 0.6, " ": 0.3}, False),
+        ("AgO", {"A": 0.6, "g": 0.5, "O": 0.6, " ": 0.6}, False),
+        ("AgO字", {"A": 0.5, "g": 0.5, "O": 0.5, " ": 0.5}, True),  # and full-width characters twice as wide
+        ("字天", {" ": 0.25}, True),
+    ],
+)
+def test_one_width_for_all_is_said_where_it_is(tmp_path, characters, widths, fixed):
+    glyphs = {ord(c): LETTERS[ord("O")] for c in characters}
+    build_font(tmp_path / "x.ttf", glyphs, GEOMETRY, "Mono", advances={ord(c): w for c, w in widths.items()})
+    font = TTFont(tmp_path / "x.ttf")
+    assert bool(font["post"].isFixedPitch) is fixed and font["OS/2"].panose.bProportion == (9 if fixed else 0)
+    if fixed and "字" not in characters:
+        assert {width for width, _ in font["hmtx"].metrics.values()} == {600}  # .notdef and the figure space too
+
+
+def test_kerning_is_in_the_font_and_nowhere_without(tmp_path):
+    path = tmp_path / "x.ttf"
+    kerning = {(65, 79): -0.05, (79, 65): -0.05, (65, 0x42): -0.1}  # B is not in the font
+    build_font(path, LETTERS, GEOMETRY, "Kerned", advances=WIDTHS, kerning=kerning, units_per_em=2048)
+    read = kerning_of(Face(str(path)), [65, 66, 79, 103])
+    assert read == {(65, 79): -102 / 2048, (79, 65): -102 / 2048} and TTFont(path)["OS/2"].usMaxContext == 2
+    build_font(path, LETTERS, GEOMETRY, "Not", overwrite=True)
+    assert "GPOS" not in TTFont(path) and "vhea" not in TTFont(path)
+
+
+def test_vertical_lines_of_full_width_characters(tmp_path):
+    corner, line = WHITE.copy(), WHITE.copy()
+    corner[44:52, 8:16], line[30:34, 10:54] = 0, 0  # at the lower left; a stroke across
+    glyphs = {ord("字"): LETTERS[ord("O")], ord("。"): corner, ord("ー"): line, ord("ゃ"): LETTERS[ord("A")]}
+    build_font(tmp_path / "x.ttf", glyphs, GEOMETRY, "Upright")
+    font = TTFont(tmp_path / "x.ttf")
+    glyf, cmap, vmtx = font["glyf"], font.getBestCmap(), font["vmtx"].metrics
+    for name, (height, top) in vmtx.items():
+        glyph = glyf[name]
+        assert height == 1000 and (not glyph.numberOfContours or top == 880 - glyph.yMax)
+    assert (font["vhea"].ascent, font["vhea"].descent, font["vhea"].lineGap) == (500, -500, 0)
+    lookups = font["GSUB"].table.LookupList.Lookup
+    forms = {old: glyf[new] for lookup in lookups for s in lookup.SubTable for old, new in s.mapping.items()}
+    assert [record.FeatureTag for record in font["GSUB"].table.FeatureList.FeatureRecord] == ["vert"]
+    assert set(forms) == {cmap[ord(c)] for c in "。ーゃ"}
+
+    def middle(glyph):
+        return (glyph.xMin + glyph.xMax) / 2, (glyph.yMin + glyph.yMax) / 2
+
+    old, new = glyf[cmap[ord("。")]], forms[cmap[ord("。")]]  # the opposite corner of an em around (500, 380)
+    assert middle(new) == pytest.approx((1000 - middle(old)[0], 760 - middle(old)[1]), abs=1)
+    old, new = glyf[cmap[ord("ー")]], forms[cmap[ord("ー")]]
+    assert (new.xMax - new.xMin, new.yMax - new.yMin) == (old.yMax - old.yMin, old.xMax - old.xMin)
+    assert middle(new) == pytest.approx((500 + middle(old)[1] - 380, 380 - middle(old)[0] + 500), abs=1)
+    old, new = glyf[cmap[ord("ゃ")]], forms[cmap[ord("ゃ")]]
+    assert middle(new) == (middle(old)[0] + 120, middle(old)[1] + 100)
 
 
 def test_the_same_glyphs_make_the_same_file(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import pytest
 from fontTools.ttLib import TTFont, newTable
 from fontTools.ttLib.tables._n_a_m_e import makeName
 
-from util.fonts.names import postscript, rename
+from util.fonts.names import Rights, names_of, postscript, rename, rights_of, style_of
 
 ROMAN, WINDOWS, CHINESE = (1, 0, 0), (3, 1, 0x409), (3, 1, 0x804)
 ENGLISH = {
@@ -80,3 +80,46 @@ def test_postscript_names_are_short_and_plain():
     assert postscript("()", "標準") == "Font-Regular"
     name = postscript("手" * 30, "Condensed Extra Light Italic")
     assert name.isascii() and len(name) == 63
+
+
+@pytest.mark.parametrize(
+    ("style", "four", "rest", "weight"),
+    [
+        ("Regular", "Regular", "", None),
+        ("Bold", "Bold", "", 700),
+        ("Italic", "Italic", "", None),
+        ("Bold Italic", "Bold Italic", "", 700),
+        ("BoldItalic", "Bold Italic", "", 700),
+        ("bold oblique", "Bold Italic", "", 700),
+        ("Light", "Regular", "Light", 300),
+        ("Semi Bold Italic", "Italic", "Semi Bold", 600),
+        ("ExtraBold", "Regular", "ExtraBold", 800),
+        ("Condensed Bold", "Regular", "Condensed Bold", 700),
+        ("Caption", "Regular", "Caption", None),
+    ],
+)
+def test_a_style_is_one_of_four_and_what_is_left(style, four, rest, weight):
+    told = style_of(style)
+    assert (told.plain, told.rest, told.weight) == (four, rest, weight)
+
+
+def test_a_new_font_has_names_for_old_programs_and_for_new_ones():
+    assert names_of("Kai", "Bold Italic", "1.000") == {
+        "familyName": "Kai",
+        "styleName": "Bold Italic",
+        "uniqueFontIdentifier": "1.000;Kai-BoldItalic",
+        "fullName": "Kai Bold Italic",
+        "version": "Version 1.000",
+        "psName": "Kai-BoldItalic",
+    }
+    light = names_of("Kai", "Light Italic", "1.000", Rights("Me", "OFL-1.1", "https://openfontlicense.org"))
+    assert (light["familyName"], light["styleName"]) == ("Kai Light", "Italic")
+    assert (light["typographicFamily"], light["typographicSubfamily"]) == ("Kai", "Light Italic")
+    assert (light["copyright"], light["licenseDescription"]) == ("Me", "OFL-1.1")
+    assert light["licenseInfoURL"] == "https://openfontlicense.org" and light["fullName"] == "Kai Light Italic"
+
+
+def test_rights_of_a_font_are_read_and_cut():
+    font = font_of({WINDOWS: {0: "Me\0", 13: "x" * 20_000, 14: "https://a.b"}})
+    assert rights_of(font) == Rights("Me", "x" * 10_000, "https://a.b")
+    assert rights_of(TTFont()) == Rights()
