@@ -29,24 +29,26 @@ OF_LETTERS = (
     (0.385, 800),
 )
 OF_FULL_WIDTH = ((0.037, 100), (0.047, 200), (0.06, 300), (0.078, 400), (0.093, 500), (0.105, 600), (0.13, 700))
-HEAVIEST = 900
+REGULAR, HEAVIEST = 400, 900
 
 
 def weight_class(
     glyphs: Mapping[int, np.ndarray], codes: Iterable[int], em: float, x_height: float = 0, capital: float = 0
 ) -> int:
-    """From 100 to 900, in hundreds.
+    """From 100 to 900, in hundreds; regular where nothing is drawn.
 
     Args:
         glyphs: image of each character, (H, H) bytes, ink 0; those of ``codes`` are looked at.
         em: pixels of one em.
         x_height, capital: heights of x and of H in ems; 0 where they are not there.
     """
-    codes = sorted(codes)
+    codes = sorted(set(codes).intersection(glyphs))
     letters = [code for code in codes if _is_narrow_letter(code)]
     wide = [code for code in codes if unicodedata.east_asian_width(chr(code)) in "WF"]
     measured = letters if len(letters) >= len(wide) else wide
     width = stem(glyphs, measured or codes) / em
+    if not width:
+        return REGULAR
     if measured is wide and wide:
         return next((weight for most, weight in OF_FULL_WIDTH if width <= most), HEAVIEST)
     ratio = width / (x_height or capital * CAPITAL or X_HEIGHT)
@@ -62,7 +64,9 @@ def stem(glyphs: Mapping[int, np.ndarray], codes: list[int]) -> float:
 
 def slant(glyphs: Mapping[int, np.ndarray], among: Iterable[int]) -> float:
     """Degrees that letters lean to the right: they stand upright, their stems in few columns, when leant back by it."""
-    every = sorted(among)
+    every = sorted(set(among).intersection(glyphs))
+    if not every:
+        return 0.0
     codes = [code for code in every if _is_narrow_letter(code)] or every
     images = np.stack([255 - glyphs[code].astype(np.int32) for code in codes[:: max(1, len(codes) // LEANT)]])
     rows = np.arange(images.shape[1])

@@ -34,7 +34,9 @@ def test_a_stem_is_as_wide_as_it_is_drawn():
     image[10:50, 20:25] = 0
     image[10:50, 25] = 128
     assert stem({65: image}, [65]) == pytest.approx(5.5, abs=0.01)
-    assert stem({65: np.full((64, 64), 255, np.uint8)}, [65]) == 0
+    white = {65: np.full((64, 64), 255, np.uint8)}
+    assert stem(white, [65]) == 0
+    assert weight_class(white, [65], 51.2) == weight_class({}, [65], 51.2) == 400 and slant({}, [65]) == 0
 
 
 @pytest.mark.parametrize(
