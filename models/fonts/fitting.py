@@ -1,14 +1,14 @@
 """How wide a style's characters are and how they are kerned: told by its font, learnt, or taken from the source."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from util.fonts.export import SPACE
-from util.fonts.faces import Face
+from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import Kerning, bare_letter, kerning_of
 from util.fonts.spacing import Spacing, by_bearings, features, fit_spacing, ink_sides
 from util.fonts.tracing import is_full_width
@@ -25,12 +25,70 @@ class Fit:
     kerning: Kerning = field(default_factory=dict)
 
 
-def fit_style(pen: Any, style: Any, glyphs: Mapping[int, np.ndarray], sources: Mapping[int, Any]) -> Fit:
+@dataclass(frozen=True)
+class Target:
+    """A style, or several with their parts in a blend, as what it is learnt from tells of widths.
+
+    Attributes:
+        ends: styles of the dataset and their parts, which add up to 1.
+    """
+
+    ends: Sequence[tuple[Any, float]]
+
+    @property
+    def name(self) -> str:
+        return " and ".join(style.name for style, _ in self.ends)
+
+    @property
+    def mixture(self) -> dict[int, float]:
+        """{label: part}"""
+        return {label: sum(p for s, p in self.ends if s.label == label) for label in {s.label for s, _ in self.ends}}
+
+    def told(self, codes: Iterable[int]) -> dict[int, float]:
+        """{character: its width}; none where one of the styles does not know."""
+        codes = list(codes)
+        of_ends = [_told(style.glyphs, codes) for style, _ in self.ends]
+        return {
+            code: sum(part * told[code] for told, (_, part) in zip(of_ends, self.ends, strict=True))
+            for code in of_ends[0]
+            if all(code in told for told in of_ends)
+        }
+
+    def sides(self, code: int, geometry: Geometry) -> tuple[float, float] | None:
+        """As :func:`util.fonts.spacing.ink_sides` sees the true glyph."""
+        sides = [ink_sides(style.glyphs.draw(code, geometry), geometry) for style, _ in self.ends]
+        parts = [(s, part) for s, (_, part) in zip(sides, self.ends, strict=True) if s is not None]
+        return (sum(s[0] * p for s, p in parts), sum(s[1] * p for s, p in parts)) if len(parts) == len(sides) else None
+
+    def space(self, sources: Iterable[Any]) -> float | None:
+        """Width of the styles' space, else of the source's."""
+        own = [(style.glyphs, part) for style, part in self.ends if _has_space(style.glyphs)]
+        if len(own) == len(self.ends):
+            return sum(part * font.advance(SPACE) for font, part in own)
+        return next((font.advance(SPACE) for font in sources if _has_space(font)), None)
+
+    @property
+    def untold(self) -> str:
+        """Why no width is known of a character that training saw."""
+        if all(isinstance(style.glyphs, Face) for style, _ in self.ends):
+            return f"training saw none of {self.name} that is not full-width"
+        return f"{self.name} is pictures, which tell none"
+
+    def kerning(self, codes: Sequence[int]) -> Kerning:
+        total: Kerning = {}
+        for style, part in self.ends:
+            own = kerning_of(style.glyphs, codes) if isinstance(style.glyphs, Face) else {}
+            for pair, value in own.items():
+                total[pair] = total.get(pair, 0.0) + part * value
+        return total
+
+
+def fit_style(pen: Any, style: Target, glyphs: Mapping[int, np.ndarray], sources: Mapping[int, Any]) -> Fit:
     """What the drawn characters of a style need to stand in lines, with a line about where it is from.
 
     A style that is a font tells the widths of the characters that training saw; those of others are learnt from them,
     as the network draws both. In a monospaced style all have its width. A folder of pictures tells none: each character
-    then gets the side bearings that the source has in the middle.
+    then gets the side bearings that the source has in the middle, and so where training saw full-width ones alone.
 
     Args:
         glyphs: the characters, drawn; more are drawn where they are needed to learn or to be judged.
@@ -38,26 +96,26 @@ def fit_style(pen: Any, style: Any, glyphs: Mapping[int, np.ndarray], sources: M
     """
     narrow = [code for code in glyphs if not is_full_width(code)]
     advances: dict[int, float] = {code: 1.0 for code in glyphs if is_full_width(code)}
-    if space := _space(style.glyphs, pen.dataset.sources):
+    if (space := style.space(pen.dataset.sources)) is not None:
         advances[SPACE] = space
     if not narrow:
         return Fit(advances)
-    told = _told(style.glyphs, pen.dataset.train)
+    told = style.told(pen.dataset.train)
     if len(set(told.values())) == 1 and len(told) > 2:
         width = next(iter(told.values()))
         print(f"widths: {style.name} is monospaced, {width:.3f} em")
         return Fit(advances | dict.fromkeys([*narrow, SPACE], width))
-    kerning = kerning_of(style.glyphs, narrow) if isinstance(style.glyphs, Face) else {}
+    kerning = style.kerning(narrow)
     drawn = _Drawn(pen, style, dict(glyphs), dict(sources))
     if told:
         widths = _Widths(_learn(drawn, told), told)
-        _judge(drawn, widths, _told(style.glyphs, pen.dataset.test))
+        _judge(drawn, widths, style.told(pen.dataset.test))
     else:
         bearings = _bearings_of_source(drawn, narrow)
         widths = _Widths(by_bearings(bearings), {})
         print(
-            f"widths: {style.name} is pictures, which tell none: ink and the side bearings that "
-            f"{pen.dataset.sources[0].name} has in the middle, {bearings[0]:.3f} and {bearings[1]:.3f} em"
+            f"widths: {style.untold}: ink and the side bearings that {pen.dataset.sources[0].name} has in the middle, "
+            f"{bearings[0]:.3f} and {bearings[1]:.3f} em"
         )
     boxes = {}
     for code in narrow:
@@ -103,7 +161,7 @@ class _Widths:
 class _Drawn:
     """What is known of characters as the network draws them; those that were not are drawn."""
 
-    def __init__(self, pen: Any, style: Any, glyphs: dict[int, np.ndarray], sources: dict[int, Any]):
+    def __init__(self, pen: Any, style: Target, glyphs: dict[int, np.ndarray], sources: dict[int, Any]):
         self.pen, self.style, self.glyphs, self.sources = pen, style, glyphs, sources
 
     def draw(self, codes: Iterable[int], most: int) -> list[int]:
@@ -114,7 +172,7 @@ class _Drawn:
         room = max(0, most - len(some))
         more = self.pen.sources(rest[:: max(1, -(-len(rest) // room))] if room else [])
         self.sources |= more
-        self.glyphs |= self.pen.draw(more, {self.style.label: 1.0})
+        self.glyphs |= self.pen.draw(more, self.style.mixture)
         return some[:: max(1, -(-len(some) // most))] + list(more)
 
     def features(self, code: int) -> np.ndarray | None:
@@ -131,15 +189,14 @@ def _told(glyphs: Any, codes: Iterable[int]) -> dict[int, float]:
     return {} if not isinstance(glyphs, Face) and set(told.values()) <= {1.0} else told
 
 
-def _space(style: Any, sources: Iterable[Any]) -> float | None:
-    """Width of the style's space, else of the source's."""
-    return next((f.advance(SPACE) for f in (style, *sources) if isinstance(f, Face) and SPACE in f.cmap), None)
+def _has_space(glyphs: Any) -> bool:
+    return isinstance(glyphs, Face) and SPACE in glyphs.cmap
 
 
 def _learn(drawn: _Drawn, told: Mapping[int, float]) -> Spacing:
     rows, boxes, geometry = [], [], drawn.pen.geometry
     for code in drawn.draw(told, LEARNT_FROM):
-        row, true = drawn.features(code), ink_sides(drawn.style.glyphs.draw(code, geometry), geometry)
+        row, true = drawn.features(code), drawn.style.sides(code, geometry)
         if row is not None and true is not None:
             rows.append(row)
             boxes.append((told[code] / 2 + true[0], told[code]))

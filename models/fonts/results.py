@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from models.fonts.fitting import fit_style
+from models.fonts.fitting import Target, fit_style
 from models.fonts.naming import NamingOptions, about_style, check_naming
 from options import UserError, option
 from util.fonts.check import check_font
@@ -176,7 +176,7 @@ def write_font(pen: Pen, folder: Path) -> None:
     if not sources:
         raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
     glyphs = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
-    fit = fit_style(pen, style, glyphs, sources)
+    fit = fit_style(pen, Target([(style, 1.0)]), glyphs, sources)
     drawn = path, glyphs, pen.geometry
     if opt.complete:
         exported = complete_font(opt.complete, *drawn, advances=fit.advances, boxes=fit.boxes, family=opt.family)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.fonts.fitting import fit_style
+from models.fonts.fitting import Target, fit_style
 from util.fonts.faces import Face, Geometry, character_name
 from util.fonts.picture_folder import GlyphImages
 from util.fonts.spacing import ink_sides
@@ -37,7 +37,12 @@ class PerfectPen:
 def fit(target, codes, train=TRAIN, test=UNSEEN):
     pen = PerfectPen(target, train, test)
     sources = pen.sources(codes)
-    return fit_style(pen, SimpleNamespace(name="style", label=0, glyphs=target), pen.draw(sources, {}), sources)
+    return fit_style(pen, target_of(target), pen.draw(sources, {}), sources)
+
+
+def target_of(*glyphs):
+    ends = [SimpleNamespace(name="style", label=label, glyphs=of_one) for label, of_one in enumerate(glyphs)]
+    return Target([(end, 1 / len(ends)) for end in ends])
 
 
 def test_seen_characters_have_the_targets_widths_and_unseen_ones_learnt_ones(capsys):
@@ -54,6 +59,21 @@ def test_seen_characters_have_the_targets_widths_and_unseen_ones_learnt_ones(cap
     assert found.advances[ord("7")] == serif.advance(ord("1"))  # figures of one width
     assert found.advances[ord("Á")] == serif.advance(ord("A"))
     assert found.kerning[ord("A"), ord("V")] < 0 and not any({a, b} <= set(range(48, 58)) for a, b in found.kerning)
+
+
+def test_a_blend_is_as_wide_as_its_styles_in_the_mean(tmp_path):
+    serif, mono = Face("DejaVuSerif"), Face("DejaVuSansMono")
+    blend = target_of(serif, mono)
+    widths = blend.told(map(ord, "Ag"))
+    assert widths == pytest.approx({ord(c): (serif.advance(ord(c)) + mono.advance(ord(c))) / 2 for c in "Ag"})
+    assert blend.space([]) == pytest.approx((serif.advance(32) + mono.advance(32)) / 2)
+    assert blend.mixture == {0: 0.5, 1: 0.5} and blend.name == "style and style"
+    pair = ord("A"), ord("V")
+    assert blend.kerning(pair)[pair] == pytest.approx(target_of(serif).kerning(pair)[pair] / 2)
+    left, right = (ink_sides(face.draw(ord("A"), GEOMETRY), GEOMETRY) for face in (serif, mono))
+    assert blend.sides(ord("A"), GEOMETRY) == pytest.approx(np.mean([left, right], axis=0))
+    Image.fromarray(SANS.draw(ord("A"), GEOMETRY)).save(tmp_path / "U+0041.png")
+    assert target_of(serif, GlyphImages(tmp_path)).told([ord("A")]) == {}  # pictures do not tell
 
 
 def test_learnt_widths_beat_the_sources_own(capsys):
@@ -80,7 +100,7 @@ def test_a_monospaced_target_has_one_width_and_no_kerning(capsys):
 
 def test_full_width_characters_are_an_em_and_are_not_asked_for(capsys):
     pen = PerfectPen(SANS)
-    found = fit_style(pen, SimpleNamespace(name="s", label=0, glyphs=SANS), {ord("字"): None}, {})
+    found = fit_style(pen, target_of(SANS), {ord("字"): None}, {})
     assert found.advances == {ord("字"): 1.0, ord(" "): SANS.advance(ord(" "))}
     assert pen.asked == 0 and capsys.readouterr().out == ""
 
@@ -96,6 +116,12 @@ def test_pictures_tell_no_widths_so_ink_and_the_sources_bearings_do(tmp_path, ca
     extra = {code: found.advances[code] - _ink(hand, code) for code in codes}
     assert max(extra.values()) == pytest.approx(min(extra.values()), abs=1e-6) and 0.1 < max(extra.values()) < 0.25
     assert not found.kerning and found.advances[ord("I")] < found.advances[ord("m")] / 1.8
+
+
+def test_a_font_whose_letters_training_never_saw_tells_nothing(capsys):
+    found = fit(Face("DejaVuSerif"), [ord("A"), ord("m")], train=[ord("字")], test=[])
+    assert "widths: training saw none of style that is not full-width: ink and the side" in capsys.readouterr().out
+    assert found.advances[ord("A")] != Face("DejaVuSerif").advance(ord("A")) and set(found.boxes) == {65, 109}
 
 
 def test_widths_that_lie_beside_pictures_are_taken(tmp_path, capsys):
