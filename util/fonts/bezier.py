@@ -1,115 +1,148 @@
-"""Smooth curves through dense polylines: Schneider's fit, for all pieces of a glyph at once."""
+"""Smooth curves through dense polylines: quadratic splines by least squares, for all pieces of a glyph at once."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solveh_banded
 
-NEWTON = 4  # times that points are assigned anew to the nearest place on their curve
-SHORTEST = 3  # samples from one end of a piece to the other below which it is not divided
-REACH = 5  # samples to either side that a direction is measured over: nearer, noise turns it
+HELD = 1e4  # weight of what a curve is held to: 1 is a sample
+STILL = 1e-3  # weight of even spacing, for an interval without samples
+SHORTEST = 1.5  # samples: an interval is halved while its halves are longer
 
 
 @dataclass(frozen=True)
 class Strand:
-    """A polyline (N, 2) to be fitted, N >= 2, in roughly even steps; a ``closed`` one ends smoothly where it begins."""
+    """A polyline (N, 2) to be fitted, N >= 2, in roughly even steps; a ``closed`` one ends smoothly where it begins.
+
+    Attributes:
+        turns: (index of a point, axis) where the curve shall run along the other axis: extrema. A closed strand begins
+            and ends at one.
+    """
 
     points: np.ndarray
     closed: bool = False
+    turns: tuple[tuple[int, int], ...] = ()
 
 
-def fit_curves(strands: list[Strand], tolerance: float) -> list[np.ndarray]:
-    """Cubic Béziers (K, 4, 2) along each strand, at most about ``tolerance`` away from its points.
+def fit_curves(strands: list[Strand], tolerances: np.ndarray) -> list[np.ndarray]:
+    """Quadratic Béziers (K, 3, 2) along each strand, at most about its tolerance away from its points.
 
-    Two points become a line. Neighbours within a strand share a tangent; its ends are free. Philip J. Schneider, "An
-    Algorithm for Automatically Fitting Digitized Curves" (Graphics Gems, 1990): least squares for the two lengths along
-    given tangents, Newton steps for the parameters, division where the error is largest.
+    Two points become a line. Within a strand neighbours share a tangent. They are a quadratic spline whose ends are the
+    strand's, by least squares for all strands together: an interval whose points are too far away is halved, and all is
+    fitted again.
     """
-    if not strands:
-        return []
-    points = np.concatenate([strand.points for strand in strands])
-    sizes = np.array([len(strand.points) for strand in strands])
-    first = np.cumsum(sizes) - sizes
-    last = first + sizes - 1
-    steps = np.hypot(*np.diff(points, axis=0).T)
-    arc = np.concatenate([[0.0], np.cumsum(steps)])
-    start, end = first.copy(), last.copy()
-    owner = np.arange(len(strands))
-    closed = np.array([strand.closed for strand in strands])
-    head = _unit(points[np.minimum(start + REACH, end)] - points[start])
-    tail = _unit(points[np.maximum(end - REACH, start)] - points[end])
-    around = points[np.minimum(start + REACH, end)] - points[np.maximum(end - REACH, start)]
-    head[closed], tail[closed] = _unit(around[closed]), -_unit(around[closed])
-
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    while len(start):
-        curves, error, worst = _fit_pieces(points, arc, start, end, head, tail)
-        done = (error <= tolerance) | (end - start < 2 * SHORTEST)
-        found.append((start[done], curves[done]))
-        start, end, head, tail, owner, worst = (x[~done] for x in (start, end, head, tail, owner, worst))
-        cut = np.clip(worst, start + SHORTEST, end - SHORTEST)
-        low, high = np.maximum(cut - REACH, first[owner]), np.minimum(cut + REACH, last[owner])
-        along = _unit(points[high] - points[low])
-        start, end = np.concatenate([start, cut]), np.concatenate([cut, end])
-        head, tail = np.concatenate([head, along]), np.concatenate([-along, tail])
-        owner = np.concatenate([owner, owner])
-    begins = np.concatenate([begin for begin, _ in found])
-    order = np.argsort(begins, kind="stable")
-    curves = np.concatenate([curves for _, curves in found])[order]
-    return np.split(curves, np.searchsorted(begins[order], first[1:]))
+    curves: list[np.ndarray] = [_straight(strand) for strand in strands]
+    open_ = [_Piece(number, strand) for number, strand in enumerate(strands) if len(strand.points) > 2]
+    while open_:
+        open_ = _fit(open_, tolerances, curves)
+    return curves
 
 
-def _fit_pieces(points, arc, start, end, head, tail):
-    """One curve for each piece, (P, 4, 2), the largest distance (P,) of its points, and which point that is (P,)."""
-    size = end - start + 1
-    offset = np.cumsum(size) - size
-    piece = np.repeat(np.arange(len(start)), size)
-    index = np.arange(len(piece)) - offset[piece] + start[piece]
-    target = points[index]
-    length = np.maximum(arc[end] - arc[start], 1e-9)  # a piece of one repeated point
-    u = (arc[index] - arc[start][piece]) / length[piece]
-    p0, p3 = points[start], points[end]
-    for step in range(NEWTON + 1):
-        curves = _least_squares(u, target, piece, offset, p0, p3, head, tail, length)
-        at, velocity, bend = _evaluate(curves[piece], u)
-        away = at - target
-        if step < NEWTON:
-            slope = (velocity**2).sum(1) + (away * bend).sum(1)
-            move = np.where(np.abs(slope) > 1e-9, (away * velocity).sum(1) / np.where(slope == 0, 1, slope), 0.0)
-            u = np.clip(u - np.clip(move, -0.2, 0.2), 0, 1)
-    squared = (away**2).sum(1)
-    error = np.maximum.reduceat(squared, offset)
-    hits = np.flatnonzero(squared == error[piece])
-    _, one = np.unique(piece[hits], return_index=True)
-    return curves, np.sqrt(error), index[hits[one]]
+def _straight(strand: Strand) -> np.ndarray:
+    first, end = strand.points[[0, -1]]
+    return np.array([[first, (first + end) / 2, end]])
 
 
-def _least_squares(u, target, piece, offset, p0, p3, head, tail, length):
-    v = 1 - u
-    b1, b2 = 3 * u * v * v, 3 * u * u * v
-    near, far = v**3 + b1, b2 + u**3
-    rest = target - p0[piece] * near[:, None] - p3[piece] * far[:, None]
-    x1 = np.add.reduceat((rest * head[piece]).sum(1) * b1, offset)
-    x2 = np.add.reduceat((rest * tail[piece]).sum(1) * b2, offset)
-    c11, c22 = np.add.reduceat(b1 * b1, offset), np.add.reduceat(b2 * b2, offset)
-    c12 = np.add.reduceat(b1 * b2, offset) * (head * tail).sum(1)
-    determinant = c11 * c22 - c12**2
-    safe = np.where(determinant > 1e-9, determinant, 1)
-    one, two = (x1 * c22 - x2 * c12) / safe, (c11 * x2 - c12 * x1) / safe
-    wild = (determinant <= 1e-9) | (np.minimum(one, two) < 1e-3 * length) | (np.maximum(one, two) > length)
-    third = np.hypot(*(p3 - p0).T) / 3
-    one, two = np.where(wild, third, one), np.where(wild, third, two)
-    return np.stack([p0, p0 + one[:, None] * head, p3 + two[:, None] * tail, p3], axis=1)
+class _Piece:
+    """A strand that is being fitted: where its samples lie along it, and the knots between its curves."""
+
+    def __init__(self, number: int, strand: Strand):
+        self.number, self.strand = number, strand
+        steps = np.hypot(*np.diff(strand.points, axis=0).T)
+        self.at = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 1e-9))])
+        self.at *= (len(steps)) / self.at[-1]  # in samples
+        self.turns = {float(self.at[index]): axis for index, axis in strand.turns}
+        self.knots = np.unique([0.0, self.at[-1], *self.turns])
 
 
-def _evaluate(curves, u):
-    """Place, velocity and acceleration (M, 2) of one curve each, (M, 4, 2), at u (M,)."""
-    p0, p1, p2, p3 = curves.transpose(1, 0, 2)
-    u = u[:, None]
-    v = 1 - u
-    at = v**3 * p0 + 3 * u * v * v * p1 + 3 * u * u * v * p2 + u**3 * p3
-    velocity = 3 * (v * v * (p1 - p0) + 2 * u * v * (p2 - p1) + u * u * (p3 - p2))
-    return at, velocity, 6 * (v * (p2 - 2 * p1 + p0) + u * (p3 - 2 * p2 + p1))
+def _fit(pieces: list[_Piece], tolerances: np.ndarray, curves: list[np.ndarray]) -> list[_Piece]:
+    """One round: those of the pieces that need another."""
+    starts = np.cumsum([0] + [len(piece.knots) + 1 for piece in pieces])  # of each piece's control points
+    at = np.concatenate([piece.at for piece in pieces])
+    target = np.concatenate([piece.strand.points for piece in pieces])
+    size = np.array([len(piece.at) for piece in pieces])
+    owner = np.repeat(np.arange(len(pieces)), size)
+    where = np.concatenate([np.clip(np.searchsorted(p.knots, p.at, "right") - 1, 0, len(p.knots) - 2) for p in pieces])
+    before, low, high, after = (
+        np.concatenate([_neighbour(piece.knots, step) for piece in pieces]) for step in (-1, 0, 1, 2)
+    )  # knots around each interval; at an end twice the same
+    first = np.cumsum([0] + [len(piece.knots) - 1 for piece in pieces])
+    interval = where + first[owner]
+    control = where + starts[owner]
+    left = (high - low) / (high - before)  # how much of its first joint is the control point before
+    right = (high - low) / (after - low)
+    u = (at - low[interval]) / (high - low)[interval]
+    begin, finish = (1 - u) ** 2 * left[interval], u * u * right[interval]
+    weights = np.stack([begin, 1 - begin - finish, finish], axis=1)
+    points = _solve(pieces, starts, control, weights, target)
+
+    number = np.arange(first[-1]) + 2 * np.arange(len(pieces)).repeat(
+        np.diff(first)
+    )  # a piece has two more than curves
+    joint, middle, next_ = points[number], points[number + 1], points[number + 2]
+    beginning = left[:, None] * joint + (1 - left)[:, None] * middle
+    ending = right[:, None] * next_ + (1 - right)[:, None] * middle
+    quads = np.stack([beginning, middle, ending], axis=1)
+
+    mine, v = quads[interval], u[:, None]
+    place = (1 - v) ** 2 * mine[:, 0] + 2 * v * (1 - v) * mine[:, 1] + v * v * mine[:, 2]
+    along = 2 * ((1 - v) * (mine[:, 1] - mine[:, 0]) + v * (mine[:, 2] - mine[:, 1]))
+    away = target - place
+    error = np.abs(away[:, 0] * along[:, 1] - away[:, 1] * along[:, 0]) / np.maximum(np.hypot(*along.T), 1e-9)
+    worst = np.zeros(len(low))
+    np.maximum.at(worst, interval, error)
+
+    again = []
+    for i, piece in enumerate(pieces):
+        mine_, knots = slice(first[i], first[i + 1]), piece.knots
+        halve = (worst[mine_] > tolerances[piece.number]) & (np.diff(knots) > 2 * SHORTEST)
+        if not halve.any():
+            curves[piece.number] = quads[mine_]
+            continue
+        piece.knots = np.sort(np.concatenate([knots, (knots[:-1] + knots[1:])[halve] / 2]))
+        again.append(piece)
+    return again
 
 
-def _unit(vectors):
-    return vectors / np.maximum(np.hypot(vectors[..., 0], vectors[..., 1]), 1e-12)[..., None]
+def _neighbour(knots: np.ndarray, step: int) -> np.ndarray:
+    """For each interval the knot ``step`` after its first."""
+    if step < 0:
+        return np.concatenate([knots[:1], knots[:-2]])
+    return knots[:-1] if step == 0 else knots[1:] if step == 1 else np.concatenate([knots[2:], knots[-1:]])
+
+
+def _solve(
+    pieces: list[_Piece], starts: np.ndarray, control: np.ndarray, weights: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """Control points (C, 2) of all pieces: the two ends of each are held, the others fit the samples best."""
+    count, ends = starts[-1], np.concatenate([starts[:-1], starts[1:] - 1])
+    matrix = np.zeros((3, count))  # the diagonal and the two above it, as they lie in the last rows of a banded matrix
+    for i in range(3):
+        for j in range(i, 3):
+            matrix[j - i] += np.bincount(control + i, weights[:, i] * weights[:, j], count)
+    right = np.stack(
+        [sum(np.bincount(control + i, weights[:, i] * target[:, axis], count) for i in range(3)) for axis in (0, 1)]
+    )
+    inner = np.setdiff1d(np.arange(count), starts[1:] - 1)  # each with the one after it
+    matrix[0, inner] += STILL
+    matrix[0, inner + 1] += STILL
+    matrix[1, inner] -= STILL
+    matrix[0, ends] += HELD * 100
+    first = np.array([piece.strand.points[0] for piece in pieces] + [piece.strand.points[-1] for piece in pieces])
+    right[:, ends] += HELD * 100 * first.T
+    solved = np.empty((count, 2))
+    for axis in (0, 1):
+        held = [
+            starts[i] + np.searchsorted(piece.knots, place)
+            for i, piece in enumerate(pieces)
+            for place, of in piece.turns.items()
+            if of == axis
+        ]
+        mine, along = matrix.copy(), np.array(held, int)
+        np.add.at(mine[0], along, HELD)
+        np.add.at(mine[0], along + 1, HELD)
+        np.add.at(mine[1], along, -HELD)
+        banded = np.zeros((3, count))
+        banded[2], banded[1, 1:], banded[0, 2:] = mine[0], mine[1, :-1], mine[2, :-2]
+        solved[:, axis] = solveh_banded(banded, right[axis], check_finite=False)
+    return solved

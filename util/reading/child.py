@@ -15,7 +15,11 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -54,6 +58,52 @@ def in_child(function: str, path: Path, *arguments: Any, seconds: float = SECOND
     if kind == "DecompressionBombError":
         raise Image.DecompressionBombError(value)
     raise UserError(value) if kind == "UserError" else ValueError(value)
+
+
+def in_children(
+    function: str, calls: Iterable[list[Any]], count: int, seconds: float = SECONDS
+) -> Generator[Any, None, None]:
+    """Answers of ``module:function`` to each call, in their order, from so many children of their own at once.
+
+    The function is given an empty path, as it is about no file, and the values of the call. When this generator is
+    closed the children are gone.
+
+    Raises:
+        ValueError: a call raised anything, took too long or too much memory, or crashed.
+    """
+    children, pending = [_Child() for _ in range(count)], deque[Future[Any]]()
+    idle: SimpleQueue[_Child] = SimpleQueue()
+    for child in children:
+        idle.put(child)
+
+    def answer(call: list[Any]) -> Any:
+        child = idle.get()
+        try:
+            child.prepare(function)
+            kind, value = child.ask([function, "", *call], seconds)
+        except _Ended as ended:
+            raise ValueError(str(ended)) from None
+        finally:
+            idle.put(child)
+        if kind != "value":
+            raise ValueError(value)
+        return value
+
+    threads = ThreadPoolExecutor(count)
+    try:
+        for call in calls:
+            pending.append(threads.submit(answer, call))
+            if len(pending) > 2 * count:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for child in children:
+            child.process.kill()
+        threads.shutdown(cancel_futures=True)
+        for child in children:
+            child.process.wait()
+            child.forget()
 
 
 class _Ended(Exception):
@@ -108,7 +158,7 @@ class _Child:
             timer.cancel()
 
     def forget(self) -> None:
-        """In a fork: the child is the parent's."""
+        """It is gone or, in a fork, the parent's."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()

@@ -3,9 +3,13 @@ import pytest
 from fontTools.pens.areaPen import AreaPen
 from fontTools.pens.boundsPen import BoundsPen
 from fontTools.pens.recordingPen import RecordingPen
+from scipy import ndimage
 
-from util.fonts.faces import Face, Geometry
-from util.fonts.outlines import area, edges, trace
+from tests.util.fonts.crossings import count
+from util.fonts.contours import Contour, crossings, glyph_of
+from util.fonts.edges import area, edges
+from util.fonts.faces import Face, Geometry, charset
+from util.fonts.tracing import trace
 
 GEOMETRY = Geometry(128)
 
@@ -114,3 +118,69 @@ def test_letters_stay_where_their_font_has_them(size):
         glyph.draw(mine, None)
         # hinting moves edges by an eighth of a pixel; the rest is the tip of a serif
         assert np.abs(np.subtract(mine.bounds, true.bounds)).max() < 0.4 * face.units_per_em / geometry.em
+
+
+def wavy(face, character, size, seed):
+    """A glyph as an undecided network draws it: bent, blurred and uneven."""
+    rng, image = np.random.default_rng(seed), 1 - face.draw(ord(character), Geometry(size)) / 255
+    bend = ndimage.gaussian_filter(rng.normal(0, 1, (2, size, size)), (0, size / 16, size / 16))
+    bend *= 1.2 / np.abs(bend).max() * size / 64
+    image = ndimage.map_coordinates(ndimage.gaussian_filter(image, 0.5), np.mgrid[:size, :size] + bend, order=1)
+    image += ndimage.gaussian_filter(rng.normal(0, 1, image.shape), 1) * image * (1 - image)
+    return np.uint8(np.round(255 * (1 - np.clip((image - 0.5) * 1.3 + 0.5, 0, 1))))
+
+
+def check_sound(glyph):
+    """Nothing crosses, touches or folds; curves end at their extrema; no point is met twice."""
+    assert count(glyph) == 0
+    for quads in (contour.quads() for contour in contours_of(glyph)):
+        low, high = quads[:, [0, 2]].min(1), quads[:, [0, 2]].max(1)
+        first, middle, last = quads.transpose(1, 0, 2)
+        bend = np.where(first - 2 * middle + last == 0, 1, first - 2 * middle + last)
+        top = (first * last - middle**2) / bend
+        beyond = np.where((middle < low) | (middle > high), np.maximum(low - top, top - high), 0)
+        assert beyond.max() <= 1  # units
+    for points in contours(glyph):
+        assert (points != np.roll(points, 1, axis=0)).any(1).all()
+
+
+def contours_of(glyph):
+    flags = np.split(np.array(glyph.flags, bool), (np.array(glyph.endPtsOfContours) + 1)[:-1])
+    return [Contour(points, on) for points, on in zip(contours(glyph), flags, strict=True)]
+
+
+@pytest.mark.parametrize("size", (64, 128))
+def test_outlines_cross_nothing_and_have_points_at_extrema(size):
+    face = Face("DejaVuSerif")
+    for seed, character in enumerate("&g8@§"):
+        check_sound(trace(face.draw(ord(character), Geometry(size)), Geometry(size)))
+        check_sound(trace(wavy(face, character, size, seed), Geometry(size)))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("font", ("DejaVuSerif-Italic", "DejaVuSansMono-Bold", "STIXGeneral", "cmr10"))
+def test_no_outline_of_any_letter_crosses_anything(font):
+    face = Face(font)
+    for size in (32, 64, 128):
+        for code in sorted(face.real(charset("latin") + charset("cyrillic"))):
+            check_sound(trace(face.draw(code, Geometry(size)), Geometry(size)))
+            check_sound(trace(wavy(face, chr(code), size, code), Geometry(size)))
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [(0, 0), (90, 90), (90, 0), (0, 90)],  # crosses itself
+        [(0, 0), (90, 0), (90, 90), (90, 20), (40, 90)],  # folds back
+        [(0, 0), (90, 0), (90, 90), (45, 0), (0, 90)],  # touches itself
+    ],
+)
+def test_what_crosses_folds_or_touches_is_seen(corners):
+    bad = Contour(np.array(corners), np.ones(len(corners), bool))
+    good = Contour(np.array([(200, 0), (290, 0), (290, 90), (200, 90)]), np.array([1, 1, 0, 1], bool))
+    assert crossings([good, bad]) == {1} and count(glyph_of([bad])) and not count(glyph_of([good]))
+
+
+def test_strokes_a_hair_apart_do_not_touch():
+    wave = canvas(lambda x, y: (np.abs(y - 60 - 6 * np.sin(x / 3)) > 0.1) & (abs(y - 60) < 20) & (abs(x - 64) < 40))
+    check_sound(trace(wave, GEOMETRY))
