@@ -124,6 +124,23 @@ def test_a_font_file(trained, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_font_of_a_blend_in_a_format_for_editors(trained, tmp_path, capsys):
+    path, few = tmp_path / "between.ufo", tmp_path / "few.txt"
+    few.write_text("ABg")
+    words = ("--interpolate", "DejaVuSerif", "1", "--at", 0.25, "--steps", 1, "--export_charset", few)
+    page = run_test(trained, tmp_path, *words, "--export_ttf", path)
+    told = capsys.readouterr().out
+    assert "75% DejaVuSerif, 25% DejaVuSansMono (--at 0.25)" in told and "of their ink with the network's" in told
+    assert (path / "glyphs/contents.plist").is_file() and (page / "blend/index.html").is_file()
+    assert len(Face(str(page / "preview.ttf")).real(map(ord, "ABg"))) == 3
+    for wrong in (("--interpolate", "0", "1", "--at", 0.3), ("--styles", 0, "--at", 0.3, "--export_ttf", "x.ttf")):
+        with pytest.raises(UserError, match=r"--at 0\.3: "):
+            run_test(trained, tmp_path, *wrong)
+    with pytest.raises(UserError, match="a font lies between two styles, these are 3"):
+        run_test(trained, tmp_path, "--interpolate", "0", "1", "0", "--export_ttf", tmp_path / "x.ttf", "--steps", 1)
+
+
+@pytest.mark.slow
 def test_a_font_is_completed(trained, tmp_path, capsys):
     base = tmp_path / "mine.ttf"
     whole = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSerif.ttf")

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -301,6 +301,22 @@ def remove_folder(path: Path, root: Path, ignore_errors: bool = False) -> None:
     """
     check_way(path, root)
     shutil.rmtree(path, ignore_errors=ignore_errors)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """A folder of these files, which is there as a whole or not at all; one that was there before goes first."""
+    staged = path.with_name(_fresh(path.name))
+    make_folder(staged, path.parent)
+    try:
+        for name, content in files.items():
+            write_atomically(staged / name, content, staged)
+        if path.is_dir():
+            remove_folder(path, path.parent)
+        with Folder(path.parent) as folder:
+            folder.rename(staged.name, path.name)
+    except BaseException:  # a signal too
+        remove_folder(staged, path.parent, ignore_errors=True)
+        raise
 
 
 def check_written_to(root: Path, names: Iterable[str]) -> None:

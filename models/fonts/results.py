@@ -20,7 +20,7 @@ from util.fonts.check import check_font
 from util.fonts.completion import complete_font
 from util.fonts.export import build_font
 from util.fonts.faces import SYNTHETIC, Face, character_name, charset
-from util.fonts.formats import may_write
+from util.fonts.formats import is_ufo, may_write, save_font
 from util.images import save_levels, to_uint8
 from util.pages.results_page import ResultsPage
 from util.stopwatch import Countdown
@@ -40,7 +40,15 @@ class StyleTestOptions(NamingOptions):
         (), "styles by name or number: write --text on the way from each to the next", per_run=True
     )
     steps: int = option(8, "interpolate: steps from one style to the next", least=1, per_run=True)
-    export_ttf: str | None = option(None, "write a font file in the one style of --styles", per_run=True)
+    at: float = option(
+        0.5, "interpolate with --export_ttf: how far the font lies on the way, 0 to 1", least=0, most=1, per_run=True
+    )
+    export_ttf: str | None = option(
+        None,
+        "write a font in the one style of --styles, or --at a part of the way of --interpolate; its ending says the "
+        "format: .ttf, .otf, .woff, .woff2 or .ufo",
+        per_run=True,
+    )
     complete: str | None = option(
         None,
         "a font whose missing characters are added, its own kept; the result goes to --export_ttf",
@@ -123,6 +131,8 @@ def write_text(pen: Pen, text: str, folder: Path) -> None:
 def write_blend(pen: Pen, folder: Path) -> None:
     """``--interpolate a b``: the way from style to style, each in ``--steps`` steps, as lines and a moving picture."""
     opt, steps = pen.model.opt, pen.model.opt.steps
+    if opt.at != 0.5 and not (opt.export_ttf or opt.complete):
+        raise UserError(f"--at {opt.at:g}: is for --export_ttf, which is missing; --steps shows the whole way")
     styles = pen.dataset.choose(opt.interpolate, "--interpolate")
     if len(styles) < 2:
         raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
@@ -149,16 +159,13 @@ def write_blend(pen: Pen, folder: Path) -> None:
 
 
 def write_font(pen: Pen, folder: Path) -> None:
-    """``--export_ttf``: a font of one style; with ``--complete`` the user's own, with what it lacked.
+    """``--export_ttf``: a font of one style, or of a blend; with ``--complete`` the user's own, with what it lacked.
 
     It is read back, drawn, and compared with what the network drew.
     """
-    opt, styles = pen.model.opt, pen.dataset.style_list
-    if len(styles) != 1:
-        names = ", ".join(style.name for style in styles)
-        raise UserError(f"--export_ttf: a font has one style, these are {len(styles)}; pick one of {names} by --styles")
-    style = styles[0]
-    path = may_write(opt.export_ttf or folder / f"{safe(style.name)}-completed.ttf", overwrite=False)
+    opt = pen.model.opt
+    style, target = _style(pen)
+    path = may_write(opt.export_ttf or folder / f"{safe(style)}-completed.ttf", overwrite=False)
     wanted = charset(opt.export_charset or opt.charset, pen.dataset.sources)
     if not wanted:
         raise UserError("--export_ttf: these glyphs have no code points; name characters with --export_charset")
@@ -175,15 +182,20 @@ def write_font(pen: Pen, folder: Path) -> None:
         )
     if not sources:
         raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
-    glyphs = pen.draw(sources, {style.label: 1.0}, Countdown(len(sources), "glyph"))
-    fit = fit_style(pen, Target([(style, 1.0)]), glyphs, sources)
+    glyphs = pen.draw(sources, target.mixture, Countdown(len(sources), "glyph"))
+    fit = fit_style(pen, target, glyphs, sources)
     drawn = path, glyphs, pen.geometry
     if opt.complete:
         exported = complete_font(opt.complete, *drawn, advances=fit.advances, boxes=fit.boxes, family=opt.family)
     else:
-        family, about = opt.family or f"{opt.name} {style.name}", about_style(opt, style.glyphs)
+        about = about_style(opt, max(target.ends, key=lambda end: end[1])[0].glyphs)
+        family = opt.family or f"{opt.name} {style}"
         exported = build_font(*drawn, family, advances=fit.advances, boxes=fit.boxes, kerning=fit.kerning, about=about)
-    overlaps = check_font(path, {code: glyphs[code] for code in exported.added}, pen.geometry, fit.boxes)
+    shown = path
+    if is_ufo(path):  # which FreeType does not draw
+        shown = folder / "preview.ttf"
+        save_font(exported.font, shown, overwrite=True)
+    overlaps = check_font(shown, {code: glyphs[code] for code in exported.added}, pen.geometry, fit.boxes)
     worst = min(overlaps, key=lambda code: overlaps[code])
     print(
         f"{path}: {len(exported.added)} glyphs; drawn from the font they share "
@@ -191,8 +203,30 @@ def write_font(pen: Pen, folder: Path) -> None:
         f"{overlaps[worst]:.3f} at least ({character_name(worst)})"
     )
     sample = opt.text or "".join(map(chr, list(exported.added)[:48]))
-    save_levels(specimen(path, sample), folder / "specimen.png", folder.parent)
+    save_levels(specimen(shown, sample), folder / "specimen.png", folder.parent)
     print(f"specimen: {folder / 'specimen.png'}")
+
+
+def _style(pen: Pen) -> tuple[str, Target]:
+    """The name of the font's style, and what it is made of."""
+    opt, styles = pen.model.opt, pen.dataset.style_list
+    if not opt.interpolate:
+        if opt.at != 0.5:
+            raise UserError(f"--at {opt.at:g}: is a part of the way between two styles; give them by --interpolate")
+        if len(styles) != 1:
+            names = ", ".join(style.name for style in styles)
+            raise UserError(
+                f"--export_ttf: a font has one style, these are {len(styles)}; pick one of {names} by --styles"
+            )
+        return styles[0].name, Target([(styles[0], 1.0)])
+    ends = pen.dataset.choose(opt.interpolate, "--interpolate")
+    if len(ends) != 2:
+        raise UserError(
+            f"--interpolate {','.join(opt.interpolate)}: a font lies between two styles, these are {len(ends)}"
+        )
+    one, other = ends
+    print(f"--export_ttf: {1 - opt.at:.0%} {one.name}, {opt.at:.0%} {other.name} (--at {opt.at:g})")
+    return f"{one.name} {other.name} {opt.at:g}", Target([(one, 1 - opt.at), (other, opt.at)])
 
 
 def specimen(font: Path, text: str, width: int = 1200, sizes: Sequence[int] = (96, 48, 32, 20, 14)) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fontTools.pens.recordingPen import RecordingPen
 from fontTools.ttLib import TTFont
 
 from options import UserError
@@ -53,11 +54,11 @@ def _survives(path: str | Path, face: Face, codes: set[int]) -> None:
         first = TTFont(face.path, fontNumber=face.index)
         again = BytesIO()
         names = sorted({first.getBestCmap()[code] for code in codes})
-        before = [_shape(first, name) for name in names]
+        before = _shapes(first, names)
         maps = _maps(first)
         first.save(again)
         second = TTFont(again)
-        same = maps == _maps(second) and before == [_shape(second, _renamed(first, second, name)) for name in names]
+        same = maps == _maps(second) and before == _shapes(second, [_renamed(first, second, name) for name in names])
     except Exception as error:  # fontTools raises what a damaged table leads it to
         raise UserError(f"font {path}: cannot be read and written again ({error or type(error).__name__})") from None
     if not same:
@@ -68,9 +69,13 @@ def _renamed(first: TTFont, second: TTFont, name: str) -> str:
     return second.getGlyphName(first.getGlyphID(name))
 
 
-def _shape(font: TTFont, name: str) -> tuple[Any, ...]:
-    coordinates, ends, flags = font["glyf"][name].getCoordinates(font["glyf"])
-    return list(coordinates), list(ends), list(flags), font["hmtx"][name]
+def _shapes(font: TTFont, names: list[str]) -> list[Any]:
+    shapes, glyphs, metrics = [], font.getGlyphSet(), font["hmtx"]
+    for name in names:
+        pen = RecordingPen()
+        glyphs[name].draw(pen)
+        shapes.append((pen.value, metrics[name]))
+    return shapes
 
 
 def _maps(font: TTFont) -> list[tuple[Any, ...]]:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fontTools.cffLib.CFF2ToCFF import convertCFF2ToCFF
 from fontTools.ttLib import TTFont
 from fontTools.ttLib.tables.O_S_2f_2 import intersectUnicodeRanges
+from fontTools.varLib.instancer import instantiateVariableFont
 
 from options import UserError
 from util.fonts.code_pages import code_pages
+from util.fonts.cubics import bounds, charstring, to_glyf
 from util.fonts.export import (
     UNICODE_MAPS,
     Exported,
@@ -42,7 +45,7 @@ def complete_font(
     family: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write a copy of a TrueType font in which the characters that it lacks have the glyphs of these images.
+    """Write a copy of a font in which the characters that it lacks have the glyphs of these images.
 
     A character lacks a glyph where :meth:`.fonts.Face.real` says so, also one that is mapped to nothing or to the
     outline of .notdef. What the base has stays: its glyphs, widths, names, line spacing and layout tables. New glyphs
@@ -51,7 +54,7 @@ def complete_font(
 
     Args:
         base: a font file, or ``<file>#2``, a face of a collection, which becomes a font of its own.
-        path: a .ttf file, never the base itself.
+        path: see :func:`.may_write`; never the base itself. Of a variable base one instance is completed.
         glyphs: image of each character, also of those that the base has, which are not looked at.
         advances: widths of characters that are not full-width, in ems; 1 where a character has none.
         boxes: see :func:`.export.build_font`.
@@ -68,7 +71,7 @@ def complete_font(
     path, advances = may_write(path, overwrite), advances or {}
     if family is not None:
         check_family(family)
-    font = _open(face)
+    font = _open(face, path)
     lacking = {code: glyphs[code] for code in sorted(set(glyphs) - face.real(glyphs))}
     check_count(len(face.font.getGlyphOrder()) + len(lacking), path)
     if "OS/2" in font and font["OS/2"].fsType & RESTRICTED:
@@ -93,24 +96,37 @@ def complete_font(
         raise UserError(f"font {base}: cannot be completed ({error or type(error).__name__})") from None
     _warn_of_clipping(font, base, outlines)
     save_font(font, path, overwrite)
-    return Exported(tuple(outlines), tuple(blank))
+    return Exported(tuple(outlines), tuple(blank), font)
 
 
-def _open(face: Face) -> TTFont:
-    """The font for writing; tables that are not looked at are copied byte by byte."""
-    if "fvar" in face.font:
-        raise UserError(
-            f"font {face.name}: is a variable font, whose axes would not move a new glyph; take out one weight first, "
-            "such as `fonttools varLib.instancer font.ttf wght=400`"
-        )
-    if "glyf" not in face.font:
-        raise UserError(
-            f"font {face.name}: has PostScript outlines (CFF), and only TrueType fonts (glyf) can be completed; "
-            "convert it first, for instance with otf2ttf, or export the generated characters as a font of their own"
-        )
+def _open(face: Face, path: Path) -> TTFont:
+    """The font for writing, with outlines of the kind that new ones get; tables that are not looked at are copied."""
     if not face.cmap:
         raise UserError(f"font {face.name}: has no Unicode character map to be extended")
-    return TTFont(face.path, fontNumber=face.index, lazy=True, recalcBBoxes=False)
+    font = TTFont(face.path, fontNumber=face.index, lazy=True, recalcBBoxes=False)
+    try:
+        if "fvar" in font:
+            font = _instance(font, face)
+        if "CFF2" in font:
+            convertCFF2ToCFF(font)
+            font["CFF "].cff.topDictIndex[0].recalcFontBBox()
+        if "CFF " in font and path.suffix.lower() == ".ttf":
+            to_glyf(font)
+            print(
+                f"{face.name}: its outlines are PostScript's (CFF) and become TrueType's; .otf keeps them as they are"
+            )
+    except Exception as error:  # fontTools raises what a damaged table leads it to
+        raise UserError(f"font {face.name}: cannot be completed ({error or type(error).__name__})") from None
+    return font
+
+
+def _instance(font: TTFont, face: Face) -> TTFont:
+    """One instance of a variable font, whose axes would not move a new glyph."""
+    default = {axis.axisTag: axis.defaultValue for axis in font["fvar"].axes}
+    location = getattr(face, "location", None) or default
+    at = ", ".join(f"{tag}={value:g}" for tag, value in location.items())
+    print(f"{face.name}: is a variable font; what is completed is its instance {at}")
+    return instantiateVariableFont(font, location, inplace=True)
 
 
 def _full_width_glyphs(face: Face) -> list[str]:
@@ -144,24 +160,71 @@ def _add_glyphs(
             del font[table]
     if font["post"].formatType == 1.0 and names:  # the names of the Macintosh's 258 glyphs
         font["post"].formatType, font["post"].extraNames, font["post"].mapping = 2.0, [], {}
-    glyf, hmtx = font["glyf"], font["hmtx"]
-    font.setGlyphOrder([*order, *names.values()])
+    add = _add_to_glyf if "glyf" in font else _add_to_cff
+    names = add(font, order, names, outlines, widths)
     for code, glyph in outlines.items():
-        glyf[names[code]] = glyph
-        hmtx[names[code]] = (widths[code], glyph.xMin)
+        font["hmtx"][names[code]] = (widths[code], glyph.xMin)
         if upright:
             font["vmtx"][names[code]] = (upright[0], upright[1] - glyph.yMax)
     _set_extremes(font, outlines, widths, upright)
     return names
 
 
+def _add_to_glyf(
+    font: TTFont, order: list[str], names: dict[int, str], outlines: Mapping[int, Any], _: Mapping[int, int]
+) -> dict[int, str]:
+    font.setGlyphOrder([*order, *names.values()])
+    for code, glyph in outlines.items():
+        font["glyf"][names[code]] = glyph
+    return names
+
+
+def _add_to_cff(
+    font: TTFont, order: list[str], names: dict[int, str], outlines: Mapping[int, Any], widths: Mapping[int, int]
+) -> dict[int, str]:
+    """Of a font whose glyphs have numbers (CID) the new ones get the next, and the hints of its last part."""
+    top = font["CFF "].cff.topDictIndex[0]
+    strings, part = top.CharStrings, None
+    private: Any = getattr(top, "Private", None)
+    if hasattr(top, "ROS"):
+        next_ = max(int(name[3:]) for name in order if name.startswith("cid")) + 1
+        names = {code: f"cid{number:05d}" for number, code in enumerate(names, next_)}
+        part = len(top.FDArray) - 1
+        private = top.FDArray[part].Private
+        top.CIDCount = max(top.CIDCount, next_ + len(names))
+    shapes = {names[code]: _Drawn(glyph) for code, glyph in outlines.items()}
+    for code, name in names.items():
+        string = charstring(shapes, name, widths[code], private.defaultWidthX, private.nominalWidthX)
+        string.private, string.globalSubrs = private, top.GlobalSubrs
+        strings.charStrings[name] = len(strings.charStringsIndex)
+        strings.charStringsIndex.append(string)
+        if part is not None:
+            top.FDSelect.append(part)
+    top.charset = [*order, *names.values()]
+    font.setGlyphOrder([*order, *names.values()])
+    box = [(glyph.xMin, glyph.yMin, glyph.xMax, glyph.yMax) for glyph in outlines.values()]
+    for side, (old, pick) in enumerate(zip(top.FontBBox, (min, min, max, max), strict=True)):
+        top.FontBBox[side] = pick(old, *(one[side] for one in box)) if box else old
+    return names
+
+
+class _Drawn:
+    """A glyph of a ``glyf`` table that is in none."""
+
+    def __init__(self, glyph: Any):
+        self.glyph = glyph
+
+    def draw(self, pen: Any) -> None:
+        self.glyph.draw(pen, None)
+
+
 def _vertical_origin(font: TTFont, wide: list[str]) -> tuple[int, int]:
     """Height of a full-width character's box, and where its top lies above the baseline."""
-    em, vmtx, glyf = font["head"].unitsPerEm, font["vmtx"].metrics, font["glyf"]
+    em, vmtx = font["head"].unitsPerEm, font["vmtx"].metrics
     ascent = font["hhea"].ascent
     return (
         statistics.mode([vmtx[name][0] for name in wide] or [em]),
-        statistics.mode([vmtx[name][1] + glyf[name].yMax for name in wide] or [ascent]),
+        statistics.mode([vmtx[name][1] + bounds(font, name)[3] for name in wide] or [ascent]),
     )
 
 
@@ -179,8 +242,9 @@ def _set_extremes(
         hhea.minLeftSideBearing = min(hhea.minLeftSideBearing, glyph.xMin)
         hhea.minRightSideBearing = min(hhea.minRightSideBearing, widths[code] - glyph.xMax)
         hhea.xMaxExtent = max(hhea.xMaxExtent, glyph.xMax)
-        maxp.maxPoints = max(maxp.maxPoints, len(glyph.coordinates))
-        maxp.maxContours = max(maxp.maxContours, glyph.numberOfContours)
+        if "glyf" in font:
+            maxp.maxPoints = max(maxp.maxPoints, len(glyph.coordinates))
+            maxp.maxContours = max(maxp.maxContours, glyph.numberOfContours)
         if upright and "vhea" in font:
             vhea, (height, top) = font["vhea"], upright
             vhea.advanceHeightMax = max(vhea.advanceHeightMax, height)

@@ -39,6 +39,7 @@ class Exported:
 
     added: tuple[int, ...]
     blank: tuple[int, ...]
+    font: TTFont = field(repr=False, compare=False)  # as it was written
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ def build_font(
     version: str = "1.000",
     overwrite: bool = False,
 ) -> Exported:
-    """Write a TrueType font of these characters, a space and .notdef; of full-width ones with forms for vertical lines.
+    """Write a font of these characters, a space and .notdef; of full-width ones with forms for vertical lines.
 
     Args:
-        path: a .ttf file; its folder is made. It appears whole or not at all.
+        path: its ending says the format, see :func:`.may_write`; its folder is made. It appears whole or not at all.
         glyphs: image of each character, (H, H) bytes as :func:`.outlines.trace` has them; fetched one at a time.
         geometry: what they were drawn with; its baseline and em become the font's.
         family: name in menus. A font under the Open Font License may reserve its own: choose another.
@@ -118,11 +119,11 @@ def build_font(
         set_upright(builder, geometry, bounds)
     builder.setupNameTable(names_of(family, about.style, version, about.rights), mac=False)
     now = timestampNow()  # SOURCE_DATE_EPOCH, where it is set
-    builder.updateHead(flags=0b1011, lowestRecPPEM=8, fontRevision=_number(version), created=now, modified=now)
+    builder.updateHead(flags=0b0011, lowestRecPPEM=8, fontRevision=_number(version), created=now, modified=now)
     _set_hinting(builder.font)
     add_features(builder.font, (vertical_rules(upright), kerning_rules(kerning or {}, characters, units_per_em)))
     save_font(builder.font, path, overwrite)
-    return Exported(tuple(outlines), tuple(blank))
+    return Exported(tuple(outlines), tuple(blank), builder.font)
 
 
 # ---- for every way to write a font -----------------------------------------------------------------------------------

@@ -2,11 +2,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.cffLib import FDArrayIndex, FDSelect, FontDict
 from fontTools.feaLib.builder import addOpenTypeFeaturesFromString
 from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.areaPen import AreaPen
+from fontTools.pens.boundsPen import BoundsPen
 from fontTools.pens.t2CharStringPen import T2CharStringPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTCollection, TTFont, newTable
+from fontTools.ttLib.tables.TupleVariation import TupleVariation
 
 from options import UserError
 from util.fonts.check import check_font
@@ -182,15 +186,115 @@ def test_a_restricted_font_is_told(tmp_path, capsys):
     assert "forbids" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [({"cff": True}, "has PostScript outlines.*otf2ttf"), ({"variable": True}, "is a variable font.*instancer")],
-)
-def test_bases_that_take_no_glyphs_are_named(tmp_path, kind, message):
-    base = make_base(tmp_path / "base.ttf", **kind)
-    with pytest.raises(UserError, match=rf"base\.ttf: {message}"):
-        complete_font(base, tmp_path / "out.ttf", IMAGES, GEOMETRY)
-    assert not (tmp_path / "out.ttf").exists()
+@pytest.mark.parametrize("ending", (".otf", ".ttf", ".woff"))
+def test_a_base_with_cubic_outlines_keeps_them(tmp_path, ending, capsys):
+    base = make_base(tmp_path / "base.otf", cff=True)
+    report = complete_font(base, tmp_path / f"out{ending}", IMAGES, GEOMETRY)
+    assert "".join(map(chr, report.added)) == "地玄黃"
+    old, new = TTFont(base), TTFont(tmp_path / f"out{ending}")
+    assert ("become TrueType's" in capsys.readouterr().out) == (ending == ".ttf")
+    assert ("glyf" in new) == (ending == ".ttf") and new.flavor == {".woff": "woff"}.get(ending)
+    for name in old.getGlyphOrder():
+        assert drawn(old, name) == drawn(new, name) and old["hmtx"][name] == new["hmtx"][name]
+    assert new["hmtx"][new.getBestCmap()[0x9EC3]][0] == 920
+    scores = check_font(tmp_path / f"out{ending}", {code: IMAGES[code] for code in report.added}, GEOMETRY)
+    assert min(scores.values()) > 0.9
+    if ending != ".ttf":
+        top, head = new["CFF "].cff.topDictIndex[0], new["head"]
+        assert list(top.FontBBox) == [head.xMin, head.yMin, head.xMax, head.yMax]
+
+
+def drawn(font, name):
+    """Area, width and bounds of a glyph, which are the same of cubic and quadratic lines."""
+    glyphs = font.getGlyphSet()
+    area, box = AreaPen(glyphs), BoundsPen(glyphs)
+    for pen in (area, box):
+        glyphs[name].draw(pen)
+    return abs(area.value), box.bounds
+
+
+def test_a_base_whose_glyphs_have_numbers_gets_the_next(tmp_path):
+    base = make_base(tmp_path / "base.otf", cff=True)
+    font = TTFont(base)
+    number_glyphs(font)
+    font.save(base)
+    report = complete_font(base, tmp_path / "out.otf", IMAGES, GEOMETRY)
+    new = TTFont(tmp_path / "out.otf")
+    assert new.getGlyphOrder()[-3:] == ["cid00005", "cid00006", "cid00007"] and len(report.added) == 3
+    assert new["CFF "].cff.topDictIndex[0].FDSelect.gidArray == [0] * 8
+    assert min(check_font(tmp_path / "out.otf", IMAGES, GEOMETRY)[code] for code in report.added) > 0.9
+
+
+def number_glyphs(font):
+    """Make the CFF table one of Adobe's CID-keyed ones."""
+    top = font["CFF "].cff.topDictIndex[0]
+    names = font.getGlyphOrder()
+    numbers = {name: ".notdef" if i == 0 else f"cid{i:05d}" for i, name in enumerate(names)}
+    part = FontDict()
+    part.Private, part.FontName = top.Private, "Base-0"
+    top.FDArray, top.FDSelect = FDArrayIndex(), FDSelect()
+    top.FDArray.append(part)
+    top.FDSelect.gidArray = [0] * len(names)
+    top.ROS, top.CIDCount = ("Adobe", "Identity", 0), len(names)
+    del top.Private
+    strings = top.CharStrings
+    for string in [strings[name] for name in names]:
+        string.private = part.Private
+    strings.charStrings = {numbers[name]: strings.charStrings[name] for name in names}
+    strings.fdArray, strings.fdSelect = top.FDArray, top.FDSelect
+    top.charset = list(numbers.values())
+    metrics, maps = font["hmtx"].metrics, font["cmap"].tables
+    font["hmtx"].metrics = {numbers[name]: value for name, value in metrics.items()}
+    for table in maps:
+        table.cmap = {code: numbers[name] for code, name in table.cmap.items()}
+    font.setGlyphOrder(top.charset)
+
+
+@pytest.mark.parametrize("cff", (False, True))
+def test_of_a_variable_base_an_instance_is_completed(tmp_path, cff, capsys):
+    base, out = tmp_path / "base.otf", tmp_path / "out.otf"
+    make_variable(cff).save(base)
+    report = complete_font(base, out, IMAGES, GEOMETRY)
+    assert "base.otf: is a variable font; what is completed is its instance wght=400" in capsys.readouterr().out
+    new = TTFont(out)
+    assert not {"fvar", "gvar", "CFF2"} & set(new.keys()) and "CFF " in new
+    assert "".join(map(chr, report.added)) == HAN[1:]
+    assert drawn(new, new.getBestCmap()[0x5929])[1] == BAR
+    assert min(check_font(out, {code: IMAGES[code] for code in report.added}, GEOMETRY).values()) > 0.9
+
+
+def make_variable(cff):
+    """天 has a bar, wider at wght=900."""
+    builder = FontBuilder(1000, isTTF=not cff)
+    builder.setupGlyphOrder([".notdef", "uni5929"])
+    builder.setupCharacterMap({0x5929: "uni5929"})
+    builder.setupNameTable({"familyName": "Base", "styleName": "Regular"})
+    builder.setupFvar([("wght", 100, 400, 900, "Weight")], [])
+    if cff:
+        pens = [T2CharStringPen(None, None, CFF2=True) for _ in range(2)]
+        rectangle(pens[0], *BOX), rectangle(pens[1], *BAR)
+        builder.setupCFF2(dict(zip([".notdef", "uni5929"], [pen.getCharString() for pen in pens], strict=True)))
+    else:
+        pens = [TTGlyphPen(None) for _ in range(2)]
+        rectangle(pens[0], *BOX), rectangle(pens[1], *BAR)
+        builder.setupGlyf(dict(zip([".notdef", "uni5929"], [pen.glyph() for pen in pens], strict=True)))
+        wider = TupleVariation({"wght": (0, 1, 1)}, [(0, 0), (0, 0), (90, 0), (90, 0), *[(0, 0)] * 4])
+        builder.setupGvar({"uni5929": [wider]})
+    builder.setupHorizontalMetrics({".notdef": (920, 100), "uni5929": (920, 300)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupOS2()
+    builder.setupPost(keepGlyphNames=False)
+    return builder.font
+
+
+@pytest.mark.parametrize("flavor", ("woff", pytest.param("woff2", marks=pytest.mark.extra)))
+def test_a_base_for_the_web_is_completed(tmp_path, base, flavor):
+    font = TTFont(base)
+    font.flavor = flavor
+    font.save(tmp_path / f"base.{flavor}")
+    complete_font(tmp_path / f"base.{flavor}", tmp_path / "out.ttf", IMAGES, GEOMETRY)
+    assert TTFont(tmp_path / "out.ttf").flavor is None
+    assert Face(str(tmp_path / "out.ttf")).real(IMAGES) == set(IMAGES)
 
 
 def test_the_base_is_never_written_on(base, tmp_path):

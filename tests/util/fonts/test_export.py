@@ -206,7 +206,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"path": "x.otf"}, r"x\.otf: the name of a TrueType font ends with \.ttf"),
+        ({"path": "x.eot"}, r"x\.eot: the name of a font ends with one of \.ttf"),
         ({"family": " "}, "family name ' '"),
         ({"path": "new/x.ttf", "glyphs": {65: WHITE, 66: WHITE}}, r"x\.ttf: every image is white"),
         ({"units_per_em": 8}, "units_per_em 8"),
