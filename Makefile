@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --
 PYTEST := $(BIN)/python -m pytest -q -n 2
 AND_CHOSEN := $(if $(strip $(EXTRAS)),,and not extra)
 
-.PHONY: setup demo test-fast test test-all lint bench lock resolve-extras clean
+.PHONY: setup demo test-fast test test-all everything lint bench lock resolve-extras clean
 
 setup: $(READY)
 
@@ -33,7 +33,11 @@ test-fast: setup
 test: setup lint
 	$(PYTEST) -m "not exhaustive $(AND_CHOSEN)"
 
-test-all: setup lint resolve-extras
+# With fontcheck, unless core alone was asked for.
+test-all:
+	$(MAKE) --no-print-directory EXTRAS="$(if $(strip $(EXTRAS)),$(sort $(EXTRAS) fontcheck))" everything
+
+everything: setup lint resolve-extras
 	$(PYTEST) $(if $(AND_CHOSEN),-m "not extra")
 
 lint: setup

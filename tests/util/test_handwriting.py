@@ -199,6 +199,26 @@ def test_pages_that_were_not_read_are_named(tmp_path, capsys):
     assert "page 2 of 3" in said and "of a template of 3 pages, 2 were not read: 1, 3" in said
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ("tif", pytest.param("pdf", marks=pytest.mark.extra)))
+def test_all_pages_of_a_file_are_read(tmp_path, capsys, ending):
+    (tmp_path / "chars.txt").write_text("".join(map(chr, range(0x3400, 0x3400 + 17))), encoding="utf-8")
+    assert run("print", "--charset", tmp_path / "chars.txt", "--output", tmp_path, "--columns", 4, "--dpi", 110) == 0
+    pages = [Image.open(tmp_path / f"page_00{n}.png").convert("RGB") for n in (2, 1)]
+    pages = [write(page, [0x41], HAND, Layout(4)) for page in pages]
+    scan, out = tmp_path / f"scan.{ending}", tmp_path / "out"
+    pages[0].save(scan, save_all=True, append_images=pages[1:], **({"resolution": 110} if ending == "pdf" else {}))
+    capsys.readouterr()
+    assert run("read", scan, "--output", out, "--size", 64) == 0
+    said = capsys.readouterr().out
+    assert "page 2 of 2" in said and "page 1 of 2" in said and "were not read" not in said
+    assert len([*out.iterdir()]) == 2
+    scan.write_bytes(scan.read_bytes()[:300])
+    assert run("read", scan, "--output", tmp_path / "none") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"scan.{ending}" in line and not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     "argv, what",
     [

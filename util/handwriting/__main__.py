@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from options import Exit, UserError
 from util.fonts.faces import Face, Geometry, character_name, charset
 from util.fonts.pictures import to_levels
 from util.images import read_pixels
+from util.reading import pdf
+from util.reading.frames import pages_of
 from util.writing import new_file, write_atomically
 
 from .ink import Written, read_page
@@ -54,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     printer.add_argument("--columns", type=int, default=10, help="cells in a row, 4 to 14 (default: 10)")
     printer.add_argument("--dpi", type=float, default=300, help="pixels in an inch (default: 300)")
     reader = commands.add_parser("read", help="read scanned pages", allow_abbrev=False)
-    reader.add_argument("scans", nargs="+", help="pictures of pages, one page a file, in any order, whichever way up")
+    reader.add_argument(
+        "scans", nargs="+", help="pictures of pages in any order, whichever way up; of a PDF and of a TIFF all pages"
+    )
     reader.add_argument("--output", required=True, help="folder of the characters' pictures")
     reader.add_argument("--size", type=int, default=256, help="side of a picture in pixels (default: 256)")
     for command in (printer, reader):
@@ -148,8 +153,8 @@ def read_scans(words: argparse.Namespace) -> None:
         raise UserError(f"--output {output}: is a file; characters need a folder")
     pictures: dict[int, tuple[str, bytes]] = {}
     seen: dict[int, set[int]] = {}
-    for scan in words.scans:
-        page = register(to_levels(read_pixels(Path(scan), 3)[..., :1]), scan)
+    for scan, levels in _pages(words.scans):
+        page = register(levels, scan)
         seen.setdefault(page.header.pages, set()).add(page.header.page)
         written = read_page(page, geometry)
         _report(scan, page, written)
@@ -174,6 +179,22 @@ def read_scans(words: argparse.Namespace) -> None:
             f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE
         ) from None
     print(f"{output}: {len(pictures)} characters")
+
+
+def _pages(scans: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Every page of every file with its name, one at a time: (H, W) levels of its red, in which blue pens are dark."""
+    for scan in scans:
+        path = Path(scan)
+        if path.is_file() and pdf.knows(path):
+            try:
+                for page in range(pages := pdf.count(path)):
+                    levels = pdf.read(path, page).astype(np.float32)
+                    yield f"{scan}, page {page + 1} of the PDF" if pages > 1 else scan, levels
+            except (ValueError, Image.DecompressionBombError) as error:
+                raise UserError(f"{scan}: cannot be read ({str(error) or type(error).__name__})") from None
+        else:
+            for page_path in pages_of(path):
+                yield str(page_path), to_levels(read_pixels(page_path, 3)[..., :1])
 
 
 def _report(scan: str, page: Page, written: Written) -> None:
