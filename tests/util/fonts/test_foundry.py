@@ -14,7 +14,8 @@ from util.fonts.faces import CHARSETS, Face, Geometry
 
 GEOMETRY, SERIF = Geometry(64), Face("DejaVuSerif")
 LATIN = sorted({ord(c) for c in CHARSETS["ascii"]()})
-NETWORK = ("fontdata_namecheck",)  # asks a server
+NETWORK = ["fontdata_namecheck"]  # asks a server
+OF_GLYF = ["opentype/monospace"]  # of a font of one width it looks into the table glyf, which .otf lacks, and crashes
 
 
 def export(path, codes, wide=False):
@@ -58,7 +59,7 @@ def test_browsers_take_what_is_exported_and_completed(tmp_path):
 def test_a_foundry_finds_no_fault(tmp_path, ending, wide):
     path, report = export(tmp_path / f"FoundryTest-Regular{ending}", LATIN, wide), tmp_path / "report.json"
     words = ["check-universal", "--no-colors", "--succinct", "--json", report, path]
-    for check in NETWORK:
+    for check in NETWORK + OF_GLYF * (wide and ending == ".otf"):
         words += ["--exclude-checkid", check]
     told = subprocess.run(
         [sys.executable, "-m", "fontbakery", *map(str, words)], cwd=tmp_path, capture_output=True, text=True
