@@ -360,7 +360,11 @@ def packages():
 def stated_licence(name):
     """What an installed package says of its licence, wherever it says it."""
     about = importlib.metadata.metadata(name)
-    return " ".join(filter(None, [about["License-Expression"], about["License"], *about.get_all("Classifier", [])]))
+    kinds = [kind for kind in about.get_all("Classifier", []) if kind.startswith("License")]
+    if stated := list(filter(None, [about["License-Expression"], about["License"], *kinds])):
+        return " ".join(stated)
+    files = [file for file in importlib.metadata.files(name) or () if file.name.startswith("LICENSE")]
+    return " ".join(file.read_text() for file in files)  # it ships its text alone
 
 
 def test_every_dependency_has_a_row_and_its_own_licence():
