@@ -40,10 +40,17 @@ class ContrastiveModel(TranslationModel):
         nce_T: float = option(0.07, "temperature of PatchNCE", above=0)
         num_patches: int = option(256, "patches compared per layer; 0 compares all", least=0)
         pool_size: int = default(0)
+        own_image = False  # whether the method weighs the patches of one image, and can take no others' as negatives
 
         def validate(self):
             alone = self.num_patches == 1 or self.netF == "global_pool"
             shared = self.negatives != "internal" or self.nce_includes_all_negatives_from_minibatch
+            if self.own_image and self.is_train and (shared or alone):
+                told = f"--negatives {self.negatives}" if shared else f"--num_patches {self.num_patches}"
+                raise UserError(
+                    f"{told} --netF {self.netF}: --model {self.model} weighs the patches of an image by those of the "
+                    "same image; leave --negatives internal, and compare more patches than one"
+                )
             others = self.negatives == "queue" or (shared and self.batch_size > 1)
             if self.is_train and self.lambda_NCE > 0 and alone and not others:
                 raise UserError(
@@ -54,6 +61,7 @@ class ContrastiveModel(TranslationModel):
 
     cosine = False  # whether vectors are normalised once more in PatchNCE, which DCLGAN does
     taps: Sequence[str]
+    netF: Any
 
     def __init__(self, opt):
         super().__init__(opt)
@@ -87,16 +95,28 @@ class ContrastiveModel(TranslationModel):
     def encode(self, netG: Any, image: torch.Tensor) -> list[torch.Tensor]:
         return netG(image, self.taps, encode_only=True)
 
+    def choose(self, queries: Sequence[torch.Tensor], keys: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The places of each layer that are compared, as :func:`networks.heads.at_places` has them.
+
+        Args:
+            queries, keys: features (B, C_l, H_l, W_l) of the output and of its source.
+        """
+        return self.netF.sample_ids(queries, self.opt.num_patches)
+
+    def contrast_of_layer(self, q: torch.Tensor, k: torch.Tensor, more: torch.Tensor | None) -> torch.Tensor:
+        """One layer's contrast of vectors (B, S, D), with further negatives (Q, D) where there are such."""
+        return patch_nce(q, k, self.opt.nce_T, self.across_batch, self.cosine, more=more)
+
     def patch_nce(self, term: str, queries: Sequence[torch.Tensor], keys: Sequence[torch.Tensor]) -> torch.Tensor:
-        """PatchNCE of vectors (B, S_l, D_l) of each layer, the mean over layers.
+        """PatchNCE, or what a method has in its place, of vectors (B, S_l, D_l) of each layer; the mean over layers.
 
         The keys of every process are remembered, so that all have one queue, which is what a checkpoint holds.
         """
-        opt, values = self.opt, []
+        values = []
         queues = self.memory[term] if term in self.memory else [None] * len(queries)
         for q, k, queue in zip(queries, keys, queues, strict=True):
             more = None if queue is None else queue.vectors
-            values.append(patch_nce(q, k, opt.nce_T, self.across_batch, self.cosine, more=more))
+            values.append(self.contrast_of_layer(q, k, more))
             if queue is not None:
                 queue.put(self.gather(k.detach()).flatten(0, 1))
         return torch.stack(values).mean()

@@ -15,19 +15,6 @@ from options.errors import UnknownName
 from util import contract, distributed, published_names
 
 RENAMED = {"meet": "see_data", "adopt": "start_from"}
-OF_OPTIMIZERS = 'write self.add_optimizer("G", self.netG) in __init__'
-
-
-class Optimizers(dict[str, torch.optim.Optimizer]):
-    """By name, as ``add_optimizer`` makes them, of a model of this class."""
-
-    def __init__(self, model: type):
-        super().__init__()
-        self.model = model
-
-    def append(self, optimizer: object) -> None:
-        """What CycleGAN's and CUT's files call; refuses."""
-        raise contract.broken(self.model, "optimizers", f"has no append; {OF_OPTIMIZERS}, and self.update('G', losses)")
 
 
 class BaseModel(nn.Module):
@@ -69,7 +56,7 @@ class BaseModel(nn.Module):
         super().__init__()
         self.opt = opt
         self.engine: Any = None
-        self.optimizers: dict[str, torch.optim.Optimizer] = Optimizers(type(self))
+        self.optimizers: dict[str, torch.optim.Optimizer] = contract.Optimizers(type(self))
         self.losses: dict[str, torch.Tensor] = {}
         self.loss_owners: dict[str, str] = {}  # every term so far, in display order -> the optimizer that logs it
         self._updated: dict[str, int] = {}  # optimizer -> the images before the batch that it last learnt from
@@ -180,6 +167,15 @@ class BaseModel(nn.Module):
         self._awaited |= dict.fromkeys(terms, self.engine.progress.images)
         return self.engine.every(n)
 
+    @property
+    def part_done(self) -> float:
+        """How far the run is, in (0, 1]: the epoch under way over all epochs, 1 in the last; see Engine.part_done."""
+        return self.engine.part_done
+
+    def has_stepped(self, name: str) -> bool:
+        """Whether the optimizer ``name`` stepped for this batch; with --accumulate it does for the last of n."""
+        return name in self.engine.stepped
+
     def may_log(self, term: str) -> bool:
         """Whether ``every`` was told of this term, which may be still to come."""
         return term in self._awaited
@@ -289,14 +285,14 @@ class BaseModel(nn.Module):
             UserError: it cannot.
         """
         if not isinstance(self.optimizers, dict):
-            raise contract.broken(self, "optimizers", f"is {contract.kind(self.optimizers)}; {OF_OPTIMIZERS}")
+            raise contract.broken(self, "optimizers", f"is {contract.kind(self.optimizers)}; {contract.OF_OPTIMIZERS}")
         if self.opt.is_train and not self.optimizers:
-            raise contract.broken(self, "optimizers", f"is empty, so nothing would be learnt; {OF_OPTIMIZERS}")
+            raise contract.broken(self, "optimizers", f"is empty, so nothing would be learnt; {contract.OF_OPTIMIZERS}")
         for name, optimizer in self.optimizers.items():
             groups = getattr(optimizer, "param_groups", None)
             if not isinstance(groups, list) or not all("initial_lr" in group for group in groups):
                 told = f"has {contract.kind(optimizer)} as {name!r} that add_optimizer did not make"
-                raise contract.broken(self, "optimizers", f"{told}; {OF_OPTIMIZERS}")
+                raise contract.broken(self, "optimizers", f"{told}; {contract.OF_OPTIMIZERS}")
         if not isinstance(self.losses, dict):
             raise contract.broken(self, "losses", f"is {contract.kind(self.losses)}; update() keeps the losses there")
         if not isinstance(self.visual_sides, Mapping):

@@ -5,7 +5,6 @@ Park, Efros, Zhang, Zhu. Contrastive Learning for Unpaired Image-to-Image Transl
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -42,7 +41,7 @@ class CUTModel(ContrastiveModel):
             if self.is_train and not any(aims):
                 raise UserError("--lambda_GAN 0 --lambda_NCE 0: G would learn nothing; give one of them a weight")
 
-    netF: Any
+    keys_learn = False  # whether anything is trained through the keys, which PatchNCE itself does not do
 
     def __init__(self, opt):
         super().__init__(opt)
@@ -79,9 +78,9 @@ class CUTModel(ContrastiveModel):
         """G(real), mirrored in this step or not, and the features of the images themselves."""
         fake, keys = self.netG(real.flip(3) if self.flipped else real, self.taps)
         if self.taps and (self.flipped or not self.netG.per_image):  # then these are not the input's own features
-            with torch.no_grad():
+            with torch.set_grad_enabled(self.keys_learn):
                 keys = self.encode(self.netG, real)
-        return fake, [k.detach() for k in keys]
+        return fake, keys if self.keys_learn else [k.detach() for k in keys]
 
     def optimize_parameters(self):
         self.forward()
@@ -93,22 +92,32 @@ class CUTModel(ContrastiveModel):
 
     def generator_losses(self):
         """Equation 4: L_GAN(G, D) + lambda_X L_NCE(G, F, X) + lambda_Y L_NCE(G, F, Y); each lambda is half."""
-        opt = self.opt
-        weight = opt.lambda_NCE * (0.5 if opt.nce_idt else 1.0)
-        losses = {"G_GAN": opt.lambda_GAN * self.fool(self.netD, self.fake_B)}
+        losses = {"G_GAN": self.opt.lambda_GAN * self.fool(self.netD, self.fake_B)}
         if self.taps:
-            losses["NCE"] = weight * self.nce("NCE", self.fake_B, self.keys_A)
-            if opt.nce_idt:
-                losses["NCE_Y"] = weight * self.nce("NCE_Y", self.idt_B, self.keys_B)
+            losses |= self.contrast()
         fake_B = self.fake_B.flip(3) if self.flipped else self.fake_B
         return losses | self.supervised("L1", fake_B, self.real_B)
 
+    def contrast(self) -> dict[str, torch.Tensor]:
+        opt = self.opt
+        weight = opt.lambda_NCE * (0.5 if opt.nce_idt else 1.0)
+        losses = {"NCE": weight * self.nce("NCE", self.fake_B, self.keys_A)}
+        if opt.nce_idt:
+            losses["NCE_Y"] = weight * self.nce("NCE_Y", self.idt_B, self.keys_B)
+        return losses
+
     def nce(self, term: str, image: torch.Tensor, keys: Sequence[torch.Tensor]) -> torch.Tensor:
         """PatchNCE of an image (queries) against the features of its source (keys)."""
+        queries = self.queries_of(image)
+        return self.patch_nce(term, *self.vectors(queries, keys, self.choose(queries, keys)))
+
+    def queries_of(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """The features of an image that G made, where its source has them."""
         queries = self.encode(self.netG, image)
-        if self.flipped:
-            queries = [q.flip(3) for q in queries]
-        ids = self.netF.sample_ids(queries, self.opt.num_patches)
+        return [q.flip(3) for q in queries] if self.flipped else queries
+
+    def vectors(self, queries: Sequence[torch.Tensor], keys: Sequence[torch.Tensor], ids: Sequence[torch.Tensor]):
+        """Unit vectors (B, S_l, D) of both at these places; those of the keys carry no gradient."""
         with torch.no_grad():
-            vectors = self.netF(keys, ids)
-        return self.patch_nce(term, self.netF(queries, ids), vectors)
+            k = self.netF(keys, ids)
+        return self.netF(queries, ids), k

@@ -31,10 +31,10 @@ class PatchSampler(nn.Module):
             self.add_module(f"mlp_{i}", nn.Sequential(nn.Linear(c, dim), nn.ReLU(), nn.Linear(dim, dim)))
 
     def forward(self, features: Sequence[torch.Tensor], ids: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """features: (B, C_l, H_l, W_l) each; ids: (S_l,) each -> unit vectors (B, S_l, D) each, in float32."""
+        """features: (B, C_l, H_l, W_l) each; ids: as :func:`at_places` has them -> unit vectors (B, S_l, D) each."""
         out = []
-        for i, (feature, rows) in enumerate(zip(features, ids, strict=True)):
-            x = feature.flatten(2).index_select(2, rows).transpose(1, 2)  # (B, S, C)
+        for i, (feature, places) in enumerate(zip(features, ids, strict=True)):
+            x = at_places(feature, places)
             out.append(unit(getattr(self, f"mlp_{i}")(x) if f"mlp_{i}" in self._modules else x))
         return out
 
@@ -110,6 +110,21 @@ class StridedConv(nn.Module):
         """At most ``count`` random locations of each projected map, row-major, without repetition; 0 takes all."""
         sizes = [(f.shape[2] + 1) // 2 * ((f.shape[3] + 1) // 2) for f in features]
         return [torch.randperm(n, device=f.device)[: count or None] for n, f in zip(sizes, features, strict=True)]
+
+
+def at_places(feature: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """The vectors (B, S, C) of a feature map (B, C, H, W) at S places, row-major.
+
+    Args:
+        places: indices (S,), the same for all images; indices (B, S) of each image; or weights (B, S, H W) in floats,
+            by which a vector is mixed of all places (QS-Attn).
+    """
+    x = feature.flatten(2)
+    if places.is_floating_point():
+        return places.to(x.dtype) @ x.transpose(1, 2)
+    if places.ndim == 1:
+        return x.index_select(2, places).transpose(1, 2)
+    return x.gather(2, places[:, None].expand(-1, x.shape[1], -1)).transpose(1, 2)
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:

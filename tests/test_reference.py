@@ -9,15 +9,11 @@ import pytest
 import torch
 
 import networks
-from data import DATASETS
-from models import MODELS
 from models.losses import gan_loss, patch_nce
 from networks.heads import PatchSampler
 from networks.stylegan2 import Noise
-from options import TrainOptions
-from options.parsing import parse
 from tests import safetensors
-from util.training.engine import Engine
+from tests.reference import Steps, close, first_places, load
 
 FOLDER = Path(os.environ.get("DIPTYCH_GOLDEN") or Path(__file__).parent / "golden")
 INDEX = json.loads((FOLDER / "index.json").read_text())
@@ -37,18 +33,6 @@ def tensors(request):
 def without_noise(monkeypatch):
     """StyleGAN2's generator draws noise in every pass, here and there; recordings can hold none of it."""
     monkeypatch.setattr(Noise, "forward", lambda self, x: x)
-
-
-def close(ours, published, rtol=1e-5):
-    """Equal to 1e-5 of the largest number."""
-    assert ours.shape == published.shape
-    error = (ours.detach().double() - published.double()).abs().max() / published.double().abs().max().clamp(min=1e-12)
-    assert error < rtol, f"relative error {error:.2e}"
-
-
-def load(network, tensors, prefix="state."):
-    network.load_state_dict(safetensors.under(tensors, prefix), strict=True)
-    return network
 
 
 def test_every_kind_of_recording_is_covered():
@@ -138,7 +122,7 @@ def as_published(opt, losses):
 
 @pytest.mark.slow
 @of_kind("train_steps")
-def test_training_steps(entry, tensors, monkeypatch, tmp_path):
+def test_training_steps(entry, tensors, monkeypatch):
     argv = [
         *shlex.split(entry["options"]),
         "--gan_mode",
@@ -152,48 +136,14 @@ def test_training_steps(entry, tensors, monkeypatch, tmp_path):
         "--init_gain",
         str(entry["init_gain"]),
     ]
-    opt = parse(TrainOptions, {"model": MODELS, "dataset_mode": DATASETS}, argv)
-    monkeypatch.setattr(
-        PatchSampler,
-        "sample_ids",
-        lambda self, features, count: [torch.arange(min(f[0, 0].numel(), count or f[0, 0].numel())) for f in features],
-    )
-    engine = Engine(opt)
-    model = MODELS.find(opt.model)(opt)
-    for name, network in model.networks.items():
-        load(network, tensors, f"state0.{name}.")
-    assert {k.split(".")[1] for k in tensors if k.startswith("state0.")} == {
-        n for n, m in model.networks.items() if m.state_dict()
-    }
-    engine.prepare(model).double()
-    start = {name: [p.detach().clone() for p in network.parameters()] for name, network in model.networks.items()}
-    norms = {}
-
-    def record(optimizer, args, kwargs):
-        stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        for name, network in model.networks.items():
-            mine = [p.grad for p in network.parameters() if id(p) in stepped and p.grad is not None]
-            if mine:
-                norms[name] = torch.cat([g.flatten() for g in mine]).norm().item()
-
-    for optimizer in model.optimizers.values():
-        optimizer.register_step_pre_hook(record)
+    monkeypatch.setattr(PatchSampler, "sample_ids", first_places)
+    steps = Steps(argv, tensors)
     for step in range(entry["steps"]):
-        A, B = tensors["in.A"][step].double(), tensors["in.B"][step].double()
-        with engine.step(model):
-            model.set_input({"A": A, "B": B, "A_paths": ["a"] * len(A), "B_paths": ["b"] * len(B)})
-            model.optimize_parameters()
-        ours = as_published(opt, {k: v.item() for k, v in model.losses.items()})
+        losses = steps.step(A=tensors["in.A"][step], B=tensors["in.B"][step])
+        ours = as_published(steps.opt, losses)
         assert {k: ours.get(k) for k in entry["losses"][step]} == pytest.approx(entry["losses"][step], rel=1e-6)
-        assert {k: norms.get(k) for k in entry["grad_norms"][step]} == pytest.approx(
-            entry["grad_norms"][step], rel=1e-6
-        )
-    close(model.fake_B, tensors["out.fake_B"])
-    moved = {
-        name: torch.cat([(p.detach() - q).flatten() for p, q in zip(network.parameters(), start[name], strict=True)])
-        .norm()
-        .item()
-        for name, network in model.networks.items()
-        if name in entry["param_change"]
-    }
+        norms = {k: steps.norms.get(k) for k in entry["grad_norms"][step]}
+        assert norms == pytest.approx(entry["grad_norms"][step], rel=1e-6)
+    close(steps.model.fake_B, tensors["out.fake_B"])
+    moved = {name: change for name, change in steps.moved().items() if name in entry["param_change"]}
     assert moved == pytest.approx(entry["param_change"], rel=1e-3)

@@ -21,6 +21,21 @@ IMAGES = ("A", "B", "image")  # keys of an item that are images
 ONCE = "a 0-d tensor with its gradient"
 
 
+OF_OPTIMIZERS = 'write self.add_optimizer("G", self.netG) in __init__'
+
+
+class Optimizers(dict[str, Any]):
+    """Optimizers by name, as ``add_optimizer`` makes them, of a model of this class."""
+
+    def __init__(self, model: type):
+        super().__init__()
+        self.model = model
+
+    def append(self, optimizer: object) -> None:
+        """What CycleGAN's and CUT's files call; refuses."""
+        raise broken(self.model, "optimizers", f"has no append; {OF_OPTIMIZERS}, and self.update('G', losses)")
+
+
 def broken(owner: Any, attribute: str, problem: str) -> UserError:
     """The mistake ``problem`` of an attribute of a plugin, an instance or a class."""
     cls = owner if isinstance(owner, type) else type(owner)

@@ -13,14 +13,16 @@ from .conditional import (
 )
 from .consistency import consistency
 from .contrast import Pairs, contrast, contrast_pairs, pairs_of, related
+from .decoupled import decoupled, hard_weights, hdce, semantic_relation
 from .dual import DUAL_G, dual_D, dual_G, dual_levels
 from .infomax import infomax_levels, infomax_nce
 from .lecam import lecam
 from .levels import weighted_levels
 from .overlap import dice_loss
-from .patch import patch_nce
+from .patch import diversity, nce_against, patch_nce
 from .regularization import gradient_penalty, r1_penalty, total_variation
 from .text import cosine_scores, matching_levels, matching_loss, word_scores
+from .transport import monce
 
 __all__ = [
     "DUAL_G",
@@ -33,21 +35,28 @@ __all__ = [
     "cosine_scores",
     "d2d_ce",
     "d2d_ce_levels",
+    "decoupled",
     "dice_loss",
+    "diversity",
     "dual_D",
     "dual_G",
     "dual_levels",
     "gan_loss",
     "gradient_penalty",
+    "hard_weights",
+    "hdce",
     "infomax_levels",
     "infomax_nce",
     "lecam",
     "matching_levels",
     "matching_loss",
+    "monce",
+    "nce_against",
     "pairs_of",
     "patch_nce",
     "r1_penalty",
     "related",
+    "semantic_relation",
     "supcon_in",
     "supcon_levels",
     "total_variation",

@@ -48,3 +48,37 @@ def patch_nce(
         logits = torch.cat([logits, others], 2)  # (B, S, S + Q)
     target = torch.arange(logits.shape[1], device=logits.device).repeat(logits.shape[0])
     return F.cross_entropy(logits.flatten(0, 1), target, reduction=reduction)
+
+
+@in_float32
+def nce_against(
+    queries: torch.Tensor, keys: torch.Tensor, negatives: torch.Tensor, tau: float = 0.07, reduction: str = "mean"
+) -> torch.Tensor:
+    r"""PatchNCE against negatives that are made, and no patch of the image.
+
+    .. math:: \ell_i = -\log \frac{e^{q_i \cdot k_i / \tau}}{e^{q_i \cdot k_i / \tau} + \sum_m e^{q_i \cdot n_m / \tau}}
+
+    Equation 4 of Wang et al., "Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired
+    Image-to-Image Translation" (ICCV 2021).
+
+    Args:
+        queries, keys: (B, S, D) unit vectors; no gradient flows into the keys.
+        negatives: (B, M, D) unit vectors of each image.
+        reduction: ``mean``, or ``none`` for (B, S).
+
+    Returns:
+        nats; log(1 + M) where all vectors are equal.
+    """
+    positive = (queries * keys.detach()).sum(2, keepdim=True)
+    logits = torch.cat([positive, queries @ negatives.transpose(1, 2)], 2) / tau
+    values = torch.logsumexp(logits, 2) - logits[..., 0]
+    return values.mean() if reduction == "mean" else values
+
+
+def diversity(negatives: torch.Tensor) -> torch.Tensor:
+    """Mean distance in a coordinate of each negative of (B, M, D) from the one M / 2 places on; an odd last is left out.
+
+    It is largest, 2 / sqrt(D), where pairs differ in every coordinate alike.
+    """
+    half = negatives.shape[1] // 2
+    return (negatives[:, :half] - negatives[:, half : 2 * half]).abs().mean()

@@ -20,7 +20,7 @@ from util.device import DTYPES, channels_last_pays, choose_device, computes_in_b
 from util.seeding import seed_everything
 from util.signals import Signals
 from util.training.gate import check_finite
-from util.training.schedule import Progress, has_passed, learning_rate
+from util.training.schedule import Progress, has_passed, learning_rate, part_done
 from util.training.whole_step import WholeStep
 
 Losses = dict[str, torch.Tensor]
@@ -189,6 +189,11 @@ class Engine:
     def has_passed(self, part: float) -> bool:
         """Whether this part of the run, in [0, 1], is done."""
         return has_passed(self.opt, self.progress, part)
+
+    @property
+    def part_done(self) -> float:
+        """The epoch under way, counted from 1, over all epochs; with --max_steps the step. 1 in the last, in (0, 1]."""
+        return part_done(self.opt, self.progress)
 
     def set_learning_rate(self, model: Any) -> None:
         for optimizer in model.optimizers.values():

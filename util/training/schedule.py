@@ -92,6 +92,12 @@ def has_passed(opt: Any, progress: Progress, part: float) -> bool:
     return progress.epoch >= part * opt.total_epochs
 
 
+def part_done(opt: Any, progress: Progress) -> float:
+    """In (0, 1]: the epoch under way over all of them, as published curricula count; of --max_steps the step."""
+    done, total = (progress.step, opt.max_steps) if opt.max_steps else (progress.epoch, opt.total_epochs)
+    return min(1.0, (done + 1) / total)
+
+
 # -- the length of a run ----------------------------------------------------------------------------
 
 

@@ -1,0 +1,106 @@
+"""How training steps of later methods are made again: their commands in ours, their draws, what they logged.
+
+A command is made of the published words and of ``resolved``, the values of options that matter, where ours has an
+option of that name. Each method says what it calls otherwise, and which flag makes which recorded alternative.
+"""
+
+import shlex
+
+from models import MODELS
+from options import TrainOptions
+from options.fields import flags_of
+from options.parsing import compose, option_classes
+
+
+class Replay:
+    """One recording of training steps; see ``tests/test_reference_zoo.py``."""
+
+    model = ""  # here
+    renamed: dict[str, str] = {}  # published options that are called otherwise here; "" has no place here
+    settings: dict[str, object] = {}  # what makes ours the published code, where the default is another
+    alternatives: dict[str, dict[str, object]] = {}  # recorded change -> flags that make it
+    halved: set[str] = {"D_real", "D_fake"}  # logged before the factor 1/2 there
+    own: tuple[str, ...] = ()  # networks whose weights are not recorded as a network's
+
+    def __init__(self, entry, tensors, monkeypatch, tmp_path):
+        self.entry, self.tensors, self.monkeypatch, self.tmp_path = entry, tensors, monkeypatch, tmp_path
+
+    def published_options(self):
+        """{option: value} of the published command and what it resolved to."""
+        entry, told, words = self.entry, {}, shlex.split(self.entry["options"])
+        for at, word in enumerate(words):
+            if word.startswith("--"):
+                value = words[at + 1] if at + 1 < len(words) else "--"
+                told[word[2:]] = "true" if value.startswith("--") else value
+        told |= {name: value for name, value in entry.get("resolved", {}).items() if name not in told}
+        return told | {name: entry[name] for name in ("gan_mode", "batch_size", "crop_size", "pool_size", "init_gain")}
+
+    def command(self, alternative=None):
+        known = flags_of(compose(TrainOptions, option_classes(MODELS.find(self.model), TrainOptions)))
+        told = {self.renamed.get(name, name): value for name, value in self.published_options().items()}
+        told = {name: value for name, value in told.items() if name in known and name != "model"}
+        told |= self.settings | self.alternatives.get(alternative, {})
+        words = [word for name, value in told.items() for word in (f"--{name}", str(value).replace(" ", ""))]
+        return ["--model", self.model, *words]
+
+    def begin(self, steps):
+        self.steps = steps
+
+    def before(self, step):
+        epochs = self.entry.get("epochs", self.entry.get("epoch"))
+        if epochs is not None:
+            self.steps.engine.progress.epoch = (epochs[step] if isinstance(epochs, list) else epochs) - 1
+
+    def images(self, step):
+        sides = ("A", "B") if self.published_options().get("direction", "AtoB") == "AtoB" else ("B", "A")
+        return {ours: self.tensors[f"in.{theirs}"][step] for ours, theirs in zip("AB", sides, strict=True)}
+
+    def published(self, losses, alternative):
+        """Our terms as the published code logs them."""
+        return {name: value * (2 if name in self.halved else 1) for name, value in losses.items()}
+
+    def end(self):
+        """What is to be seen after the last step."""
+
+
+class MoNCE(Replay):
+    model, settings = "monce", {"exact_mask": False}
+    halved = {"D_real", "D_fake", "NCE", "NCE_Y"}
+    alternatives = {"exact_mask": {"exact_mask": True}, "weights_constant": {"constant_weights": True}}
+
+
+class HnegSRC(Replay):
+    model, renamed = "hneg_src", {"dce_idt": "nce_idt"}
+    halved = {"D_real", "D_fake", "HDCE", "HDCE_Y"}
+
+
+class QSAttn(Replay):
+    model, settings = "qsattn", {"attention_learns": True}
+    halved = {"D_real", "D_fake", "NCE", "NCE_Y"}
+    alternatives = {"attention_constant": {"attention_learns": False}}
+
+
+class NEGCUT(Replay):
+    model, settings = "negcut", {"negatives_learn": True, "diversity_of": "last"}
+    halved = {"D_real", "D_fake", "NCE", "NCE_Y"}
+    alternatives = {
+        "as_specified": {"negatives_learn": False, "diversity_of": "both"},
+        "diversity_of_both": {"diversity_of": "both"},
+        "negatives_constant": {"negatives_learn": False},
+    }
+
+    def before(self, step):
+        """N's step draws for the pairs in turn, then G's."""
+        pairs = ("NCE", "NCE_Y") if self.steps.opt.nce_idt else ("NCE",)
+        turns = iter([f"{player}.{pair}" for player in "NG" for pair in pairs])
+
+        def draw(layer, *shape):
+            self.turn = next(turns) if layer == 0 else self.turn
+            z = self.tensors[f"in.z.{step}.{self.turn}.{layer}"].double()
+            assert z.shape == shape
+            return z
+
+        self.monkeypatch.setattr(self.steps.model, "draw", draw, raising=True)
+
+
+REPLAYS = {"monce": MoNCE, "hneg_src": HnegSRC, "qs_attn": QSAttn, "negcut": NEGCUT}

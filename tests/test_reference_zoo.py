@@ -1,0 +1,175 @@
+"""The numbers of the code of later methods: every recording of tests/golden_zoo, or of DIPTYCH_GOLDEN_ZOO's folder.
+
+Left out by name: latent methods, and ``*_published_scrambled``, which record a defect.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.losses import decoupled, diversity, hard_weights, hdce, monce, nce_against, patch_nce, semantic_relation
+from networks.heads import PatchSampler
+from networks.query_attention import attention, entropy
+from tests import safetensors
+from tests.reference import Steps, close, first_places, load
+from tests.reference_zoo import REPLAYS
+
+FOLDER = Path(os.environ.get("DIPTYCH_GOLDEN_ZOO") or Path(__file__).parent / "golden_zoo")
+LATENT = {"r3gan", "adc", "bcr", "icr", "cr", "zcr"}
+INDEX = {
+    name: entry
+    for name, entry in json.loads((FOLDER / "index.json").read_text()).items()
+    if entry["method"] not in LATENT and not name.endswith("published_scrambled")
+}
+TIGHT = 1e-6
+
+
+def of_kind(kind, method=None):
+    names = [n for n, e in INDEX.items() if e["kind"] == kind and method in (None, e["method"])]
+    return pytest.mark.parametrize("entry,tensors", [(INDEX[n], n) for n in names], ids=names, indirect=["tensors"])
+
+
+@pytest.fixture
+def tensors(request):
+    return safetensors.load(FOLDER / f"{request.param}.safetensors")
+
+
+def counted(tensors, prefix):
+    """The numbers that stand behind a prefix, such as those of layers."""
+    return sorted({int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix)})
+
+
+def doubles(tensors, *names, grad=True):
+    return [tensors[name].double().requires_grad_(grad) for name in names]
+
+
+def gradients(value, inputs, tensors, *names):
+    """The gradient of the mean of ``value`` is the recorded one; none recorded, or zeros, is none."""
+    got = torch.autograd.grad(value.mean(), inputs, allow_unused=True, retain_graph=True)
+    for gradient, name in zip(got, names, strict=True):
+        if gradient is None:
+            assert not tensors[name].any(), name
+        else:
+            close(gradient, tensors[name], TIGHT)
+
+
+def test_every_recording_has_a_test():
+    known = {"contrast", "feature_head", "train_steps", "generator", "discriminator", "flow", "schedule"}
+    assert {e["kind"] for e in INDEX.values()} <= known
+    assert {e["method"] for e in INDEX.values()} <= REPLAYS.keys()
+
+
+# ---- one layer's contrast --------------------------------------------------------------------------------------------
+
+
+@of_kind("contrast", "monce")
+def test_monce(entry, tensors):
+    for name, v in entry["variants"].items():
+        if v.get("num_patches", entry["places"]) != entry["places"]:
+            continue  # the published count of places where a layer has fewer: a defect
+        q, k = doubles(tensors, "in.q", "in.k")
+        settings = dict(tau=v["nce_T"], eps=v["eps"], cost=v["cost_type"], weight=v["neg_term_weight"])
+        settings |= dict(exact_mask=v.get("exact_mask", False), constant_weights=v.get("weights_constant", False))
+        values = monce(q, k, **settings, reduction="none")
+        close(values, tensors[f"out.{name}.loss"], TIGHT)
+        gradients(values, [q, k], tensors, f"out.{name}.grad_q", f"out.{name}.grad_k")
+
+
+@of_kind("contrast", "hneg_src")
+def test_hneg_src(entry, tensors):
+    for name, v in entry["variants"].items():
+        q, k = doubles(tensors, "in.q", "in.k")
+        gamma = v.get("gamma")
+        values = hdce(q, k, entry["nce_T"], gamma, reduction="none")
+        close(values, tensors[f"out.{name}.ce"], TIGHT)
+        gradients(values, [q], tensors, f"out.{name}.grad_q")
+        if f"out.{name}.decoupled" in tensors:
+            close(decoupled(q, k, entry["nce_T"], gamma), tensors[f"out.{name}.decoupled"], TIGHT)
+        if f"out.{name}.weights" in tensors:
+            apart = ~torch.eye(q.shape[1], dtype=torch.bool).expand(len(q), -1, -1)
+            close(hard_weights(k, gamma)[apart], tensors[f"out.{name}.weights"][apart], TIGHT)
+    q, k = doubles(tensors, "in.q", "in.k")
+    value = semantic_relation(q, k)
+    close(value, tensors["out.src"].squeeze(), TIGHT)
+    gradients(value, [q], tensors, "out.src_grad_q")
+
+
+@of_kind("contrast", "negcut")
+def test_negcut(entry, tensors):
+    q, k, n = doubles(tensors, "in.q", "in.k", "in.n")
+    values = nce_against(q, k, n, entry["nce_T"], reduction="none")
+    close(values, tensors["out.loss"], TIGHT)
+    gradients(values, [q, k, n], tensors, "out.grad_q", "out.grad_k", "out.grad_n")
+    assert diversity(n).item() == pytest.approx(entry["diversity"], rel=TIGHT)
+    gradients(diversity(n), [n], tensors, "out.diversity_grad_n")
+
+
+@of_kind("feature_head", "qs_attn")
+def test_qs_attn(entry, tensors):
+    mode, count = entry["QS_mode"], entry["num_patches"]
+    sides = [[tensors[f"in.{s}.{i}"].double() for i in counted(tensors, "out.keys.")] for s in ("source", "output")]
+    source, output = ([x.requires_grad_() for x in side] for side in sides)
+    F = PatchSampler([x.shape[1] for x in source], entry["netF_nc"]).double()
+    load(F, tensors)
+    first = 0 if "attending_taps" in entry else 3
+    ids = first_places(F, source[:first], count)
+    for i, x in enumerate(source[first:], start=first):
+        vectors, width = x.flatten(2).transpose(1, 2), x.shape[3]
+        local = 7 if mode != "global" else None
+        entropies = entropy(vectors, width, local)
+        close(entropies, tensors[f"out.entropy.{i}"], TIGHT)
+        rows = entropies.topk(count, largest=False).indices
+        assert torch.equal(rows, tensors[f"out.places.{i}"])
+        routes = attention(vectors, rows, width, local if mode == "local" else None)
+        ids.append(routes)
+    queries, keys = F(output, ids), F(source, ids)
+    values = []
+    for i, (q, k) in enumerate(zip(queries, keys, strict=True)):
+        close(q, tensors[f"out.queries.{i}"], TIGHT)
+        close(k, tensors[f"out.keys.{i}"], TIGHT)
+        values.append(patch_nce(q, k, entry["nce_T"]))
+    value = torch.stack(values).mean()
+    assert value.item() == pytest.approx(entry["value"], rel=TIGHT)
+    heads, names = zip(*((p, f"out.grad.{name}") for name, p in F.named_parameters()), strict=True)
+    inputs = [*output, *source, *heads]
+    places = [f"out.grad_{side}.{i}" for side in ("output", "source") for i in range(len(output))]
+    gradients(value, inputs, tensors, *places, *names)
+
+
+# ---- whole training steps --------------------------------------------------------------------------------------------
+
+
+def runs():
+    """(name of a recording, None or one of its alternatives), of those whose change has a flag here."""
+    entries = {name: entry for name, entry in INDEX.items() if entry["kind"] == "train_steps"}
+    return [(n, a) for n, e in entries.items() for a in (None, *e.get("alternatives", {}))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tensors", "alternative"), runs(), ids=["-".join(filter(None, run)) for run in runs()], indirect=["tensors"]
+)
+def test_training_steps(tensors, alternative, request, monkeypatch, tmp_path):
+    name = request.node.callspec.params["tensors"]
+    entry = INDEX[name]
+    expected = entry["alternatives"][alternative] if alternative else entry
+    replay = REPLAYS[entry["method"]](entry, tensors, monkeypatch, tmp_path)
+    monkeypatch.setattr(PatchSampler, "sample_ids", first_places)
+    steps = Steps(replay.command(alternative), tensors, replay.own)
+    replay.begin(steps)
+    for step in range(entry["steps"]):
+        replay.before(step)
+        losses = replay.published(steps.step(**replay.images(step)), alternative)
+        assert {k: losses.get(k) for k in expected["losses"][step]} == pytest.approx(
+            expected["losses"][step], rel=TIGHT
+        )
+        norms = {k: steps.norms.get(k) for k in expected["grad_norms"][step]}
+        assert norms == pytest.approx(expected["grad_norms"][step], rel=TIGHT)
+    if not alternative:
+        close(steps.model.fake_B, tensors["out.fake_B"])
+    moved = {k: steps.moved().get(k, 0.0) for k in expected["param_change"]}
+    assert moved == pytest.approx(expected["param_change"], rel=1e-3)
+    replay.end()
