@@ -85,10 +85,9 @@ class AdversarialModel(BaseModel):
             score: images to logits, where that is more than netD(image), e.g. of pairs one half of which is given.
         """
         opt, fake, D = self.opt, fake.detach(), score or netD
-        losses = {
-            "D_real": 0.5 * gan_loss(D(real), True, opt.gan_mode, for_D=True),
-            "D_fake": 0.5 * gan_loss(D(fake), False, opt.gan_mode, for_D=True),
-        }
+        # The fake first, as published: the statistics of batch norms follow what comes last.
+        of_fake = gan_loss(D(fake), False, opt.gan_mode, for_D=True)
+        losses = {"D_real": 0.5 * gan_loss(D(real), True, opt.gan_mode, for_D=True), "D_fake": 0.5 * of_fake}
         return losses | self.penalties("D", netD, real, fake, score)
 
     def penalties(

@@ -27,7 +27,8 @@ class TranslationModel(AdversarialModel):
         )
         netD: str = option("basic", "architecture of the discriminator", choices=lambda: networks.list_networks("D"))
         ngf: int = option(64, "channels of the generator's first layer", least=1)
-        n_layers_D: int = option(3, "layers of the discriminator n_layers", least=1)
+        n_layers_D: int = option(3, "layers of the discriminators n_layers and multiscale", least=1)
+        scales_D: int = option(2, "sizes at which --netD multiscale sees an image, each half the last", least=1)
         normG: Literal["instance", "batch", "none"] = option("instance", "normalisation in the generator")
         no_dropout: bool = option(True, "no dropout in the generator; --no_dropout false turns it on")
         no_antialias: bool = option(False, "strided convolutions instead of blur and subsampling")
@@ -121,6 +122,7 @@ class TranslationModel(AdversarialModel):
             ndf=o.ndf,
             norm=o.normD,
             n_layers=o.n_layers_D,
+            scales=o.scales_D,
             no_antialias=o.no_antialias,
             size=self.size,
         )

@@ -139,10 +139,19 @@ def unit(x: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def channels_at(generator: Tapped, taps: Sequence[Tap], input_nc: int) -> list[int]:
-    """C_l of every tap, by a dry run on the meta device: no arithmetic, no random numbers."""
+    """C_l of every tap."""
+    return [shape[0] for shape in shapes_at(generator, taps, input_nc)]
+
+
+@torch.no_grad()
+def shapes_at(generator: Tapped, taps: Sequence[Tap], input_nc: int) -> list[torch.Size]:
+    """(C_l, H_l, W_l) of every tap, of an image of 64 pixels or the least that the generator takes.
+
+    By a dry run on the meta device: no arithmetic, no random numbers.
+    """
     probe = copy.deepcopy(generator).to("meta")
     side = max(64, generator.stride)
-    return [f.shape[1] for f in probe(torch.empty(1, input_nc, side, side, device="meta"), taps, encode_only=True)]
+    return [f.shape[1:] for f in probe(torch.empty(1, input_nc, side, side, device="meta"), taps, encode_only=True)]
 
 
 @register_F

@@ -1,6 +1,10 @@
 """Discriminators that judge patches (Isola et al., 2017), with the anti-aliased sampling of CUT."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from . import lean
@@ -34,6 +38,37 @@ class PatchDiscriminator(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return lean.run(self.model, x)[0]
 
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The activations (B, C_l, H_l, W_l) of every layer but the last."""
+        wanted = [i for i, layer in enumerate(self.model) if isinstance(layer, nn.LeakyReLU)]
+        features = lean.run(self.model, x, wanted, wanted[-1])[1]
+        return [features[i] for i in wanted]
+
+
+class MultiscaleDiscriminator(nn.Module):
+    """Patch discriminators of the image, of its half, and so on; the logits of each scale, the finest first.
+
+    Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs" (CVPR 2018), section
+    3.2. Each ``scale<i>`` is a :class:`PatchDiscriminator`; images are halved by averages.
+    """
+
+    def __init__(self, scales: int, *arguments: Any):
+        super().__init__()
+        for i in range(scales):
+            self.add_module(f"scale{i}", PatchDiscriminator(*arguments))
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [D(image) for D, image in self._at_scales(x)]
+
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What every layer of every scale puts out, but for the logits: what feature matching compares."""
+        return [feature for D, image in self._at_scales(x) for feature in D.features(image)]
+
+    def _at_scales(self, x: torch.Tensor) -> Iterator[tuple[Any, torch.Tensor]]:
+        for i, D in enumerate(self.children()):
+            x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False) if i else x
+            yield D, x
+
 
 class PixelDiscriminator(nn.Module):
     """Image (B, in, H, W) to one logit per pixel, (B, 1, H, W), from that pixel's colour alone."""
@@ -64,6 +99,13 @@ def n_layers(
     input_nc: int, ndf: int, n_layers: int = 3, norm: str = "instance", no_antialias: bool = False
 ) -> PatchDiscriminator:
     return PatchDiscriminator(input_nc, ndf, n_layers, norm, no_antialias)
+
+
+@register_D
+def multiscale(
+    input_nc: int, ndf: int, n_layers: int = 3, norm: str = "instance", no_antialias: bool = False, scales: int = 2
+) -> MultiscaleDiscriminator:
+    return MultiscaleDiscriminator(scales, input_nc, ndf, n_layers, norm, no_antialias)
 
 
 @register_D

@@ -17,6 +17,11 @@ def close(ours, published, rtol=1e-5):
     assert error < rtol, f"relative error {error:.2e}"
 
 
+def counted(tensors, prefix):
+    """The numbers that stand behind a prefix, such as those of layers."""
+    return sorted({int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix)})
+
+
 def load(network, tensors, prefix="state."):
     network.load_state_dict(safetensors.under(tensors, prefix), strict=True)
     return network

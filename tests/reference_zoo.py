@@ -6,10 +6,14 @@ option of that name. Each method says what it calls otherwise, and which flag ma
 
 import shlex
 
+import torch
+
 from models import MODELS
 from options import TrainOptions
 from options.fields import flags_of
 from options.parsing import compose, option_classes
+from tests import safetensors
+from tests.reference import counted
 
 
 class Replay:
@@ -44,7 +48,9 @@ class Replay:
         return ["--model", self.model, *words]
 
     def begin(self, steps):
+        """Epochs were set, and the schedule of the learning rate was not."""
         self.steps = steps
+        self.monkeypatch.setattr(steps.engine, "set_learning_rate", lambda model: None)
 
     def before(self, step):
         epochs = self.entry.get("epochs", self.entry.get("epoch"))
@@ -103,4 +109,58 @@ class NEGCUT(Replay):
         self.monkeypatch.setattr(self.steps.model, "draw", draw, raising=True)
 
 
-REPLAYS = {"monce": MoNCE, "hneg_src": HnegSRC, "qs_attn": QSAttn, "negcut": NEGCUT}
+class Pix2Pix(Replay):
+    model = "pix2pix"
+
+    def command(self, alternative=None):
+        self.settings = {"netG": self.entry["netG"], "normG": self.entry["normG"], "normD": self.entry["normD"]}
+        return super().command(alternative)
+
+    def begin(self, steps):
+        """Dropout keeps what was recorded, in the order of its layers' turns."""
+        super().begin(steps)
+        kept = iter(counted(self.tensors, "in.keep."))
+
+        def forward(layer, x):
+            return x * self.tensors[f"in.keep.{next(kept)}"] / (1 - layer.p) if layer.p else x
+
+        self.monkeypatch.setattr(torch.nn.Dropout, "forward", forward)
+
+    def end(self):
+        for name, published in safetensors.under(self.tensors, "out.after.").items():
+            network, _, key = name.partition(".")
+            torch.testing.assert_close(
+                self.steps.model.networks[network].state_dict()[key],
+                published,
+                rtol=1e-6,
+                atol=1e-12,
+                check_dtype=False,
+            )
+
+
+class EnCo(Replay):
+    model, renamed = "enco", {"lr_G": "lr"}
+
+    def before(self, step):
+        super().before(step)
+
+        def draw(pair, images, places, count, random):
+            kinds = ("oversampled", "random")
+            drawn = [self.tensors[f"in.{kind}.{pair}.{step}"] for kind in kinds]
+            assert [d.shape for d in drawn] == [(images, min(count, places)), (images, random)]
+            return drawn
+
+        self.monkeypatch.setattr(self.steps.model, "draw", draw)
+
+    def published(self, losses, alternative):
+        """The distance and the identity term are logged before they are halved."""
+        part = 2 if "idt" in losses else 1
+        return super().published(losses, alternative) | {
+            "BYOL": part * losses["distance"],
+            "BYOL_Y": part * losses.get("idt", 0.0),
+        }
+
+    end = Pix2Pix.end
+
+
+REPLAYS = {"pix2pix": Pix2Pix, "monce": MoNCE, "hneg_src": HnegSRC, "qs_attn": QSAttn, "negcut": NEGCUT, "enco": EnCo}

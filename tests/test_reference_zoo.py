@@ -6,15 +6,18 @@ Left out by name: latent methods, and ``*_published_scrambled``, which record a 
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from models.enco_model import EnCoModel
 from models.losses import decoupled, diversity, hard_weights, hdce, monce, nce_against, patch_nce, semantic_relation
+from networks.enco_head import PairHead
 from networks.heads import PatchSampler
 from networks.query_attention import attention, entropy
 from tests import safetensors
-from tests.reference import Steps, close, first_places, load
+from tests.reference import Steps, close, counted, first_places, load
 from tests.reference_zoo import REPLAYS
 
 FOLDER = Path(os.environ.get("DIPTYCH_GOLDEN_ZOO") or Path(__file__).parent / "golden_zoo")
@@ -35,11 +38,6 @@ def of_kind(kind, method=None):
 @pytest.fixture
 def tensors(request):
     return safetensors.load(FOLDER / f"{request.param}.safetensors")
-
-
-def counted(tensors, prefix):
-    """The numbers that stand behind a prefix, such as those of layers."""
-    return sorted({int(name.removeprefix(prefix).split(".")[0]) for name in tensors if name.startswith(prefix)})
 
 
 def doubles(tensors, *names, grad=True):
@@ -137,6 +135,33 @@ def test_qs_attn(entry, tensors):
     inputs = [*output, *source, *heads]
     places = [f"out.grad_{side}.{i}" for side in ("output", "source") for i in range(len(output))]
     gradients(value, inputs, tensors, *places, *names)
+
+
+@of_kind("feature_head", "enco")
+def test_enco(entry, tensors, monkeypatch):
+    layers = counted(tensors, "in.encoder.")
+    encoder, decoder = (doubles(tensors, *(f"in.{way}.{i}" for i in layers)) for way in ("encoder", "decoder"))
+    F = load(PairHead([x.shape[1] for x in encoder], entry["netF_nc"]), tensors).double()
+    asked = SimpleNamespace(**{name: entry[name] for name in ("num_patches", "random_ratio", "oversample_ratio")})
+    model = SimpleNamespace(
+        opt=asked, draw=lambda i, *rest: (tensors[f"in.oversampled.{i}"], tensors[f"in.random.{i}"])
+    )
+    ids = [EnCoModel.places(model, i, x, tensors["in.logits"].double()) for i, x in enumerate(encoder)]
+    queries, keys = F(decoder, encoder, ids)
+    values = []
+    for i in layers:
+        assert torch.equal(ids[i], tensors[f"out.ids.{i}"])
+        close(queries[i], tensors[f"out.queries.{i}"], TIGHT)
+        close(keys[i], tensors[f"out.keys.{i}"], TIGHT)
+        values.append(2 - 2 * (queries[i] * keys[i]).sum(2))
+        close(values[-1], tensors[f"out.distance.{i}"], TIGHT)
+    value = torch.stack([v.mean() for v in values]).mean()
+    assert value.item() == pytest.approx(entry["value"], rel=TIGHT)
+    names, heads = zip(*F.named_parameters(), strict=True)
+    places = [f"out.grad_decoder.{i}" for i in layers]
+    gradients(value, [*decoder, *heads], tensors, *places, *(f"out.grad.{name}" for name in names))
+    for name, published in safetensors.under(tensors, "out.after.").items():
+        torch.testing.assert_close(F.state_dict()[name], published, rtol=TIGHT, atol=1e-12)
 
 
 # ---- whole training steps --------------------------------------------------------------------------------------------

@@ -13,7 +13,10 @@ PLUGINS = {  # (kind of plugin, name), of theirs
     ("model", "cyclegan"): "it is --model cycle_gan here",
     ("model", "test"): "test.py takes the model from the run of --name; one generator alone: python translate.py "
     "--checkpoint latest_net_G.pth --input photos --output translated",
-    ("model", "pix2pix"): "supervised pairs here: --model cut --dataset_mode aligned --lambda_L1 100",
+    ("model", "qs"): "it is --model qsattn here",
+    ("model", "sc"): "it is --model lsesim here",
+    ("model", "sb"): "it is --model unsb here",
+    ("model", "decent_gan"): "it is --model decent here",
 }
 TRANSLATION = "derive the model from models.base_translation.TranslationModel"
 FUNCTIONS = {  # of the module networks

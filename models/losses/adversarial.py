@@ -1,5 +1,7 @@
 """The two players' objectives."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -9,7 +11,7 @@ GAN_MODES = ("lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgang
 
 
 @in_float32
-def gan_loss(logits: torch.Tensor, real: bool, mode: str, *, for_D: bool) -> torch.Tensor:
+def gan_loss(logits: torch.Tensor | Sequence[torch.Tensor], real: bool, mode: str, *, for_D: bool) -> torch.Tensor:
     """How far D's logits are from saying ``real``; the mean over every logit.
 
     ``lsgan`` squared error to 1 or 0 (Mao et al., 2017); ``vanilla`` and ``nonsaturating`` the same cross entropy
@@ -18,7 +20,7 @@ def gan_loss(logits: torch.Tensor, real: bool, mode: str, *, for_D: bool) -> tor
     critic of Gulrajani et al. (2017), whose gradient penalty is a term of its own.
 
     Args:
-        logits: (B, ...) unnormalised scores of D.
+        logits: (B, ...) unnormalised scores of D; of several scales one each, whose means are averaged.
         real: the answer this player wants.
         mode: one of GAN_MODES.
         for_D: who is playing; only ``hinge_paper`` treats the players differently.
@@ -26,6 +28,8 @@ def gan_loss(logits: torch.Tensor, real: bool, mode: str, *, for_D: bool) -> tor
     Raises:
         ValueError: unknown mode.
     """
+    if not isinstance(logits, torch.Tensor):
+        return torch.stack([gan_loss(scale, real, mode, for_D=for_D) for scale in logits]).mean()
     sign = 1.0 if real else -1.0
     if mode == "lsgan":
         return (logits - float(real)).square().mean()

@@ -16,10 +16,10 @@ def hdce(
               W_{ij} = \exp((k_i \cdot k_j - \max_{l \ne i} k_i \cdot k_l) / \gamma)
 
     Jung, Kwon, Ye, "Exploring Patch-wise Semantic Relation for Contrastive Learning in Image-to-Image Translation
-    Tasks" (CVPR 2022), as its code has it: the weight multiplies the similarity and gamma divides, where the paper weighs
-    e^(s/tau) and multiplies by gamma. The **gradient** is that of the line above. The **value**, as in the published
-    log, is the cross entropy with the positive below the line, which has a floor of 0 where the decoupled one falls to
-    log(S - 1) - 2/tau; :func:`decoupled` is the line above.
+    Tasks" (CVPR 2022), as its code has it: the weight multiplies the similarity and gamma divides, where the paper
+    weighs e^(s/tau) and multiplies by gamma. The **gradient** is that of the line above. The **value**, as in the
+    published log, is the cross entropy with the positive below the line, whose floor is 0 where the decoupled one falls
+    to log(S - 1) - 2/tau; :func:`decoupled` is the line above.
 
     Args:
         queries, keys: (B, S, D) unit vectors; no gradient flows into the keys. Everything is per image.

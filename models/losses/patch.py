@@ -76,7 +76,7 @@ def nce_against(
 
 
 def diversity(negatives: torch.Tensor) -> torch.Tensor:
-    """Mean distance in a coordinate of each negative of (B, M, D) from the one M / 2 places on; an odd last is left out.
+    """Mean distance in a coordinate of each negative of (B, M, D) from the one M / 2 on; an odd last is left out.
 
     It is largest, 2 / sqrt(D), where pairs differ in every coordinate alike.
     """

@@ -14,11 +14,14 @@ def in_float32(loss: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]
     """
 
     def up(x: Any) -> Any:
+        if isinstance(x, list | tuple) and x and all(isinstance(y, torch.Tensor) for y in x):
+            return type(x)(map(up, x))
         return x.float() if isinstance(x, torch.Tensor) and x.dtype in (torch.bfloat16, torch.float16) else x
 
     @functools.wraps(loss)
     def wrapped(*args: Any, **kwargs: Any) -> torch.Tensor:
-        device = next(a.device.type for a in args if isinstance(a, torch.Tensor))
+        first = next(a for a in args if isinstance(a, torch.Tensor | list | tuple))
+        device = (first if isinstance(first, torch.Tensor) else first[0]).device.type
         with torch.autocast(device, enabled=False):
             return loss(*map(up, args), **{k: up(v) for k, v in kwargs.items()})
 

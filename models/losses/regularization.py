@@ -1,11 +1,16 @@
 """Terms that keep a discriminator smooth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 
 from .precision import in_float32
+
+
+def total(logits: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+    """The sum of all logits, of one scale or of several."""
+    return logits.sum() if isinstance(logits, torch.Tensor) else torch.stack([x.sum() for x in logits]).sum()
 
 
 @in_float32
@@ -26,7 +31,7 @@ def gradient_penalty(real: torch.Tensor, fake: torch.Tensor, D: Callable[[torch.
         fake = F.interpolate(fake.detach(), real.shape[2:], mode="bilinear", antialias=True)
     alpha = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
     mixed = (alpha * real.detach() + (1 - alpha) * fake.detach()).requires_grad_()
-    (gradient,) = torch.autograd.grad(D(mixed).sum(), mixed, create_graph=True)
+    (gradient,) = torch.autograd.grad(total(D(mixed)), mixed, create_graph=True)
     return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
 
 
@@ -44,7 +49,7 @@ def r1_penalty(real: torch.Tensor, D: Callable[[torch.Tensor], torch.Tensor]) ->
         D: scores images; the logits of one image are summed.
     """
     real = real.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(D(real).sum(), real, create_graph=True)
+    (gradient,) = torch.autograd.grad(total(D(real)), real, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
 
 
