@@ -40,6 +40,8 @@ class TranslationModel(AdversarialModel):
             0.0, "pairs (--dataset_mode aligned): weight of the distance between a translation and its target", least=0
         )
 
+    kind_of_G = "G"  # of networks/registry.py
+    arguments_of_G: Mapping[str, Any] = {}  # that a kind takes beyond what every generator does
     real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
     real_B: Any
     pairs: torch.Tensor | None = None  # the rows where B is what A should become; None are all
@@ -112,8 +114,9 @@ class TranslationModel(AdversarialModel):
             size=self.size,
             num_downsampling=o.stylegan2_G_num_downsampling,
         )
-        self.try_out("G", o.netG, arguments, "a multiple of what the generator halves, or another --netG")
-        return networks.init_weights(networks.define("G", o.netG, **arguments), o.init_type, o.init_gain)
+        arguments |= self.arguments_of_G
+        self.try_out(self.kind_of_G, o.netG, arguments, "a multiple of what the generator halves, or another --netG")
+        return networks.init_weights(networks.define(self.kind_of_G, o.netG, **arguments), o.init_type, o.init_gain)
 
     def build_D(self, input_nc: int) -> Any:
         o = self.opt
@@ -142,7 +145,7 @@ class TranslationModel(AdversarialModel):
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0][:90]
             raise UserError(
-                f"--crop_size {self.size} does not suit --net{kind} {name} ({reason}); use {advice}"
+                f"--crop_size {self.size} does not suit --net{kind[-1]} {name} ({reason}); use {advice}"
             ) from None
 
     def translate(self, netG: Any, image: torch.Tensor | None) -> Any:

@@ -4,17 +4,19 @@
 from . import biggan_discriminator, sngan_discriminator  # noqa: F401
 
 # isort: split
-from . import dcgan, dcgan_discriminator, mapping, patchgan, resnet, stylegan2_discriminator, unet  # noqa: F401
+from . import adain_resnet, dcgan, dcgan_discriminator, mapping, patchgan, resnet, stylegan2_discriminator, unet  # noqa: F401
 from .heads import channels_at
 from .layers import InstanceNorm, init_weights
 from .registry import (
     define,
+    define_generator,
     list_networks,
     register_D,
     register_F,
     register_G,
     register_latent_D,
     register_latent_G,
+    register_path_G,
     takes,
 )
 from .taps import Tapped, TappedSequential
@@ -25,6 +27,7 @@ __all__ = [
     "TappedSequential",
     "channels_at",
     "define",
+    "define_generator",
     "init_weights",
     "list_networks",
     "register_D",
@@ -32,5 +35,6 @@ __all__ = [
     "register_G",
     "register_latent_D",
     "register_latent_G",
+    "register_path_G",
     "takes",
 ]

@@ -5,11 +5,13 @@ from typing import Any
 
 import torch
 
-from .registry import define
+from .registry import define_generator
 from .stylegan2 import width
 
 State = Mapping[str, Any]
-FIRST = ("model.1.weight", "model.model.0.weight", "encoder.convs.1.0.weight")  # the first convolutions of generators
+# The first convolutions of generators.
+FIRST = ("model.1.weight", "model.model.0.weight", "encoder.convs.1.0.weight", "encoder.1.weight")
+WAYS = "encoder.", "decoder."
 OLD_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # What a file that is no generator looks like: the keys that say so, and what it is.
 OTHERS = (
@@ -47,10 +49,12 @@ def identify(state: State) -> tuple[str, dict[str, Any]]:
         name, arguments = _unet(state)
     elif "encoder.convs.1.0.weight" in state:
         name, arguments = _stylegan2(state)
+    elif "decoder.0.conv_block.2.fc.weight" in state and "encoder.1.weight" in state:
+        name, arguments = _adain_resnet(state)
     else:
         raise ValueError(f"it holds {_kind(state)}")
     with torch.device("meta"):
-        expected = define("G", name, **arguments).state_dict()
+        expected = define_generator(name, **arguments).state_dict()
     wrong = list(key_differences(state, expected))
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -142,6 +146,24 @@ def _stylegan2(state: State) -> tuple[str, dict[str, Any]]:
         num_downsampling=len(halved),
     )
     return name, arguments
+
+
+def _adain_resnet(state: State) -> tuple[str, dict[str, Any]]:
+    """Santa's: plain residual blocks in the encoder, as many or one more with AdaIN in the decoder."""
+    total = sum(key.startswith(WAYS) and key.endswith("conv_block.1.weight") for key in state)
+    last = max((k for k in state if k.startswith("decoder.") and k.count(".") == 2), key=lambda k: int(k.split(".")[1]))
+    first = state["encoder.1.weight"]
+    if total not in (6, 9):
+        raise ValueError(f"it looks like Santa's generator with {total} blocks; there are those of 6 and 9")
+    arguments = dict(
+        input_nc=first.shape[1],
+        output_nc=len(state[last]),
+        ngf=first.shape[0],
+        style_dim=state["decoder.0.conv_block.2.fc.weight"].shape[1],
+        no_antialias=not any(key.startswith("encoder.") and key.endswith(".filt") for key in state),
+        no_antialias_up=not any(key.startswith("decoder.") and key.endswith(".filt") for key in state),
+    )
+    return f"adain_resnet_{total}blocks", arguments
 
 
 def _widths(channels: list[int]) -> tuple[int, int]:

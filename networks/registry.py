@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 Build = Callable[..., nn.Module]
-_BUILDERS: dict[str, dict[str, Build]] = {"G": {}, "D": {}, "F": {}, "latent_G": {}, "latent_D": {}}
+_BUILDERS: dict[str, dict[str, Build]] = {"G": {}, "D": {}, "F": {}, "path_G": {}, "latent_G": {}, "latent_D": {}}
 
 
 def _registers(kind: str) -> Callable[[Build], Build]:
@@ -22,6 +22,8 @@ def _registers(kind: str) -> Callable[[Build], Build]:
 
 # A generator. It is always *called*: G(x), G(x, taps) or G(x, taps, encode_only=True); see networks/taps.py.
 register_G = _registers("G")
+# A generator with more inputs: G(x) translates, and training says more; see networks/adain_resnet.py.
+register_path_G = _registers("path_G")
 # A discriminator: image (B, C, H, W) to logits (B, ...).
 register_D = _registers("D")
 # A head: features and the locations to sample, to unit vectors; see networks/heads.py.
@@ -37,6 +39,11 @@ def define(kind: str, name: str, /, **arguments: Any) -> nn.Module:
     build = _BUILDERS[kind][name]
     wanted = inspect.signature(build).parameters
     return build(**{k: v for k, v in arguments.items() if k in wanted})
+
+
+def define_generator(name: str, /, **arguments: Any) -> nn.Module:
+    """Build a generator of images from images, of whatever kind: what a file of weights is of."""
+    return define(next(kind for kind in ("G", "path_G") if name in _BUILDERS[kind]), name, **arguments)
 
 
 def takes(kind: str, name: str, argument: str) -> bool:

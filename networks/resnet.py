@@ -1,6 +1,6 @@
 """The ResNet generator of Johnson et al. (2016), with the anti-aliased sampling of CUT."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
@@ -77,6 +77,11 @@ class ResnetGenerator(TappedSequential):
             layers += [norm_layer(norm, c // 2), nn.ReLU(True)]
         layers += [ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
+
+    def layers_in_order(self) -> Iterator[nn.Module | None]:
+        """None where a residual block begins or ends; see :func:`networks.tiling.tiled`."""
+        for layer in self.model:
+            yield from (None, *layer.conv_block, None) if isinstance(layer, ResnetBlock) else (layer,)
 
 
 def _of(blocks: int) -> Callable[..., nn.Module]:

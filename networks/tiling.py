@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from .layers import InstanceNorm
-from .resnet import ResnetBlock, ResnetGenerator
 from .unet import UnetGenerator
 
 Crop = Callable[[int, int, int, int], torch.Tensor]  # (top, bottom, left, right) -> (1, C, bottom - top, right - left)
@@ -45,7 +44,7 @@ def check_tiles(netG: nn.Module) -> None:
         ValueError: a U-Net, which sees the whole image through its bottleneck, or an unknown one with instance norm.
     """
     normed = any(isinstance(m, InstanceNorm) for m in netG.modules())
-    if isinstance(netG, UnetGenerator) or (normed and not isinstance(netG, ResnetGenerator)):
+    if isinstance(netG, UnetGenerator) or (normed and not hasattr(netG, "layers_in_order")):
         raise ValueError("a generator that sees the whole image at once, as a U-Net does, cannot draw in tiles")
 
 
@@ -121,7 +120,9 @@ def tiled(
 
 
 class Abreast:
-    """All tiles of an image between two norms of a ResNet generator, and the statistics of the norms before.
+    """All tiles of an image between two norms of a generator, and the statistics of the norms before.
+
+    The generator tells its ``layers_in_order``, with None where a residual block begins or ends.
 
     A tile is where it was kept last: its activation and, inside a residual block, the block's input. At first it is
     kept nowhere, and begins as what ``read`` gives.
@@ -129,13 +130,13 @@ class Abreast:
 
     def __init__(
         self,
-        netG: ResnetGenerator,
+        netG: Any,
         read: Callable[[Span, Span], torch.Tensor],
         rows: Sequence[Span],
         columns: Sequence[Span],
         step: Callable[[float], None],
     ):
-        self.read, self.layers = read, list(_layers(netG))
+        self.read, self.layers = read, list(netG.layers_in_order())
         self.known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # layer -> mean and 1 / deviation, (C, 1, 1)
         self.kept: dict[tuple[Span, Span], tuple[torch.Tensor, ...]] = {}
         self.at = 0  # the layer in front of which tiles are kept
@@ -184,12 +185,6 @@ class Abreast:
             else:
                 h = layer(h)
         return (h, *skip)
-
-
-def _layers(netG: ResnetGenerator) -> Iterator[Any]:
-    """The layers in their order; None where a residual block begins or ends."""
-    for layer in netG.model:
-        yield from (None, *layer.conv_block, None) if isinstance(layer, ResnetBlock) else (layer,)
 
 
 def _sums(x: torch.Tensor, scale: int, rows: Share, columns: Share) -> torch.Tensor:

@@ -163,4 +163,35 @@ class EnCo(Replay):
     end = Pix2Pix.end
 
 
-REPLAYS = {"pix2pix": Pix2Pix, "monce": MoNCE, "hneg_src": HnegSRC, "qs_attn": QSAttn, "negcut": NEGCUT, "enco": EnCo}
+class Santa(Replay):
+    model, renamed = "santa", {"mode": ""}
+
+    def before(self, step):
+        super().before(step)
+        model, noise = self.steps.model, self.tensors[f"in.noise.{step}"].double()
+        self.monkeypatch.setattr(model, "draw_noise", lambda side, h: noise[side * len(h) : (side + 1) * len(h)])
+        interval = [self.tensors[f"in.{name}.{step}"].double() for name in ("centre", "half_width")]
+        self.monkeypatch.setattr(model, "draw_interval", lambda count: interval)
+        self.interval = interval
+
+    def published(self, losses, alternative):
+        """Terms before their weights, what they are of, and the energy of each layer."""
+        opt, losses = self.steps.opt, super().published(losses, alternative)
+        weights = {"rec": opt.lambda_rec, "idt": opt.lambda_idt, "kl": opt.lambda_kl, "path": opt.lambda_path}
+        losses |= {f"G_{name}": losses[name] / weight for name, weight in weights.items() if name in losses}
+        energies = zip(opt.path_layers, self.steps.model.energies, strict=True)
+        losses |= {f"energy_{layer}": value.item() for layer, value in energies}
+        centre, half_width = self.interval
+        ends = {"d1": centre + half_width, "d2": centre - half_width}
+        return losses | {name: d.clamp(0, 1).mean().item() for name, d in ends.items()}
+
+
+REPLAYS = {
+    "pix2pix": Pix2Pix,
+    "monce": MoNCE,
+    "hneg_src": HnegSRC,
+    "qs_attn": QSAttn,
+    "negcut": NEGCUT,
+    "enco": EnCo,
+    "santa": Santa,
+}

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import networks
 from models.enco_model import EnCoModel
 from models.losses import decoupled, diversity, hard_weights, hdce, monce, nce_against, patch_nce, semantic_relation
 from networks.enco_head import PairHead
@@ -162,6 +163,22 @@ def test_enco(entry, tensors, monkeypatch):
     gradients(value, [*decoder, *heads], tensors, *places, *(f"out.grad.{name}" for name in names))
     for name, published in safetensors.under(tensors, "out.after.").items():
         torch.testing.assert_close(F.state_dict()[name], published, rtol=TIGHT, atol=1e-12)
+
+
+# ---- networks --------------------------------------------------------------------------------------------------------
+
+
+@of_kind("generator", "santa")
+def test_santa_generator(entry, tensors):
+    G = load(networks.define("path_G", entry["netG"], **entry), tensors).double()
+    h = G.encode(tensors["in.x"].double())
+    close(h, tensors["out.latent"], TIGHT)
+    taps = entry["path_layers"]
+    for i in counted(tensors, "in.d."):
+        image, features = G.decode(h, tensors[f"in.d.{i}"].double(), taps)
+        close(image, tensors[f"out.y.{i}"], TIGHT)
+    for layer, feature in zip(taps, features, strict=True):
+        close(feature, tensors[f"out.feat.{layer}"], TIGHT)
 
 
 # ---- whole training steps --------------------------------------------------------------------------------------------

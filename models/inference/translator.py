@@ -103,7 +103,7 @@ class Translator:
         """
         file, found = find_weights(Path(path), direction, epoch, use_ema)
         name, arguments = identify_file(file)
-        netG: Any = networks.define("G", name, **arguments)
+        netG: Any = networks.define_generator(name, **arguments)
         load_weights(netG, file)
         run = file.parent
         translator = cls(netG, **{"trained": trained_scale(run, found[0])} | settings)
