@@ -68,13 +68,11 @@ class AdversarialModel(BaseModel):
         networks.init_weights(netD, opt.init_type, opt.init_gain)
         return spectral_norm(netD) if opt.sn_D else netD
 
-    def add_optimizer(
-        self, name: str, *networks: nn.Module, lr: float | None = None, betas: tuple[float, float] | None = None
-    ) -> None:
+    def add_optimizer(self, name: str, *networks: nn.Module, lr: float | None = None, **settings: Any) -> None:
         """As in BaseModel; an optimizer whose name begins with D learns at --lr_D."""
         if lr is None and name.startswith("D"):
             lr = self.opt.lr_D
-        super().add_optimizer(name, *networks, lr=lr, betas=betas)
+        super().add_optimizer(name, *networks, lr=lr, **settings)
 
     def real_or_fake(
         self, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor, score: Score | None = None

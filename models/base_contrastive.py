@@ -10,7 +10,6 @@ from torch import nn
 import networks
 from models.base_translation import TranslationModel
 from models.losses import patch_nce
-from networks.heads import shapes_at
 from networks.queue import VectorQueue
 from options import UserError, default, option
 
@@ -75,26 +74,9 @@ class ContrastiveModel(TranslationModel):
     def build_F(self, netG: Any, input_nc: int | None = None) -> nn.Module:
         """The head of a generator that takes images of so many channels; --input_nc where it is not told."""
         opt = self.opt
-        channels = [shape[0] for shape in self.shapes_of_taps(netG, input_nc)]
+        channels = [shape[0] for shape in self.shapes_at(netG, self.taps, "--nce_layers", input_nc)]
         head = networks.define("F", opt.netF, channels=channels, dim=opt.netF_nc)
         return networks.init_weights(head, opt.init_type, opt.init_gain)
-
-    def shapes_of_taps(self, netG: Any, input_nc: int | None = None) -> list[torch.Size]:
-        """(C_l, H_l, W_l) of each of ``taps``, see :func:`networks.heads.shapes_at`.
-
-        Raises:
-            UserError: the generator has no such layer, or one is named twice.
-        """
-        opt = self.opt
-        try:
-            shapes = shapes_at(netG, self.taps, input_nc or opt.input_nc) if self.taps else []
-        except ValueError as error:
-            raise UserError(f"--nce_layers with --netG {opt.netG}: {error}") from None
-        layers = [netG.tap_index(tap) for tap in self.taps]
-        twice = next((tap for i, tap in enumerate(self.taps) if layers[i] in layers[:i]), None)
-        if twice is not None:
-            raise UserError(f"--nce_layers {','.join(self.taps)}: {twice} is there twice; name each layer once")
-        return shapes
 
     def build_memory(self, **heads: Any) -> None:
         """With --negatives queue, for each term of the loss a queue per layer of the vectors its head makes."""

@@ -103,11 +103,19 @@ class BaseModel(nn.Module):
     # -- for subclasses --------------------------------------------------------------------------
 
     def add_optimizer(
-        self, name: str, *networks: nn.Module, lr: float | None = None, betas: tuple[float, float] | None = None
+        self,
+        name: str,
+        *networks: nn.Module,
+        lr: float | None = None,
+        betas: tuple[float, float] | None = None,
+        **settings: Any,
     ) -> None:
-        """Let ``self.update(name, ...)`` train these networks; a second call adds groups with their own lr and betas.
+        """Let ``self.update(name, ...)`` train these networks; a second call adds groups with settings of their own.
 
         --weight_decay is of convolutions and linear layers alone; the rest is then a group of its own.
+
+        Args:
+            settings: of the groups: ``amsgrad``, and ``largest_gradient``, the norm that theirs is cut to.
         """
         if not isinstance(name, str) or not all(isinstance(network, nn.Module) for network in networks):
             told = ", ".join(map(contract.kind, (name, *networks)))
@@ -124,7 +132,7 @@ class BaseModel(nn.Module):
         known = {id(p) for group in there for p in group["params"]}
         if known & set(map(id, params)) or len(set(map(id, params))) < len(params):
             raise contract.broken(self, "add_optimizer", f"was given weights twice for {name!r}")
-        shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), eps=opt.adam_eps)
+        shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), eps=opt.adam_eps, **settings)
         groups = [dict(params=params, weight_decay=opt.weight_decay, **shared)]
         if opt.weight_decay > 0:
             decayed = {id(p) for network in networks for p in matrices(network)}

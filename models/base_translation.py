@@ -1,6 +1,6 @@
 """What image-to-image methods share: two domains, generators that can be tapped, patch discriminators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 import networks
 from models.base_adversarial import AdversarialModel
+from networks.heads import shapes_at
 from networks.tiling import in_tiles, whole
 from options import UserError, option
 from util import contract
@@ -147,6 +148,22 @@ class TranslationModel(AdversarialModel):
             raise UserError(
                 f"--crop_size {self.size} does not suit --net{kind[-1]} {name} ({reason}); use {advice}"
             ) from None
+
+    def shapes_at(self, netG: Any, taps: Sequence[str], flag: str, input_nc: int | None = None) -> list[torch.Size]:
+        """(C_l, H_l, W_l) of what ``taps`` name, which ``flag`` told; see :func:`networks.heads.shapes_at`.
+
+        Raises:
+            UserError: the generator has no such layer, or one is named twice.
+        """
+        try:
+            shapes = shapes_at(netG, taps, input_nc or self.opt.input_nc) if taps else []
+        except ValueError as error:
+            raise UserError(f"{flag} with --netG {self.opt.netG}: {error}") from None
+        layers = [netG.tap_index(tap) for tap in taps]
+        twice = next((tap for i, tap in enumerate(taps) if layers[i] in layers[:i]), None)
+        if twice is not None:
+            raise UserError(f"{flag} {','.join(taps)}: {twice} is there twice; name each layer once")
+        return shapes
 
     def translate(self, netG: Any, image: torch.Tensor | None) -> Any:
         """netG(image) at the size of the image, whatever that is: padded to the stride and cropped back.

@@ -75,7 +75,7 @@ class EnCoModel(ContrastiveModel):
 
     def build_pairs(self):
         """The head for taps that are to be paired from the outside in."""
-        opt, shapes = self.opt, self.shapes_of_taps(self.netG)
+        opt, shapes = self.opt, self.shapes_at(self.netG, self.taps, "--nce_layers")
         if shapes != shapes[::-1]:
             pairs = zip(self.taps, self.taps[::-1], shapes, shapes[::-1], strict=True)
             told = next(f"{a} and {b} have {tuple(x)} and {tuple(y)} numbers" for a, b, x, y in pairs if x != y)

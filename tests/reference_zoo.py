@@ -6,6 +6,7 @@ option of that name. Each method says what it calls otherwise, and which flag ma
 
 import shlex
 
+import pytest
 import torch
 
 from models import MODELS
@@ -13,7 +14,7 @@ from options import TrainOptions
 from options.fields import flags_of
 from options.parsing import compose, option_classes
 from tests import safetensors
-from tests.reference import counted
+from tests.reference import counted, first_places
 
 
 class Replay:
@@ -186,6 +187,34 @@ class Santa(Replay):
         return losses | {name: d.clamp(0, 1).mean().item() for name, d in ends.items()}
 
 
+class Decent(Replay):
+    model, own = "decent", ("M_A", "M_B")
+
+    def begin(self, steps):
+        super().begin(steps)
+        count = steps.opt.num_patches
+        self.monkeypatch.setattr(steps.model, "places", lambda features: first_places(None, features, count))
+
+    def published(self, losses, alternative):
+        """Sums over taps, where ours are means; the variance before its weight."""
+        losses, (of_A, of_B) = super().published(losses, alternative), self.steps.model.densities
+        taps = len(of_A)
+        losses |= {name: taps * losses[name] for name in ("nll_A", "nll_B")} | {"var": losses["var"] / self.weight}
+        for side, densities in (("A", of_A), ("B", of_B)):
+            losses[f"exp_{side}"] = -torch.stack([x.mean() for x in densities]).sum().item()
+        return losses
+
+    @property
+    def weight(self):
+        return self.steps.opt.lambda_var
+
+    def end(self):
+        model = self.steps.model
+        for name, average in (("F_A", model.netM_A), ("F_B", model.netM_B)):
+            norm = torch.cat([p.flatten() for p in average.parameters()]).norm().item()
+            assert norm == pytest.approx(self.entry["average_norm"][name], rel=1e-3)  # as for what moved
+
+
 REPLAYS = {
     "pix2pix": Pix2Pix,
     "monce": MoNCE,
@@ -194,4 +223,5 @@ REPLAYS = {
     "negcut": NEGCUT,
     "enco": EnCo,
     "santa": Santa,
+    "decent": Decent,
 }

@@ -14,6 +14,7 @@ import torch
 import networks
 from models.enco_model import EnCoModel
 from models.losses import decoupled, diversity, hard_weights, hdce, monce, nce_against, patch_nce, semantic_relation
+from networks.density import Density
 from networks.enco_head import PairHead
 from networks.heads import PatchSampler
 from networks.query_attention import attention, entropy
@@ -179,6 +180,17 @@ def test_santa_generator(entry, tensors):
         close(image, tensors[f"out.y.{i}"], TIGHT)
     for layer, feature in zip(taps, features, strict=True):
         close(feature, tensors[f"out.feat.{layer}"], TIGHT)
+
+
+@of_kind("flow", "decent")
+def test_decent_density(entry, tensors):
+    density = load(Density(entry["dim"], entry["hidden_per_dim"], flows=entry["blocks"]), tensors).double()
+    (x,) = doubles(tensors, "in.x")
+    y, log_p = density(x)
+    close(y, tensors["out.y"], TIGHT)
+    close(log_p, tensors["out.log_prob"], TIGHT)
+    names, parameters = zip(*density.named_parameters(), strict=True)
+    gradients(-log_p, [x, *parameters], tensors, "out.grad_x", *(f"out.grad.{name}" for name in names))
 
 
 # ---- whole training steps --------------------------------------------------------------------------------------------

@@ -174,6 +174,7 @@ class Engine:
                 scaler.scale(total / self.opt.accumulate).backward()
         if self.micro == self.opt.accumulate - 1:
             distributed.average_gradients(mine)
+            cut_gradients(optimizer, scaler)
             scaler.step(optimizer)
             scaler.update()
             torch.clear_autocast_cache()
@@ -325,6 +326,15 @@ def backward_of(model: Any, name: str) -> Iterator[None]:
         else:
             raise
         raise broken(model, f"update({name!r})", f"has losses that {why}") from error
+
+
+def cut_gradients(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    """Scale down what is longer than a group's ``largest_gradient``."""
+    limited = [group for group in optimizer.param_groups if group.get("largest_gradient")]
+    if limited:
+        scaler.unscale_(optimizer)
+    for group in limited:
+        torch.nn.utils.clip_grad_norm_(group["params"], group["largest_gradient"])
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
