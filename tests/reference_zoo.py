@@ -25,6 +25,7 @@ class Replay:
     settings: dict[str, object] = {}  # what makes ours the published code, where the default is another
     alternatives: dict[str, dict[str, object]] = {}  # recorded change -> flags that make it
     halved: set[str] = {"D_real", "D_fake"}  # logged before the factor 1/2 there
+    frozen: set[str] = set()  # networks whose gradients are recorded, and are not computed here
     own: tuple[str, ...] = ()  # networks whose weights are not recorded as a network's
 
     def __init__(self, entry, tensors, monkeypatch, tmp_path):
@@ -215,6 +216,29 @@ class Decent(Replay):
             assert norm == pytest.approx(self.entry["average_norm"][name], rel=1e-3)  # as for what moved
 
 
+class LSeSim(Replay):
+    """VGG is frozen here, where the published code computes its gradients."""
+
+    model, frozen = "lsesim", {"P"}
+
+    def command(self, alternative=None):
+        weights = self.tmp_path / "vgg16.pth"
+        torch.save(safetensors.under(self.tensors, "state0.P."), weights)
+        self.own = ("P",)
+        return [*super().command(alternative), "--vgg_weights", str(weights)]
+
+    def before(self, step):
+        super().before(step)
+        self.monkeypatch.setattr(self.steps.model, "places", first_places_of(self.steps.opt.patch_nums))
+        self.monkeypatch.setattr(
+            self.steps.model, "jittered", lambda side, image: self.tensors[f"in.{side}_aug"][step].double()
+        )
+
+
+def first_places_of(count):
+    return lambda features: first_places(None, features, count)
+
+
 REPLAYS = {
     "pix2pix": Pix2Pix,
     "monce": MoNCE,
@@ -224,4 +248,5 @@ REPLAYS = {
     "enco": EnCo,
     "santa": Santa,
     "decent": Decent,
+    "f_lsesim": LSeSim,
 }

@@ -1,22 +1,21 @@
 """A trained classifier of torchvision, frozen: what it makes of an image is compared in place of pixels."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 import torchvision
-from torch import nn
 
+from networks.frozen import Frozen
+from networks.vgg import DEVIATION, MEAN
 from options import UserError, nearest
 from util.files import sha256
 from util.reading.weights import NETWORK, STATE, check_finite, read_tensors
 
 SIZE = 224  # pixels a side, what classifiers of ImageNet are trained with
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, by torchvision's reference transforms
 
 
-class FrozenNetwork(nn.Module):
+class FrozenNetwork(Frozen):
     """Images (B, 1 or 3, H, W) in [-1, 1] to the network's logits (B, classes); a gradient goes through.
 
     They are scaled to 224 pixels and put in [0, 1], as XMC-GAN's code does, and then ``normalised`` as the network was
@@ -31,7 +30,6 @@ class FrozenNetwork(nn.Module):
     """
 
     def __init__(self, name: str, weights: str, normalised: bool = False):
-        super().__init__()
         known = torchvision.models.list_models(module=torchvision.models)
         if name not in known:
             raise UserError(f"--frozen_network {name}: torchvision has no such classifier{nearest(name, known)}")
@@ -47,22 +45,13 @@ class FrozenNetwork(nn.Module):
         except Exception as error:  # torch has many for a file that is damaged or of another kind
             raise UserError(f"{flag}: not weights of torchvision's {name} ({str(error).splitlines()[0]})") from None
         check_finite(state, flag)
+        super().__init__(network)
         self.name, self.digest = name, sha256(path)
-        self.held = [network.eval().requires_grad_(False)]  # a list is no child
         mean, deviation = (MEAN, DEVIATION) if normalised else ((0.0,) * 3, (1.0,) * 3)
         self.mean: torch.Tensor
         self.deviation: torch.Tensor
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
-
-    @property
-    def network(self) -> nn.Module:
-        return self.held[0]
-
-    def _apply(self, change: Any, recurse: bool = True) -> "FrozenNetwork":
-        """Go to a device or to another type as children do."""
-        self.network._apply(change, recurse)
-        return super()._apply(change, recurse)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         images = F.interpolate(images.float().expand(-1, 3, -1, -1), (SIZE, SIZE), mode="bilinear", antialias=True)

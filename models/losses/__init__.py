@@ -21,6 +21,7 @@ from .levels import weighted_levels
 from .overlap import dice_loss
 from .patch import diversity, nce_against, patch_nce
 from .regularization import gradient_penalty, r1_penalty, total_variation
+from .spatial import similarity_maps, spatial_contrast, spatial_loss
 from .text import cosine_scores, matching_levels, matching_loss, word_scores
 from .transport import monce
 
@@ -57,6 +58,9 @@ __all__ = [
     "r1_penalty",
     "related",
     "semantic_relation",
+    "similarity_maps",
+    "spatial_contrast",
+    "spatial_loss",
     "supcon_in",
     "supcon_levels",
     "total_variation",
