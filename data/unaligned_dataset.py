@@ -38,6 +38,7 @@ class UnalignedDataset(FolderDataset):
         B: str | None = option(None, "folder of pictures of side B", instead_of=("dataroot",), matters=True)
         test_fraction: float = option(0.1, "part of the files of --A and --B that training never sees", least=0)
         split_seed: int = option(0, "seed that chooses them, whatever --seed is", least=0)
+        second_A: bool = option(False, "in training items have a second image of side A, chosen at random, as A2")
 
         def validate(self) -> None:
             given = {side: folder for side in "AB" if (folder := getattr(self, side)) is not None}
@@ -142,6 +143,9 @@ class UnalignedDataset(FolderDataset):
         item: dict[str, Any] = {}
         for side, path in chosen.items():
             item |= {side: self.read(path, self.channels(side), rng, side), f"{side}_paths": str(path)}
+        if self.opt.is_train and self.opt.second_A:
+            side = self.opt.direction[0]  # which becomes A
+            item["A2"] = self.read(rng.choice(self.sides[side]), self.channels(side), rng, side)
         return item
 
     def pair(self, index: int, rng: random.Random) -> dict[str, Path]:

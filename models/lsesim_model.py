@@ -98,9 +98,8 @@ class LSeSimModel(TranslationModel):
     def build_eyes(self):
         """A frozen network, or none for G's encoder; what it is is said once."""
         opt = self.opt
-        flag, what = (
-            ("vgg_weights", "vgg") if opt.vgg_weights else ("domain_run", "domain") if opt.domain_run else ("", "G")
-        )
+        flag = "vgg_weights" if opt.vgg_weights else "domain_run" if opt.domain_run else ""
+        what = {"vgg_weights": "vgg", "domain_run": "domain", "": "G"}[flag]
         self.layers = opt.attn_layers or USUAL[what]
         if not flag:
             taps = tuple(map(str, self.layers))
@@ -116,9 +115,7 @@ class LSeSimModel(TranslationModel):
         state = read_tensors(path, STATE, NETWORK)
         check_finite(state, f"--{flag} {told}")
         try:
-            return Frozen(
-                VGG16Features(state, self.layers) if what == "vgg" else Stages(encoder_of(state), self.layers)
-            )
+            network = VGG16Features(state, self.layers) if what == "vgg" else Stages(encoder_of(state), self.layers)
         except ValueError as error:
             raise UserError(f"--{flag} {told}: {error}", code=Exit.CHECKPOINT) from None
         return Frozen(network)

@@ -4,13 +4,16 @@
 from . import biggan_discriminator, sngan_discriminator  # noqa: F401
 
 # isort: split
-from . import adain_resnet, dcgan, dcgan_discriminator, mapping, patchgan, resnet, stylegan2_discriminator, unet  # noqa: F401
+from . import adain_resnet, bridge, dcgan, dcgan_discriminator, mapping, patchgan, resnet, stylegan2_discriminator, unet  # noqa: F401
 from .heads import channels_at
 from .layers import InstanceNorm, init_weights
 from .registry import (
     define,
     define_generator,
+    kind_of_generator,
     list_networks,
+    register_bridge_D,
+    register_bridge_G,
     register_D,
     register_F,
     register_G,
@@ -29,10 +32,13 @@ __all__ = [
     "define",
     "define_generator",
     "init_weights",
+    "kind_of_generator",
     "list_networks",
     "register_D",
     "register_F",
     "register_G",
+    "register_bridge_D",
+    "register_bridge_G",
     "register_latent_D",
     "register_latent_G",
     "register_path_G",

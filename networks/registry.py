@@ -7,7 +7,16 @@ from typing import Any
 from torch import nn
 
 Build = Callable[..., nn.Module]
-_BUILDERS: dict[str, dict[str, Build]] = {"G": {}, "D": {}, "F": {}, "path_G": {}, "latent_G": {}, "latent_D": {}}
+_BUILDERS: dict[str, dict[str, Build]] = {
+    "G": {},
+    "D": {},
+    "F": {},
+    "path_G": {},
+    "bridge_G": {},
+    "bridge_D": {},
+    "latent_G": {},
+    "latent_D": {},
+}
 
 
 def _registers(kind: str) -> Callable[[Build], Build]:
@@ -24,8 +33,11 @@ def _registers(kind: str) -> Callable[[Build], Build]:
 register_G = _registers("G")
 # A generator with more inputs: G(x) translates, and training says more; see networks/adain_resnet.py.
 register_path_G = _registers("path_G")
+register_bridge_G = _registers("bridge_G")  # networks/bridge.py
 # A discriminator: image (B, C, H, W) to logits (B, ...).
 register_D = _registers("D")
+# One that is told the index of its image's time too: D(x, i).
+register_bridge_D = _registers("bridge_D")
 # A head: features and the locations to sample, to unit vectors; see networks/heads.py.
 register_F = _registers("F")
 # A generator from noise: G(z, y) -> images; z (B, z_dim), y labels (B,) or weights of classes (B, classes).
@@ -41,9 +53,14 @@ def define(kind: str, name: str, /, **arguments: Any) -> nn.Module:
     return build(**{k: v for k, v in arguments.items() if k in wanted})
 
 
+def kind_of_generator(name: str) -> str:
+    """The kind of a generator of images from images."""
+    return next(kind for kind in ("G", "path_G", "bridge_G") if name in _BUILDERS[kind])
+
+
 def define_generator(name: str, /, **arguments: Any) -> nn.Module:
     """Build a generator of images from images, of whatever kind: what a file of weights is of."""
-    return define(next(kind for kind in ("G", "path_G") if name in _BUILDERS[kind]), name, **arguments)
+    return define(kind_of_generator(name), name, **arguments)
 
 
 def takes(kind: str, name: str, argument: str) -> bool:

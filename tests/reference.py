@@ -26,7 +26,8 @@ def counted(tensors, prefix):
 
 def load(network, tensors, prefix="state."):
     state = {name: value for name, value in safetensors.under(tensors, prefix).items() if name not in UNUSED}
-    network.load_state_dict(state, strict=True)
+    alive = getattr(network, "alive", dict)
+    network.load_state_dict(alive(state), strict=True)
     return network
 
 

@@ -14,7 +14,7 @@ from options import TrainOptions
 from options.fields import flags_of
 from options.parsing import compose, option_classes
 from tests import safetensors
-from tests.reference import counted, first_places
+from tests.reference import close, counted, first_places
 
 
 class Replay:
@@ -239,6 +239,35 @@ def first_places_of(count):
     return lambda features: first_places(None, features, count)
 
 
+class UNSB(Replay):
+    model = "unsb"
+    halved = {"D_real", "D_fake", "NCE", "NCE_Y"}
+
+    def command(self, alternative=None):
+        self.settings = {"unsb_block": self.entry["unsb_block"]}
+        return super().command(alternative)
+
+    def images(self, step):
+        return super().images(step) | {"A2": self.tensors["in.A2"][step]}
+
+    def before(self, step):
+        super().before(step)
+        model, indices = self.steps.model, self.entry["time_index"]
+        self.monkeypatch.setattr(model, "draw_index", lambda: indices[step] if isinstance(indices, list) else indices)
+        for kind, draw in (("z", "draw_z"), ("noise", "draw_noise")):
+            self.monkeypatch.setattr(
+                model, draw, lambda use, _, kind=kind: self.tensors[f"in.{kind}.{step}.{use}"].double()
+            )
+
+    def published(self, losses, alternative):
+        return super().published(losses, alternative) | {"SB": losses["SB"] / self.steps.opt.lambda_SB}
+
+    def end(self):
+        model = self.steps.model
+        for name, state in (("A", model.state), ("A2", model.state_A2), ("B", model.state_B)):
+            close(state, self.tensors[f"out.state.{name}"], 1e-6)
+
+
 REPLAYS = {
     "pix2pix": Pix2Pix,
     "monce": MoNCE,
@@ -249,4 +278,5 @@ REPLAYS = {
     "santa": Santa,
     "decent": Decent,
     "f_lsesim": LSeSim,
+    "unsb": UNSB,
 }

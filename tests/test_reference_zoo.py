@@ -14,10 +14,12 @@ import torch
 import networks
 from models.enco_model import EnCoModel
 from models.losses import (
+    bridge_cost,
     decoupled,
     diversity,
     hard_weights,
     hdce,
+    joint_entropy,
     monce,
     nce_against,
     patch_nce,
@@ -26,6 +28,7 @@ from models.losses import (
     spatial_contrast,
     spatial_loss,
 )
+from networks import bridge
 from networks.density import Density
 from networks.enco_head import PairHead
 from networks.heads import PatchSampler
@@ -152,6 +155,30 @@ def test_lsesim(entry, tensors):
         gradients(value, [*sides, *parameters], tensors, *(f"{out}contrast_{place}" for place in wanted))
 
 
+@of_kind("contrast", "unsb")
+def test_unsb_losses(entry, tensors):
+    for i, published in entry["by_time_index"].items():
+        names = [f"in.{i}.{name}" for name in ("joint", "crossed", "x", "f")]
+        joint, crossed, x, f = doubles(tensors, *names)
+        value = joint_entropy(joint, crossed)
+        assert value.item() == pytest.approx(published["E"], rel=TIGHT)
+        gradients(value, [joint, crossed], tensors, f"out.{i}.E_grad_joint", f"out.{i}.E_grad_crossed")
+        T = entry["T"]
+        value = bridge_cost(joint, crossed, x, f, (T - int(i)) / T, entry["tau"])
+        assert value.item() == pytest.approx(published["SB"], rel=TIGHT)
+        places = [f"out.{i}.SB_grad_{name}" for name in ("joint", "crossed", "f")]
+        gradients(value, [joint, crossed, f], tensors, *places)
+
+
+@of_kind("schedule", "unsb")
+def test_unsb_schedule(entry, tensors):
+    for name, published in entry["schedules"].items():
+        times, mix, variance = bridge.schedule(int(name.removeprefix("T")))
+        assert times == pytest.approx(published["times"], rel=TIGHT)
+        assert mix == pytest.approx(published["mix"], rel=TIGHT)
+        assert variance == pytest.approx(published["variance"], rel=TIGHT)
+
+
 @of_kind("feature_head", "qs_attn")
 def test_qs_attn(entry, tensors):
     mode, count = entry["QS_mode"], entry["num_patches"]
@@ -243,6 +270,26 @@ def test_vgg_features(entry, tensors):
     network = VGG16Features(safetensors.under(tensors, "state."), entry["attn_layers"]).double()
     for tap, feature in zip(entry["attn_layers"], network(tensors["in.x"].double()), strict=True):
         close(feature, tensors[f"out.feat.{tap}"], TIGHT)
+
+
+@of_kind("generator", "unsb")
+def test_unsb_generator(entry, tensors):
+    settings = dict(block=entry["unsb_block"], timesteps=max(entry["time_index"]) + 1)
+    G = load(networks.define("bridge_G", entry["netG"], **entry | settings), tensors).double()
+    x, z = tensors["in.x"].double(), tensors["in.z"].double()
+    for index in entry["time_index"]:
+        close(G.predict(x, index, z), tensors["out.y"], TIGHT)
+    for layer, feature in zip(entry["nce_layers"], G.features(x, entry["nce_layers"], z), strict=True):
+        close(feature, tensors[f"out.feat.{layer}"], TIGHT)
+
+
+@of_kind("discriminator", "unsb")
+def test_unsb_discriminators(entry, tensors):
+    settings = {"n_layers": entry["n_layers_D"], "timesteps": max(entry["time_index"]) + 1}
+    D = load(networks.define("bridge_D", entry["netD"], **entry | settings), tensors).double()
+    x = torch.cat([tensors[name].double() for name in ("in.x", "in.x2") if name in tensors], 1)
+    for index in entry["time_index"]:
+        close(D(x, index), tensors[f"out.y.{index}"], TIGHT)
 
 
 # ---- whole training steps --------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Objectives as functions of tensors. They compute in float32 or better, whatever the networks compute in."""
 
 from .adversarial import GAN_MODES, balance, gan_loss
+from .bridge import bridge_cost, joint_entropy
 from .conditional import (
     d2d_ce,
     d2d_ce_levels,
@@ -30,6 +31,7 @@ __all__ = [
     "GAN_MODES",
     "Pairs",
     "balance",
+    "bridge_cost",
     "consistency",
     "contrast",
     "contrast_pairs",
@@ -48,6 +50,7 @@ __all__ = [
     "hdce",
     "infomax_levels",
     "infomax_nce",
+    "joint_entropy",
     "lecam",
     "matching_levels",
     "matching_loss",
