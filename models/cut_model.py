@@ -5,6 +5,7 @@ Park, Efros, Zhang, Zhu. Contrastive Learning for Unpaired Image-to-Image Transl
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -41,6 +42,8 @@ class CUTModel(ContrastiveModel):
             if self.is_train and not any(aims):
                 raise UserError("--lambda_GAN 0 --lambda_NCE 0: G would learn nothing; give one of them a weight")
 
+    keys_A: Any  # features (B, C_l, H_l, W_l) of each layer, of the images that G was given
+    keys_B: Any
     keys_learn = False  # whether anything is trained through the keys, which PatchNCE itself does not do
 
     def __init__(self, opt):

@@ -56,7 +56,7 @@ class DecentModel(TranslationModel):
             if not (self.lambda_GAN or self.lambda_idt or self.lambda_var or self.lambda_L1):
                 raise UserError("--lambda_GAN 0 --lambda_idt 0 --lambda_var 0: G would learn nothing; give one weight")
 
-    visual_names = ("real_A", "fake_B", "real_B")
+    visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
     netG: Any
     netD: Any
     netF_A: Any

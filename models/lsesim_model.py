@@ -72,7 +72,7 @@ class LSeSimModel(TranslationModel):
             if not (self.lambda_GAN or self.lambda_spatial or self.lambda_L1):
                 raise UserError("--lambda_GAN 0 --lambda_spatial 0: G would learn nothing; give one of them a weight")
 
-    visual_names = ("real_A", "fake_B", "real_B")
+    visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
     netG: Any
     netD: Any
     netF: Any
@@ -181,8 +181,7 @@ class LSeSimModel(TranslationModel):
     def maps(self, *seen):
         """Of each image the maps of each layer, at places that all of them share."""
         opt = self.opt
-        if opt.learned_attn:
-            seen = [self.netF(features) for features in seen]
+        seen = tuple(self.netF(features) for features in seen) if opt.learned_attn else seen
         ids = self.places(min(seen, key=lambda features: features[0][0, 0].numel()))
         centred = [[x - x.mean((2, 3), keepdim=True) for x in features] for features in seen]
         return [

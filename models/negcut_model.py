@@ -82,7 +82,7 @@ class NEGCUTModel(CUTModel):
                 queries = self.queries_of(image)
                 q, k = self.vectors(queries, keys, self.choose(queries, keys))
                 means = self.means(keys)
-            value, negatives = self.against(q, k, means)
+            value, negatives = self.against((q, k), means)
             terms[f"N_{term}"] = -weight * value
             differences.append(torch.stack([diversity(n) for n in negatives]).mean())
         kept = differences if opt.diversity_of == "both" else differences[-1:]
@@ -93,18 +93,18 @@ class NEGCUTModel(CUTModel):
         vectors = self.vectors(queries, keys, self.choose(queries, keys))
         with torch.set_grad_enabled(self.keys_learn):
             means = self.means(keys)
-        return self.against(*vectors, means)[0]
+        return self.against(vectors, means)[0]
 
     def means(self, keys):
         """The mean of an image's vectors by netF_, (B, D) of each layer: shorter than 1."""
         return [vectors.mean(1) for vectors in self.netF_(keys, self.netF_.sample_ids(keys, self.opt.mean_places))]
 
-    def against(self, q, k, means):
-        """The contrast, the mean over layers, and the negatives (B, M, D) of each layer."""
+    def against(self, vectors, means):
+        """The contrast of queries and keys, the mean over layers, and the negatives (B, M, D) of each layer."""
         opt = self.opt
         noise = [self.draw(layer, len(mean), opt.num_patches, opt.noise_N) for layer, mean in enumerate(means)]
         negatives = self.netN(means, noise)
-        values = [nce_against(*vectors, opt.nce_T) for vectors in zip(q, k, negatives, strict=True)]
+        values = [nce_against(q, k, n, opt.nce_T) for q, k, n in zip(*vectors, negatives, strict=True)]
         return torch.stack(values).mean(), negatives
 
     def draw(self, layer, *shape):

@@ -40,7 +40,7 @@ class Pix2PixModel(TranslationModel):
             if self.is_train and not (self.lambda_GAN or self.lambda_L1):
                 raise UserError("--lambda_GAN 0 --lambda_L1 0: G would learn nothing; give one of them a weight")
 
-    visual_names = ("real_A", "fake_B", "real_B")
+    visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
     netG: Any
     netD: Any
 

@@ -76,7 +76,7 @@ class SantaModel(TranslationModel):
             per_run=True,
         )
 
-    visual_names = ("real_A", "fake_B", "real_B")
+    visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
     kind_of_G = "path_G"
     netG: Any
     netD: Any

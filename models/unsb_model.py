@@ -108,6 +108,7 @@ class UNSBModel(CUTModel):
 
     def predict(self):
         """States at a time drawn at random, of A, of another A and of B, and the ends that G sees from them."""
+        self.keys_A, self.keys_B = self.real_A, self.real_B  # encoded in nce
         self.index = self.draw_index()
         with torch.no_grad():
             sides = {"A": self.real_A, "A2": self.real_A2, "B": self.real_B}
@@ -169,19 +170,12 @@ class UNSBModel(CUTModel):
             losses |= self.contrast()
         return losses | self.supervised("L1", self.fake_B, self.real_B)
 
-    @property
-    def keys_A(self):
-        return self.keys_of("NCE", self.real_A)
-
-    @property
-    def keys_B(self):
-        return self.keys_of("NCE_Y", self.real_B)
-
-    def keys_of(self, term, image):
-        """The features of a source, with noise that those of its output will share."""
+    def nce(self, term, image, keys):
+        """As CUT's; the source is encoded here, with noise that the output's features share."""
         self.z = self.draw_z(term, len(image))
         with torch.no_grad():
-            return self.encode(self.netG, image)
+            keys = self.encode(self.netG, keys)
+        return super().nce(term, image, keys)
 
     def encode(self, netG, image):
         return netG.features(image, self.taps, self.z)

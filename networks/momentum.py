@@ -14,7 +14,8 @@ def momentum_copy(network: nn.Module) -> nn.Module:
 @torch.no_grad()
 def follow(slow: nn.Module, fast: nn.Module, decay: float) -> None:
     """slow <- decay * slow + (1 - decay) * fast, parameter by parameter; buffers, such as statistics, are copied."""
-    mine, theirs = list(slow.parameters()), list(fast.parameters())
+    mine: list[torch.Tensor] = list(slow.parameters())
+    theirs: list[torch.Tensor] = list(fast.parameters())
     if mine:
         torch._foreach_mul_(mine, decay)
         torch._foreach_add_(mine, theirs, alpha=1 - decay)
