@@ -8,6 +8,7 @@ from . import adain_resnet, bridge, dcgan, dcgan_discriminator, mapping, patchga
 from .heads import channels_at
 from .layers import InstanceNorm, init_weights
 from .registry import (
+    GENERATORS,
     define,
     define_generator,
     kind_of_generator,
@@ -25,6 +26,7 @@ from .registry import (
 from .taps import Tapped, TappedSequential
 
 __all__ = [
+    "GENERATORS",
     "InstanceNorm",
     "Tapped",
     "TappedSequential",

@@ -43,7 +43,9 @@ def identify(state: State) -> tuple[str, dict[str, Any]]:
     first = next((state[key] for key in FIRST if key in state), None)
     if first is not None and first.ndim != 4:
         raise ValueError(f"its first convolution has the shape {tuple(first.shape)}")
-    if any(".conv_block." in key for key in state) and "model.1.weight" in state:
+    if "model_res.0.adaptive.style_net.weight" in state:
+        name, arguments = _bridge(state)
+    elif any(".conv_block." in key for key in state) and "model.1.weight" in state:
         name, arguments = _resnet(state)
     elif "model.model.0.weight" in state:
         name, arguments = _unet(state)
@@ -54,8 +56,8 @@ def identify(state: State) -> tuple[str, dict[str, Any]]:
     else:
         raise ValueError(f"it holds {_kind(state)}")
     with torch.device("meta"):
-        expected = define_generator(name, **arguments).state_dict()
-    wrong = list(key_differences(state, expected))
+        network = define_generator(name, **arguments)
+    wrong = list(key_differences(getattr(network, "alive", dict)(state), network.state_dict()))
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"it looks like {name}, but {'; '.join(wrong[:3])}{more}")
@@ -151,7 +153,7 @@ def _stylegan2(state: State) -> tuple[str, dict[str, Any]]:
 def _adain_resnet(state: State) -> tuple[str, dict[str, Any]]:
     """Santa's: plain residual blocks in the encoder, as many or one more with AdaIN in the decoder."""
     total = sum(key.startswith(WAYS) and key.endswith("conv_block.1.weight") for key in state)
-    last = max((k for k in state if k.startswith("decoder.") and k.count(".") == 2), key=lambda k: int(k.split(".")[1]))
+    last = max((k for k in state if k.startswith("decoder.") and k.count(".") == 2), key=_second)
     first = state["encoder.1.weight"]
     if total not in (6, 9):
         raise ValueError(f"it looks like Santa's generator with {total} blocks; there are those of 6 and 9")
@@ -164,6 +166,27 @@ def _adain_resnet(state: State) -> tuple[str, dict[str, Any]]:
         no_antialias_up=not any(key.startswith("decoder.") and key.endswith(".filt") for key in state),
     )
     return f"adain_resnet_{total}blocks", arguments
+
+
+def _bridge(state: State) -> tuple[str, dict[str, Any]]:
+    """UNSB's; the published class has keys of layers that it does not compute with."""
+    blocks = {key.split(".")[1] for key in state if key.startswith("model_res.")}
+    if len(blocks) not in (6, 9):
+        raise ValueError(f"it looks like UNSB's generator with {len(blocks)} blocks; there are those of 6 and 9")
+    published = "model_res.0.style.weight" in state
+    mapping = [key for key in state if key.startswith("z_transform.") and key.endswith(".weight")]
+    last = max((k for k in state if k.startswith("model_upsample.") and k.endswith(".weight")), key=_second)
+    first = state["model.1.weight"]
+    arguments = dict(
+        input_nc=first.shape[1],
+        output_nc=len(state[last]),
+        ngf=first.shape[0],
+        block="paper" if "time_embed.0.weight" in state and not published else "released",
+        n_mlp=len(mapping) - 1,
+        no_antialias="model.7.filt" not in state,
+        no_antialias_up="model_upsample.0.filt" not in state,
+    )
+    return f"resnet_{len(blocks)}blocks_cond", arguments
 
 
 def _widths(channels: list[int]) -> tuple[int, int]:
@@ -183,6 +206,10 @@ def _norm(state: State, conv: str, norm: str) -> str:
 
 def _rows(state: State, key: str) -> int:
     return state[key].shape[0] if key in state else 0
+
+
+def _second(key: str) -> int:
+    return int(key.split(".")[1])
 
 
 def _depth(key: str) -> int:

@@ -18,6 +18,8 @@ _BUILDERS: dict[str, dict[str, Build]] = {
     "latent_D": {},
 }
 
+GENERATORS = ("G", "path_G", "bridge_G")  # the kinds of generators of images from images
+
 
 def _registers(kind: str) -> Callable[[Build], Build]:
     """The decorator of functions that build a network of this kind."""
@@ -55,7 +57,7 @@ def define(kind: str, name: str, /, **arguments: Any) -> nn.Module:
 
 def kind_of_generator(name: str) -> str:
     """The kind of a generator of images from images."""
-    return next(kind for kind in ("G", "path_G", "bridge_G") if name in _BUILDERS[kind])
+    return next(kind for kind in GENERATORS if name in _BUILDERS[kind])
 
 
 def define_generator(name: str, /, **arguments: Any) -> nn.Module:

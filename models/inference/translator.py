@@ -24,6 +24,8 @@ from util.scale import chosen_factor, resized, scaled_size, trained_scale, words
 from util.training.manifest import usable, weights_of
 from util.values import Units, units_of
 
+MOST_TIMES = 1000  # of a chain of calls
+
 
 class Translator:
     """``translator(image)`` is the translation of an image, of the same kind and size.
@@ -103,9 +105,9 @@ class Translator:
         """
         file, found = find_weights(Path(path), direction, epoch, use_ema)
         name, arguments = identify_file(file)
-        netG: Any = networks.define_generator(name, **arguments)
-        load_weights(netG, file)
         run = file.parent
+        netG: Any = networks.define_generator(name, **arguments | chain_of(run, name))
+        load_weights(netG, file)
         translator = cls(netG, **{"trained": trained_scale(run, found[0])} | settings)
         translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
         translator.direction, translator.file = found, file
@@ -257,6 +259,25 @@ class Translator:
             raise ValueError("no PIL image has colours of more than 8 bits; give an array or a tensor")
         values = self.makes.values(translation)[0]
         return Image.fromarray(values.astype(np.int32) if values.dtype == np.int16 else values)
+
+
+def chain_of(run: Path, name: str) -> dict[str, Any]:
+    """How a generator that is called several times is called: as its run was told, for its weights do not say.
+
+    Raises:
+        UserError: the run's options do not make a chain (exit code 4).
+    """
+    if networks.kind_of_generator(name) != "bridge_G":
+        return {}
+    kept = kept_options(run)
+    chain = {"timesteps": kept.get("num_timesteps", 5), "tau": kept.get("tau", 0.01)}
+    chain["nfe"] = kept.get("nfe") or chain["timesteps"]
+    whole = all(type(chain[key]) is int and 1 <= chain[key] <= MOST_TIMES for key in ("timesteps", "nfe"))
+    noisy = isinstance(chain["tau"], int | float) and 0 <= chain["tau"] < float("inf")
+    if not whole or not noisy or chain["nfe"] > chain["timesteps"]:
+        told = ", ".join(f"{key} {value!r}" for key, value in chain.items())
+        raise UserError(f"{run / 'train_opt.yaml'}: no chain of a generator: {told}", code=Exit.CHECKPOINT)
+    return chain
 
 
 def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:

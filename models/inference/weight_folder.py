@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.noise.published_networks import identify_latent
-from networks import list_networks
+from networks import GENERATORS, kind_of_generator, list_networks
 from networks.published import identify
 from options import Exit, UserError
 from options.parsing import Saved
@@ -16,6 +16,8 @@ from util.reading.weights import NETWORK, STATE, read_tensors
 OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 # An argument of a generator -> the option that gives it, where the names differ.
 OPTION = {"norm": "normG", "num_downsampling": "stylegan2_G_num_downsampling", "size": "crop_size"}
+OPTION |= {"block": "unsb_block", "timesteps": "num_timesteps"}
+METHOD = {"G": "cut", "path_G": "santa", "bridge_G": "unsb"}  # of a kind of generator whose run is not known
 
 
 def run_options(run: Mapping[str, Any]) -> Saved | None:
@@ -25,10 +27,14 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
     kept = saved_options(run)
     if kept is not None or not any(path.is_file() for path in (one, there, back)):
         return kept
-    if run.get("netG") not in (None, *list_networks("G")):  # a plugin's, which the flags describe
+    if run.get("netG") not in (
+        None,
+        *(name for kind in GENERATORS for name in list_networks(kind)),
+    ):  # a plugin's, which the flags describe
         return None
     if one.is_file() and run.get("model") not in ("dcl", "simdcl", "cycle_gan"):
-        return Saved(str(one), {"model": "cut"} | architecture(one), facts=True)
+        found = architecture(one)
+        return Saved(str(one), {"model": METHOD[kind_of_generator(found["netG"])]} | found, facts=True)
     missing = next((path for path in (there, back) if not path.is_file()), None)
     if missing is not None:
         raise UserError(f"no checkpoint {missing}; test.py runs both sides, translate.py either", code=Exit.CHECKPOINT)

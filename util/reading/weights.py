@@ -42,6 +42,7 @@ def load_weights(
     """
     state = {key.removeprefix("module."): value for key, value in read_tensors(path, STATE, NETWORK).items()}
     own, state = network.state_dict(), dict(change(state))
+    state = getattr(network, "alive", dict)(state)  # published classes may have weights that nothing is computed with
     state = {key: value for key, value in state.items() if key in own or not _of_old_norm(key, state)}
     state |= {k: own[k] for k in own if k.endswith(".num_batches_tracked") and k not in state}  # torch 0.3 had none
     wrong = [f"{k} is missing" for k in own if k not in state] + [f"{k} is unknown" for k in state if k not in own]
