@@ -1,17 +1,20 @@
 """What image-to-image methods share: two domains, generators that can be tapped, patch discriminators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 
 import networks
+from evaluation.judges import read_judge
 from models.base_adversarial import AdversarialModel
+from networks.frozen import Frozen
 from networks.heads import shapes_at
 from networks.tiling import in_tiles, whole
-from options import UserError, option
+from options import Exit, UserError, option
 from util import contract
 
 
@@ -41,6 +44,18 @@ class TranslationModel(AdversarialModel):
             0.0, "pairs (--dataset_mode aligned): weight of the distance between a translation and its target", least=0
         )
 
+        lambda_semantic: float = option(
+            0.0, "weight of the term that keeps the class of an image of A, as --label_judge sees it", least=0
+        )
+        label_judge: str | None = option(None, "--lambda_semantic: folder of a run of --model label_judge on side A")
+
+        def validate(self):
+            if self.is_train and (self.lambda_semantic > 0) != (self.label_judge is not None):
+                raise UserError(
+                    f"--lambda_semantic {self.lambda_semantic} --label_judge {self.label_judge}: give both, a weight "
+                    "and the run folder of a judge of side A's classes (train.py --model label_judge), or neither"
+                )
+
     kind_of_G = "G"  # of networks/registry.py
     arguments_of_G: Mapping[str, Any] = {}  # that a kind takes beyond what every generator does
     real_A: Any  # (B, C, H, W) in [-1, 1]; None outside training where the batch lacks that side
@@ -52,6 +67,43 @@ class TranslationModel(AdversarialModel):
     supervised_terms: frozenset[str] = frozenset()  # those asked for so far; a batch without pairs has none
     ema_names: tuple[str, ...] = ("G",)
     visual_sides = {"real_B": "B", "idt_B": "B", "fake_A": "B", "rec_B": "B"}
+
+    def __init__(self, opt: Any):
+        super().__init__(opt)
+        self.judge: Any = None
+        if opt.is_train and opt.lambda_semantic > 0:
+            judge = read_judge(Path(opt.label_judge), model="label_judge")
+            if judge.kind != "label":
+                told = f"--label_judge {opt.label_judge}: tells {judge.kind}s apart"
+                raise UserError(f"{told}; train a judge with --model label_judge", code=Exit.CHECKPOINT)
+            self.judge = Frozen(judge)
+
+    def update(self, name: str, losses: Callable[[], dict[str, torch.Tensor]]) -> None:
+        """As in BaseModel; with --lambda_semantic the generator's terms have one more."""
+        if self.judge is not None and name == "G":
+            super().update(name, lambda: losses() | {"semantic": self.opt.lambda_semantic * self.semantic()})
+        else:
+            super().update(name, losses)
+
+    def semantic(self) -> torch.Tensor:
+        """Cross entropy of what the judge sees in fake_B to the class that it sees in real_A, in nats.
+
+        The semantic consistency of Hoffman et al., "CyCADA" (ICML 2018, equation 4), in one direction.
+        """
+        fake = getattr(self, "fake_B", None)
+        if fake is None:
+            raise contract.broken(self, "fake_B", "is not there, and --lambda_semantic compares it with real_A")
+        source = self.real_A.flip(3) if getattr(self, "flipped", False) else self.real_A
+        with torch.no_grad():
+            classes = self.judged(source).argmax(1)
+        return F.cross_entropy(self.judged(fake).float(), classes)
+
+    def judged(self, images: torch.Tensor) -> torch.Tensor:
+        """The judge's logits of images, in the channels and at the size that it knows."""
+        network = self.judge.network
+        if images.shape[1] != network.channels:
+            images = images.mean(1, keepdim=True).expand(-1, network.channels, -1, -1)
+        return self.judge(F.interpolate(images, (network.size, network.size), mode="bilinear", antialias=True))
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A and B are (B, C, H, W) in [-1, 1]; outside training one of them may be absent."""
