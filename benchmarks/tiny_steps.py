@@ -16,6 +16,7 @@ DIGITS = ("--dataroot", "digits", "--crop_size", 32, "--batch_size", 8)
 NOISE = (*DIGITS, "--ngf", 4, "--ndf", 4, "--n_dis", 1)
 ADA = ("--augment_D", "color,translation", "--ada_target", 0.6)
 CAPTIONS = (*NOISE, "--text_dim", 16, "--text_layers", 1, "--text_heads", 2)
+OWN_G = ("--ngf", 4, "--ndf", 4, "--load_size", 36, "--crop_size", 32, "--n_layers_D", 2)
 JUDGED = ("--target_font", "DejaVuSerif", "DejaVuSansMono", "--charset", "ascii", "--crop_size", 32, "--batch_size", 8)
 
 STEPS = [
@@ -28,6 +29,23 @@ STEPS = [
     ("cycle_gan", *PHOTOS),
     ("dcl", *PATCHES),
     ("simdcl", *PATCHES),
+    ("monce", *PATCHES),
+    ("monce", *PATCHES, "--cost_type", "easy", "--exact_mask", "false", "--batch_size", 2),
+    ("hneg_src", *PATCHES, "--batch_size", 2),
+    ("qsattn", *PATCHES),
+    ("qsattn", *PATCHES, "--QS_mode", "local_global", "--attention_learns"),
+    ("qsattn", *PATCHES, "--QS_mode", "local", "--batch_size", 2),
+    ("negcut", *PATCHES),
+    ("negcut", *PATCHES, "--negatives_learn", "--diversity_of", "last", "--mean_places", 20, "--batch_size", 2),
+    ("lsesim", *PHOTOS, "--patch_nums", 16),
+    ("lsesim", *PHOTOS, "--patch_nums", 16, "--attn_layers", "4,8", "--learned_attn", "--patch_size", 4, "--use_norm"),
+    ("santa", *OWN_G, "--netG", "adain_resnet_6blocks", "--batch_size", 2),
+    ("decent", *PHOTOS, "--num_patches", 16, "--bnaf_dim", 2, "--flow_blocks", 2, "--batch_size", 2),
+    ("enco", *PATCHES),
+    ("enco", *PATCHES, "--netD", "multiscale", "--stop_idt_epochs", 0, "--batch_size", 2),
+    ("unsb", *OWN_G, "--netF_nc", 8, "--num_patches", 16, "--netG", "resnet_6blocks_cond", "--num_timesteps", 3),
+    ("unsb", *OWN_G, "--netF_nc", 8, "--num_patches", 16, "--unsb_block", "paper", "--batch_size", 2),
+    ("pix2pix", *PHOTOS, "--dataset_mode", "template", "--input_nc", 1, "--netD", "multiscale"),
     ("template", *PHOTOS, "--dataset_mode", "template", "--input_nc", 1),
     ("zi2zi", *GLYPHS, *TERMS),
     ("zi2zi", *GLYPHS, *TERMS, "--contrastive", "supcon", "--balance_GAN", "--lambda_r1", 1),

@@ -18,6 +18,13 @@ from options import Exit, UserError, option
 from util import contract
 
 
+def at_size_of(image: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor | None:
+    """``other``, which a method sets beside ``image``, scaled to its height and width where it has others."""
+    if other is None or other.shape[2:] == image.shape[2:]:
+        return other
+    return F.interpolate(other, image.shape[2:], mode="bilinear", antialias=True)
+
+
 class TranslationModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):

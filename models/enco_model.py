@@ -25,8 +25,9 @@ class EnCoModel(ContrastiveModel):
         section = "EnCo"
         preset: str = option("enco", "published settings by data", presets={"enco": {}, "enco-cityscapes": CITYSCAPES})
         nce_layers: tuple[str, ...] = option(
-            ("3", "7", "13", "18", "24", "28"),
-            "layers of G on the way down and, after them, on the way up: the last is to predict the first, and so on",
+            (),
+            "layers of G on the way down and, after them, on the way up: the last is to predict the first, and so on; "
+            "of a ResNet three pairs by default, 3,7,13,18,24,28 of nine blocks",
         )
         netF: str = option("mlp_sample_with_DAG", "EnCo's head, its only value", choices=("mlp_sample_with_DAG",))
         num_patches: int = option(256, "places compared per pair of layers; 0 compares as many as there are", least=0)
@@ -66,12 +67,22 @@ class EnCoModel(ContrastiveModel):
         self.netG = self.build_G(opt.input_nc, opt.output_nc)
         self.visual_names = ("real_A", "fake_B", "real_B")
         if opt.is_train:
-            self.taps = opt.nce_layers if opt.lambda_NCE > 0 else ()
+            self.taps = self.layers_to_pair() if opt.lambda_NCE > 0 else ()
             self.netF = self.build_pairs()
             self.netD = self.build_D(opt.output_nc)
             self.add_optimizer("D", self.netD)
             self.add_optimizer("G", self.netG)
             self.add_optimizer("G", self.netF, lr=opt.lr_F)
+
+    def layers_to_pair(self):
+        if self.opt.nce_layers:
+            return self.opt.nce_layers
+        if not hasattr(self.netG, "mirrored_taps"):
+            raise UserError(
+                f"--netG {self.opt.netG}: name by --nce_layers which of its layers are paired, as many on the way down "
+                "as after them on the way up"
+            )
+        return tuple(map(str, self.netG.mirrored_taps()))
 
     def build_pairs(self):
         """The head for taps that are to be paired from the outside in."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 import networks
 from evaluation.judges import judge_weights
-from models.base_translation import TranslationModel
+from models.base_translation import TranslationModel, at_size_of
 from models.losses import similarity_maps, spatial_contrast, spatial_loss
 from networks.domain_encoder import encoder_of
 from networks.frozen import Frozen
@@ -158,7 +158,7 @@ class LSeSimModel(TranslationModel):
     def contrast(self, source, target, other):
         """The mean over layers; the other image is turned by 180 degrees."""
         with torch.no_grad():
-            seen = [self.seen(image) for image in (source, target, other.flip(2, 3))]
+            seen = [self.seen(image) for image in (source, target, at_size_of(source, other).flip(2, 3))]
         maps = zip(*self.maps(*seen), strict=True)
         return torch.stack([spatial_contrast(*layer, self.opt.T) for layer in maps]).mean()
 

@@ -42,7 +42,7 @@ class SantaModel(TranslationModel):
         lambda_path: float = option(0.01, "weight of how fast features change along d", least=0)
         noise_std: float = option(1.0, "deviation of the noise on what G encodes, in training", least=0)
         path_layers: tuple[int, ...] = option(
-            (0, 3, 6, 10, 14), "layers of the decoder whose features should not change"
+            (), "layers of the decoder that should change little; 0,3,6,10,14 of nine blocks by default"
         )
         path_interval_min: float = option(0.05, "least half width of an interval of d", above=0, most=1)
         path_interval_max: float = option(0.10, "largest half width of an interval of d", above=0, most=1)
@@ -90,20 +90,21 @@ class SantaModel(TranslationModel):
             self.visual_names = ("real_A", *(f"d_{d:.2f}" for d in self.stops), "fake_B", "real_B")
             return
         self.visual_names += ("rec_A", "idt_B")
-        self.check_layers()
+        self.path_layers = self.layers_to_keep()
         self.netD = self.build_D(opt.output_nc)
         self.add_optimizer("D", self.netD)
         self.add_optimizer("G", self.netG)
 
-    def check_layers(self):
+    def layers_to_keep(self):
         """Raises:
-        UserError: --path_layers names a layer that the decoder lacks, one twice, or none.
+        UserError: --path_layers names a layer that the decoder lacks, or one twice.
         """
         taps, count = self.opt.path_layers, len(self.netG.decoder)
-        wrong = [tap for tap in taps if not 0 <= tap < count]
-        if wrong or len(set(taps)) < len(taps) or not taps:
-            told = f"has no layer {wrong[0]}" if wrong else "is to name layers, each once"
-            raise UserError(f"--path_layers {','.join(map(str, taps))}: {told}; the decoder has 0 to {count - 1}")
+        wrong = [tap for i, tap in enumerate(taps) if not 0 <= tap < count or tap in taps[:i]]
+        if wrong:
+            told = f"{wrong[0]} is there twice" if wrong[0] < count else f"the decoder has no layer {wrong[0]}"
+            raise UserError(f"--path_layers {','.join(map(str, taps))}: {told}; name some of 0 to {count - 1}")
+        return taps or self.netG.path_taps()
 
     def forward(self):
         if not self.opt.is_train:
@@ -151,11 +152,11 @@ class SantaModel(TranslationModel):
 
     def path(self):
         """Mean over layers of the mean square of the quotient of differences along d, of A's noisy code."""
-        opt, B = self.opt, len(self.noisy_A)
+        B = len(self.noisy_A)
         centre, half_width = self.draw_interval(B)
         d1, d2 = (centre + half_width).clamp(0, 1), (centre - half_width).clamp(0, 1)
         twice, at = torch.cat([self.noisy_A, self.noisy_A]), torch.cat([d1, d2])
-        features = self.netG.decode(twice, at, opt.path_layers, features_alone=True)[1]
+        features = self.netG.decode(twice, at, self.path_layers, features_alone=True)[1]
         step = (d1 - d2).clamp(min=FLOOR).view(-1, 1, 1, 1)
         self.energies = [((x[:B].float() - x[B:].float()) / step).square().mean() for x in features]
         return torch.stack(self.energies).mean()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 import networks
+from models.base_translation import at_size_of
 from models.cut_model import CUTModel
 from models.losses import bridge_cost, joint_entropy
 from networks.tiling import padded
@@ -99,7 +100,7 @@ class UNSBModel(CUTModel):
 
     def set_input(self, batch):
         super().set_input(batch)
-        self.real_A2 = batch.get("A2")
+        self.real_A2 = at_size_of(self.real_A, batch.get("A2"))
         if self.opt.is_train and self.real_A2 is None:
             raise UserError(
                 f"--dataset_mode {self.opt.dataset_mode}: items have no second image of side A, which UNSB "

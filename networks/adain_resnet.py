@@ -128,6 +128,12 @@ class AdaINResnetGenerator(nn.Module):
                 break
         return h, [features[tap] for tap in taps]
 
+    def path_taps(self) -> tuple[int, ...]:
+        """The first residual block of the decoder, the last but one, and the convolutions: 0, 3, 6, 10, 14 of nine."""
+        blocks = [i for i, layer in enumerate(self.decoder) if isinstance(layer, AdaINBlock)]
+        convs = [i for i, layer in enumerate(self.decoder) if isinstance(layer, nn.modules.conv._ConvNd)]
+        return blocks[0], blocks[-2], *convs
+
     def style(self, d: torch.Tensor) -> torch.Tensor:
         """(B, style_dim) of d (B,): between the two sides' embeddings."""
         if not hasattr(self, "domain_embedding"):

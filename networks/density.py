@@ -38,8 +38,9 @@ class BlockLinear(nn.Module):
         weight = self._weight.exp() * self.mask_d + self._weight * self.mask_o
         squares = weight.square().sum(1, keepdim=True)
         y = F.linear(x, self._diag_weight.exp() * weight / squares.sqrt(), self.bias)
-        logs = (self._diag_weight + self._weight - 0.5 * squares.log())[self.mask_d.bool()]
-        return y, logs.view(self.D, len(weight) // self.D, weight.shape[1] // self.D)
+        logs = self._diag_weight + self._weight - 0.5 * squares.log()
+        blocks = logs.view(self.D, len(weight) // self.D, self.D, weight.shape[1] // self.D)
+        return y, blocks.diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
 class BlockFlow(nn.Sequential):

@@ -78,6 +78,17 @@ class ResnetGenerator(TappedSequential):
         layers += [ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
+    def mirrored_taps(self) -> tuple[int, ...]:
+        """Layers on the way down and, after them, on the way up, of equal sizes from the outside in: EnCo's pairs.
+
+        With nine blocks 3, 7, 13 and 18, 24, 28: behind the stem, the first halving and the second block, and so on.
+        """
+        first, blocks = self.tap_names["res1"], sum(isinstance(layer, ResnetBlock) for layer in self.model)
+        inner = (first + 1, first + blocks - 3) if blocks > 4 else (first, first + blocks - 1)
+        last = len(self.model) - 4  # the ReLU behind the last norm
+        stage = 4 if isinstance(self.model[last - 3], Upsample) else 3
+        return 3, self.tap_names["down2"] - 1, *inner, last - stage, last
+
     def layers_in_order(self) -> Iterator[nn.Module | None]:
         """None where a residual block begins or ends; see :func:`networks.tiling.tiled`."""
         for layer in self.model:

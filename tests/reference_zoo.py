@@ -181,7 +181,7 @@ class Santa(Replay):
         opt, losses = self.steps.opt, super().published(losses, alternative)
         weights = {"rec": opt.lambda_rec, "idt": opt.lambda_idt, "kl": opt.lambda_kl, "path": opt.lambda_path}
         losses |= {f"G_{name}": losses[name] / weight for name, weight in weights.items() if name in losses}
-        energies = zip(opt.path_layers, self.steps.model.energies, strict=True)
+        energies = zip(self.steps.model.path_layers, self.steps.model.energies, strict=True)
         losses |= {f"energy_{layer}": value.item() for layer, value in energies}
         centre, half_width = self.interval
         ends = {"d1": centre + half_width, "d2": centre - half_width}
