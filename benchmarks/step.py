@@ -72,7 +72,8 @@ class Step:
         self.engine = Engine(opt)
         self.device = self.engine.device
         images = torch.Generator().manual_seed(0)
-        pair = ("A", opt.input_nc), ("B", opt.output_nc)
+        pair = [("A", opt.input_nc), ("B", opt.output_nc)]
+        pair += [("A2", opt.input_nc)] if getattr(opt, "second_A", False) else []
         batch: dict[str, Any] = {
             s: torch.rand(opt.batch_size, channels, size, size, generator=images) * 2 - 1 for s, channels in pair
         }
