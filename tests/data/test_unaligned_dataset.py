@@ -30,6 +30,21 @@ def test_serial_batches_walk_through_both_sides(tmp_path):
     assert [data[i]["B_paths"][-5] for i in range(5)] == ["0", "1", "2", "0", "1"]
 
 
+@pytest.mark.parametrize(("direction", "side", "channels"), [("AtoB", "A", 3), ("BtoA", "B", 3)])
+def test_a_second_image_is_of_the_side_that_is_translated(tmp_path, direction, side, channels):
+    images(tmp_path / "trainA", *(f"{i}.png" for i in range(5)))
+    images(tmp_path / "trainB", *(f"{i}.png" for i in range(4)))
+    data = dataset("unaligned", "--dataroot", tmp_path, *SMALL, "--second_A", "--direction", direction)
+    chosen = []
+    read = data.read
+    data.read = lambda path, *rest: chosen.append(path) or read(path, *rest)
+    items = [data[i] for i in range(5)]
+    assert {path.parent.name for path in chosen[2::3]} == {f"train{side}"} and len(set(chosen[2::3])) > 1
+    assert all(item["A2"].shape == (channels, 16, 16) for item in items)
+    assert all((data[i]["A2"] == items[i]["A2"]).all() for i in range(5))
+    assert "A2" not in dataset("unaligned", "--dataroot", tmp_path, *SMALL)[0]
+
+
 def test_a_test_repeats_nothing_and_needs_one_side(tmp_path):
     images(tmp_path / "testA", "a/x.png", "b/x.png", "c.png")
     images(tmp_path / "testB", "y.png")

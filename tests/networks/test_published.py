@@ -27,6 +27,38 @@ def test_every_generator_is_known_by_its_weights(name):
         assert found == name and all(given[key] == value for key, value in arguments.items())
 
 
+@pytest.mark.parametrize("name", networks.list_networks("path_G"))
+@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize("style_dim", [1, 8])
+def test_generators_between_the_sides_are_known(name, strided, style_dim):
+    given = dict(input_nc=1, output_nc=2, ngf=4, style_dim=style_dim, no_antialias=strided, no_antialias_up=strided)
+    with torch.device("meta"):
+        state = networks.define("path_G", name, **given).state_dict()
+    assert identify(state) == (name, given)
+
+
+@pytest.mark.parametrize("name", networks.list_networks("bridge_G"))
+@pytest.mark.parametrize("block", ["released", "paper"])
+def test_generators_of_a_bridge_are_known(name, block):
+    given = dict(input_nc=1, output_nc=2, ngf=4, block=block, n_mlp=2, no_antialias=True, no_antialias_up=False)
+    with torch.device("meta"):
+        state = networks.define("bridge_G", name, **given).state_dict()
+    assert identify(state) == (name, given)
+
+
+def test_a_published_bridge_has_weights_that_nothing_is_computed_with():
+    """Its class holds a convolution, a time and another layer in every block; they are left out."""
+    with torch.device("meta"):
+        state = networks.define("bridge_G", "resnet_9blocks_cond", input_nc=3, output_nc=3, ngf=4).state_dict()
+        dead = {"time_embed.0.weight": torch.zeros(16, 4), "time_embed.2.weight": torch.zeros(16, 16)}
+        for i in range(9):
+            dead |= {f"model_res.{i}.style.weight": torch.zeros(32, 16)}
+            dead |= {f"model_res.{i}.conv_block.1.weight": torch.zeros(16, 16, 3, 3)}
+            dead |= {f"model_res.{i}.Dense_time.weight": torch.zeros(16, 16)}
+    name, arguments = identify(state | dead)
+    assert (name, arguments["block"]) == ("resnet_9blocks_cond", "released")
+
+
 @pytest.mark.parametrize("ngf, size, downs", [(64, 256, 1), (10, 64, 1), (64, 64, 3), (32, 1024, 2), (64, 16, 2)])
 def test_widths_of_stylegan2_are_reproduced(ngf, size, downs):
     state = state_of("stylegan2", input_nc=3, output_nc=3, ngf=ngf, size=size, num_downsampling=downs)

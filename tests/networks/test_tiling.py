@@ -52,6 +52,21 @@ def test_tiles_are_exact_where_the_overlap_is_what_a_pixel_sees(norm):
 
 
 @torch.inference_mode()
+def test_tiles_of_a_generator_between_the_sides_are_the_whole():
+    torch.manual_seed(0)
+    G = networks.define("path_G", "adain_resnet_6blocks", input_nc=3, output_nc=3, ngf=4, no_antialias=True)
+    networks.init_weights(G, "kaiming", 1.0).eval()
+    x = photograph(220, 180)
+    assert levels(in_tiles(G, x, 160, 120), whole(G, x)) < 0.1
+
+
+def test_a_chain_cannot_be_cut():
+    G = networks.define("bridge_G", "resnet_6blocks_cond", input_nc=3, output_nc=3, ngf=4)
+    with pytest.raises(ValueError, match="whole image"):
+        in_tiles(G, photograph(64, 64), 32, 8)
+
+
+@torch.inference_mode()
 def test_no_seam_is_seen_with_a_smaller_overlap():
     x, G = photograph(200, 260), generator()
     jumps = [(y[..., 1:] - y[..., :-1]).abs().mean((0, 1, 2)) for y in (in_tiles(G, x, 128, 64), whole(G, x))]

@@ -327,3 +327,29 @@ def test_nothing_is_computed_before_the_run_is_made_deterministic(precision, mon
         torch.use_deterministic_algorithms(False)
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
     assert seen == [(":4096:8", True, engine_module.DTYPES[precision])]
+
+
+def test_a_gradient_is_cut_to_the_norm_that_was_told_of_its_group():
+    seen = {}
+
+    class Cut(Line):
+        def __init__(self, opt):
+            super().__init__(opt)
+            self.netH = nn.Linear(3, 1)
+            self.add_optimizer("G", self.netH, largest_gradient=0.01, amsgrad=True)
+            self.optimizers["G"].register_step_pre_hook(self.look)
+
+        def look(self, optimizer, args, kwargs):
+            for group in optimizer.param_groups:
+                norm = torch.cat([p.grad.flatten() for p in group["params"]]).norm().item()
+                seen[group.get("largest_gradient")] = norm, group["amsgrad"]
+
+        def optimize_parameters(self):
+            self.forward()
+            self.update("D", lambda: {"D_real": self.netD(self.x).mean()})
+            self.update("G", lambda: {"G_GAN": 100 * self.netH(self.y).square().mean()})
+
+    model, engine = build(model=Cut)
+    step(model, engine, torch.randn(5, 3))
+    assert seen[0.01] == (pytest.approx(0.01, rel=1e-3), True)
+    assert seen[None][0] > 0.1 and not seen[None][1]

@@ -6,7 +6,16 @@ import pytest
 
 from options import UserError
 from tests.conftest import train_options
-from util.training.schedule import Progress, fitted, has_passed, intervals, lr_factor, total_images, total_steps
+from util.training.schedule import (
+    Progress,
+    fitted,
+    has_passed,
+    intervals,
+    lr_factor,
+    part_done,
+    total_images,
+    total_steps,
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,12 @@ def test_the_shape_of_a_run_of_steps_is_that_of_its_epochs():
 def test_a_part_of_a_run_is_of_its_steps_where_these_are_told():
     assert [has_passed(Opt(max_steps=10), Progress(step=s), 0.6) for s in (5, 6)] == [False, True]
     assert [has_passed(Opt(), Progress(epoch=e, step=10**6), 0.6) for e in (239, 240)] == [False, True]
+
+
+def test_how_far_a_run_is_counts_the_epoch_under_way():
+    assert [part_done(Opt(max_steps=10), Progress(step=s)) for s in (0, 4, 9, 12)] == [0.1, 0.5, 1, 1]
+    epochs = Opt().total_epochs
+    assert [part_done(Opt(), Progress(epoch=e, step=10**6)) for e in (0, epochs - 1)] == [1 / epochs, 1]
 
 
 def test_every_zero_images_is_never():
