@@ -18,9 +18,9 @@ from options import Exit, UserError, option
 from util import contract
 
 
-def at_size_of(image: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor | None:
+def at_size_of(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """``other``, which a method sets beside ``image``, scaled to its height and width where it has others."""
-    if other is None or other.shape[2:] == image.shape[2:]:
+    if other.shape[2:] == image.shape[2:]:
         return other
     return F.interpolate(other, image.shape[2:], mode="bilinear", antialias=True)
 
@@ -231,11 +231,14 @@ class TranslationModel(AdversarialModel):
         """
         if image is None:
             return None
-        tile = 0 if self.opt.is_train else self.opt.tile
-        if tile and max(image.shape[2:]) > tile:
+        if self.goes_in_tiles(image):
             self.tiled = True
-            return in_tiles(netG, image, tile, self.opt.overlap)
+            return in_tiles(netG, image, self.opt.tile, self.opt.overlap)
         return whole(netG, image)
+
+    def goes_in_tiles(self, image: torch.Tensor) -> bool:
+        """Whether a test was told to draw images as large as this one in tiles."""
+        return not self.opt.is_train and 0 < self.opt.tile < max(image.shape[2:])
 
     @property
     def needs_pairs(self) -> bool:

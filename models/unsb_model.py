@@ -100,12 +100,14 @@ class UNSBModel(CUTModel):
 
     def set_input(self, batch):
         super().set_input(batch)
-        self.real_A2 = at_size_of(self.real_A, batch.get("A2"))
+        self.real_A2 = batch.get("A2")
         if self.opt.is_train and self.real_A2 is None:
             raise UserError(
                 f"--dataset_mode {self.opt.dataset_mode}: items have no second image of side A, which UNSB "
                 "learns from; take --dataset_mode unaligned with --second_A true"
             )
+        if self.real_A2 is not None and self.real_A is not None:
+            self.real_A2 = at_size_of(self.real_A, self.real_A2)
 
     def predict(self):
         """States at a time drawn at random, of A, of another A and of B, and the ends that G sees from them."""
