@@ -77,17 +77,17 @@ class TranslationModel(AdversarialModel):
 
     def __init__(self, opt: Any):
         super().__init__(opt)
-        self.judge: Any = None
+        self.class_judge: Any = None
         if opt.is_train and opt.lambda_semantic > 0:
             judge = read_judge(Path(opt.label_judge), model="label_judge")
             if judge.kind != "label":
                 told = f"--label_judge {opt.label_judge}: tells {judge.kind}s apart"
                 raise UserError(f"{told}; train a judge with --model label_judge", code=Exit.CHECKPOINT)
-            self.judge = Frozen(judge)
+            self.class_judge = Frozen(judge)
 
     def update(self, name: str, losses: Callable[[], dict[str, torch.Tensor]]) -> None:
         """As in BaseModel; with --lambda_semantic the generator's terms have one more."""
-        if self.judge is not None and name == "G":
+        if self.class_judge is not None and name == "G":
             super().update(name, lambda: losses() | {"semantic": self.opt.lambda_semantic * self.semantic()})
         else:
             super().update(name, losses)
@@ -107,10 +107,10 @@ class TranslationModel(AdversarialModel):
 
     def judged(self, images: torch.Tensor) -> torch.Tensor:
         """The judge's logits of images, in the channels and at the size that it knows."""
-        network = self.judge.network
+        network = self.class_judge.network
         if images.shape[1] != network.channels:
             images = images.mean(1, keepdim=True).expand(-1, network.channels, -1, -1)
-        return self.judge(F.interpolate(images, (network.size, network.size), mode="bilinear", antialias=True))
+        return self.class_judge(F.interpolate(images, (network.size, network.size), mode="bilinear", antialias=True))
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A and B are (B, C, H, W) in [-1, 1]; outside training one of them may be absent."""

@@ -286,7 +286,7 @@ def test_a_judge_keeps_the_class_of_a_translation(name, monkeypatch):
     real, fake = data["A"].mean(1, keepdim=True), model.fake_B.mean(1, keepdim=True)
     wanted = 2 * F.cross_entropy(judge(fake), judge(real).argmax(1))
     assert model.losses["semantic"].item() == pytest.approx(wanted.item(), rel=1e-4)
-    assert not any(name.startswith("judge") for name in model.state_dict()) and "semantic" in model.loss_owners
+    assert not any(name.startswith("class_judge") for name in model.state_dict()) and "semantic" in model.loss_owners
     assert all(torch.equal(p, q) for p, q in zip(judge.parameters(), before, strict=True))
 
 
