@@ -50,7 +50,8 @@ class QSAttnModel(CUTModel):
     def __init__(self, opt):
         super().__init__(opt)
         self.keys_learn = opt.is_train and opt.attention_learns
-        self.visual_names += () if opt.is_train else ("attention",)
+        if not opt.is_train:
+            self.visual_names = ("real_A", "attention", "fake_B", "real_B")
 
     def choose(self, queries, keys):
         """Random places of the first taps; of the others the S places of least entropy, as rows of the attention."""
