@@ -1,8 +1,9 @@
 """Seconds and peak memory of one training step:  python -m benchmarks.step --models cut,dcl --sizes 64,256
 
 The variants run in turn in one process, on the same random images from the same weights, and are compared by the
-median of their rounds: compare ratios within one run only. ``published`` is the method as the published code
-computes it (benchmarks/published_methods.py); it comes first, and the others are compared with it.
+median of their rounds: compare ratios within one run only. A variant may be another method (``monce=--model monce``).
+``published`` is the method as the published code computes it (benchmarks/published_methods.py); it comes first, and
+the others are compared with it.
 
 Peak memory is that of a process of its own for each variant, all with the same allocator: of the whole process, and
 above what it held when torch was imported and the model built. Flags of train.py are passed on.
@@ -90,7 +91,7 @@ class Step:
                 theirs.set_input(batch)
                 theirs.optimize_parameters()
         else:
-            ours = MODELS.find(model)(opt)
+            ours = MODELS.find(opt.model)(opt)  # a variant may be another method: name=--model monce
             if opt.dataset_mode in ("font", "caption"):  # what is told of images belongs to them, so the batch is real
                 dataset = DATASETS.find(opt.dataset_mode)(opt)
                 ours.see_data(dataset)
