@@ -13,10 +13,10 @@ from data.loading.rows import TestSet
 from evaluation.records import Evaluations
 from evaluation.training import Evaluator, words_of_test
 from models import MODELS
-from models.inference.weight_folder import trained_direction
+from models.inference.weight_folder import lent, or_lent, trained_direction
 from models.noise.published import load_published, or_published
 from options import TestOptions, TrainOptions, UserError
-from options.command_line import words_of
+from options.command_line import text_of, words_of
 from options.fields import flags_of, idle
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
@@ -31,7 +31,7 @@ from util.training.engine import Engine
 from util.training.isolation import isolated
 from util.training.run_folder import RunFolder, size_of
 from util.training.run_record import RunRecord, read_record
-from util.training.schedule import fitted, intervals, total_images, total_steps
+from util.training.schedule import fitted, intervals, total_images, total_steps, untrained
 from util.training.sinks import require_packages, servers_left_out
 from util.visualizer import Visualizer
 
@@ -41,7 +41,7 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 def main(argv=None):
     # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
     distributed.forget_said()
-    told = parse(TrainOptions, PLUGINS, argv, read_config, or_published(saved_options))
+    told = parse(TrainOptions, PLUGINS, argv, read_config, or_published(or_lent(saved_options)))
     check_direction(told)
     engine = Engine(told)
     dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
@@ -64,22 +64,17 @@ def main(argv=None):
         stack.callback(loader.close)
         with distributed.together(engine.device):
             claimed = engine.folder = stack.enter_context(RunFolder.of(opt)) if engine.is_main else None
-        if opt.continue_train:
-            checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
-            if opt.continue_train == "auto" and is_done(opt, folder, engine):
-                return 0
-        elif opt.pretrained_name:
-            checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
-            model.start_from(dataset, engine)
-        elif getattr(opt, "pretrained", ()):
-            load_published(model)
-            model.start_from(dataset, engine)
+        restored = opt.continue_train and restore(opt, folder, model, engine)
+        if opt.continue_train == "auto" and is_done(opt, folder, engine):
+            return 0
+        if not restored:
+            begin_with_weights(opt, model, dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:
             require_packages(opt)
             claimed.begin(progress, size_of(model, engine.averages))
             print(table(told, whole=told.verbose))
-            for line in idle(told):
+            for line in (*idle(told), *untrained(opt, model), *(() if restored else lent(opt))):
                 print(line)
             if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
                 print(left_out)
@@ -165,6 +160,25 @@ def main(argv=None):
         for line in last_lines(opt, folder, record.training_seconds()):
             visualizer.say(line)
     return ending.code
+
+
+def restore(opt, folder, model, engine):
+    """Continue the run; the checkpoint that it goes on from, nothing where it was stopped before its first."""
+    found = checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
+    for flag in ("pretrained_name", "pretrained"):
+        if found and engine.is_main and (told := getattr(opt, flag, None)):
+            print(f"--{flag} {text_of(told)}: ignored, for the run goes on from its own checkpoint")
+    return found
+
+
+def begin_with_weights(opt, model, dataset, engine):
+    """Load those of another run or of published files, if the run is to begin with some."""
+    if opt.pretrained_name:
+        checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
+        model.start_from(dataset, engine)
+    elif getattr(opt, "pretrained", ()):
+        load_published(model)
+        model.start_from(dataset, engine)
 
 
 def label_between(opt, progress):

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ class AdversarialModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         section = "adversarial training"
+        shapes: ClassVar[tuple[str, ...]] = ("ndf", "normD", "sn_D")
         of_a_family = True
         ndf: int = option(64, "channels of the discriminator's first layer", least=1)
         normD: Literal["instance", "batch", "none"] = option("instance", "normalisation in the discriminator")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,17 @@ class TranslationModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
         section = "translation networks"
+        shapes: ClassVar[tuple[str, ...]] = (
+            "netG",
+            "netD",
+            "ngf",
+            "n_layers_D",
+            "normG",
+            "no_dropout",
+            "no_antialias",
+            "no_antialias_up",
+            "stylegan2_G_num_downsampling",
+        )
         of_a_family = True
         netG: str = option(
             "resnet_9blocks",

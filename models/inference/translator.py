@@ -87,7 +87,14 @@ class Translator:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, direction: str = "auto", *, epoch: str = "latest", use_ema: bool = True, **settings: Any
+        cls,
+        path: str | Path,
+        direction: str = "auto",
+        *,
+        epoch: str = "latest",
+        use_ema: bool = True,
+        of_run: Callable[[Path], Any] | None = None,
+        **settings: Any,
     ) -> "Translator":
         """The generator of a run, of a folder of published weights, or of one .pth file.
 
@@ -96,18 +103,24 @@ class Translator:
         Args:
             direction: AtoB or BtoA in the names of the data's folders, or ``auto``, the direction of the training.
             epoch, use_ema: which weights of a folder.
+            of_run: makes the model of a run's folder, with its options, where weights alone do not show what they are
+                of: a method of one's own may have any generator. None where it cannot.
             settings: of the Translator.
 
         Raises:
             UserError: no such checkpoint, no generator of that direction, or damaged (exit code 4).
         """
         file, found = find_weights(Path(path), direction, epoch, use_ema)
-        name, arguments = identify_file(file)
-        netG: Any = networks.define("G", name, **arguments)
-        load_weights(netG, file)
         run = file.parent
+        try:
+            netG, channels = from_weights(file)
+        except UserError:
+            if of_run is None or (model := of_run(run)) is None:
+                raise
+            netG, channels = from_model(file, model)
+        load_weights(netG, file)
         translator = cls(netG, **{"trained": trained_scale(run, found[0])} | settings)
-        translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
+        translator.input_nc, translator.output_nc = channels
         translator.direction, translator.file = found, file
         options = kept_options(run)
         translator.takes, translator.makes = (units_of(options, side) for side in (found[0], found[-1]))
@@ -264,6 +277,29 @@ def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:
     if kind.kind == "f":
         return values.astype(np.promote_types(kind, np.float32))
     return values.astype(kind) if kind.kind in "ui" and np.can_cast(values.dtype, kind) else values
+
+
+def from_weights(file: Path) -> tuple[Any, tuple[int, int]]:
+    """The generator that weights show, and its channels of input and output."""
+    name, arguments = identify_file(file)
+    return networks.define("G", name, **arguments), (arguments["input_nc"], arguments["output_nc"])
+
+
+def from_model(file: Path, model: Any) -> tuple[Any, tuple[int, int]]:
+    """The same of a model; the file's name says which of its networks it is.
+
+    Raises:
+        UserError: it has none of that name before it has seen data (exit code 4).
+    """
+    name = file.stem.partition("_net_")[2].removesuffix("_ema")
+    if name not in model.networks:
+        there = ", ".join(model.networks) or "none"
+        raise UserError(
+            f"{file}: --model {model.opt.model} makes no network {name!r} without data ({there}); test.py runs it",
+            code=Exit.CHECKPOINT,
+        )
+    channels = model.opt.input_nc, model.opt.output_nc
+    return model.networks[name], channels[::-1] if name == "G_B" else channels
 
 
 def results_of(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple[Units | None, int]:

@@ -1,15 +1,17 @@
 """What a folder of weights says of itself: published folders have no train_opt.yaml beside them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import networks
 from models.noise.published_networks import identify_latent
-from networks import list_networks
 from networks.published import identify
 from options import Exit, UserError
-from options.parsing import Saved
+from options.command_line import words_of
+from options.fields import flags_of, shaping
+from options.parsing import Saved, check_name
 from util.config import kept_options, saved_options
 from util.reading.weights import NETWORK, STATE, read_tensors
 
@@ -25,7 +27,7 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
     kept = saved_options(run)
     if kept is not None or not any(path.is_file() for path in (one, there, back)):
         return kept
-    if run.get("netG") not in (None, *list_networks("G")):  # a plugin's, which the flags describe
+    if run.get("netG") not in (None, *networks.list_networks("G")):  # a plugin's, which the flags describe
         return None
     if one.is_file() and run.get("model") not in ("dcl", "simdcl", "cycle_gan"):
         return Saved(str(one), {"model": "cut"} | architecture(one), facts=True)
@@ -42,6 +44,48 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
                 code=Exit.CHECKPOINT,
             )
     return Saved(str(there), {"model": "dcl"} | ways[0], facts=True)
+
+
+def or_lent(saved: Callable[[Mapping[str, Any]], Saved | None]) -> Callable[[Mapping[str, Any]], Saved | None]:
+    """For :func:`options.parsing.parse`: options of a run that goes on, or else of the one of ``--pretrained_name``."""
+
+    def find(run: Mapping[str, Any]) -> Saved | None:
+        goes_on = run.get("continue_train") not in (None, False, "false")
+        kept = saved(run) if goes_on or not run.get("pretrained_name") else None
+        return kept if kept is not None or not run.get("pretrained_name") else _lender(run)
+
+    return find
+
+
+def _lender(run: Mapping[str, Any]) -> Saved | None:
+    """The options of the run whose weights another begins with."""
+    name = check_name(str(run["pretrained_name"]))
+    found = run_options({"epoch": "latest", **run, "name": name, "continue_train": False})
+    if found is None:
+        return None
+    values = dict(found.values)
+    known = [(kind, str(values.get(f"net{kind}"))) for kind in "GD"]
+    known = [(kind, told) for kind, told in known if told in networks.list_networks(kind)]
+    if known and not any(networks.takes(kind, told, "size") for kind, told in known):
+        values.pop("crop_size", None)  # such networks take images of any size
+    return Saved(found.source, values, lends=True)
+
+
+def lent(opt: Any) -> list[str]:
+    """What a new run has of the one whose weights it begins with, and what it was told otherwise, in lines."""
+    if not opt.pretrained_name:
+        return []
+    flags, name = flags_of(type(opt)), opt.pretrained_name
+    run = {key: getattr(opt, key) for key in ("checkpoints_dir", "epoch", "pretrained_name", "model")}
+    kept = lender.values if (lender := _lender(run)) is not None else {}
+    shapes = [key for key in sorted(shaping(type(opt))) if key in kept and key in flags]
+    there = {key: flags[key].read(kept[key]) for key in shapes}
+    now = {key: getattr(opt, key) for key in there}
+    same = {key: value for key, value in there.items() if now[key] == value != flags[key].default}
+    other = {key: value for key, value in there.items() if now[key] != value}
+    told = words_of({key: now[key] for key in other})
+    lines = [f"--pretrained_name {name}: as in that run {' '.join(words_of(same))}"] if same else []
+    return lines + ([f"{' '.join(told)}: the run {name} has {' '.join(words_of(other))}"] if other else [])
 
 
 def trained_direction(run: Path) -> str | None:
