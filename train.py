@@ -10,8 +10,9 @@ from pathlib import Path
 
 from data import DATASETS, Loader
 from data.loading.rows import TestSet
+from evaluation.records import FILE as EVALUATIONS
 from evaluation.records import Evaluations
-from evaluation.training import Evaluator, words_of_test
+from evaluation.training import Evaluator, phase_of_evaluations, words_of_test
 from models import MODELS
 from models.inference.weight_folder import lent, or_lent, trained_direction
 from models.noise.published import load_published, or_published
@@ -22,6 +23,7 @@ from options.parsing import Saved, as_dict, parse, table
 from util import distributed
 from util.cli import run
 from util.config import kept_options, read_config, save_options, saved_options
+from util.files import read_json_lines
 from util.stopwatch import Stopwatch, duration
 from util.table import plural
 from util.training import checkpoint
@@ -31,7 +33,7 @@ from util.training.engine import Engine
 from util.training.isolation import isolated
 from util.training.run_folder import RunFolder, size_of
 from util.training.run_record import RunRecord, read_record
-from util.training.schedule import fitted, intervals, total_images, total_steps, untrained
+from util.training.schedule import fitted, intervals, learning_rates, total_images, total_steps, untrained
 from util.training.sinks import require_packages, servers_left_out
 from util.visualizer import Visualizer
 
@@ -45,7 +47,7 @@ def main(argv=None):
     check_direction(told)
     engine = Engine(told)
     dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
-    told = dataset.settle()
+    told, judging = with_eval_phase(dataset.settle(), dataset)
     loader = Loader(dataset, told, engine.place, engine.rank, engine.world)
     opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
     shorter = intervals(opt, total_images(opt, len(loader), engine.world), opt.batch_size * engine.world)
@@ -74,7 +76,7 @@ def main(argv=None):
             require_packages(opt)
             claimed.begin(progress, size_of(model, engine.averages))
             print(table(told, whole=told.verbose))
-            for line in (*idle(told), *untrained(opt, model), *(() if restored else lent(opt))):
+            for line in (*idle(told), *untrained(opt, model), *(() if restored else lent(opt)), *judging):
                 print(line)
             if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
                 print(left_out)
@@ -129,7 +131,8 @@ def main(argv=None):
                         claimed.check()
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
                     visualizer.print_current_losses(epoch, progress.in_epoch, losses, *times)
-                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses)
+                    rates = learning_rates(model)
+                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses, rates)
                     record.tell()
                     counted = progress.images
                 if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
@@ -229,6 +232,16 @@ def check_pairs(opt, dataset, model):
             f"--dataset_mode {opt.dataset_mode} has items here that are no pairs, and --model {opt.model} takes each "
             "for one; use --unpaired drop"
         )
+
+
+def with_eval_phase(opt, dataset):
+    """The options with what evaluations read, which the run keeps; and a line that says it, where there are any."""
+    if not opt.eval_freq:
+        return opt, []
+    run = Path(opt.checkpoints_dir, opt.name)
+    made = list(read_json_lines(run / EVALUATIONS)) if opt.continue_train else []
+    phase, line = phase_of_evaluations(opt, dataset, made)
+    return dataclasses.replace(opt, eval_phase=phase), [line]
 
 
 def make_evaluator(opt, dataset, engine):

@@ -39,6 +39,7 @@ class AlignedDataset(FolderDataset):
         )
 
     paired = True
+    val_sides = ("", "A", "B")
 
     def __init__(self, opt: Any):
         super().__init__(opt)

@@ -85,6 +85,10 @@ class BaseDataset(Dataset):
         """Where the data lie, in messages."""
         return str(self.opt.dataroot)
 
+    def has_val(self) -> bool:
+        """Whether --phase val has pictures of its own, which are not those of the test."""
+        return False
+
     def __len__(self) -> int:
         raise contract.broken(self, "__len__()", "is not written: how many items there are")
 

@@ -137,6 +137,9 @@ class PictureDataset(BaseDataset):
             raise Missing(f"--phase {phase}: --dataroot {self.opt.dataroot} has none; there are {there}")
         return self._of_run(readers[phase]())
 
+    def has_val(self) -> bool:
+        return self.present and "val" in self.source.phases
+
     @property
     def _test_fraction(self) -> float:
         """That of the run; 0 where it trains on everything."""

@@ -80,6 +80,8 @@ class FolderDataset(BaseDataset):
                     f"give --load_size {larger}, or --preprocess crop"
                 )
 
+    val_sides: tuple[str, ...] = ()  # what the folders of a phase are called after it: "A" is valA; () has no phase val
+
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.steps = parse_steps(opt.preprocess, opt.is_train, opt.more_steps)
@@ -248,6 +250,10 @@ class FolderDataset(BaseDataset):
     def folder_of(self, phase: str, side: str = "") -> Path:
         """The folder of this phase and side; see :mod:`data.loading.phases`."""
         return phase_folder(self.root, phase, side)
+
+    def has_val(self) -> bool:
+        own = bool(self.val_sides) and self.split_of("test", self.val_sides) != "val"  # else the test reads them
+        return own and any(look_into(self.folder_of("val", side)).pictures for side in self.val_sides)
 
     def split_of(self, phase: str, sides: Sequence[str] = ("A", "B")) -> str:
         """The phase whose folders are read: a test without testA and testB reads valA and valB."""

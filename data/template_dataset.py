@@ -28,6 +28,9 @@ class TemplateDataset(FolderDataset):
     # Outside training B is what A should become, so test.py may compare them.
     paired = True
 
+    # How the folder of --phase val is called behind its name, that evaluations while training may read it: val itself.
+    val_sides = ("",)
+
     # Find the data, and say what is wrong with them before training starts.
     def __init__(self, opt: Any):
         super().__init__(opt)

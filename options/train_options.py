@@ -89,6 +89,9 @@ class TrainOptions(EvaluationOptions):
     eval_metrics: tuple[str, ...] = option(
         (), "metrics of evaluations, e.g. fid,kid,l1; the first value of the first says which is best", per_run=True
     )
+    eval_phase: Literal["auto", "val", "test"] = option(
+        "auto", "what evaluations read; auto is val where the data have one, else test", per_run=True
+    )
     eval_samples: int = option(
         1000, "images that an evaluation of a model from noise makes, as test.py's --num_samples", least=1, per_run=True
     )

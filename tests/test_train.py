@@ -306,6 +306,14 @@ def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_learning_rate_of_every_record_is_that_of_its_step(whole):
+    """--n_epochs 2 --n_epochs_decay 1: it halves in the third epoch."""
+    rates = [(record["epoch"], record["lr"]) for record in records(whole)]
+    assert {epoch for epoch, _ in rates} == {1, 2, 3}
+    assert all(lr == (1e-4 if epoch == 3 else 2e-4) for epoch, lr in rates)
+
+
+@pytest.mark.slow
 def test_the_architecture_is_that_of_the_run_that_lends_its_weights(whole, dataroot, tmp_path, capsys):
     """As test.py reads it; what is told is told otherwise in a line, or does not fit."""
     (tmp_path / "checkpoints").mkdir()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -20,7 +21,7 @@ from options.fields import flags_of
 from util.claim import Lost
 from util.cli import reason, warn
 from util.files import continue_json_lines
-from util.pages.curves import Curves, losses_of
+from util.pages.curves import Curves, losses_of, rates_of
 from util.pages.training import Levels, Status, TrainingPage
 from util.stopwatch import Speed, duration
 from util.training import loss_log
@@ -81,7 +82,7 @@ class Visualizer:
         self._speed, self._said = Speed(done_items), time.monotonic()
         self._warned: set[str] = set()
         self._torn: set[str] = set()  # files whose last write failed half-way, perhaps
-        self._curves, self._sinks, self._bar = Curves(), list[Sink](), None
+        self._curves, self._rates, self._sinks, self._bar = Curves(), Curves(limit=200), list[Sink](), None
         self._page: TrainingPage | None = None
         self._image_epoch, self._written = 0, -math.inf
         if run is None:
@@ -90,9 +91,11 @@ class Visualizer:
             run.mkdir(parents=True, exist_ok=True)  # and never again: a folder that was removed is not made anew
         with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
             epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
-            for step, epoch, _, losses in continue_json_lines(run / "metrics.jsonl", done_step, losses_of):
+            for (step, epoch, _, losses), rates in continue_json_lines(run / "metrics.jsonl", done_step, _both):
                 # The last step of an epoch is at its end, not at its beginning.
-                self._curves.add(epoch + (step * epochs_per_step - 1e-6) % 1, losses)
+                position = epoch + (step * epochs_per_step - 1e-6) % 1
+                self._curves.add(position, losses)
+                self._rates.add(position, rates)
                 if detector is not None:
                     detector.see_losses(step, losses)
             for record in self._evaluations:
@@ -142,22 +145,34 @@ class Visualizer:
         self._alarm(lambda detector: detector.see_diversity(record["step"], record.get("diversity")))
         self._write_page("running")
 
-    def plot_current_losses(self, step: int, epoch: int, fraction: float, losses: Mapping[str, float]) -> None:
-        """Record the losses: metrics.jsonl, the page's curves, the sinks.
+    def plot_current_losses(
+        self,
+        step: int,
+        epoch: int,
+        fraction: float,
+        losses: Mapping[str, float],
+        rates: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Record the losses and the learning rates: metrics.jsonl, the page's curves, the sinks.
 
         Args:
             step: optimizer steps of the whole run so far.
             epoch: from 1; ``fraction`` in [0, 1] is the part of it that is done.
+            rates: by a name that begins with lr, of the last step.
         """
         if not self._shows:
             return
         values = {name: float(value) for name, value in losses.items()}
         self._epoch = epoch
+        rates = dict(rates)
         fixed = {"step": step, "epoch": epoch, "time": round(time.time(), 3)}
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self._append("metrics.jsonl", json.dumps(fixed | finite | fixed, allow_nan=False) + "\n")
+        self._append("metrics.jsonl", json.dumps(fixed | rates | finite | fixed, allow_nan=False) + "\n")
         self._curves.add(epoch + fraction, finite)
+        self._rates.add(epoch + fraction, rates)
         self._feed(lambda sink: sink.losses(step, epoch + fraction, values))
+        if rates:
+            self._feed(lambda sink: sink.rates(step, epoch + fraction, rates))
         self._alarm(lambda detector: detector.see_losses(step, finite))
         if time.monotonic() - self._written >= REFRESH_EVERY:
             self._write_page("running")
@@ -279,7 +294,7 @@ class Visualizer:
             self._find_folder()
             status = Status(state, self._epoch, self.opt.total_epochs, done, left)
             warnings = [] if self._detector is None else list(self._detector.warnings.values())
-            self._page.write(self._curves, status, self._levels(), self._evaluations, warnings)
+            self._page.write(self._curves, status, self._levels(), self._evaluations, warnings, self._rates)
 
     def _find_folder(self) -> None:
         if not self.run.is_dir():
@@ -299,6 +314,10 @@ class Visualizer:
             if what not in self._warned:
                 self._warned.add(what)
                 warn(f"cannot {what} ({reason(error)}); training goes on without it")
+
+
+def _both(record: dict[str, Any]) -> tuple[tuple[int, int, float, dict[str, float | None]], dict[str, float]]:
+    return losses_of(record), rates_of(record)
 
 
 def _with_defaults(opt: TrainOptions) -> dict[str, tuple[Any, bool]]:

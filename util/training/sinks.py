@@ -26,6 +26,9 @@ class Sink(Protocol):
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         """``step`` counts optimizer steps; ``position`` is the epoch plus the part of it that is done."""
 
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        """Learning rates, beside the losses of the same step."""
+
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         """Values of an evaluation; those that are not defined are left out."""
 
@@ -52,6 +55,10 @@ class TensorBoard:
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         for name, value in losses.items():
             self._writer.add_scalar(f"loss/{name}", value, step)
+
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        for name, value in rates.items():
+            self._writer.add_scalar(f"learning_rate/{name}", value, step)
 
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -98,6 +105,9 @@ class WandB:
 
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         self._run.log({"epoch": position, **losses}, step=step)
+
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        self._run.log({f"learning_rate/{name}": value for name, value in rates.items()}, step=step)
 
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log({f"evaluation/{name}": value for name, value in values.items()}, step=step)
