@@ -86,11 +86,16 @@ class AdversarialModel(BaseModel):
             score: images to logits, where that is more than netD(image), e.g. of pairs one half of which is given.
         """
         opt, fake, D = self.opt, fake.detach(), score or netD
+        on_real = D(real)
+        self.watch(netD, on_real)
         losses = {
-            "D_real": 0.5 * gan_loss(D(real), True, opt.gan_mode, for_D=True),
+            "D_real": 0.5 * gan_loss(on_real, True, opt.gan_mode, for_D=True),
             "D_fake": 0.5 * gan_loss(D(fake), False, opt.gan_mode, for_D=True),
         }
         return losses | self.penalties("D", netD, real, fake, score)
+
+    def watch(self, netD: nn.Module, real_logits: Any) -> None:
+        """Take down what a discriminator says of real images in its own step, where something depends on it."""
 
     def penalties(
         self, name: str, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor, score: Score | None = None

@@ -6,9 +6,11 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 import networks
 from models.base_adversarial import AdversarialModel
+from models.shared.augmentation import Augmentation, AugmentationOptions
 from networks.tiling import in_tiles, whole
 from options import UserError, option
 from util import contract
@@ -16,7 +18,7 @@ from util import contract
 
 class TranslationModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(AdversarialModel.Options):
+    class Options(AdversarialModel.Options, AugmentationOptions):
         section = "translation networks"
         shapes: ClassVar[tuple[str, ...]] = (
             "netG",
@@ -59,6 +61,11 @@ class TranslationModel(AdversarialModel):
     supervised_terms: frozenset[str] = frozenset()  # those asked for so far; a batch without pairs has none
     ema_names: tuple[str, ...] = ("G",)
     visual_sides = {"real_B": "B", "idt_B": "B", "fake_A": "B", "rec_B": "B"}
+
+    def __init__(self, opt: Any):
+        super().__init__(opt)
+        self.augmentations = nn.ModuleList()  # of each discriminator, with --augment_D
+        self.augmentation_of: dict[nn.Module, Augmentation] = {}
 
     def set_input(self, batch: Mapping[str, Any]) -> None:
         """A and B are (B, C, H, W) in [-1, 1]; outside training one of them may be absent."""
@@ -138,7 +145,29 @@ class TranslationModel(AdversarialModel):
         self.try_out(
             "D", o.netD, arguments, "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
         )
-        return self.finish_D(networks.define("D", o.netD, **arguments))
+        return self.augmented(self.finish_D(networks.define("D", o.netD, **arguments)))
+
+    def augmented(self, netD: Any) -> Any:
+        """Let a discriminator see whatever it is called with as --augment_D says, in its own step and in G's.
+
+        Penalties are of images as they are: they call ``netD.forward``.
+        """
+        augmentation = Augmentation(self.opt)  # refuses what makes no sense
+        if augmentation.policy is not None:
+            self.augmentations.append(augmentation)
+            self.augmentation_of[netD] = augmentation
+            netD.register_forward_pre_hook(lambda _, inputs: (augmentation.augment(inputs[0]), *inputs[1:]))
+        return netD
+
+    def check_prepared(self) -> None:
+        super().check_prepared()
+        if self.opt.is_train and self.opt.augment_D and not self.augmentations:
+            due = "make it with self.build_D, or give yours to self.augmented(netD)"
+            raise contract.broken(self, "netD", f"sees nothing of --augment_D {self.opt.augment_D}; {due}")
+
+    def watch(self, netD: nn.Module, real_logits: Any) -> None:
+        if netD in self.augmentation_of:
+            self.augmentation_of[netD].observe(real_logits, self.gather)
 
     def try_out(self, kind: str, name: str, arguments: dict[str, Any], advice: str) -> None:
         """In training, run the network once on the meta device, where a size that does not suit it shows for free."""
