@@ -49,8 +49,8 @@ class TemplateDataset(FolderDataset):
         picture = self.pixels(path, self.channels("A"))
         drawing = outlines(self.pixels(path, 1), self.opt.outline_gain).repeat(self.channels("B"), axis=2)
         return {
-            "A": self.prepare(picture, self.random(index)),
-            "B": self.prepare(drawing, self.random(index)),
+            "A": self.prepare_side(picture, self.random(index), "A"),
+            "B": self.prepare_side(drawing, self.random(index), "B"),
             "A_paths": str(path),
             "B_paths": str(path),
         }
