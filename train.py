@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data import DATASETS, Loader
 from data.loading.rows import TestSet
+from evaluation.preview import Preview, words_of_preview
 from evaluation.records import FILE as EVALUATIONS
 from evaluation.records import Evaluations
 from evaluation.training import Evaluator, phase_of_evaluations, words_of_test
@@ -110,6 +111,7 @@ def main(argv=None):
         )
         record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
         ending = stack.enter_context(Ending(folder, model, engine))
+        preview = make_preview(opt, model, visualizer.shows_pictures)
         if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
         if engine.due(opt.save_latest_freq) and progress.in_epoch:
@@ -136,6 +138,9 @@ def main(argv=None):
                     record.tell()
                     counted = progress.images
                 if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
+                    if engine.due(opt.display_freq):
+                        with stopwatch.paused():
+                            look(preview, model, engine, visualizer)
                     visualizer.display_current_results(
                         model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq)
                     )
@@ -154,6 +159,7 @@ def main(argv=None):
                 checkpoint.save(folder, "latest", model, engine, also=[str(epoch)])
 
         # -- finish ----------------------------------------------------------------------------------------------------
+        look(preview, model, engine, visualizer, last=True)
         if opt.eval_freq:
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
         for line in evaluations.lines():
@@ -251,6 +257,27 @@ def make_evaluator(opt, dataset, engine):
     tests = parse(TestOptions, PLUGINS, words_of_test(opt, model), read_config, lambda run: saved)
     with isolated():
         return Evaluator(tests, dataset, model, TestSet, engine.device)
+
+
+def make_preview(opt, model, shown):
+    """What translates the same pictures from time to time; of a model that makes none, or where none is shown, none."""
+    saved = Saved("the options of the run", as_dict(opt))
+
+    def tests(phase):
+        return parse(TestOptions, PLUGINS, words_of_preview(opt, phase), read_config, lambda run: saved)
+
+    wanted = shown and model.makes == "translations" and "phase" not in model.tasks
+    return Preview(opt.preview if wanted else 0, tests, TestSet, MODELS.find(opt.model, opt.plugin_dir))
+
+
+def look(preview, model, engine, visualizer, last=False):
+    """Show how the pictures of --preview are translated now, without a trace in the training."""
+    if not preview.due(engine.progress.step, last):
+        return
+    with preview.timed(engine):
+        with isolated():
+            made = preview.look(model, engine)
+        visualizer.display_preview(engine.progress.step, preview.names, preview.sources, made)
 
 
 if __name__ == "__main__":

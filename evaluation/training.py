@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from evaluation.copies import take_weights
 from evaluation.samples import Asked
 from evaluation.testing import Evaluation, Scored
 from options import UserError
@@ -111,9 +112,7 @@ class Evaluator:
         if not self._ready:
             self.prepare()
         seed_everything(self.opt.seed, "evaluation")
-        for name, network in self.copy.networks.items():
-            average = engine.averages.get(name) if self.opt.use_ema else None
-            network.load_state_dict((model.networks[name] if average is None else average.module).state_dict())
+        take_weights(self.copy, model, engine, self.opt.use_ema)
         self.copy.train(not self.opt.eval)
         self.evaluation.start_again()
         scored = self.of_batches(self.evaluation) if self.translates else self.of_noise(self.evaluation, self.asked)

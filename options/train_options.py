@@ -119,6 +119,12 @@ class TrainOptions(EvaluationOptions):
         per_run=True,
         part_of_run=40,
     )
+    preview: int = option(
+        4,
+        "test pictures, the same ones, that are translated at every display in 1 % of the time; 0 is none",
+        least=0,
+        per_run=True,
+    )
     no_html: bool = option(False, "write no training page", per_run=True)
     display_ncols: int = option(4, "visdom: images per row; 0 gives each its own window", least=0, per_run=True)
     display_id: int | None = option(

@@ -108,7 +108,8 @@ class Visualizer:
         self._append(loss_log.FILE, f"{loss_log.header()}\n")
         if not opt.no_html:
             with self._only_warn(f"write {run / 'web'}"):
-                self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize, done[0])
+                shown = _with_defaults(opt)
+                self._page = TrainingPage(run / "web", opt.name, shown, opt.display_winsize, done[0], done_step)
                 self._write_page("running")
         if sys.stderr is not None and sys.stderr.isatty():
             self._bar = tqdm(
@@ -198,6 +199,30 @@ class Visualizer:
             self._page.add_images(epoch, list(visuals))
             self._image_epoch = epoch
         self._write_page("running")
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether there is a page, or a sink, that pictures could be shown in."""
+        return self._page is not None or bool(self._sinks)
+
+    def display_preview(
+        self, step: int, names: Sequence[str], sources: Sequence[torch.Tensor], made: Sequence[torch.Tensor]
+    ) -> None:
+        """Show how the same pictures are translated now: a column of the page's film strip, images in the sinks.
+
+        Args:
+            names: of the files; ``sources`` and ``made`` are the pictures and their translations, (C, H, W) in [-1, 1].
+        """
+        if not self._shows or not made:
+            return
+        images = {
+            f"{row}_{name}": to_uint8(image) for row, (name, image) in enumerate(zip(names, made, strict=True), 1)
+        }
+        self._feed(lambda sink: sink.preview(step, images))
+        if self._page is not None:
+            with self._only_warn(f"write {self.run / 'web'}"):
+                self._find_folder()
+                self._page.strip.add(step, names, sources, made)
 
     def progress(self, items: int) -> None:
         """Images of the whole run done so far: moves the bar, or now and then prints a line with the time left."""

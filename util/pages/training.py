@@ -15,6 +15,7 @@ from dominate.util import raw
 from util.html import asset, embed, new_page, picture, png_size, scrolling, short, visible
 from util.pages.curves import Curves
 from util.pages.rates import rates_section
+from util.pages.strip import Strip
 from util.table import ABSENT, arrowed, figures, plural
 from util.writing import write_atomically
 
@@ -46,11 +47,19 @@ class TrainingPage:
         options: {name: (value, whether it differs from the default)}.
         width: of an image, in CSS pixels.
         epoch: in which the run goes on; images of later ones, left by a part that is made again, are not shown.
+        step: from which it goes on; the film strip goes on from there.
     """
 
     def __init__(
-        self, folder: Path, name: str, options: Mapping[str, tuple[Any, bool]], width: int, epoch: float = math.inf
+        self,
+        folder: Path,
+        name: str,
+        options: Mapping[str, tuple[Any, bool]],
+        width: int,
+        epoch: float = math.inf,
+        step: int = 0,
     ):
+        self.strip = Strip(folder, step)
         self.folder, self.name, self.width = folder, name, width
         self._images: dict[int, dict[str, None]] = {}  # epoch -> its images in display order
         self._rendered: dict[int, tuple[list[str], str]] = {}
@@ -137,7 +146,7 @@ class TrainingPage:
                 cls="card",
             )
         )
-        for card in (rates, evaluation[0]):
+        for card in (rates, evaluation[0], self.strip.section()):
             if card is not None:
                 main.add(card)
         hint = "newest first; click or Enter to enlarge, arrow keys step through images and epochs" if epochs else ""

@@ -35,6 +35,9 @@ class Sink(Protocol):
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Images by name, bytes (H, W) or (H, W, 3), in display order."""
 
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """The same pictures as ever, as they are translated now, by number and name."""
+
     def close(self) -> None: ...
 
 
@@ -67,6 +70,10 @@ class TensorBoard:
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         for name, image in images.items():
             self._writer.add_image(f"images/{name}", image, step, dataformats="HWC" if image.ndim == 3 else "HW")
+
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        for name, image in images.items():
+            self._writer.add_image(f"preview/{name}", image, step, dataformats="HWC" if image.ndim == 3 else "HW")
 
     def close(self) -> None:
         self._writer.close()
@@ -114,6 +121,9 @@ class WandB:
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         self._run.log({name: self._image(image) for name, image in images.items()}, step=step)
+
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        self._run.log({f"preview/{name}": self._image(image) for name, image in images.items()}, step=step)
 
     def close(self) -> None:
         self._run.finish()

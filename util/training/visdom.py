@@ -78,6 +78,9 @@ class VisdomSink:
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         """Not shown: the run's own page has curves of evaluations."""
 
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """Not shown: the run's own page has the film strip."""
+
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         with self._wake:
             self._images = dict(images)
