@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dominate import tags
 from dominate.util import raw
 
-from util.html import visible
+from util.html import scrolling, visible
 from util.pages.curves import Curves
 
 WIDTH, HEIGHT = 600, 70  # of the drawing, in its own units; the page stretches it
@@ -57,4 +57,5 @@ def _table(x: Sequence[float], y: dict[str, list[float | None]]) -> tags.details
     for at in shown:
         cells = [tags.td("" if values[at] is None else f"{values[at]:.3g}") for values in y.values()]
         body.add(tags.tr(tags.th(f"{x[at]:.4g}", scope="row"), *cells))
-    return tags.details(tags.summary("Values"), tags.div(tags.table(head, body, cls="scores"), cls="scroll"))
+    values = scrolling("values of the learning rate", tags.table(head, body, cls="scores"))
+    return tags.details(tags.summary("Values"), values, id="rate_values", cls="values")

@@ -9,7 +9,7 @@ import torch
 from dominate import tags
 
 from util.files import json_or_empty
-from util.html import link, visible
+from util.html import link, scrolling, visible
 from util.images import save_image
 from util.writing import Folder, write_atomically
 
@@ -69,10 +69,10 @@ class Strip:
             table[0][0].add(tags.th(title, scope="col"))
         body = table.add(tags.tbody())
         for row, name in enumerate(self.names, 1):
-            cells = [tags.td(self._cell(_file(key, row), f"{name}, {title}")) for key, title in columns]
+            cells = [tags.td(self._cell(_file(key, row), f"{name}: {title}")) for key, title in columns]
             body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
         hint = tags.span("translated at each display; older columns are thinned out", cls="soft")
-        box = tags.div(table, cls="scroll", tabindex="0", role="region", aria_label="the same pictures over time")
+        box = scrolling("the same pictures over time", table)
         return tags.section(tags.div(tags.h2("The same pictures"), hint, cls="head"), box, cls="card", id="preview")
 
     def _cell(self, file: str, words: str) -> tags.a:

@@ -50,7 +50,7 @@ def test_every_picture_is_named_by_its_row_and_its_step(web):
     page.write(Curves(), Status())
     text = (web / "index.html").read_text()
     alts = re.findall(r'alt="([^"]*)"', text)
-    assert alts == [f"{name}, {at}" for name in ("a&lt;b&gt;.png", "c.png") for at in ("input", "step 4", "step 1,200")]
+    assert alts == [f"{name}: {at}" for name in ("a&lt;b&gt;.png", "c.png") for at in ("input", "step 4", "step 1,200")]
     assert text.count('scope="row"') == 2 and text.count('scope="col"') == 4
     assert all((web / source).is_file() for source in re.findall(r'<img[^>]*src="([^"]+)"', text))
 
