@@ -21,15 +21,8 @@ class TranslationModel(AdversarialModel):
     class Options(AdversarialModel.Options, AugmentationOptions):
         section = "translation networks"
         shapes: ClassVar[tuple[str, ...]] = (
-            "netG",
-            "netD",
-            "ngf",
-            "n_layers_D",
-            "normG",
-            "no_dropout",
-            "no_antialias",
-            "no_antialias_up",
-            "stylegan2_G_num_downsampling",
+            *["netG", "netD", "ngf", "n_layers_D"],
+            *["normG", "no_dropout", "no_antialias", "no_antialias_up", "stylegan2_G_num_downsampling"],
         )
         of_a_family = True
         netG: str = option(

@@ -34,19 +34,8 @@ class Zi2ziModel(AdversarialModel):
     class Options(AdversarialModel.Options):
         section = "zi2zi"
         shapes: ClassVar[tuple[str, ...]] = (
-            "ngf",
-            "widest",
-            "bottom",
-            "kernel",
-            "normG",
-            "skip",
-            "up",
-            "self_attention",
-            "blocks",
-            "norm_code",
-            "embedding_num",
-            "embedding_dim",
-            "netD",
+            *["ngf", "widest", "bottom", "kernel", "normG", "skip"],
+            *["up", "self_attention", "blocks", "norm_code", "embedding_num", "embedding_dim", "netD"],
         )
         preset: str = option(
             "diptych",

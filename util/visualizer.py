@@ -90,8 +90,9 @@ class Visualizer:
         with self._only_warn(f"write {run}"):
             run.mkdir(parents=True, exist_ok=True)  # and never again: a folder that was removed is not made anew
         with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
+            told = lambda record: (losses_of(record), rates_of(record))  # noqa: E731
             epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
-            for (step, epoch, _, losses), rates in continue_json_lines(run / "metrics.jsonl", done_step, _both):
+            for (step, epoch, _, losses), rates in continue_json_lines(run / "metrics.jsonl", done_step, told):
                 # The last step of an epoch is at its end, not at its beginning.
                 position = epoch + (step * epochs_per_step - 1e-6) % 1
                 self._curves.add(position, losses)
@@ -339,10 +340,6 @@ class Visualizer:
             if what not in self._warned:
                 self._warned.add(what)
                 warn(f"cannot {what} ({reason(error)}); training goes on without it")
-
-
-def _both(record: dict[str, Any]) -> tuple[tuple[int, int, float, dict[str, float | None]], dict[str, float]]:
-    return losses_of(record), rates_of(record)
 
 
 def _with_defaults(opt: TrainOptions) -> dict[str, tuple[Any, bool]]:

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-import networks
 from models.inference.memory import may_tile, smaller, telling_of_memory
-from models.inference.weight_folder import OTHER, identify_file, trained_direction
+from models.inference.weight_folder import OTHER, from_model, from_weights, trained_direction
 from networks.tiling import tiled, whole
 from options import Exit, UserError
 from util.commit import names as names_in
@@ -277,29 +276,6 @@ def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:
     if kind.kind == "f":
         return values.astype(np.promote_types(kind, np.float32))
     return values.astype(kind) if kind.kind in "ui" and np.can_cast(values.dtype, kind) else values
-
-
-def from_weights(file: Path) -> tuple[Any, tuple[int, int]]:
-    """The generator that weights show, and its channels of input and output."""
-    name, arguments = identify_file(file)
-    return networks.define("G", name, **arguments), (arguments["input_nc"], arguments["output_nc"])
-
-
-def from_model(file: Path, model: Any) -> tuple[Any, tuple[int, int]]:
-    """The same of a model; the file's name says which of its networks it is.
-
-    Raises:
-        UserError: it has none of that name before it has seen data (exit code 4).
-    """
-    name = file.stem.partition("_net_")[2].removesuffix("_ema")
-    if name not in model.networks:
-        there = ", ".join(model.networks) or "none"
-        raise UserError(
-            f"{file}: --model {model.opt.model} makes no network {name!r} without data ({there}); test.py runs it",
-            code=Exit.CHECKPOINT,
-        )
-    channels = model.opt.input_nc, model.opt.output_nc
-    return model.networks[name], channels[::-1] if name == "G_B" else channels
 
 
 def results_of(path: Path, direction: str, epoch: str, use_ema: bool) -> tuple[Units | None, int]:

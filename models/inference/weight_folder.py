@@ -155,6 +155,29 @@ def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
         raise UserError(f"{path} is no generator of this toolkit: {error}", code=Exit.CHECKPOINT) from None
 
 
+def from_weights(file: Path) -> tuple[Any, tuple[int, int]]:
+    """The generator that weights show, and its channels of input and output."""
+    name, arguments = identify_file(file)
+    return networks.define("G", name, **arguments), (arguments["input_nc"], arguments["output_nc"])
+
+
+def from_model(file: Path, model: Any) -> tuple[Any, tuple[int, int]]:
+    """The same of a model; the file's name says which of its networks it is.
+
+    Raises:
+        UserError: it has none of that name before it has seen data (exit code 4).
+    """
+    name = file.stem.partition("_net_")[2].removesuffix("_ema")
+    if name not in model.networks:
+        there = ", ".join(model.networks) or "none"
+        raise UserError(
+            f"{file}: --model {model.opt.model} makes no network {name!r} without data ({there}); test.py runs it",
+            code=Exit.CHECKPOINT,
+        )
+    channels = model.opt.input_nc, model.opt.output_nc
+    return model.networks[name], channels[::-1] if name == "G_B" else channels
+
+
 def _refuse_latent(path: Path) -> None:
     """Say what to do with weights of networks that make images from noise, where these are such."""
     try:
