@@ -14,8 +14,9 @@ from models.inference.memory import check_model, check_tiled, generators_of, sma
 from models.inference.scaling import Scaling
 from models.inference.weight_folder import as_directed, run_options
 from models.noise.published import LABEL, load_published, or_published
-from options import Exit, TestOptions, UserError
+from options import TestOptions, UserError
 from options.command_line import peek
+from options.errors import check_there
 from options.parsing import parse
 from util import distributed
 from util.cli import run
@@ -45,10 +46,8 @@ def run_test(argv, stack):
     stack.enter_context(telling_of_memory(engine.device, ways))
     run_folder = Path(opt.checkpoints_dir, opt.name)
     pretrained = getattr(opt, "pretrained", ())
-    if not run_folder.is_dir() and not pretrained:
-        raise UserError(
-            f"no checkpoint: there is no run in {run_folder}; check --name and --checkpoints_dir", code=Exit.CHECKPOINT
-        )
+    if not pretrained:
+        check_there(run_folder)
     check_writable(Path(opt.results_dir, opt.name), "--results_dir")
     tests = TestSet(opt, engine.place)
     stack.callback(tests.close)

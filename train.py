@@ -10,18 +10,21 @@ from pathlib import Path
 
 from data import DATASETS, Loader
 from data.loading.rows import TestSet
+from evaluation.preview import Preview, words_of_preview
+from evaluation.records import FILE as EVALUATIONS
 from evaluation.records import Evaluations
-from evaluation.training import Evaluator, words_of_test
+from evaluation.training import Evaluator, phase_of_evaluations, words_of_test
 from models import MODELS
-from models.inference.weight_folder import trained_direction
+from models.inference.weight_folder import lent, or_lent, trained_direction
 from models.noise.published import load_published, or_published
 from options import TestOptions, TrainOptions, UserError
-from options.command_line import words_of
+from options.command_line import text_of, words_of
 from options.fields import flags_of, idle
 from options.parsing import Saved, as_dict, parse, table
 from util import distributed
 from util.cli import run
 from util.config import kept_options, read_config, save_options, saved_options
+from util.files import read_json_lines
 from util.stopwatch import Stopwatch, duration
 from util.table import plural
 from util.training import checkpoint
@@ -31,7 +34,7 @@ from util.training.engine import Engine
 from util.training.isolation import isolated
 from util.training.run_folder import RunFolder, size_of
 from util.training.run_record import RunRecord, read_record
-from util.training.schedule import fitted, intervals, total_images, total_steps
+from util.training.schedule import fitted, intervals, learning_rates, total_images, total_steps, untrained
 from util.training.sinks import require_packages, servers_left_out
 from util.visualizer import Visualizer
 
@@ -41,11 +44,11 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 def main(argv=None):
     # -- prepare: options, data, networks; nothing is written yet ------------------------------------------------------
     distributed.forget_said()
-    told = parse(TrainOptions, PLUGINS, argv, read_config, or_published(saved_options))
+    told = parse(TrainOptions, PLUGINS, argv, read_config, or_published(or_lent(saved_options)))
     check_direction(told)
     engine = Engine(told)
     dataset = DATASETS.make(told.dataset_mode, told.plugin_dir, told)
-    told = dataset.settle()
+    told, judging = with_eval_phase(dataset.settle(), dataset)
     loader = Loader(dataset, told, engine.place, engine.rank, engine.world)
     opt = fitted(told, len(loader))  # the same, with the epochs that --max_steps asks for
     shorter = intervals(opt, total_images(opt, len(loader), engine.world), opt.batch_size * engine.world)
@@ -64,22 +67,17 @@ def main(argv=None):
         stack.callback(loader.close)
         with distributed.together(engine.device):
             claimed = engine.folder = stack.enter_context(RunFolder.of(opt)) if engine.is_main else None
-        if opt.continue_train:
-            checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
-            if opt.continue_train == "auto" and is_done(opt, folder, engine):
-                return 0
-        elif opt.pretrained_name:
-            checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
-            model.start_from(dataset, engine)
-        elif getattr(opt, "pretrained", ()):
-            load_published(model)
-            model.start_from(dataset, engine)
+        restored = opt.continue_train and restore(opt, folder, model, engine)
+        if opt.continue_train == "auto" and is_done(opt, folder, engine):
+            return 0
+        if not restored:
+            begin_with_weights(opt, model, dataset, engine)
         distributed.broadcast_module(model)
         if claimed is not None:
             require_packages(opt)
             claimed.begin(progress, size_of(model, engine.averages))
             print(table(told, whole=told.verbose))
-            for line in idle(told):
+            for line in (*idle(told), *untrained(opt, model), *(() if restored else lent(opt)), *judging):
                 print(line)
             if left_out := servers_left_out(kept_options(folder) if opt.continue_train else {}, opt):
                 print(left_out)
@@ -113,6 +111,7 @@ def main(argv=None):
         )
         record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
         ending = stack.enter_context(Ending(folder, model, engine))
+        preview = make_preview(opt, model, visualizer.shows_pictures)
         if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
         if engine.due(opt.save_latest_freq) and progress.in_epoch:
@@ -134,10 +133,14 @@ def main(argv=None):
                         claimed.check()
                     losses, times = model.get_current_losses(), stopwatch.per_image(progress.images - counted)
                     visualizer.print_current_losses(epoch, progress.in_epoch, losses, *times)
-                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses)
+                    rates = learning_rates(model)
+                    visualizer.plot_current_losses(progress.step, epoch, progress.in_epoch / items, losses, rates)
                     record.tell()
                     counted = progress.images
                 if engine.due(opt.display_freq) or engine.due(opt.update_html_freq):
+                    if engine.due(opt.display_freq):
+                        with stopwatch.paused():
+                            look(preview, model, engine, visualizer)
                     visualizer.display_current_results(
                         model.get_current_visuals(), progress.step, epoch, save=engine.due(opt.update_html_freq)
                     )
@@ -156,6 +159,7 @@ def main(argv=None):
                 checkpoint.save(folder, "latest", model, engine, also=[str(epoch)])
 
         # -- finish ----------------------------------------------------------------------------------------------------
+        look(preview, model, engine, visualizer, last=True)
         if opt.eval_freq:
             evaluations.make(model, progress.epoch + bool(progress.in_epoch), record, visualizer)
         for line in evaluations.lines():
@@ -165,6 +169,25 @@ def main(argv=None):
         for line in last_lines(opt, folder, record.training_seconds()):
             visualizer.say(line)
     return ending.code
+
+
+def restore(opt, folder, model, engine):
+    """Continue the run; the checkpoint that it goes on from, nothing where it was stopped before its first."""
+    found = checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
+    for flag in ("pretrained_name", "pretrained"):
+        if found and engine.is_main and (told := getattr(opt, flag, None)):
+            print(f"--{flag} {text_of(told)}: ignored, for the run goes on from its own checkpoint")
+    return found
+
+
+def begin_with_weights(opt, model, dataset, engine):
+    """Load those of another run or of published files, if the run is to begin with some."""
+    if opt.pretrained_name:
+        checkpoint.load_networks(Path(opt.checkpoints_dir, opt.pretrained_name), opt.epoch, model, partly=True)
+        model.start_from(dataset, engine)
+    elif getattr(opt, "pretrained", ()):
+        load_published(model)
+        model.start_from(dataset, engine)
 
 
 def label_between(opt, progress):
@@ -217,6 +240,16 @@ def check_pairs(opt, dataset, model):
         )
 
 
+def with_eval_phase(opt, dataset):
+    """The options with what evaluations read, which the run keeps; and a line that says it, where there are any."""
+    if not opt.eval_freq:
+        return opt, []
+    run = Path(opt.checkpoints_dir, opt.name)
+    made = list(read_json_lines(run / EVALUATIONS)) if opt.continue_train else []
+    phase, line = phase_of_evaluations(opt, dataset, made)
+    return dataclasses.replace(opt, eval_phase=phase), [line]
+
+
 def make_evaluator(opt, dataset, engine):
     """What evaluates the model from time to time, without a trace in the training."""
     model = MODELS.find(opt.model, opt.plugin_dir)
@@ -224,6 +257,27 @@ def make_evaluator(opt, dataset, engine):
     tests = parse(TestOptions, PLUGINS, words_of_test(opt, model), read_config, lambda run: saved)
     with isolated():
         return Evaluator(tests, dataset, model, TestSet, engine.device)
+
+
+def make_preview(opt, model, shown):
+    """What translates the same pictures from time to time; of a model that makes none, or where none is shown, none."""
+    saved = Saved("the options of the run", as_dict(opt))
+
+    def tests(phase):
+        return parse(TestOptions, PLUGINS, words_of_preview(opt, phase), read_config, lambda run: saved)
+
+    wanted = shown and model.makes == "translations" and "phase" not in model.tasks
+    return Preview(opt.preview if wanted else 0, tests, TestSet, MODELS.find(opt.model, opt.plugin_dir))
+
+
+def look(preview, model, engine, visualizer, last=False):
+    """Show how the pictures of --preview are translated now, without a trace in the training."""
+    if not preview.due(engine.progress.step, last):
+        return
+    with preview.timed(engine):
+        with isolated():
+            made = preview.look(model, engine)
+        visualizer.display_preview(engine.progress.step, preview.names, preview.sources, made)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,18 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from data import DATASETS
 from data.loading.value_range import remark
+from models import MODELS
 from models.inference.memory import smaller, telling_of_memory
 from models.inference.translator import Translator, results_of
-from options import UserError
-from options.parsing import parse_script
+from options import Exit, TestOptions, UserError
+from options.command_line import words_of
+from options.parsing import parse, parse_script
 from options.translate_options import TranslateOptions
 from util import distributed
 from util.cli import run
+from util.config import kept_options, read_config, saved_options
 from util.device import choose_device
 from util.images import read_values
 from util.picture_files import plan, read_ahead, write_picture
@@ -55,6 +59,7 @@ def prepare(opt, ways):
         batch_size=opt.batch_size,
         scale=opt.scale,
         keep_scale=opt.keep_scale,
+        of_run=partial(model_of, plugin_dir=opt.plugin_dir),
     )
     ways[:] = smaller([translator.netG], opt.tile, opt.batch_size)
     refuse_format(translator, jobs)
@@ -97,6 +102,27 @@ def translate(opt, translator, jobs):
         f"peak memory {peak_memory(translator.device) / 2**20:.0f} MB: {opt.output}"
     )
     return 0
+
+
+def model_of(run, plugin_dir):
+    """The model of a run whose generator is of no kind that weights show; None where no options say what it is.
+
+    Raises:
+        UserError: it is of a plugin that --plugin_dir does not hold.
+    """
+    told = str(kept_options(run).get("model", ""))
+    if not told:
+        return None
+    if plugin_dir is None and told not in MODELS.names():
+        what = "is no method of the toolkit, and its weights do not show what they are of"
+        way_out = "test.py runs it" if "." in told else "give --plugin_dir, the folder of its file"
+        raise UserError(f"{run}: --model {told} {what}; {way_out}", code=Exit.CHECKPOINT)
+    if MODELS.find(told, plugin_dir).makes != "translations":
+        return None
+    words = {"name": run.resolve().name, "checkpoints_dir": run.resolve().parent, "gpu_ids": "-1"}
+    words |= {"plugin_dir": plugin_dir} if plugin_dir else {}
+    tests = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, words_of(words), read_config, saved_options)
+    return MODELS.make(tests.model, tests.plugin_dir, tests)
 
 
 def refuse_format(translator, jobs):

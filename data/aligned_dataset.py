@@ -39,6 +39,7 @@ class AlignedDataset(FolderDataset):
         )
 
     paired = True
+    val_sides = ("", "A", "B")
 
     def __init__(self, opt: Any):
         super().__init__(opt)
@@ -116,7 +117,7 @@ class AlignedDataset(FolderDataset):
             self._check_sizes(files, pixels)
         item: dict[str, Any] = {f"{side}_paths": str(files[side]) for side in pixels}
         for side, image in pixels.items():  # of a pair with equal generators: the same crop and flip
-            item[side] = self.prepare(image, self.random(index) if paired else rng)
+            item[side] = self.prepare_side(image, self.random(index) if paired else rng, side)
         return item
 
     def _with_any(self, item: Item, index: int, rng: random.Random) -> Item:

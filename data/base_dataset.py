@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.utils.data import Dataset
@@ -37,6 +37,7 @@ class BaseDataset(Dataset):
     class Options(BaseOptions):
         section = "data"
         of_a_family = True
+        shapes: ClassVar[tuple[str, ...]] = ("crop_size",)
         crop_size: int = option(256, "height and width of an item, in pixels", least=1, matters=True)
         max_dataset_size: int | None = option(None, "use only so many items, the first by name", least=1, per_run=True)
         serial_batches: bool = option(False, "take items in order instead of shuffled", per_run=True)
@@ -83,6 +84,10 @@ class BaseDataset(Dataset):
     def where(self) -> str:
         """Where the data lie, in messages."""
         return str(self.opt.dataroot)
+
+    def has_val(self) -> bool:
+        """Whether --phase val has pictures of its own, which are not those of the test."""
+        return False
 
     def __len__(self) -> int:
         raise contract.broken(self, "__len__()", "is not written: how many items there are")

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import torch
 
+from data.loading.augmentation import Augment, AugmentOptions
 from data.loading.cache import PixelCache
 from data.loading.phases import standard
 from data.pictures.choice import held_out, in_turn, share
@@ -39,7 +40,7 @@ class PictureDataset(BaseDataset):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseDataset.Options):
+    class Options(BaseDataset.Options, AugmentOptions):
         section = "pictures"
         of_a_family = True
         test_fraction: float = option(
@@ -77,6 +78,7 @@ class PictureDataset(BaseDataset):
         phases = ("train", "all") if opt.is_train else ("train", "test", "val", "all")
         if standard(opt.phase) not in phases:
             raise UserError(f"--phase {opt.phase}: choose {' or '.join(phases)}")
+        self.augment = Augment(opt)
         self.saved = self._saved()
         self.seed = self.saved.get("split_seed", opt.split_seed)
         self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every picture once
@@ -137,6 +139,9 @@ class PictureDataset(BaseDataset):
             raise Missing(f"--phase {phase}: --dataroot {self.opt.dataroot} has none; there are {there}")
         return self._of_run(readers[phase]())
 
+    def has_val(self) -> bool:
+        return self.present and "val" in self.source.phases
+
     @property
     def _test_fraction(self) -> float:
         """That of the run; 0 where it trains on everything."""
@@ -182,13 +187,15 @@ class PictureDataset(BaseDataset):
         return len(self.pictures)
 
     def _image(self, index: int, rng: random.Random) -> torch.Tensor:
-        """The picture of an item, in training cut and mirrored at random as its flags say."""
+        """The picture of an item, in training cut, mirrored and altered at random as its flags say."""
         pixels, size = self._pixels(self.pictures, index), self.opt.crop_size
-        if not self.opt.is_train or not (self.mirrors or self.opt.random_crop):
+        if not self.opt.is_train:
             return to_tensor(window(pixels, size))
         place = (rng.random(), rng.random()) if self.opt.random_crop else (0.5, 0.5)
         pixels = window(pixels, size, *place)
-        return to_tensor(pixels[:, ::-1] if self.mirrors and rng.random() < 0.5 else pixels)
+        if self.mirrors and rng.random() < 0.5:
+            pixels = pixels[:, ::-1]
+        return to_tensor(self.augment(pixels, rng))
 
     def _pixels(self, pictures: Any, row: int) -> np.ndarray:
         """One picture that covers --crop_size, a square with its shorter side."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 import numpy as np
 import torch
 
+from data.loading.augmentation import Augment, AugmentOptions
 from data.loading.cache import PixelCache
 from data.loading.phases import phase_folder, read_for
 from data.loading.transforms import SCALING, factor_of, parse_steps, scale, transform
@@ -34,7 +35,7 @@ class FolderDataset(BaseDataset):
     """A subclass finds its files with ``images`` and reads them with ``read``."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseDataset.Options):
+    class Options(BaseDataset.Options, AugmentOptions):
         section = "image folders"
         of_a_family = True
         more_steps: ClassVar[tuple[str, ...]] = ()  # of --preprocess, that the dataset takes itself
@@ -80,9 +81,12 @@ class FolderDataset(BaseDataset):
                     f"give --load_size {larger}, or --preprocess crop"
                 )
 
+    val_sides: tuple[str, ...] = ()  # what the folders of a phase are called after it: "A" is valA; () has no phase val
+
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.steps = parse_steps(opt.preprocess, opt.is_train, opt.more_steps)
+        self.augment = Augment(opt)
         self.root = Path(opt.dataroot)
         for flag, root in self.roots().items():
             if not Path(root).exists():
@@ -173,7 +177,7 @@ class FolderDataset(BaseDataset):
 
     def read(self, path: Path, channels: int, rng: random.Random, side: str = "A") -> torch.Tensor:
         """One image of this side, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
-        return self.prepare(self.pixels(path, channels, scaled=True, side=side), rng)
+        return self.prepare_side(self.pixels(path, channels, scaled=True, side=side), rng, side)
 
     def pixels(self, path: Path, channels: int, scaled: bool = False, side: str = "A") -> np.ndarray:
         """One image as its file has it: (H, W, C), bytes or floats in [-1, 1].
@@ -199,20 +203,23 @@ class FolderDataset(BaseDataset):
         opt = self.opt
         return opt.crop_size if opt.is_train and self.epoch > self.n_epochs else opt.load_size
 
-    def prepare(self, pixels: np.ndarray, rng: random.Random) -> torch.Tensor:
-        """Scale, crop and flip."""
+    def prepare_side(self, pixels: np.ndarray, rng: random.Random, side: str) -> torch.Tensor:
+        """``prepare`` what is of this side, which --label_sides may name."""
+        return self.prepare(pixels, rng, exact=True) if side in self.opt.label_sides else self.prepare(pixels, rng)
+
+    def prepare(self, pixels: np.ndarray, rng: random.Random, exact: bool = False) -> torch.Tensor:
+        """Scale, crop and flip; in training alter as the flags of augmentation say, labels exactly."""
         opt = self.opt
-        return to_tensor(
-            transform(
-                pixels,
-                self.steps,
-                self.load_size,
-                opt.crop_size,
-                opt.random_scale_max,
-                flip=not opt.no_flip,
-                rng=rng if opt.is_train else None,
-            )
+        pixels = transform(
+            pixels,
+            self.steps,
+            self.load_size,
+            opt.crop_size,
+            opt.random_scale_max,
+            flip=not opt.no_flip,
+            rng=rng if opt.is_train else None,
         )
+        return to_tensor(self.augment(pixels, rng, exact))
 
     def save_files(self, folder: Path) -> None:
         """Keep with the run at which scale it sees the pictures of each side."""
@@ -248,6 +255,10 @@ class FolderDataset(BaseDataset):
     def folder_of(self, phase: str, side: str = "") -> Path:
         """The folder of this phase and side; see :mod:`data.loading.phases`."""
         return phase_folder(self.root, phase, side)
+
+    def has_val(self) -> bool:
+        own = bool(self.val_sides) and self.split_of("test", self.val_sides) != "val"  # else the test reads them
+        return own and any(look_into(self.folder_of("val", side)).pictures for side in self.val_sides)
 
     def split_of(self, phase: str, sides: Sequence[str] = ("A", "B")) -> str:
         """The phase whose folders are read: a test without testA and testB reads valA and valB."""

@@ -87,7 +87,10 @@ class SingleImageDataset(FolderDataset):
             pixels = self.crop(side, index) if self.opt.is_train else self.pictures[side]
             crop_size, flip = self.opt.crop_size, not self.opt.no_flip
             pixels = transform(pixels, steps, crop_size, crop_size, flip=flip, rng=rng if self.opt.is_train else None)
-            item |= {side: to_tensor(pixels), f"{side}_paths": str(path)}
+            item |= {
+                side: to_tensor(self.augment(pixels, rng, exact=side in self.opt.label_sides)),
+                f"{side}_paths": str(path),
+            }
         return item
 
     def crop(self, side: str, index: int) -> np.ndarray:

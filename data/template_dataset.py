@@ -28,6 +28,9 @@ class TemplateDataset(FolderDataset):
     # Outside training B is what A should become, so test.py may compare them.
     paired = True
 
+    # How the folder of --phase val is called behind its name, that evaluations while training may read it: val itself.
+    val_sides = ("",)
+
     # Find the data, and say what is wrong with them before training starts.
     def __init__(self, opt: Any):
         super().__init__(opt)
@@ -46,8 +49,8 @@ class TemplateDataset(FolderDataset):
         picture = self.pixels(path, self.channels("A"))
         drawing = outlines(self.pixels(path, 1), self.opt.outline_gain).repeat(self.channels("B"), axis=2)
         return {
-            "A": self.prepare(picture, self.random(index)),
-            "B": self.prepare(drawing, self.random(index)),
+            "A": self.prepare_side(picture, self.random(index), "A"),
+            "B": self.prepare_side(drawing, self.random(index), "B"),
             "A_paths": str(path),
             "B_paths": str(path),
         }

@@ -57,6 +57,8 @@ class UnalignedDataset(FolderDataset):
                     f"--test_fraction {self.test_fraction}: divides --A and --B; --dataroot has folders for tests"
                 )
 
+    val_sides = ("A", "B")
+
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.held_out: dict[str, held_out.HeldOut | None] = {}
@@ -65,6 +67,9 @@ class UnalignedDataset(FolderDataset):
 
     def roots(self) -> dict[str, str]:
         return super().roots() if self.opt.A is None else {"A": self.opt.A, "B": self.opt.B}
+
+    def has_val(self) -> bool:
+        return self.opt.A is None and super().has_val()  # what is held out of --A and --B is the test
 
     @property
     def where(self) -> str:

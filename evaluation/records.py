@@ -123,6 +123,7 @@ class Evaluations:
             "epoch": epoch,
             "time": round(time.time(), 3),
             "seconds": 0.0,
+            "phase": getattr(self.evaluator, "phase", "test"),
             "values": {name: float(v) if math.isfinite(v) else None for name, v in evaluated.values.items()},
             "better": dict(evaluated.better),
             "entries": dict(evaluated.entries),

@@ -62,8 +62,9 @@ def real_images(dataset: Any, labels: torch.Tensor | None) -> RealImages | None:
     room = MEMORY // (dataset.channels * math.prod(sides(dataset.opt.crop_size)))
     halves, there = [], {}
     for phase, most in READ.items():
+        read = "val" if phase == "test" and dataset.opt.phase == "val" else phase
         try:
-            images, of, there[phase] = dataset.levels(phase, max(1, min(most, room)), among)
+            images, of, there[phase] = dataset.levels(read, max(1, min(most, room)), among)
         except UserError as error:
             print(f"neighbours and scores are left out: {error}")
             return None

@@ -1,11 +1,12 @@
 """Evaluation of a model while it trains: the test that test.py would make of it now."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from evaluation.copies import take_weights
 from evaluation.samples import Asked
 from evaluation.testing import Evaluation, Scored
 from options import UserError
@@ -36,6 +37,31 @@ class Evaluated:
     entries: dict[str, Any] = field(default_factory=dict)
 
 
+def phase_of_evaluations(opt: Any, dataset: Any, made: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What evaluations of a run read, val or test, and a line that says so.
+
+    Args:
+        dataset: of the training.
+        made: the records of evaluations that the run has.
+
+    Raises:
+        UserError: there is no val, or the evaluations that there are read the other.
+    """
+    told = opt.eval_phase
+    if told == "val" and not dataset.has_val():
+        raise UserError(f"--eval_phase val: {dataset.where} has none beside the test's; leave the flag out")
+    phase = told if told != "auto" else "val" if dataset.has_val() else "test"
+    before = str(made[-1].get("phase", "test")) if made else phase
+    if before != phase:
+        there = f"the {len(made)} evaluations of {opt.name}, and the best of them, are of --eval_phase {before}"
+        raise UserError(f"--eval_phase {phase}: {there}; leave the flag out")
+    as_before = ", as in this run before" if made else ""
+    if phase == "val":
+        return phase, f"evaluations, and best by them, read val{as_before}; --eval_phase test reads the test"
+    why = as_before or ("" if dataset.has_val() else ", for there is no val")
+    return phase, f"evaluations, and best by them, read the test{why}"
+
+
 def words_of_test(opt: Any, model: Any) -> list[str]:
     """The flags of test.py for an evaluation of a run with these options; the rest it takes from the run.
 
@@ -52,8 +78,9 @@ def words_of_test(opt: Any, model: Any) -> list[str]:
     told += ["precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
     told += ["on_bad_image"] if hasattr(opt, "on_bad_image") else []
     many = {"num_samples": opt.eval_samples} if "num_samples" in model.tasks else {"num_test": "all"}
+    phase = {} if opt.eval_phase == "auto" else {"phase": opt.eval_phase}
     values = {flag: value for flag in told if (value := getattr(opt, flag)) is not None}
-    return words_of(values | many | {"metrics": opt.eval_metrics})
+    return words_of(values | many | phase | {"metrics": opt.eval_metrics})
 
 
 class Evaluator:
@@ -73,7 +100,7 @@ class Evaluator:
     """
 
     def __init__(self, opt: Any, dataset: Any, model: Any, test_set: Callable[..., Any], device: Any):
-        self.opt, self.test_set = opt, test_set
+        self.opt, self.test_set, self.phase = opt, test_set, opt.phase
         self.model_class: Any = model
         self.translates = model.makes == "translations"
         Evaluation(opt, dataset, device, self.translates)
@@ -85,9 +112,7 @@ class Evaluator:
         if not self._ready:
             self.prepare()
         seed_everything(self.opt.seed, "evaluation")
-        for name, network in self.copy.networks.items():
-            average = engine.averages.get(name) if self.opt.use_ema else None
-            network.load_state_dict((model.networks[name] if average is None else average.module).state_dict())
+        take_weights(self.copy, model, engine, self.opt.use_ema)
         self.copy.train(not self.opt.eval)
         self.evaluation.start_again()
         scored = self.of_batches(self.evaluation) if self.translates else self.of_noise(self.evaluation, self.asked)

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ class AdversarialModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         section = "adversarial training"
+        shapes: ClassVar[tuple[str, ...]] = ("ndf", "normD", "sn_D")
         of_a_family = True
         ndf: int = option(64, "channels of the discriminator's first layer", least=1)
         normD: Literal["instance", "batch", "none"] = option("instance", "normalisation in the discriminator")
@@ -84,9 +85,13 @@ class AdversarialModel(BaseModel):
         """
         opt, fake, D = self.opt, fake.detach(), score or netD
         # The fake first, as published: the statistics of batch norms follow what comes last.
-        of_fake = gan_loss(D(fake), False, opt.gan_mode, for_D=True)
-        losses = {"D_real": 0.5 * gan_loss(D(real), True, opt.gan_mode, for_D=True), "D_fake": 0.5 * of_fake}
+        of_fake, on_real = gan_loss(D(fake), False, opt.gan_mode, for_D=True), D(real)
+        self.watch(netD, on_real)
+        losses = {"D_real": 0.5 * gan_loss(on_real, True, opt.gan_mode, for_D=True), "D_fake": 0.5 * of_fake}
         return losses | self.penalties("D", netD, real, fake, score)
+
+    def watch(self, netD: nn.Module, real_logits: Any) -> None:
+        """Take down what a discriminator says of real images in its own step, where something depends on it."""
 
     def penalties(
         self, name: str, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor, score: Score | None = None

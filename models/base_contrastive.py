@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ class ContrastiveModel(TranslationModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
         section = "PatchNCE"
+        shapes: ClassVar[tuple[str, ...]] = ("netF", "netF_nc", "nce_layers")
         lambda_GAN: float = option(1.0, "weight of the adversarial terms", least=0)
         lambda_NCE: float = option(1.0, "weight of PatchNCE", least=0)
         nce_layers: tuple[str, ...] = option(

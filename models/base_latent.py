@@ -31,6 +31,7 @@ class LatentModel(NoiseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options):
         section = "images from noise and classes"
+        shapes: ClassVar[tuple[str, ...]] = ("netG", "netD")
         netG: str = option("small", "architecture of the generator", choices=lambda: networks.list_networks("latent_G"))
         netD: str = option("dcgan", "trunk of the discriminator", choices=lambda: networks.list_networks("latent_D"))
         dataset_mode: str = default("labeled")

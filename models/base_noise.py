@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -36,6 +36,7 @@ class NoiseModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options, StabilizerOptions):
         section = "images from noise"
+        shapes: ClassVar[tuple[str, ...]] = ("ngf", "z_dim")
         of_a_family = True
         ngf: int = option(128, "width of the generator; see docs/conditional.md for what it means to each", least=1)
         z_dim: int = option(64, "length of the noise vector", least=1)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ class ProxyModel(ConditionalModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ConditionalModel.Options):
         section = "classes by proxies"
+        shapes: ClassVar[tuple[str, ...]] = ("embed_dim", "embed_hidden")
         lambda_cond: float = option(1.0, "weight of the class term for the discriminator", least=0)
         lambda_cond_G: float | None = option(
             None, "weight of the class term for the generator; none is --lambda_cond", least=0

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 import networks
 from evaluation.judges import read_judge
 from models.base_adversarial import AdversarialModel
+from models.shared.augmentation import Augmentation, AugmentationOptions
 from networks.frozen import Frozen
 from networks.heads import shapes_at
 from networks.tiling import in_tiles, whole
@@ -27,8 +29,12 @@ def at_size_of(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 class TranslationModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(AdversarialModel.Options):
+    class Options(AdversarialModel.Options, AugmentationOptions):
         section = "translation networks"
+        shapes: ClassVar[tuple[str, ...]] = (
+            *["netG", "netD", "ngf", "n_layers_D", "scales_D"],
+            *["normG", "no_dropout", "no_antialias", "no_antialias_up", "stylegan2_G_num_downsampling"],
+        )
         of_a_family = True
         netG: str = option(
             "resnet_9blocks",
@@ -84,6 +90,8 @@ class TranslationModel(AdversarialModel):
                 told = f"--label_judge {opt.label_judge}: tells {judge.kind}s apart"
                 raise UserError(f"{told}; train a judge with --model label_judge", code=Exit.CHECKPOINT)
             self.class_judge = Frozen(judge)
+        self.augmentations = nn.ModuleList()  # of each discriminator, with --augment_D
+        self.augmentation_of: dict[nn.Module, Augmentation] = {}
 
     def update(self, name: str, losses: Callable[[], dict[str, torch.Tensor]]) -> None:
         """As in BaseModel; with --lambda_semantic the generator's terms have one more."""
@@ -192,7 +200,29 @@ class TranslationModel(AdversarialModel):
         self.try_out(
             "D", o.netD, arguments, "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
         )
-        return self.finish_D(networks.define("D", o.netD, **arguments))
+        return self.augmented(self.finish_D(networks.define("D", o.netD, **arguments)))
+
+    def augmented(self, netD: Any) -> Any:
+        """Let a discriminator see whatever it is called with as --augment_D says, in its own step and in G's.
+
+        Penalties are of images as they are: they call ``netD.forward``.
+        """
+        augmentation = Augmentation(self.opt)  # refuses what makes no sense
+        if augmentation.policy is not None:
+            self.augmentations.append(augmentation)
+            self.augmentation_of[netD] = augmentation
+            netD.register_forward_pre_hook(lambda _, inputs: (augmentation.augment(inputs[0]), *inputs[1:]))
+        return netD
+
+    def check_prepared(self) -> None:
+        super().check_prepared()
+        if self.opt.is_train and self.opt.augment_D and not self.augmentations:
+            due = "make it with self.build_D, or give yours to self.augmented(netD)"
+            raise contract.broken(self, "netD", f"sees nothing of --augment_D {self.opt.augment_D}; {due}")
+
+    def watch(self, netD: nn.Module, real_logits: Any) -> None:
+        if netD in self.augmentation_of:
+            self.augmentation_of[netD].observe(real_logits, self.gather)
 
     def try_out(self, kind: str, name: str, arguments: dict[str, Any], advice: str) -> None:
         """In training, run the network once on the meta device, where a size that does not suit it shows for free."""

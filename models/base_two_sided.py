@@ -52,8 +52,7 @@ class TwoSidedModel(TranslationModel):
         return self.judge("D_A", self.netD_A, self.real_B, fake_B) | self.judge("D_B", self.netD_B, self.real_A, fake_A)
 
     def judge(self, name, netD, real, fake):
-        opt = self.opt
-        terms = [
-            gan_loss(netD(image), answer, opt.gan_mode, for_D=True) for image, answer in ((real, True), (fake, False))
-        ]
+        mode, on_real, on_fake = self.opt.gan_mode, netD(real), netD(fake)
+        self.watch(netD, on_real)
+        terms = [gan_loss(on_real, True, mode, for_D=True), gan_loss(on_fake, False, mode, for_D=True)]
         return {name: 0.5 * sum(terms)} | self.penalties(name, netD, real, fake)

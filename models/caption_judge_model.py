@@ -13,7 +13,7 @@ that the model never saw; its numbers on real pictures are the ceiling of what c
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,7 @@ class CaptionJudgeModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(JudgeModel.Options):
         section = "judge of captions"
+        shapes: ClassVar[tuple[str, ...]] = ("njf", "max_words")
         njf: int = option(
             24, "channels of the judge's first layer; its features are up to eight times as many", least=1
         )

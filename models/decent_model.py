@@ -8,7 +8,7 @@ so for about a thousand steps of flows that are too flat; ``--flow_average_from 
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ class DecentModel(TranslationModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
         section = "DECENT"
+        shapes: ClassVar[tuple[str, ...]] = ("var_layers", "bnaf_dim", "bnaf_layers", "flow_blocks")
         lambda_GAN: float = option(1.0, "weight of the adversarial term", least=0)
         lambda_idt: float = option(10.0, "weight of the distance between an image of B and its translation", least=0)
         lambda_var: float = option(0.01, "weight of the variance of how densities change, over an image", least=0)

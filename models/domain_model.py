@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -43,6 +43,7 @@ class DomainModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ObserverOptions):
         section = "domain network"
+        shapes: ClassVar[tuple[str, ...]] = ("features", "njf")
         features: int = option(64, "numbers that describe an image; FID wants several times as many images", least=2)
         njf: int = option(16, "channels of the first layer", least=1)
         tau: float = option(0.1, "temperature of the cosines by which views find one another", above=0)

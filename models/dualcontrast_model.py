@@ -6,7 +6,7 @@ published no code; what the paper leaves open is told in docs/conditional.md.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ class DualContrastModel(LatentModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(LatentModel.Options):
         section = "dual contrast"
+        shapes: ClassVar[tuple[str, ...]] = ("attention_G", "reference_D")
         dual_g: Literal["swap", "minimax", "ns"] = option(
             "swap", "G's side: D's loss with the kinds exchanged, with its sign turned (fades), or softplus(-D(fake))"
         )

@@ -10,7 +10,7 @@ them as --recogniser and --style_judge.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ class GlyphJudgeModel(JudgeModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(JudgeModel.Options):
         section = "judge of glyphs"
+        shapes: ClassVar[tuple[str, ...]] = ("njf", "judge")
         judge: Literal["character", "style"] = option(
             "character", "what is told apart: characters in any font, or fonts by any character"
         )

@@ -6,7 +6,7 @@ Learning. WACV 2021.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ class InfoMaxGANModel(LatentModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(LatentModel.Options):
         section = "InfoMax-GAN"
+        shapes: ClassVar[tuple[str, ...]] = ("nce_dim",)
         preset: str = presets(SNGAN | {"nce_dim": 1024})
         lambda_nce: float = option(0.2, "weight of the contrast of parts and whole for D (the paper's beta)", least=0)
         lambda_nce_G: float = option(0.2, "the same for G (alpha)", least=0)

@@ -12,7 +12,7 @@ they are compared with. Their test.py takes it as --label_judge.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -29,6 +29,7 @@ class LabelJudgeModel(JudgeModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(JudgeModel.Options):
         section = "judge of labels"
+        shapes: ClassVar[tuple[str, ...]] = ("njf",)
         njf: int = option(8, "channels of the judge's first layer; its features are eight times as many", least=1)
         dataset_mode: str = default("labeled")
 

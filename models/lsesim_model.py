@@ -8,7 +8,7 @@ torchvision's; without one the features are those of a ``domain`` run, or of G's
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ class LSeSimModel(TranslationModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
         section = "F-LSeSim"
+        shapes: ClassVar[tuple[str, ...]] = ("learned_attn", "attn_layers")
         preset: str = option("fsesim", "FSeSim, or LSeSim as published", presets={"fsesim": {}, "lsesim": LSESIM})
         vgg_weights: str | None = option(None, "file of torchvision's weights of vgg16, which FSeSim looks through")
         domain_run: str | None = option(None, "folder of a run of --model domain to look through in place of VGG-16")

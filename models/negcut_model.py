@@ -10,7 +10,7 @@ last one's negatives are asked to differ. There netF_ begins with weights of its
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -26,6 +26,7 @@ class NEGCUTModel(CUTModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(CUTModel.Options):
         section = "NEGCUT"
+        shapes: ClassVar[tuple[str, ...]] = ("noise_N",)
         NEGCUT_mode: str = option(
             "NEGCUT", "FastNEGCUT: FastCUT's settings", presets={"NEGCUT": {}, "FastNEGCUT": FASTCUT}
         )

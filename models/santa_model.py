@@ -7,7 +7,7 @@ command that it shows for Cityscapes 0.1.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,7 @@ class SantaModel(TranslationModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
         section = "Santa"
+        shapes: ClassVar[tuple[str, ...]] = ("style_dim",)
         preset: str = option(
             "santa",
             "settings of the published parser, or of its command for Cityscapes",

@@ -6,6 +6,7 @@ A tour of what each part does: docs/new_method.md.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -17,6 +18,7 @@ class TemplateModel(TranslationModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
         section = "template"
+        shapes: ClassVar[tuple[str, ...]] = ("width",)
         width: int = option(16, "channels of the hidden layers", least=1)
         lambda_L1: float = option(10.0, "weight of |G(A) - B|", least=0)
         dataset_mode: str = default("template")

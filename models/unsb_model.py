@@ -9,7 +9,7 @@ networks/bridge.py. G encodes for PatchNCE at time 0, with the same noise for qu
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -25,6 +25,7 @@ class UNSBModel(CUTModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(CUTModel.Options):
         section = "UNSB"
+        shapes: ClassVar[tuple[str, ...]] = ("unsb_block", "n_mlp")
         preset: str = option(
             "unsb",
             "settings that the published README shows, or those of its parser",
@@ -68,13 +69,17 @@ class UNSBModel(CUTModel):
         super().__init__(opt)
         if opt.is_train:
             self.flipped = False
-            self.netE = self.build_D(2 * (opt.input_nc + opt.output_nc))
+            self.netE = self.build_timed(2 * (opt.input_nc + opt.output_nc))
             self.add_optimizer("E", self.netE)
         else:
             calls = range(1, self.netG.nfe)
             self.visual_names = ("real_A", *(f"nfe_{n}" for n in calls), "fake_B", "real_B")
 
     def build_D(self, input_nc):
+        return self.augmented(self.build_timed(input_nc))
+
+    def build_timed(self, input_nc):
+        """A discriminator that is told the time; E, which estimates and judges nobody, is one too."""
         opt = self.opt
         arguments = dict(input_nc=input_nc, ndf=opt.ndf, n_layers=opt.n_layers_D, timesteps=opt.num_timesteps)
         arguments |= {"no_antialias": opt.no_antialias}

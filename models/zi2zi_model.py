@@ -8,7 +8,7 @@ has norms of each style, and learns from deformed glyphs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,10 @@ class Zi2ziModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
         section = "zi2zi"
+        shapes: ClassVar[tuple[str, ...]] = (
+            *["ngf", "widest", "bottom", "kernel", "normG", "skip"],
+            *["up", "self_attention", "blocks", "norm_code", "embedding_num", "embedding_dim", "netD"],
+        )
         preset: str = option(
             "diptych",
             "architecture and settings: this toolkit's, Tian's, or those of zi2zi-pytorch with residual skips",

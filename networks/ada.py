@@ -42,8 +42,13 @@ class AdaptiveProbability(nn.Module):
 
         Where there are several processes, those of all of them, so that all keep one p.
         """
-        N = len(real_logits)
-        signs, images = self.signs + N * real_logits.float().sign().mean(), self.images + N
+        self.count(real_logits.float().sign())
+
+    @torch.no_grad()
+    def count(self, signs_of_reals: torch.Tensor) -> None:
+        """The same of their signs, or of the mean sign (N,) of what D says of each image's parts."""
+        N = len(signs_of_reals)
+        signs, images = self.signs + N * signs_of_reals.mean(), self.images + N
         self.calls = self.calls + 1
         due = self.calls % self.interval == 0
         step = (signs / images - self.target).sign() * images / (1000 * self.kimg)

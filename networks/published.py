@@ -13,6 +13,7 @@ State = Mapping[str, Any]
 FIRST = ("model.1.weight", "model.model.0.weight", "encoder.convs.1.0.weight", "encoder.1.weight")
 WAYS = "encoder.", "decoder."
 OLD_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+PATCHES = "a patch discriminator"
 # What a file that is no generator looks like: the keys that say so, and what it is.
 OTHERS = (
     ({"model", "optimizers", "progress"}, "the full state of a training run; its weights are in <label>_net_G.pth"),
@@ -22,7 +23,7 @@ OTHERS = (
     ({"final_linear.0.weight"}, "a StyleGAN2 discriminator"),
     ({"net.0.weight"}, "a pixel discriminator"),
     ({"model.4.weight", "model.6.weight", "model.0.bias"}, "the head of SimDCL, which training alone needs"),
-    ({"model.0.weight"}, "a patch discriminator"),
+    ({"model.0.weight"}, PATCHES),
 )
 
 
@@ -216,11 +217,18 @@ def _depth(key: str) -> int:
     return int(key.split(".")[2])
 
 
+def _is_patch_discriminator(state: State) -> bool:
+    """Its convolutions are 4 x 4 and end in one channel, which tells it from a generator of somebody's own."""
+    kernels = [v for k, v in state.items() if k.endswith("weight") and getattr(v, "ndim", 0) == 4 and "filt" not in k]
+    return all(k.shape[2:] == (4, 4) for k in kernels) and (len(kernels) == 1 or kernels[-1].shape[0] == 1)
+
+
 def _kind(state: State) -> str:
     """In words: what this file holds instead of a generator."""
-    found = {str(key).removeprefix("module.") for key in state}
+    state = {str(key).removeprefix("module."): value for key, value in state.items()}
+    found = set(state)
     for keys, words in OTHERS:
-        if keys <= found:
+        if keys <= found and (words != PATCHES or _is_patch_discriminator(state)):
             return words
     shown = ", ".join(sorted(found)[:3])
     return f"no generator that is known here (its first keys: {shown})" if found else "nothing"

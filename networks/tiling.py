@@ -49,9 +49,13 @@ def check_tiles(netG: nn.Module) -> None:
 
 
 def padded(netG: Any, image: torch.Tensor) -> torch.Tensor:
-    """The image, continued below and to the right to multiples of the stride and at least the smallest size."""
+    """The image, continued below and to the right to multiples of the stride and at least the smallest size.
+
+    A generator that names neither, as a plugin's may, takes any size.
+    """
     H, W = image.shape[2:]
-    down, right = (-max(size, netG.min_size) % netG.stride + max(netG.min_size - size, 0) for size in (H, W))
+    least, stride = getattr(netG, "min_size", 1), getattr(netG, "stride", 1)
+    down, right = (-max(size, least) % stride + max(least - size, 0) for size in (H, W))
     mode = "reflect" if down < H and right < W else "replicate"
     return F.pad(image, (0, right, 0, down), mode=mode) if down or right else image
 

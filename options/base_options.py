@@ -13,6 +13,8 @@ class BaseOptions:
 
     section: ClassVar[str] = "run"  # the heading of the class's own flags in --help
     of_a_family: ClassVar[bool] = False  # whether they are those of many methods, which the short help leaves out
+    # Options of the class that shape networks: a run that begins with the weights of another one takes them from it.
+    shapes: ClassVar[tuple[str, ...]] = ("model", "input_nc", "output_nc")
     is_train: ClassVar[bool]
 
     dataroot: str = option("placeholder", "folder with trainA, trainB, testA, testB", matters=True)

@@ -3,6 +3,7 @@
 import difflib
 import enum
 from collections.abc import Iterable
+from pathlib import Path
 
 from .shown import shortened, shown
 
@@ -36,6 +37,15 @@ class UserError(Exception):
 
 class UnknownName(UserError, AttributeError):
     """An attribute that is called otherwise here; to hasattr and getattr it is one that is missing."""
+
+
+def check_there(run: Path) -> None:
+    """Raises:
+    UserError: there is no such run.
+    """
+    if not run.is_dir():
+        way_out = "check --name and --checkpoints_dir"
+        raise UserError(f"no checkpoint: there is no run in {run}; {way_out}", code=Exit.CHECKPOINT)
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:

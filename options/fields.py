@@ -178,6 +178,11 @@ def flags_of(cls: type) -> dict[str, Flag]:
     return found
 
 
+def shaping(cls: type) -> set[str]:
+    """Options that decide which weights a network has: what the ``shapes`` of a class and of its bases name."""
+    return {name for c in cls.__mro__ for name in c.__dict__.get("shapes", ())}
+
+
 def idle(opt: Any) -> list[str]:
     """A line for each option that was told and that nothing reads."""
     flags = [flag for flag in flags_of(type(opt)).values() if flag.metadata["idle"]]

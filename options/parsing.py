@@ -11,8 +11,8 @@ from typing import Any
 
 from .base_options import BaseOptions
 from .command_line import peek, print_help, read_words
-from .errors import UserError, nearest
-from .fields import INHERIT, Flag, Usual, flags_of, silenced
+from .errors import UserError, check_there, nearest
+from .fields import INHERIT, Flag, Usual, flags_of, shaping, silenced
 from .sizes import Sides
 from .trust import SERVERS, check_code, check_trusted, is_trusted
 
@@ -34,6 +34,7 @@ NOT_CONTINUED = {
     "num_threads",
     "verbose",
 }
+BEGINNING = ("pretrained", "pretrained_name")  # the weights that a new run begins with
 PLACE = ("name", "checkpoints_dir", "plugin_dir", "continue_train", "epoch")  # what says where a run lies
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
@@ -41,11 +42,15 @@ WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """Options that lie with a run: what it was told, or (``facts``) what its weights show and no flag can change."""
+    """Options that lie with a run: what it was told, or (``facts``) what its weights show and no flag can change.
+
+    ``lends``: of another run, whose weights this one begins with; what shapes networks is taken from it.
+    """
 
     source: str
     values: dict[str, Any]
     facts: bool = False
+    lends: bool = False
 
 
 def parse(
@@ -65,10 +70,11 @@ def parse(
             re-declare a default, the later one's wins.
         argv: the words of the command line.
         read_config: reads a file of --config.
-        saved: {"checkpoints_dir", "name", "epoch", "continue_train", "pretrained", "model" where it is told} -> the
-            options of that training run, if it has any, or what --pretrained weights show; used by test.py, by a run
-            that is continued and by one that begins with such weights. ``--continue_train auto`` goes on where there
-            are options of a run and becomes False where there are none.
+        saved: {"checkpoints_dir", "name", "epoch", "continue_train", "pretrained", "pretrained_name", "model" where it
+            is told} -> the options of that training run, if it has any, or of the one whose weights it begins with, or
+            what --pretrained weights show; used by test.py, by a run that is continued and by one that begins with
+            weights. ``--continue_train auto`` goes on where there are options of a run and becomes False where there
+            are none.
 
     Returns:
         one frozen object that is an instance of ``cls`` and of each plugin's ``Options``.
@@ -85,7 +91,7 @@ def parse(
         title = f"Options with --model {values['model']} --dataset_mode {values['dataset_mode']}."
         print_help(title, flags, values, len(chosen.flags) - len(flags))
     opt = _check(chosen.options(**(defaults | read)))
-    goes_on = sources.run is not None and not sources.run.facts
+    goes_on = sources.run is not None and not (sources.run.facts or sources.run.lends)
     if getattr(opt, "continue_train", None) == "auto" and not goes_on:  # there is nothing to go on with
         return dataclasses.replace(opt, continue_train=False)
     return opt
@@ -121,7 +127,7 @@ def _sources(
     read_config: Callable[[Path], dict[str, Any]] | None,
     saved: Callable[[Mapping[str, Any]], Saved | None] | None,
 ) -> _Sources:
-    given = peek(argv, "config", "trust", *PLACE, "suffix", "model", "netG", "pretrained")
+    given = peek(argv, "config", "trust", *PLACE, *BEGINNING, "suffix", "model", "netG")
     files: list[tuple[str, dict[str, Any]]] = []
     if given.get("config"):
         if read_config is None:
@@ -133,11 +139,12 @@ def _sources(
         if not is_trusted(path, given.get("trust", ())):
             check_code(path, values, typed)
     own = flags_of(cls)
-    for key in (*PLACE, "pretrained"):  # a file of --config may say these too
+    for key in (*PLACE, *BEGINNING):  # a file of --config may say these too
         told = given.get(key, next((d[key] for _, d in files if key in d), own[key].default if key in own else False))
         given[key] = own[key].read(told) if key in own else told
     run = None
-    if saved is not None and (not cls.is_train or given["continue_train"] or given["pretrained"]):
+    begins = given["continue_train"] or any(given[key] for key in BEGINNING)
+    if saved is not None and (not cls.is_train or begins):
         if given.get("suffix"):  # the folder's name needs the other options first
             given["name"] = parse(cls, plugins, argv, read_config).name
         check_name(given["name"])
@@ -219,10 +226,16 @@ def _read(
 ) -> tuple[dict[str, Any], str]:
     """{option: its value} of what was told anywhere, and the help that the command line asks for."""
     flags = chosen.flags
-    belongs = functools.partial(_belongs, plugins=plugins, chosen=chosen.plugins)
+
+    def belongs(key: str) -> str:
+        """Whose option that is; in a test of a run that is not there it may be of that run's method."""
+        if not cls.is_train and sources.run is None and "model" not in sources.given:
+            check_there(Path(sources.given["checkpoints_dir"], sources.given["name"]))
+        return _belongs(key, plugins, chosen.plugins)
+
     for source, values in sources.files:
         if sources.run is not None and sources.of_run(source):
-            for key in [k for k in values if k not in flags or not (sources.run.facts or _kept(flags[k], cls))]:
+            for key in [k for k in values if k not in flags or not _taken(sources.run, flags[k], chosen.options, cls)]:
                 del values[key]
         for key in values:
             if key not in flags:
@@ -288,6 +301,13 @@ def _belongs(key: str, plugins: Mapping[str, Any], chosen: Mapping[str, Any]) ->
 def _has(options: type, key: str) -> bool:
     field = options.__dataclass_fields__.get(key)  # type: ignore[attr-defined]
     return field is not None and field.metadata.get("help") is not INHERIT
+
+
+def _taken(run: Saved, flag: Flag, options: type, cls: type) -> bool:
+    """Whether this option is taken from what lies with a run."""
+    if run.lends:
+        return flag.name in shaping(options)
+    return run.facts or _kept(flag, cls)
 
 
 def _kept(flag: Flag, cls: type) -> bool:

@@ -89,6 +89,9 @@ class TrainOptions(EvaluationOptions):
     eval_metrics: tuple[str, ...] = option(
         (), "metrics of evaluations, e.g. fid,kid,l1; the first value of the first says which is best", per_run=True
     )
+    eval_phase: Literal["auto", "val", "test"] = option(
+        "auto", "what evaluations read; auto is val where the data have one, else test", per_run=True
+    )
     eval_samples: int = option(
         1000, "images that an evaluation of a model from noise makes, as test.py's --num_samples", least=1, per_run=True
     )
@@ -115,6 +118,12 @@ class TrainOptions(EvaluationOptions):
         least=1,
         per_run=True,
         part_of_run=40,
+    )
+    preview: int = option(
+        4,
+        "test pictures, the same ones, that are translated at every display in 1 % of the time; 0 is none",
+        least=0,
+        per_run=True,
     )
     no_html: bool = option(False, "write no training page", per_run=True)
     display_ncols: int = option(4, "visdom: images per row; 0 gives each its own window", least=0, per_run=True)

@@ -14,6 +14,9 @@ class TranslateOptions:
     checkpoint: str = option("", "folder of a run or of published weights, or one .pth file")
     input: tuple[str, ...] = option((), "pictures, and folders of them with all below")
     output: str = option("", "folder for the results, or a file name where the input is one picture")
+    plugin_dir: str | None = option(
+        None, "folder of the method of a run, where that is one of your own; its code is executed"
+    )
     direction: Literal["auto", "AtoB", "BtoA"] = option(
         "auto", "which side the pictures are of, as in the data trained on; auto is the direction of the training"
     )

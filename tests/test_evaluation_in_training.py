@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from evaluation.training import words_of_test
 from models import MODELS
 from options import UserError
 from tests.conftest import small_argv, train_options
+from tests.data.helpers import dataset, images
 from tests.evaluation.test_testing import EYES
 from tests.test_fonts import SMALL as FONTS
 from tests.test_latent import TINY
@@ -223,3 +225,68 @@ def test_of_two_processes_one_evaluates(dataroot, tmp_path):
     assert done.returncode == 0, done.stderr
     assert [r["step"] for r in records(tmp_path)] == [2, 3]
     assert done.stdout.count("evaluation at step") == 2
+
+
+# -- what evaluations read -----------------------------------------------------------------------------------------
+
+
+def with_val(dataroot, folder):
+    """The same data with a valA and a valB beside."""
+    shutil.copytree(dataroot, folder)
+    for side in "AB":
+        shutil.copytree(folder / f"test{side}", folder / f"Val{side}")
+    return folder
+
+
+@pytest.mark.slow
+def test_evaluations_read_val_where_there_is_one_and_a_run_keeps_what_they_read(dataroot, tmp_path, capsys):
+    data = with_val(dataroot, tmp_path / "data")
+    shutil.rmtree(data / "testB")  # then the test has no B to compare with
+    words = ("--n_epochs", 1, "--n_epochs_decay", 0, "--no_html", "--eval_freq", 100, "--eval_metrics", "fid")
+    (tmp_path / "eyes.py").write_text(EYES)
+    words += ("--extractor", f"module:{tmp_path / 'eyes.py'}:Eyes")
+    assert run(data, tmp_path, *words) == 0
+    assert "evaluations, and best by them, read val;" in capsys.readouterr().out
+    assert [r["phase"] for r in records(tmp_path)] == ["val"]
+    again = ("--continue_train", "--n_epochs", 2, *words[-2:])
+    with pytest.raises(UserError, match=r"--eval_phase test: the 1 evaluations of run.* are of --eval_phase val"):
+        run(data, tmp_path, *again, "--eval_phase", "test")
+    assert run(data, tmp_path, *again) == 0
+    assert [r["phase"] for r in records(tmp_path)] == ["val", "val"]
+    shutil.rmtree(data / "ValA")
+    shutil.rmtree(data / "ValB")
+    with pytest.raises(UserError, match=r"--eval_phase val: .* has none beside the test's"):
+        run(data, tmp_path, *again, "--n_epochs", 3)
+
+
+@pytest.mark.slow
+def test_a_run_that_began_before_keeps_to_the_test(dataroot, tmp_path, capsys):
+    data = with_val(dataroot, tmp_path / "data")
+    words = ("--n_epochs", 1, "--n_epochs_decay", 0, "--no_html", "--eval_freq", 100, *EVALUATED[2:])
+    assert run(data, tmp_path, *words, "--eval_phase", "test") == 0
+    folder = tmp_path / "checkpoints/run"
+    text = (folder / "train_opt.yaml").read_text()
+    assert "eval_phase: test\n" in text
+    (folder / "train_opt.yaml").write_text(text.replace("eval_phase: test\n", ""))
+    old = [{key: value for key, value in record.items() if key != "phase"} for record in records(tmp_path)]
+    (folder / "evaluations.jsonl").write_text("".join(json.dumps(record) + "\n" for record in old))
+    capsys.readouterr()
+    assert run(data, tmp_path, "--continue_train", "--n_epochs", 2) == 0
+    assert "evaluations, and best by them, read the test, as in this run before" in capsys.readouterr().out
+    assert [r.get("phase") for r in records(tmp_path)] == [None, "test"]
+
+
+@pytest.mark.parametrize("kind", ["aligned", "unaligned", "template", "labeled", "two folders", "fallen back"])
+def test_which_data_have_a_val_of_their_own(kind, tmp_path):
+    """In folders of any capitals; what is held out of two folders is the test, and so is a val that stands for it."""
+    places = {"aligned": ("train", "test", "VAL"), "template": ("train", "test", "val"), "labeled": ("train", "val")}
+    places |= dict.fromkeys(("unaligned", "two folders"), ("trainA", "trainB", "testA", "validA"))
+    places["fallen back"] = ("trainA", "trainB", "valA", "valB")
+    for place in places[kind]:
+        images(tmp_path / place, *(f"{c}/{i}.png" for c in "xy" for i in range(2)), seed=len(place))
+    mode = kind if kind in ("aligned", "template", "labeled") else "unaligned"
+    where = ("--dataroot", tmp_path)
+    if kind == "two folders":
+        where = ("--A", tmp_path / "trainA", "--B", tmp_path / "trainB")
+    data = dataset(mode, *where, "--gpu_ids", -1)
+    assert data.has_val() == (kind not in ("two folders", "fallen back"))

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "evaluation": {"options", "util", "networks", "evaluation"},
     "models": {"options", "util", "networks", "evaluation", "models"},
 }
-ROOMS = ("noise", "captions", "fonts", "inference")  # of models/, below its bases
+ROOMS = ("shared", "noise", "captions", "fonts", "inference")  # of models/, below its bases
 MACHINERY = ("autocast", "torch.distributed", "torch.compile", ".backward(", ".cuda(", "zero_grad")
 PLUGINS = {"models": "model", "data": "dataset", "evaluation/metrics": "metric"}
 ALSO_THERE = {"data/image_folder.py"}  # where CycleGAN's users know it

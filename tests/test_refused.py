@@ -58,6 +58,8 @@ THERE = [
 ]
 OTHERS = [
     (test_script, "--name nosuch", 4, "there is no run in"),
+    (test_script, "--name nosuch --num_samples 5", 4, "there is no run in"),  # whose method might have that flag
+    (test_script, "--name nosuch --model cut --num_samples 5", 2, "no option --num_samples"),
     (test_script, "--epoch 9", 4, "no checkpoint"),
     (test_script, "--metrics fids", 2, "fids"),
     (test_script, "--metrics=", 2, "--metrics '': names nothing"),

@@ -19,6 +19,7 @@ from models import MODELS
 from options import UserError
 from tests.conftest import EPOCHS, EVERY_STEP, records, small_argv, train_options
 from util.training.engine import Engine
+from util.training.schedule import untrained
 
 ROOT = Path(__file__).parents[1]
 
@@ -302,6 +303,44 @@ def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
         for p in (tmp_path / "checkpoints/run", whole / "checkpoints/run")
     )
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+@pytest.mark.slow
+def test_the_learning_rate_of_every_record_is_that_of_its_step(whole):
+    """--n_epochs 2 --n_epochs_decay 1: it halves in the third epoch."""
+    rates = [(record["epoch"], record["lr"]) for record in records(whole)]
+    assert {epoch for epoch, _ in rates} == {1, 2, 3}
+    assert all(lr == (1e-4 if epoch == 3 else 2e-4) for epoch, lr in rates)
+
+
+@pytest.mark.slow
+def test_the_architecture_is_that_of_the_run_that_lends_its_weights(whole, dataroot, tmp_path, capsys):
+    """As test.py reads it; what is told is told otherwise in a line, or does not fit."""
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/other").symlink_to(whole / "checkpoints/run")
+    argv = ["--dataroot", dataroot, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "run"]
+    argv += ["--load_size", 36, "--crop_size", 32, "--gpu_ids", -1, "--num_threads", 0, "--num_patches", 16]
+    argv = [*map(str, argv), "--pretrained_name", "other", "--max_steps", "1", "--lr", "0"]
+    assert train_script.main([*argv, "--netD", "n_layers"]) == 0
+    said = capsys.readouterr().out
+    assert "--pretrained_name other: as in that run --n_layers_D 2 --ndf 4" in said and "--ngf 4" in said
+    assert "--lr 0: nothing is trained" in said
+    kept = train_options("--name", "run", "--checkpoints_dir", tmp_path / "checkpoints", "--continue_train")
+    assert (kept.netG, kept.ngf, kept.ndf, kept.netF_nc, kept.pretrained_name) == ("resnet_4blocks", 4, 4, 8, None)
+    assert kept.ema_decay == 0 and kept.lr == 0  # what does not shape a network is not taken
+    with pytest.raises(UserError, match=r"latest_net_G.pth is of another architecture.*it is of --ngf 4"):
+        train_script.main([*argv, "--overwrite", "--ngf", "8"])
+
+
+def test_what_has_no_learning_rate_is_said(dataroot):
+    def told(*words):
+        opt = train_options(*small_argv(dataroot, Path("nowhere"), "--model", "dcl", *words))
+        return untrained(opt, MODELS.make("dcl", None, opt))
+
+    assert told() == []
+    assert told("--lr", 0, "--lr_F", 0) == ["--lr 0 --lr_F 0: nothing is trained; all weights stay as they begin"]
+    assert told("--lr_D", 0) == ["--lr_D 0: D_A, D_B do not learn; others do"]
+    assert told("--lr", 0, "--lr_D", 1e-4) == ["--lr 0: G_A, G_B do not learn; others do"]
 
 
 @pytest.mark.slow

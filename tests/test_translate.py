@@ -353,3 +353,62 @@ def test_transparency_is_a_fourth_channel(tmp_path):
     with pytest.raises(UserError, match="makes 4 channels"):
         translate(tmp_path / "four.pth", tmp_path / "in/a.png", tmp_path / "a.jpeg")
     assert not (tmp_path / "no").exists() and not (tmp_path / "a.jpeg").exists()
+
+
+OWN = """
+from dataclasses import dataclass
+from torch import nn
+from models.base_translation import TranslationModel
+from options import option
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.model = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1))
+        self.filt = nn.Parameter(self.model[0].weight.detach().clone())
+    def forward(self, x):
+        return self.model(x).tanh()
+
+class OwnModel(TranslationModel):
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TranslationModel.Options):
+        shapes = ("width",)
+        width: int = option(4, "channels")
+    visual_names = ("real_A", "fake_B", "real_B")
+    def __init__(self, opt):
+        super().__init__(opt)
+        self.netG = Net(opt.width)
+        if opt.is_train:
+            self.add_optimizer("G", self.netG)
+    def forward(self):
+        self.fake_B = self.netG(self.real_A)
+    def optimize_parameters(self):
+        self.forward()
+        self.update("G", lambda: {"L1": (self.fake_B - self.real_A).abs().mean()})
+"""
+
+
+@pytest.mark.slow
+def test_a_generator_of_a_plugin_translates_with_its_folder(dataroot, tmp_path, monkeypatch):
+    """It is what test.py makes of it; without the folder the message is of the method, not of a discriminator."""
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/own_model.py").write_text(OWN)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    plugin = ("--plugin_dir", tmp_path / "lab")
+    words = ("--model", "own", *plugin, "--max_steps", 1, "--load_size", 36, "--crop_size", 32, "--num_threads", 0)
+    words += ("--dataroot", dataroot, "--checkpoints_dir", tmp_path / "checkpoints", "--gpu_ids", -1)
+    assert train_script.main([str(w) for w in (*words, "--name", "run", "--width", 3)]) == 0
+    run, source = tmp_path / "checkpoints/run", dataroot / "testA/testA_0.png"
+    with pytest.raises(UserError, match=r"--model own is no method of the toolkit.*give --plugin_dir"):
+        translate(run, source, tmp_path / "out")
+    assert translate(run, source, tmp_path / "out", "--scale", "native", *plugin) == 0
+    run_test(tmp_path, "run", dataroot, "--num_test", 1, *plugin)
+    (there,) = (tmp_path / "results").rglob("fake_B/testA_0.png")
+    assert np.array_equal(np.asarray(Image.open(there)), np.asarray(Image.open(tmp_path / "out/testA_0.png")))
+    # A run that begins with it takes what its class says shapes it.
+    assert train_script.main([str(w) for w in (*words, "--name", "again", "--pretrained_name", "run")]) == 0
+    with pytest.raises(UserError, match="no such folder"):
+        translate(run, source, tmp_path / "out", "--plugin_dir", tmp_path / "nowhere", "--overwrite")
+    (run / "train_opt.yaml").unlink()
+    with pytest.raises(UserError, match="no generator that is known here"):
+        translate(run, source, tmp_path / "out", *plugin, "--overwrite")

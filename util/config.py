@@ -19,7 +19,7 @@ from util.writing import write_atomically
 ONCE = {"config", "trust", "continue_train", "overwrite", "epoch", "epoch_count", "suffix"}
 ONCE |= {"pretrained_name", "pretrained", "known_classes"}
 # Options that came later, by what runs did that began without them: these go on so, and are tested so.
-BEFORE = {"sample_classes": "even"}
+BEFORE = {"sample_classes": "even", "eval_phase": "test"}
 
 
 def read_config(path: Path) -> dict[str, Any]:

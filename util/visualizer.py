@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -20,7 +21,7 @@ from options.fields import flags_of
 from util.claim import Lost
 from util.cli import reason, warn
 from util.files import continue_json_lines
-from util.pages.curves import Curves, losses_of
+from util.pages.curves import Curves, losses_of, rates_of
 from util.pages.training import Levels, Status, TrainingPage
 from util.stopwatch import Speed, duration
 from util.training import loss_log
@@ -81,7 +82,7 @@ class Visualizer:
         self._speed, self._said = Speed(done_items), time.monotonic()
         self._warned: set[str] = set()
         self._torn: set[str] = set()  # files whose last write failed half-way, perhaps
-        self._curves, self._sinks, self._bar = Curves(), list[Sink](), None
+        self._curves, self._rates, self._sinks, self._bar = Curves(), Curves(limit=200), list[Sink](), None
         self._page: TrainingPage | None = None
         self._image_epoch, self._written = 0, -math.inf
         if run is None:
@@ -89,10 +90,13 @@ class Visualizer:
         with self._only_warn(f"write {run}"):
             run.mkdir(parents=True, exist_ok=True)  # and never again: a folder that was removed is not made anew
         with self._only_warn(f"continue {run / 'metrics.jsonl'}"):
+            told = lambda record: (losses_of(record), rates_of(record))  # noqa: E731
             epochs_per_step = done_items / done_step / self._per_epoch if done_step else 0.0
-            for step, epoch, _, losses in continue_json_lines(run / "metrics.jsonl", done_step, losses_of):
+            for (step, epoch, _, losses), rates in continue_json_lines(run / "metrics.jsonl", done_step, told):
                 # The last step of an epoch is at its end, not at its beginning.
-                self._curves.add(epoch + (step * epochs_per_step - 1e-6) % 1, losses)
+                position = epoch + (step * epochs_per_step - 1e-6) % 1
+                self._curves.add(position, losses)
+                self._rates.add(position, rates)
                 if detector is not None:
                     detector.see_losses(step, losses)
             for record in self._evaluations:
@@ -105,7 +109,8 @@ class Visualizer:
         self._append(loss_log.FILE, f"{loss_log.header()}\n")
         if not opt.no_html:
             with self._only_warn(f"write {run / 'web'}"):
-                self._page = TrainingPage(run / "web", opt.name, _with_defaults(opt), opt.display_winsize, done[0])
+                shown = _with_defaults(opt)
+                self._page = TrainingPage(run / "web", opt.name, shown, opt.display_winsize, done[0], done_step)
                 self._write_page("running")
         if sys.stderr is not None and sys.stderr.isatty():
             self._bar = tqdm(
@@ -142,22 +147,34 @@ class Visualizer:
         self._alarm(lambda detector: detector.see_diversity(record["step"], record.get("diversity")))
         self._write_page("running")
 
-    def plot_current_losses(self, step: int, epoch: int, fraction: float, losses: Mapping[str, float]) -> None:
-        """Record the losses: metrics.jsonl, the page's curves, the sinks.
+    def plot_current_losses(
+        self,
+        step: int,
+        epoch: int,
+        fraction: float,
+        losses: Mapping[str, float],
+        rates: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Record the losses and the learning rates: metrics.jsonl, the page's curves, the sinks.
 
         Args:
             step: optimizer steps of the whole run so far.
             epoch: from 1; ``fraction`` in [0, 1] is the part of it that is done.
+            rates: by a name that begins with lr, of the last step.
         """
         if not self._shows:
             return
         values = {name: float(value) for name, value in losses.items()}
         self._epoch = epoch
+        rates = dict(rates)
         fixed = {"step": step, "epoch": epoch, "time": round(time.time(), 3)}
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self._append("metrics.jsonl", json.dumps(fixed | finite | fixed, allow_nan=False) + "\n")
+        self._append("metrics.jsonl", json.dumps(fixed | rates | finite | fixed, allow_nan=False) + "\n")
         self._curves.add(epoch + fraction, finite)
+        self._rates.add(epoch + fraction, rates)
         self._feed(lambda sink: sink.losses(step, epoch + fraction, values))
+        if rates:
+            self._feed(lambda sink: sink.rates(step, epoch + fraction, rates))
         self._alarm(lambda detector: detector.see_losses(step, finite))
         if time.monotonic() - self._written >= REFRESH_EVERY:
             self._write_page("running")
@@ -183,6 +200,30 @@ class Visualizer:
             self._page.add_images(epoch, list(visuals))
             self._image_epoch = epoch
         self._write_page("running")
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether there is a page, or a sink, that pictures could be shown in."""
+        return self._page is not None or bool(self._sinks)
+
+    def display_preview(
+        self, step: int, names: Sequence[str], sources: Sequence[torch.Tensor], made: Sequence[torch.Tensor]
+    ) -> None:
+        """Show how the same pictures are translated now: a column of the page's film strip, images in the sinks.
+
+        Args:
+            names: of the files; ``sources`` and ``made`` are the pictures and their translations, (C, H, W) in [-1, 1].
+        """
+        if not self._shows or not made:
+            return
+        images = {
+            f"{row}_{name}": to_uint8(image) for row, (name, image) in enumerate(zip(names, made, strict=True), 1)
+        }
+        self._feed(lambda sink: sink.preview(step, images))
+        if self._page is not None:
+            with self._only_warn(f"write {self.run / 'web'}"):
+                self._find_folder()
+                self._page.strip.add(step, names, sources, made)
 
     def progress(self, items: int) -> None:
         """Images of the whole run done so far: moves the bar, or now and then prints a line with the time left."""
@@ -279,7 +320,7 @@ class Visualizer:
             self._find_folder()
             status = Status(state, self._epoch, self.opt.total_epochs, done, left)
             warnings = [] if self._detector is None else list(self._detector.warnings.values())
-            self._page.write(self._curves, status, self._levels(), self._evaluations, warnings)
+            self._page.write(self._curves, status, self._levels(), self._evaluations, warnings, self._rates)
 
     def _find_folder(self) -> None:
         if not self.run.is_dir():

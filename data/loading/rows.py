@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +24,20 @@ class FirstRows(BaseDataset):
         self.dataset, self.none_left = dataset, dataset.none_left
         items = dataset.first_rows(length_of(dataset) if count == "all" else int(count))
         self.items = indices_of(dataset, "first_rows", items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        return self.dataset[self.items[index]]
+
+
+class Chosen(BaseDataset):
+    """Some items of a dataset, by their numbers."""
+
+    def __init__(self, dataset: BaseDataset, items: Sequence[int]):
+        super().__init__(dataset.opt)
+        self.dataset, self.items = dataset, list(items)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -58,6 +72,21 @@ class TestSet:
         self._loader = self._loader or Loader(self.rows, self.opt, self.place)
         return self._loader.epoch()
 
+    def spread(self, count: int) -> list[dict[str, Any]]:
+        """Batches of one row each, on the device, of the side that is translated alone: ``count`` rows, if there are so
+        many that can be read, as far apart as they can be, and always the same.
+        """
+        side, there = self.opt.direction[0], length_of(self.dataset)
+        found: list[int] = []
+        for index in _far_apart(there, count):
+            with contextlib.suppress(SkipItem, UserError):  # of those that can be read
+                if len(found) < count and side in self.dataset[index]:
+                    found.append(index)
+        if not found:
+            return []
+        loader = Loader(Chosen(self.dataset, sorted(found)), self.opt, self.place)
+        return [{key: value for key, value in batch.items() if key not in ("B", "B_paths")} for batch in loader.epoch()]
+
     def close(self) -> None:
         if self._loader is not None:
             self._loader.close()
@@ -83,3 +112,10 @@ class TestSet:
                 if side in item:
                     given += 1
                     yield dict(item)
+
+
+def _far_apart(there: int, count: int) -> Iterator[int]:
+    """Numbers below ``there``: first as many as wanted, evenly spread, then the others in order."""
+    first = dict.fromkeys(index * there // count for index in range(min(count, there)) if there)
+    yield from first
+    yield from (index for index in range(there) if index not in first)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from models.captions.huggingface import HFEncoder
 from networks.text import Text, TextTransformer
@@ -22,6 +22,7 @@ class TextOptions(BaseOptions):
     """How captions are read."""
 
     section = "text"
+    shapes: ClassVar[tuple[str, ...]] = ("text_encoder", "max_words", "text_dim", "text_layers", "text_heads")
     text_encoder: str = option(
         "transformer", "what reads captions: transformer (trained along), or hf:<folder or id> of a pretrained one"
     )

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-import networks
 from models.inference.memory import may_tile, smaller, telling_of_memory
-from models.inference.weight_folder import OTHER, identify_file, trained_direction
+from models.inference.weight_folder import OTHER, from_model, from_weights, trained_direction
 from networks.tiling import tiled, whole
 from options import Exit, UserError
 from util.commit import names as names_in
@@ -23,8 +22,6 @@ from util.reading.weights import load_weights
 from util.scale import chosen_factor, resized, scaled_size, trained_scale, words_of
 from util.training.manifest import usable, weights_of
 from util.values import Units, units_of
-
-MOST_TIMES = 1000  # of a chain of calls
 
 
 class Translator:
@@ -89,7 +86,14 @@ class Translator:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, direction: str = "auto", *, epoch: str = "latest", use_ema: bool = True, **settings: Any
+        cls,
+        path: str | Path,
+        direction: str = "auto",
+        *,
+        epoch: str = "latest",
+        use_ema: bool = True,
+        of_run: Callable[[Path], Any] | None = None,
+        **settings: Any,
     ) -> "Translator":
         """The generator of a run, of a folder of published weights, or of one .pth file.
 
@@ -98,18 +102,24 @@ class Translator:
         Args:
             direction: AtoB or BtoA in the names of the data's folders, or ``auto``, the direction of the training.
             epoch, use_ema: which weights of a folder.
+            of_run: makes the model of a run's folder, with its options, where weights alone do not show what they are
+                of: a method of one's own may have any generator. None where it cannot.
             settings: of the Translator.
 
         Raises:
             UserError: no such checkpoint, no generator of that direction, or damaged (exit code 4).
         """
         file, found = find_weights(Path(path), direction, epoch, use_ema)
-        name, arguments = identify_file(file)
         run = file.parent
-        netG: Any = networks.define_generator(name, **arguments | chain_of(run, name))
+        try:
+            netG, channels = from_weights(file)
+        except UserError:
+            if of_run is None or (model := of_run(run)) is None:
+                raise
+            netG, channels = from_model(file, model)
         load_weights(netG, file)
         translator = cls(netG, **{"trained": trained_scale(run, found[0])} | settings)
-        translator.input_nc, translator.output_nc = arguments["input_nc"], arguments["output_nc"]
+        translator.input_nc, translator.output_nc = channels
         translator.direction, translator.file = found, file
         options = kept_options(run)
         translator.takes, translator.makes = (units_of(options, side) for side in (found[0], found[-1]))
@@ -259,25 +269,6 @@ class Translator:
             raise ValueError("no PIL image has colours of more than 8 bits; give an array or a tensor")
         values = self.makes.values(translation)[0]
         return Image.fromarray(values.astype(np.int32) if values.dtype == np.int16 else values)
-
-
-def chain_of(run: Path, name: str) -> dict[str, Any]:
-    """How a generator that is called several times is called: as its run was told, for its weights do not say.
-
-    Raises:
-        UserError: the run's options do not make a chain (exit code 4).
-    """
-    if networks.kind_of_generator(name) != "bridge_G":
-        return {}
-    kept = kept_options(run)
-    chain = {"timesteps": kept.get("num_timesteps", 5), "tau": kept.get("tau", 0.01)}
-    chain["nfe"] = kept.get("nfe") or chain["timesteps"]
-    whole = all(type(chain[key]) is int and 1 <= chain[key] <= MOST_TIMES for key in ("timesteps", "nfe"))
-    noisy = isinstance(chain["tau"], int | float) and 0 <= chain["tau"] < float("inf")
-    if not whole or not noisy or chain["nfe"] > chain["timesteps"]:
-        told = ", ".join(f"{key} {value!r}" for key, value in chain.items())
-        raise UserError(f"{run / 'train_opt.yaml'}: no chain of a generator: {told}", code=Exit.CHECKPOINT)
-    return chain
 
 
 def _of_type(values: np.ndarray, kind: np.dtype) -> np.ndarray:

@@ -1,15 +1,17 @@
 """What a folder of weights says of itself: published folders have no train_opt.yaml beside them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import networks
 from models.noise.published_networks import identify_latent
-from networks import GENERATORS, kind_of_generator, list_networks
 from networks.published import identify
 from options import Exit, UserError
-from options.parsing import Saved
+from options.command_line import words_of
+from options.fields import flags_of, shaping
+from options.parsing import Saved, check_name
 from util.config import kept_options, saved_options
 from util.reading.weights import NETWORK, STATE, read_tensors
 
@@ -17,6 +19,7 @@ OTHER = {"AtoB": "BtoA", "BtoA": "AtoB"}
 # An argument of a generator -> the option that gives it, where the names differ.
 OPTION = {"norm": "normG", "num_downsampling": "stylegan2_G_num_downsampling", "size": "crop_size"}
 OPTION |= {"block": "unsb_block", "timesteps": "num_timesteps"}
+MOST_TIMES = 1000  # of a chain of calls
 METHOD = {"G": "cut", "path_G": "santa", "bridge_G": "unsb"}  # of a kind of generator whose run is not known
 
 
@@ -27,14 +30,12 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
     kept = saved_options(run)
     if kept is not None or not any(path.is_file() for path in (one, there, back)):
         return kept
-    if run.get("netG") not in (
-        None,
-        *(name for kind in GENERATORS for name in list_networks(kind)),
-    ):  # a plugin's, which the flags describe
+    known = [name for kind in networks.GENERATORS for name in networks.list_networks(kind)]
+    if run.get("netG") not in (None, *known):  # a plugin's, which the flags describe
         return None
     if one.is_file() and run.get("model") not in ("dcl", "simdcl", "cycle_gan"):
         found = architecture(one)
-        return Saved(str(one), {"model": METHOD[kind_of_generator(found["netG"])]} | found, facts=True)
+        return Saved(str(one), {"model": METHOD[networks.kind_of_generator(found["netG"])]} | found, facts=True)
     missing = next((path for path in (there, back) if not path.is_file()), None)
     if missing is not None:
         raise UserError(f"no checkpoint {missing}; test.py runs both sides, translate.py either", code=Exit.CHECKPOINT)
@@ -48,6 +49,48 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
                 code=Exit.CHECKPOINT,
             )
     return Saved(str(there), {"model": "dcl"} | ways[0], facts=True)
+
+
+def or_lent(saved: Callable[[Mapping[str, Any]], Saved | None]) -> Callable[[Mapping[str, Any]], Saved | None]:
+    """For :func:`options.parsing.parse`: options of a run that goes on, or else of the one of ``--pretrained_name``."""
+
+    def find(run: Mapping[str, Any]) -> Saved | None:
+        goes_on = run.get("continue_train") not in (None, False, "false")
+        kept = saved(run) if goes_on or not run.get("pretrained_name") else None
+        return kept if kept is not None or not run.get("pretrained_name") else _lender(run)
+
+    return find
+
+
+def _lender(run: Mapping[str, Any]) -> Saved | None:
+    """The options of the run whose weights another begins with."""
+    name = check_name(str(run["pretrained_name"]))
+    found = run_options({"epoch": "latest", **run, "name": name, "continue_train": False})
+    if found is None:
+        return None
+    values = dict(found.values)
+    known = [(kind, str(values.get(f"net{kind}"))) for kind in "GD"]
+    known = [(kind, told) for kind, told in known if told in networks.list_networks(kind)]
+    if known and not any(networks.takes(kind, told, "size") for kind, told in known):
+        values.pop("crop_size", None)  # such networks take images of any size
+    return Saved(found.source, values, lends=True)
+
+
+def lent(opt: Any) -> list[str]:
+    """What a new run has of the one whose weights it begins with, and what it was told otherwise, in lines."""
+    if not opt.pretrained_name:
+        return []
+    flags, name = flags_of(type(opt)), opt.pretrained_name
+    run = {key: getattr(opt, key) for key in ("checkpoints_dir", "epoch", "pretrained_name", "model")}
+    kept = lender.values if (lender := _lender(run)) is not None else {}
+    shapes = [key for key in sorted(shaping(type(opt))) if key in kept and key in flags]
+    there = {key: flags[key].read(kept[key]) for key in shapes}
+    now = {key: getattr(opt, key) for key in there}
+    same = {key: value for key, value in there.items() if now[key] == value != flags[key].default}
+    other = {key: value for key, value in there.items() if now[key] != value}
+    told = words_of({key: now[key] for key in other})
+    lines = [f"--pretrained_name {name}: as in that run {' '.join(words_of(same))}"] if same else []
+    return lines + ([f"{' '.join(told)}: the run {name} has {' '.join(words_of(other))}"] if other else [])
 
 
 def trained_direction(run: Path) -> str | None:
@@ -115,6 +158,49 @@ def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} is no generator of this toolkit: {error}", code=Exit.CHECKPOINT) from None
+
+
+def from_weights(file: Path) -> tuple[Any, tuple[int, int]]:
+    """The generator that weights show, and its channels of input and output."""
+    name, arguments = identify_file(file)
+    netG = networks.define_generator(name, **arguments | chain_of(file.parent, name))
+    return netG, (arguments["input_nc"], arguments["output_nc"])
+
+
+def chain_of(run: Path, name: str) -> dict[str, Any]:
+    """How a generator that is called several times is called: as its run was told, for its weights do not say.
+
+    Raises:
+        UserError: the run's options do not make a chain (exit code 4).
+    """
+    if networks.kind_of_generator(name) != "bridge_G":
+        return {}
+    kept = kept_options(run)
+    chain = {"timesteps": kept.get("num_timesteps", 5), "tau": kept.get("tau", 0.01)}
+    chain["nfe"] = kept.get("nfe") or chain["timesteps"]
+    whole = all(type(chain[key]) is int and 1 <= chain[key] <= MOST_TIMES for key in ("timesteps", "nfe"))
+    noisy = isinstance(chain["tau"], int | float) and 0 <= chain["tau"] < float("inf")
+    if not whole or not noisy or chain["nfe"] > chain["timesteps"]:
+        told = ", ".join(f"{key} {value!r}" for key, value in chain.items())
+        raise UserError(f"{run / 'train_opt.yaml'}: no chain of a generator: {told}", code=Exit.CHECKPOINT)
+    return chain
+
+
+def from_model(file: Path, model: Any) -> tuple[Any, tuple[int, int]]:
+    """The same of a model; the file's name says which of its networks it is.
+
+    Raises:
+        UserError: it has none of that name before it has seen data (exit code 4).
+    """
+    name = file.stem.partition("_net_")[2].removesuffix("_ema")
+    if name not in model.networks:
+        there = ", ".join(model.networks) or "none"
+        raise UserError(
+            f"{file}: --model {model.opt.model} makes no network {name!r} without data ({there}); test.py runs it",
+            code=Exit.CHECKPOINT,
+        )
+    channels = model.opt.input_nc, model.opt.output_nc
+    return model.networks[name], channels[::-1] if name == "G_B" else channels
 
 
 def _refuse_latent(path: Path) -> None:

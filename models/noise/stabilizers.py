@@ -6,25 +6,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from models.losses import consistency, lecam
-from networks.ada import AdaptiveProbability
-from networks.diff_augment import DiffAugment, shift_and_flip
+from models.shared.augmentation import Augmentation, AugmentationOptions
+from networks.diff_augment import shift_and_flip
 from networks.lecam import LeCamAverages
-from options import BaseOptions, UserError, option
+from options import option
 from options.fields import LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
-class StabilizerOptions(BaseOptions):
+class StabilizerOptions(AugmentationOptions):
     section = "stabilisers of the discriminator"
     of_a_family = True
-    augment_D: str = option("", "DiffAugment of all that D sees: words of color,translation,cutout; empty is none")
-    ada_target: float = option(
-        0.0, "let D's over-fitting decide how often --augment_D is applied (ADA); 0.6 is usual, 0 is always", least=0
-    )
-    ada_kimg: float = option(500.0, "ADA: thousand images in which that frequency can go from 0 to 1", above=0)
     lambda_CR: float = option(0.0, "weight of consistency: D says the same of a moved real image", least=0)
     lambda_lecam: float = option(0.0, "weight of LeCam, which holds D's answers near their averages", least=0)
     lecam_from: int = option(1000, "LeCam: step of the discriminator from which it counts", least=0)
@@ -35,7 +29,7 @@ def directions(vectors: torch.Tensor) -> torch.Tensor:
     return F.normalize(vectors.float(), dim=1)
 
 
-class Stabilizers(nn.Module):
+class Stabilizers(Augmentation):
     """Their state is in buffers, so that a continued run goes on with it.
 
     Args:
@@ -44,24 +38,9 @@ class Stabilizers(nn.Module):
     """
 
     def __init__(self, opt: Any, mirror: bool):
-        super().__init__()
+        super().__init__(opt)
         self.opt, self.mirror = opt, mirror
-        try:
-            self.policy = DiffAugment(opt.augment_D) if opt.augment_D else None
-        except ValueError as error:
-            raise UserError(f"--augment_D {opt.augment_D}: {error}") from None
-        if opt.ada_target >= 1:
-            raise UserError(f"--ada_target {opt.ada_target}: the mean of a sign, which 1 never exceeds; 0.6 is usual")
-        if opt.ada_target > 0 and self.policy is None:
-            raise UserError(f"--ada_target {opt.ada_target}: says how often --augment_D is applied, and there is none")
-        self.ada = AdaptiveProbability(opt.ada_target, opt.ada_kimg) if opt.ada_target > 0 else None
         self.averages = LeCamAverages() if opt.lambda_lecam > 0 else None
-
-    def augment(self, images: torch.Tensor) -> torch.Tensor:
-        """Images as D is to see them; a gradient goes through."""
-        if self.policy is None:
-            return images
-        return self.policy(images) if self.ada is None else self.policy(images, self.ada.p)
 
     def terms(
         self,
@@ -93,6 +72,5 @@ class Stabilizers(nn.Module):
             losses["D_lecam"] = (
                 opt.lambda_lecam * held * (self.averages.updates > min(opt.lecam_from * opt.accumulate, LARGEST))
             )
-        if self.ada is not None:
-            self.ada.observe(model.gather(real["logit"].detach()))
+        self.observe(real["logit"][:, None], model.gather)
         return losses

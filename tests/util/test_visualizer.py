@@ -13,6 +13,7 @@ import torch
 
 from options import TrainOptions
 from util import visualizer as module
+from util.pages.curves import losses_of, read_curves
 from util.stopwatch import duration
 from util.visualizer import Visualizer
 
@@ -85,6 +86,24 @@ def test_metrics_in_full_precision(tmp_path):
     (record,) = records(tmp_path)
     assert record.pop("time") > 1.7e9
     assert record == {"step": 7, "epoch": 1, "G": third, "D": None, "E": None, "F": 0.5}
+
+
+def test_learning_rates_are_kept_and_shown_apart_from_losses(tmp_path):
+    """In a continued run too; loss_log.txt has the published lines, without them."""
+    losses = {"G": 1.0}
+    with make(tmp_path) as shown:
+        for step in (1, 2, 3):
+            shown.plot_current_losses(step, 1, step / 100, losses, {"lr_G": 2e-4 / step, "lr_D": 1e-4})
+            shown.print_current_losses(1, step, losses, 0.1, 0.1)
+    again = make(tmp_path, done_items=3, done_step=3)
+    again.plot_current_losses(4, 1, 0.04, losses, {"lr_G": 5e-5, "lr_D": 1e-4})
+    again.close(True)
+    assert [r["lr_G"] for r in records(tmp_path)] == [2e-4, 1e-4, 2e-4 / 3, 5e-5]
+    page = (tmp_path / "web/index.html").read_text()
+    assert "learning rate over epochs 1.01 to 1.04: lr_G from 0.0002 to 5e-05; lr_D from 0.0001 to 0.0001" in page
+    assert '"y":{"G":' in page and "lr_" not in (tmp_path / "loss_log.txt").read_text()
+    assert [set(losses_of(record)[3]) for record in records(tmp_path)] == [{"G"}] * 4
+    assert list(read_curves(tmp_path / "metrics.jsonl")[0].points()[1]) == ["G"]
 
 
 def test_loss_named_like_a_counter_does_not_replace_it(tmp_path):

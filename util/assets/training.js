@@ -269,7 +269,7 @@
   }
 
   const options = find("options"), pill = find("state"), age = find("age"), pause = find("pause");
-  if (options) folds(options);
+  for (const box of [options, find("rate_values")]) if (box) folds(box);
   const tick = () => {
     const s = Math.max(0, Date.now() / 1000 - data.updated);
     age.textContent = s < 90 ? Math.round(s) + " s ago" : s < 5400 ? Math.round(s / 60) + " min ago"

@@ -217,7 +217,8 @@ def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | N
 
 
 def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
-    if "best" not in comparison.labels:
+    elsewhere = [run.options.get("eval_phase") == "val" and run.source("best") == "test" for run in runs]
+    if "best" not in comparison.labels or (elsewhere and all(elsewhere)):
         return None
     best = [found for run in runs if isinstance(found := run.facts.get("best"), dict) and found.get("metric")]
     judged = f" by {_list(sorted({str(found['metric']) for found in best}))}" if best else ""

@@ -56,6 +56,16 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
+def is_rate(name: str) -> bool:
+    """Whether a record of metrics.jsonl has a learning rate under this name, and not a loss."""
+    return name == "lr" or name.startswith("lr_")
+
+
+def rates_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """The learning rates of a record of metrics.jsonl; runs of earlier versions kept none."""
+    return {name: float(value) for name, value in record.items() if is_rate(name)}
+
+
 def losses_of(record: dict[str, Any]) -> tuple[int, int, float, dict[str, float | None]]:
     """(step, epoch, time, losses) of a record of metrics.jsonl.
 
@@ -63,8 +73,8 @@ def losses_of(record: dict[str, Any]) -> tuple[int, int, float, dict[str, float 
         KeyError, TypeError, ValueError: it is none.
     """
     step, epoch, time = int(record["step"]), int(record["epoch"]), float(record.get("time") or 0)
-    told = {name: value for name, value in record.items() if name not in ("step", "epoch", "time")}
-    return step, epoch, time, {name: None if v is None else float(v) for name, v in told.items()}
+    told = [name for name in record if name not in ("step", "epoch", "time") and not is_rate(name)]
+    return step, epoch, time, {name: None if record[name] is None else float(record[name]) for name in told}
 
 
 def read_curves(path: Path) -> tuple[Curves, float]:

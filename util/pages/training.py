@@ -14,6 +14,8 @@ from dominate.util import raw
 
 from util.html import asset, embed, new_page, picture, png_size, scrolling, short, visible
 from util.pages.curves import Curves
+from util.pages.rates import rates_section
+from util.pages.strip import Strip
 from util.table import ABSENT, arrowed, figures, plural
 from util.writing import write_atomically
 
@@ -45,11 +47,19 @@ class TrainingPage:
         options: {name: (value, whether it differs from the default)}.
         width: of an image, in CSS pixels.
         epoch: in which the run goes on; images of later ones, left by a part that is made again, are not shown.
+        step: from which it goes on; the film strip goes on from there.
     """
 
     def __init__(
-        self, folder: Path, name: str, options: Mapping[str, tuple[Any, bool]], width: int, epoch: float = math.inf
+        self,
+        folder: Path,
+        name: str,
+        options: Mapping[str, tuple[Any, bool]],
+        width: int,
+        epoch: float = math.inf,
+        step: int = 0,
     ):
+        self.strip = Strip(folder, step)
         self.folder, self.name, self.width = folder, name, width
         self._images: dict[int, dict[str, None]] = {}  # epoch -> its images in display order
         self._rendered: dict[int, tuple[list[str], str]] = {}
@@ -80,6 +90,7 @@ class TrainingPage:
         levels: Levels = MappingProxyType({}),
         evaluations: Sequence[Mapping[str, Any]] = (),
         warnings: Sequence[str] = (),
+        rates: Curves | None = None,
     ) -> None:
         """Write index.html, and once each the archive pages of epochs that it no longer shows.
 
@@ -87,6 +98,7 @@ class TrainingPage:
             levels: loss -> values to read it by, drawn beside its curve.
             evaluations: records of evaluations.jsonl.
             warnings: what has gone wrong, a line each.
+            rates: the learning rates, as ``curves``.
 
         Raises:
             OSError: the folder cannot be written.
@@ -99,7 +111,7 @@ class TrainingPage:
                 self._archive(block, [e for e in epochs if (e - 1) // BLOCK == block])
         part = _evaluations_section(evaluations)
         newest = [e for e in epochs if e >= oldest]
-        page = self._page(curves, status, newest, blocks, levels, part, warnings)
+        page = self._page(curves, status, newest, blocks, levels, part, warnings, rates_section(rates))
         write_atomically(self.folder / "index.html", page, self.folder.parent)
 
     def _page(
@@ -111,6 +123,7 @@ class TrainingPage:
         levels: Levels,
         evaluation: tuple[tags.section | None, dict[str, Any]],
         warnings: Sequence[str],
+        rates: tags.section | None,
     ) -> str:
         page = new_page(f"Experiment name = {self.name}")
         if status.state == "running":  # the page's script does this too, and keeps the reader's place
@@ -133,8 +146,9 @@ class TrainingPage:
                 cls="card",
             )
         )
-        if evaluation[0] is not None:
-            main.add(evaluation[0])
+        for card in (rates, evaluation[0], self.strip.section()):
+            if card is not None:
+                main.add(card)
         hint = "newest first; click or Enter to enlarge, arrow keys step through images and epochs" if epochs else ""
         images = tags.section(tags.div(tags.h2("Images"), tags.span(hint, cls="soft"), cls="head"), cls="card")
         for epoch in epochs:
@@ -264,7 +278,7 @@ def _evaluations_section(records: Sequence[Mapping[str, Any]]) -> tuple[tags.sec
         cells = [tags.td(figures(record["values"].get(name), ABSENT)) for _, record in columns]
         body.add(tags.tr(tags.th(visible(arrowed(name, better)), scope="row"), *cells))
     made = plural(len(records), "evaluation")
-    note = f"{made} of the complete test; x is the step. Every record is in evaluations.jsonl."
+    note = f"{made} of the complete {last.get('phase', 'test')}; x is the step. Every record is in evaluations.jsonl."
     if best is not None:
         note += " The circle is the checkpoint best; chosen by the numbers shown, it looks better than it is."
     card = tags.section(

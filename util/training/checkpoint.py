@@ -185,7 +185,8 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
     for candidate in [label, *(c for c in by_age(run) if c != label and label == "latest")]:
         wrong = problem(run, candidate)
         if wrong is not None:
-            print(f"checkpoint {candidate} is not used: {wrong}", file=sys.stderr)
+            if those_like(names(run), f"{candidate}[_.]*"):  # else there is nothing that could have been used
+                print(f"checkpoint {candidate} is not used: {wrong}", file=sys.stderr)
             continue
         check_sides(run, model.opt)
         _restore_state(run / f"{candidate}_state.pt", model, engine)
@@ -193,8 +194,11 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
             print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
         engine.saved[candidate] = engine.progress.state_dict()
         return candidate
+    lone = next((name.split("_net_")[0] for name in those_like(names(run), "*_net_*.pth")), "")
+    way_out = f"--epoch {lone} goes on from those weights" if lone and is_published(run, lone) else ""
     raise UserError(
-        f"--continue_train: no usable checkpoint {label!r} in {run}; {listing(run)}. --overwrite starts it anew",
+        f"--continue_train: no usable checkpoint {label!r} in {run}; {listing(run)}. "
+        f"{way_out or '--overwrite starts it anew'}",
         code=Exit.CHECKPOINT,
     )
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from options import Exit, UserError
+from options.command_line import words_of
+from options.fields import flags_of, shaping
 from options.sizes import Sides
 from util.config import kept_options
-
-SHAPING = ("model", "netG", "netD", "ngf", "ndf", "z_dim", "crop_size")
 
 
 def check_sides(run: Path, opt: Any) -> None:
@@ -29,5 +29,6 @@ def check_sides(run: Path, opt: Any) -> None:
 def otherwise(run: Path, opt: Any) -> str:
     """What shapes a network and was otherwise in that run, in its flags; nothing where all is alike."""
     kept = kept_options(run)
-    there = {name: kept[name] for name in SHAPING if kept.get(name) not in (None, getattr(opt, name, None))}
-    return " ".join(f"--{name} {value}" for name, value in there.items())
+    shapes = [flag for name, flag in flags_of(type(opt)).items() if name in shaping(type(opt))]
+    there = {flag.name: flag.read(kept[flag.name]) for flag in shapes if kept.get(flag.name) is not None}
+    return " ".join(words_of({name: value for name, value in there.items() if value != getattr(opt, name)}))

@@ -107,13 +107,8 @@ class RunFolder:
 
     @classmethod
     def of(cls, opt: Any) -> "RunFolder":
-        """That of a run with these options; says which of them do not count for a run that goes on."""
-        folder = cls(Path(opt.checkpoints_dir, opt.name), continued=bool(opt.continue_train), overwrite=opt.overwrite)
-        if opt.continue_train and opt.pretrained_name:
-            print(f"--pretrained_name {opt.pretrained_name}: ignored, for the run goes on from its own checkpoint")
-        if opt.continue_train and (files := getattr(opt, "pretrained", ())):
-            print(f"--pretrained {','.join(files)}: ignored, for the run goes on from its own checkpoint")
-        return folder
+        """That of a run with these options."""
+        return cls(Path(opt.checkpoints_dir, opt.name), continued=bool(opt.continue_train), overwrite=opt.overwrite)
 
     def begin(self, progress: Any, checkpoint: int = 0) -> None:
         """From here on files are written.

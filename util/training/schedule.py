@@ -98,6 +98,32 @@ def part_done(opt: Any, progress: Progress) -> float:
     return min(1.0, (done + 1) / total)
 
 
+def learning_rates(model: Any) -> dict[str, float]:
+    """What the last step learnt at: {"lr": x}, or {"lr_D": x, "lr_G": y, "lr_G_2": z} of optimizers and their groups.
+
+    Of groups that learn at one rate the first stands for all.
+    """
+    found: dict[str, float] = {}
+    for name, optimizer in model.optimizers.items():
+        rates = list(dict.fromkeys(float(group["lr"]) for group in optimizer.param_groups))
+        found |= {f"lr_{name}" + f"_{i}" * (i > 1): rate for i, rate in enumerate(rates, 1)}
+    return {"lr": next(iter(found.values()))} if len(set(found.values())) == 1 else found
+
+
+def untrained(opt: Any, model: Any) -> list[str]:
+    """A line that says what does not learn, for its learning rate is 0."""
+    groups = [group for optimizer in model.optimizers.values() for group in optimizer.param_groups]
+    still = {id(p) for group in groups if group["initial_lr"] == 0 for p in group["params"]}
+    names = [name for name, net in model.networks.items() if still & {id(p) for p in net.parameters()}]
+    flags = [name for name in flags_of(type(opt)) if name.startswith("lr") and getattr(opt, name) == 0]
+    told = " ".join(f"--{name} 0" for name in flags if name not in ("lr_min", "lr_gamma", "lr_decay_iters"))
+    if not still:
+        return []
+    if all(group["initial_lr"] == 0 for group in groups):
+        return [f"{told or 'a learning rate of 0'}: nothing is trained; all weights stay as they begin"]
+    return [f"{told or 'a learning rate of 0'}: {', '.join(names)} do not learn; others do"]
+
+
 # -- the length of a run ----------------------------------------------------------------------------
 
 

@@ -26,11 +26,17 @@ class Sink(Protocol):
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         """``step`` counts optimizer steps; ``position`` is the epoch plus the part of it that is done."""
 
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        """Learning rates, beside the losses of the same step."""
+
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         """Values of an evaluation; those that are not defined are left out."""
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Images by name, bytes (H, W) or (H, W, 3), in display order."""
+
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """The same pictures as ever, as they are translated now, by number and name."""
 
     def close(self) -> None: ...
 
@@ -53,6 +59,10 @@ class TensorBoard:
         for name, value in losses.items():
             self._writer.add_scalar(f"loss/{name}", value, step)
 
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        for name, value in rates.items():
+            self._writer.add_scalar(f"learning_rate/{name}", value, step)
+
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._writer.add_scalar(f"evaluation/{name}", value, step)
@@ -60,6 +70,10 @@ class TensorBoard:
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         for name, image in images.items():
             self._writer.add_image(f"images/{name}", image, step, dataformats="HWC" if image.ndim == 3 else "HW")
+
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        for name, image in images.items():
+            self._writer.add_image(f"preview/{name}", image, step, dataformats="HWC" if image.ndim == 3 else "HW")
 
     def close(self) -> None:
         self._writer.close()
@@ -99,11 +113,17 @@ class WandB:
     def losses(self, step: int, position: float, losses: Mapping[str, float]) -> None:
         self._run.log({"epoch": position, **losses}, step=step)
 
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        self._run.log({f"learning_rate/{name}": value for name, value in rates.items()}, step=step)
+
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log({f"evaluation/{name}": value for name, value in values.items()}, step=step)
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         self._run.log({name: self._image(image) for name, image in images.items()}, step=step)
+
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        self._run.log({f"preview/{name}": self._image(image) for name, image in images.items()}, step=step)
 
     def close(self) -> None:
         self._run.finish()

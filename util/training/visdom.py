@@ -72,8 +72,14 @@ class VisdomSink:
             self._points.append((position, dict(losses)))
             self._wake.notify()
 
+    def rates(self, step: int, position: float, rates: Mapping[str, float]) -> None:
+        self.losses(step, position, rates)  # names of their own have a window of their own
+
     def evaluation(self, step: int, values: Mapping[str, float]) -> None:
         """Not shown: the run's own page has curves of evaluations."""
+
+    def preview(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+        """Not shown: the run's own page has the film strip."""
 
     def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         with self._wake:
@@ -136,11 +142,12 @@ class VisdomSink:
             return 1
         values = np.array([[_number(p[1].get(name)) for name in names] for p in run])
         positions = np.repeat(np.array([[p[0]] for p in run]), len(names), axis=1)
+        what = "learning rate" if all(name == "lr" or name.startswith("lr_") for name in names) else "loss"
         options = {
-            "title": f"{html.escape(self._name)} loss over time",
+            "title": f"{html.escape(self._name)} {what} over time",
             "legend": [html.escape(n) for n in names],
             "xlabel": "epoch",
-            "ylabel": "loss",
+            "ylabel": what,
         }
         window = str(self._display_id - index)
         self._client.confirmed(

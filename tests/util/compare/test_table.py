@@ -127,6 +127,16 @@ def test_what_was_chosen_on_the_images_it_is_reported_on_is_told():
     assert "The best checkpoints were chosen by FID on the images" in said(runs, "limit")
 
 
+def test_what_was_chosen_on_other_images_than_it_is_tested_on_is_no_limit():
+    made = {"FID": {"value": 0.5, "better": "lower"}}
+
+    def told(phase):
+        options = {"eval_phase": phase}
+        return said([run("a", 1, {"FID": 1.0}, best=made, options=options)], "limit")
+
+    assert "were chosen" in told("test") and "were chosen" not in told("val")
+
+
 def test_models_that_images_without_learning_beat_are_told():
     beaten = two([0.5, 0.5], [0.2, 0.2], entry={"of a white page": 0.3, "of the truth, one pixel off": 0.1})
     assert "a white page, than a: FID 0.3000." in said(beaten, "limit")

@@ -131,11 +131,19 @@ def training(folder, state="running", epochs=(1, BLOCK, 3 * BLOCK)):
         for name in COLUMNS[:2]:
             put(folder / "images" / page.file_name(epoch, name), epoch)
         page.add_images(epoch, COLUMNS[:2])
+    pictures = [torch.rand(3, 8, 8) for _ in range(2)]
+    for step in (400, 800):
+        page.strip.add(step, ["a.png", "b.png"], pictures, pictures)
+    rates = Curves()
+    for i in range(20):
+        rates.add(1 + i / 10, {"lr_G": 2e-4 / (i + 1), "lr_D": 1e-4})
     record = {"epoch": 1, "better": {"FID": "lower"}, "remarks": ["few images"], "best": True}
     evaluations = [record | {"step": step, "values": {"FID": 9.0 - step}} for step in (1, 2, 3)]
-    page.write(curves(), Status(state=state, epoch=75, epochs=90), {}, evaluations, ["D has won"])
+    page.write(curves(), Status(state=state, epoch=75, epochs=90), {}, evaluations, ["D has won"], rates)
     shown = [epoch for epoch in epochs if epoch > BLOCK]
-    return folder / "index.html", {f"epoch {epoch}: {name}" for epoch in shown for name in COLUMNS[:2]}
+    names = {f"epoch {epoch}: {name}" for epoch in shown for name in COLUMNS[:2]}
+    strip = {f"{picture}: {at}" for picture in ("a.png", "b.png") for at in ("input", "step 400", "step 800")}
+    return folder / "index.html", names | strip
 
 
 def archive(folder):

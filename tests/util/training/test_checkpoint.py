@@ -190,7 +190,13 @@ def test_a_folder_of_weights_alone_gives_its_weights(saved, capsys):
     other, other_engine = build("--seed", "9", "--epoch_count", "46")
     assert checkpoint.restore(saved, "latest", other, other_engine) == "latest"
     assert torch.equal(weights(other), weights(model)) and other_engine.progress.epoch == 45
-    assert "weights alone" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "weights alone" in said and "not used" not in said
+    for path in saved.glob("latest_*"):
+        path.rename(path.with_name(path.name.replace("latest", "200")))
+    with pytest.raises(UserError, match=r"no usable checkpoint 'latest'.*; it has 200. --epoch 200 goes on from"):
+        checkpoint.restore(saved, "latest", other, other_engine)
+    assert "not used" not in capsys.readouterr().err  # what is not there is not called unused
 
 
 def test_kept_checkpoints_outlive_latest(saved):

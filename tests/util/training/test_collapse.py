@@ -120,7 +120,8 @@ def test_only_flags_of_the_model_that_are_not_used_yet_are_proposed():
         known = {f.name for f in dataclasses.fields(train_options(*words))}
         flags = [word.strip(",.()").removeprefix("--") for word in lines[key].split() if word.startswith("--")]
         assert len(flags) >= 3 and set(flags) <= known
-    assert "--sn_D" in lines["cut"] and "augment_D" not in lines["cut"]
+    assert "--sn_D" in lines["cut"] and "--augment_D color,translation,cutout" in lines["cut"]
+    assert "augment_D" not in detector("--model", "zi2zi").see_diversity(500, 0.01)[0]  # whose D has none
     assert "--augment_D color,translation,cutout" in lines["noise"]
     assert "--sn_D" not in lines["noise"] and "lambda_NCE" not in lines["noise"]  # it has spectral norm already
 

@@ -1,6 +1,7 @@
 """The length of a run that is told in steps."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from util.training.schedule import (
     fitted,
     has_passed,
     intervals,
+    learning_rates,
     lr_factor,
     part_done,
     total_images,
@@ -112,3 +114,13 @@ def test_intervals_that_nobody_told_are_parts_of_a_short_run():
     assert intervals(opt, 192, 16) == {"print_freq": 16, "update_html_freq": 16, "save_latest_freq": 19}
     assert intervals(opt, 8000, 1) == {"print_freq": 80, "update_html_freq": 200, "save_latest_freq": 800}
     assert intervals(opt, 1344 * 400, 1) == {} == intervals(opt, 50000, 1)
+
+
+def test_learning_rates_go_by_their_optimizers_where_they_differ():
+    def model(**rates):
+        groups = {name: SimpleNamespace(param_groups=[{"lr": r} for r in told]) for name, told in rates.items()}
+        return SimpleNamespace(optimizers=groups)
+
+    assert learning_rates(model(G=[2e-4], D=[2e-4, 2e-4])) == {"lr": 2e-4}
+    assert learning_rates(model(G=[2e-4], D=[1e-4])) == {"lr_G": 2e-4, "lr_D": 1e-4}
+    assert learning_rates(model(G=[2e-4, 1e-3, 2e-4], D=[2e-4])) == {"lr_G": 2e-4, "lr_G_2": 1e-3, "lr_D": 2e-4}

@@ -83,12 +83,15 @@ def test_tensorboard_continues_without_what_the_killed_run_logged(tmp_path):
     first.close()
     second = TensorBoard(tmp_path, done_step=20)
     second.losses(30, 3.0, {"G": 33.0})
+    second.rates(30, 3.0, {"lr": 0.5})
+    second.preview(30, {"1_a.png": np.zeros((8, 8, 3), np.uint8)})
     second.evaluation(30, {"FID-domain": 7.0})
     second.close()
     events = read(tmp_path)
     assert [(e.step, e.value) for e in events.Scalars("loss/G")] == [(10, 10.0), (20, 20.0), (30, 33.0)]
     assert [(e.step, e.value) for e in events.Scalars("evaluation/FID-domain")] == [(30, 7.0)]
-    assert set(events.Tags()["images"]) == {"images/real_A", "images/grey"}
+    assert [(e.step, e.value) for e in events.Scalars("learning_rate/lr")] == [(30, 0.5)]
+    assert set(events.Tags()["images"]) == {"images/real_A", "images/grey", "preview/1_a.png"}
 
 
 class FakeWandb(types.ModuleType):
@@ -109,14 +112,17 @@ def test_wandb_keeps_its_identity_and_uploads_no_code(monkeypatch, tmp_path):
     for done_step in (0, 5, 0):
         sink = WandB("project", "run", tmp_path, {"lr": 1e-4}, done_step)
         sink.losses(done_step + 1, 1.5, {"G": 2.0})
+        sink.rates(done_step + 1, 1.5, {"lr": 0.5})
         sink.evaluation(done_step + 1, {"FID": 3.0})
         sink.images(done_step + 1, {"real_A": np.zeros((8, 8, 3), np.uint8)})
+        sink.preview(done_step + 1, {"1_a.png": np.zeros((4, 4), np.uint8)})
         sink.close()
     identities = [words["id"] for words in fake.started]
     assert identities[0] == identities[1] != identities[2]
     assert all(not w["save_code"] and w["settings"]["disable_code"] and w["resume"] == "allow" for w in fake.started)
-    logged = [{"epoch": 1.5, "G": 2.0}, {"evaluation/FID": 3.0}, {"real_A": (8, 8, 3)}]
-    assert fake.logged[:3] == [(1, values) for values in logged]
+    logged = [{"epoch": 1.5, "G": 2.0}, {"learning_rate/lr": 0.5}, {"evaluation/FID": 3.0}, {"real_A": (8, 8, 3)}]
+    logged += [{"preview/1_a.png": (4, 4)}]
+    assert fake.logged[:5] == [(1, values) for values in logged]
 
 
 def test_wandb_that_refuses_is_told_in_one_line(monkeypatch, tmp_path):
