@@ -26,8 +26,7 @@ class EnCoModel(ContrastiveModel):
         preset: str = option("enco", "published settings by data", presets={"enco": {}, "enco-cityscapes": CITYSCAPES})
         nce_layers: tuple[str, ...] = option(
             (),
-            "layers of G on the way down and, after them, on the way up: the last is to predict the first, and so on; "
-            "of a ResNet three pairs by default, 3,7,13,18,24,28 of nine blocks",
+            "layers on G's way down, then as many on its way up, paired from the outside in; a ResNet has a default",
         )
         netF: str = option("mlp_sample_with_DAG", "EnCo's head, its only value", choices=("mlp_sample_with_DAG",))
         num_patches: int = option(256, "places compared per pair of layers; 0 compares as many as there are", least=0)

@@ -43,7 +43,7 @@ class SantaModel(TranslationModel):
         lambda_path: float = option(0.01, "weight of how fast features change along d", least=0)
         noise_std: float = option(1.0, "deviation of the noise on what G encodes, in training", least=0)
         path_layers: tuple[int, ...] = option(
-            (), "layers of the decoder that should change little; 0,3,6,10,14 of nine blocks by default"
+            (), "layers of the decoder that should change little; 0,3,6,10,14 of nine blocks by default", least=0
         )
         path_interval_min: float = option(0.05, "least half width of an interval of d", above=0, most=1)
         path_interval_max: float = option(0.10, "largest half width of an interval of d", above=0, most=1)

@@ -37,8 +37,7 @@ class TestOptions(EvaluationOptions):
     overlap: int = option(128, "pixels that neighbouring tiles share", least=0, per_run=True)
     copy_inputs: bool = option(
         False,
-        "keep copies of inputs in images/real_*; without it the page shows those below the current folder where they "
-        "lie",
+        "keep copies of inputs in images/real_*; else the page shows those below the current folder where they lie",
         per_run=True,
     )
     metrics: tuple[str, ...] = option(

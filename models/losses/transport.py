@@ -7,6 +7,7 @@ import torch
 from .precision import in_float32
 
 LEAST = 1e-8  # of a negative's weight, as published
+LINEAR = 0.05  # cosines over an eps from here on span e^40, which floats of 32 bits hold
 
 
 @in_float32
@@ -54,12 +55,18 @@ def monce(
 
 
 def log_weights(s: torch.Tensor, itself: torch.Tensor, eps: float, cost: str, rounds: int, exact: bool) -> torch.Tensor:
-    """log P of cosines (B, S, S), in logarithms throughout: e^(s/eps) has no float at eps 0.01."""
-    S = s.shape[1]
+    """log P of cosines (B, S, S): Sinkhorn's rounds, in logarithms where e^(s/eps) has no float."""
     log_K = (s if cost == "hard" else 1 - s) / eps
-    log_K = log_K.masked_fill(itself, -torch.inf if exact and S > 1 else -10 / eps)
-    v = torch.zeros_like(s[:, 0])
+    log_K = log_K.masked_fill(itself, -torch.inf if exact and s.shape[1] > 1 else -10 / eps)
+    if eps < LINEAR:
+        log_v = torch.zeros_like(s[:, 0])
+        for _ in range(rounds):
+            log_u = -torch.logsumexp(log_K + log_v[:, None], 2)
+            log_v = -torch.logsumexp(log_K + log_u[:, :, None], 1)
+        return log_u[:, :, None] + log_K + log_v[:, None]
+    K = (log_K - log_K.amax(2, keepdim=True).detach()).exp()  # a factor of a row is one that u takes back
+    v = torch.ones_like(s[:, 0, :, None])  # (B, S, 1)
     for _ in range(rounds):
-        u = -torch.logsumexp(log_K + v[:, None], 2)
-        v = -torch.logsumexp(log_K + u[:, :, None], 1)
-    return u[:, :, None] + log_K + v[:, None]
+        u = (K @ v).reciprocal()
+        v = (K.transpose(1, 2) @ u).reciprocal()
+    return u.log() + log_K - log_K.amax(2, keepdim=True).detach() + v.transpose(1, 2).log()
