@@ -16,7 +16,7 @@ from models.base_contrastive import ContrastiveModel
 from networks.enco_head import PairHead
 from options import UserError, default, option
 
-CITYSCAPES = dict(n_epochs=100, n_epochs_decay=100)
+CITYSCAPES = dict(n_epochs=100, n_epochs_decay=100, warmup_epochs=20)
 
 
 class EnCoModel(ContrastiveModel):

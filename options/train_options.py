@@ -42,6 +42,7 @@ class TrainOptions(EvaluationOptions):
     lr_decay_iters: int = option(50, "step: epochs between two cuts of the learning rate", least=1)
     lr_gamma: float = option(0.1, "step: factor on the learning rate at each cut", above=0)
     lr_min: float = option(0.0, "every policy: the learning rate never falls below this", least=0)
+    warmup_epochs: int = option(0, "every policy: epochs in which the learning rate rises to what it is", least=0)
     plateau_metric: str | None = option(None, "plateau: the logged loss whose mean over an epoch must fall, e.g. NCE")
     gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgangp"] = option(
         "lsgan", "adversarial loss"
@@ -171,6 +172,8 @@ class TrainOptions(EvaluationOptions):
             raise UserError(f"--beta1 {self.beta1} --beta2 {self.beta2}: momentum must be below 1")
         if self.lr_gamma > 1:
             raise UserError(f"--lr_gamma {self.lr_gamma}: must be at most 1; 0.5 halves the learning rate")
+        if self.warmup_epochs > self.total_epochs:
+            raise UserError(f"--warmup_epochs {self.warmup_epochs}: the run has only {self.total_epochs} epochs")
         if self.lr_min > self.lr:
             raise UserError(f"--lr_min {self.lr_min}: must be at most --lr {self.lr}")
         if self.ema_decay >= 1:

@@ -51,8 +51,13 @@ def learning_rate(opt: Any, progress: Progress, initial: float) -> float:
 
     It never falls below --lr_min, where the cosine ends; one that began lower stays what it was.
     """
-    low, factor = min(opt.lr_min, initial), lr_factor(opt, progress)
+    low, factor = min(opt.lr_min, initial), lr_factor(opt, progress) * warm_up(opt, progress)
     return low + (initial - low) * factor if opt.lr_policy == "cosine" else max(low, initial * factor)
+
+
+def warm_up(opt: Any, progress: Progress) -> float:
+    """The part of its value that the learning rate has in the first --warmup_epochs: e / n in epoch e of n."""
+    return min(1.0, part_done(opt, progress) * opt.total_epochs / opt.warmup_epochs) if opt.warmup_epochs else 1.0
 
 
 def lr_factor(opt: Any, progress: Progress) -> float:

@@ -222,6 +222,14 @@ def test_no_learning_rate_falls_below_the_least(policy):
     assert learning_rate(opt, late, 5e-5) == pytest.approx(5e-5)
 
 
+def test_the_learning_rate_rises_in_the_first_epochs():
+    epochs = ("--n_epochs", "10", "--n_epochs_decay", "10", "--warmup_epochs", "4")
+    assert rates([0, 1, 3, 4, 10], *epochs) == pytest.approx([2.5e-4, 5e-4, 1e-3, 1e-3, 1e-3 * 10 / 11])
+    assert rates([0, 3], *epochs, "--lr_min", "3e-4") == pytest.approx([3e-4, 1e-3])
+    with pytest.raises(UserError, match="--warmup_epochs 21"):
+        train_options(*epochs[:4], "--warmup_epochs", "21")
+
+
 def test_every_group_has_the_least_learning_rate():
     model, engine = build("--lr_policy", "step", "--lr_min", "0.004", "--lr_decay_iters", "1")
     engine.progress.epoch = 1
