@@ -1,7 +1,6 @@
 """Glyphs of a source font and of any number of target fonts, drawn when they are needed."""
 
 import bisect
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from data.fonts.halves import halves, unused_code, write_halves
+from data.fonts.new_characters import with_fonts
 from data.fonts.styles import (
     Glyphs,
     Style,
@@ -23,14 +24,16 @@ from data.fonts.styles import (
     write_rows,
 )
 from options import UserError, default, option
-from util.fonts.faces import CHARSETS, Geometry, character_name, charset, split
+from util.distributed import say_once
+from util.fonts.characters import character_name, first_names
+from util.fonts.charsets import SETS, charset
+from util.fonts.faces import Geometry
+from util.fonts.instances import joined
 from util.images import to_tensor
-from util.reading.json_file import read_json
-from util.writing import write_atomically
 
 from .base_dataset import BaseDataset
 
-SPLIT = {"train": [str], "test": [str], "seen?": [str], "glyph_scale?": float, "glyph_shift?": float}  # of a run
+DEFAULT_FONTS = {"source_font": ("DejaVuSans",), "target_font": ("DejaVuSerif",)}
 CACHE = 64 * 2**20  # bytes of drawn glyphs that a process keeps
 
 
@@ -48,19 +51,21 @@ class FontDataset(BaseDataset):
     class Options(BaseDataset.Options):
         section = "font"
         source_font: tuple[str, ...] = option(
-            ("DejaVuSans",),
+            DEFAULT_FONTS["source_font"],
             "font files of A; a character missing in one is taken from the next. <file>#2 is a face of a collection, "
-            "a bare name a font that matplotlib ships, a folder one image for each character (U+6C38.png)",
+            "<file>@wght=700 or @Bold an instance of a variable font, a bare name a font that matplotlib ships, a "
+            "folder one image for each character (U+6C38.png)",
         )
         target_font: tuple[str, ...] = option(
-            ("DejaVuSerif",), "font files of B, likewise; each is a style, numbered in this order and named by its file"
+            DEFAULT_FONTS["target_font"],
+            "font files of B, likewise; each is a style, numbered in this order and named by its file",
         )
         pairs: str | None = option(
             None, "paired images instead of fonts: a folder of <label>_<name>.png, folders A and B, or a .obj package"
         )
         pairs_left: Literal["target", "source"] = option("target", "pairs: what the left half of a picture shows")
         charset: str = option(
-            "auto", f"characters: {', '.join(CHARSETS)}, a text file, or auto (all letters that the fonts share)"
+            "auto", f"characters: auto (all letters that the fonts share), a text file, or sets: {SETS}"
         )
         glyph_scale: float = option(0.8, "part of the canvas that an em takes", above=0)
         glyph_shift: float = option(0.12, "height of the baseline above the bottom of the em, in ems")
@@ -98,13 +103,15 @@ class FontDataset(BaseDataset):
         self._rows = read_rows(self._origin) if self._origin else []  # the styles it gave numbers to
         self.sources: list[Glyphs]
         if opt.pairs:
-            self.sources, self.all_styles = styles_of_pairs(opt.pairs, opt.pairs_left, self._rows)
+            self._tell_unread()
+            told = goes_on, unused_code(self._origin)
+            self.sources, self.all_styles = styles_of_pairs(opt.pairs, opt.pairs_left, self._rows, *told)
         else:
-            self.sources = [open_glyphs(name) for name in opt.source_font]
-            self.all_styles = styles_of_fonts(opt.target_font, self._rows)
+            self.sources = [open_glyphs(name) for name in joined(opt.source_font)]
+            self.all_styles = styles_of_fonts(joined(opt.target_font), self._rows)
         self.style_list = self._chosen_styles()
         self.source_of = self._real_characters()
-        self.train, self.test = self._halves()
+        self.train, self.test, self.seen = halves(opt, self._origin, set(self.source_of))
         self.characters = self._characters_of_phase()[: opt.max_dataset_size]
         self.items = [  # of a style all characters, then of the next
             (style, code) for style in self.style_list for code in self.characters if code in self.real_in[style.name]
@@ -126,6 +133,22 @@ class FontDataset(BaseDataset):
     def styles(self) -> list[str]:
         """Names of the styles of this run, in the order of its items."""
         return [style.name for style in self.style_list]
+
+    @property
+    def any_sources(self) -> tuple[list[Glyphs], Geometry]:
+        """What draws any character that there is, the first that has it counts, and the geometry of all."""
+        opt = self.opt
+        if not opt.pairs:
+            return self.sources, self.geometry
+        told = opt.source_font != DEFAULT_FONTS["source_font"]
+        return with_fonts(self.sources, joined(opt.source_font), self.geometry, told)
+
+    def _tell_unread(self) -> None:
+        """Of fonts beside ``--pairs`` only a source is looked at, by what a test makes of new characters."""
+        for flag, use in (("source_font", "what a test draws new characters from"), ("target_font", "not looked at")):
+            fonts = getattr(self.opt, flag)
+            if fonts != DEFAULT_FONTS[flag] and (self.opt.is_train or flag == "target_font"):
+                say_once(f"--{flag} {','.join(fonts)}: --pairs bring their own pictures; it is {use}")
 
     def _chosen_styles(self) -> list[Style]:
         opt = self.opt
@@ -187,9 +210,9 @@ class FontDataset(BaseDataset):
         for flag, real in found:
             missing = [code for code in wanted if code not in real]
             if missing and opt.charset != "auto":
-                first = " ".join(map(character_name, missing[:8])) + " ..." * (len(missing) > 8)
                 print(
-                    f"{flag}: {len(missing)} of {len(wanted)} characters are not in the font and left out: {first}",
+                    f"{flag}: {len(missing)} of {len(wanted)} characters are not in the font and left out: "
+                    f"{first_names(missing)}",
                     file=sys.stderr,
                 )
         if not shared:
@@ -200,69 +223,9 @@ class FontDataset(BaseDataset):
             )
         return {code: sources[code] for code in sorted(shared)}
 
-    def _halves(self) -> tuple[list[int], list[int]]:
-        """Training and test characters: those of the run that goes on where there is one, else drawn from the seed.
-
-        What a run or those before it were trained on is in ``seen``, and is never tested as unseen.
-        """
-        opt, present = self.opt, set(self.source_of)
-        seed = opt.seed if opt.split_seed is None else opt.split_seed
-        path = self._origin / "split.json" if self._origin else None
-        self.seen: set[int] = set()
-        if path is None or not path.is_file():
-            return split(present, seed, opt.test_fraction, opt.test_characters, opt.train_characters)
-        saved = read_json(path, SPLIT, "a split of characters", "delete it to draw a new one")
-        try:
-            train, test, self.seen = (
-                {int(word.removeprefix("U+"), 16) for word in words}
-                for words in (saved["train"], saved["test"], saved.get("seen", saved["train"]))
-            )
-        except ValueError as error:
-            raise UserError(f"{path}: not a split of characters ({error}); delete it to draw a new one") from None
-        if opt.is_train and not opt.continue_train:  # from the weights of another run
-            self._check_geometry(saved)
-            # What that run has not seen stays unseen, unless nothing is to be kept for a test.
-            keeps = opt.test_characters != 0 if opt.test_characters is not None else opt.test_fraction > 0
-            unseen = sorted(present & test - self.seen)[: opt.test_characters] if keeps else []
-            drawn, _ = split(present - set(unseen), seed, 0, None, opt.train_characters)
-            return drawn, unseen
-        gone, new = (train | test) - present, present - train - test - self.seen
-        if opt.train_characters is None and opt.test_characters is None:
-            if gone or new:
-                print(
-                    f"{path}: the fonts or the charset differ from the training run's: {len(gone)} of its characters "
-                    f"are missing, {len(new)} are new and count as unseen",
-                    file=sys.stderr,
-                )
-            test = present - train - self.seen
-        return sorted(present & train), sorted(present & test - self.seen)
-
-    def _check_geometry(self, saved: dict[str, Any]) -> None:
-        for flag in ("glyph_scale", "glyph_shift"):
-            if saved.get(flag, getattr(self.opt, flag)) != getattr(self.opt, flag):
-                raise UserError(
-                    f"--{flag} {getattr(self.opt, flag)}: {self.opt.pretrained_name} was trained with {saved[flag]}; "
-                    f"give --{flag} {saved[flag]}"
-                )
-
     def save_files(self, folder: Path) -> None:
         """Write ``split.json`` and ``styles.json``: characters of training and test, names and numbers of styles."""
-        opt = self.opt
-        origin = {
-            "source_font": list(opt.source_font),
-            "target_font": list(opt.target_font),
-            "charset": opt.charset,
-            "seed": opt.seed if opt.split_seed is None else opt.split_seed,
-            "test_fraction": opt.test_fraction,
-            "glyph_scale": opt.glyph_scale,
-            "glyph_shift": opt.glyph_shift,
-        }
-        seen = sorted(self.seen | set(self.train))
-        halves = {
-            half: [f"U+{code:04X}" for code in codes]
-            for half, codes in (("train", self.train), ("test", self.test), ("seen", seen))
-        }
-        write_atomically(folder / "split.json", json.dumps(origin | halves, indent=1))
+        write_halves(folder, self.opt, self.train, self.test, sorted(self.seen | set(self.train)))
         write_rows(folder, self.all_styles, self.style_list, self._rows)
 
     def _check_grid(self) -> None:

@@ -14,7 +14,8 @@ from PIL import Image, ImageFont
 import test as test_script
 import train as train_script
 from options import UserError
-from util.fonts.faces import Face, Geometry, character_name
+from util.fonts.characters import character_name
+from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import kerning_of
 
 SMALL = (
@@ -160,7 +161,7 @@ def test_a_font_is_completed(trained, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_style_from_pictures_of_a_few_characters(trained, tmp_path):
+def test_a_style_from_pictures_of_a_few_characters(trained, tmp_path, capsys):
     hand, geometry = tmp_path / "hand", Geometry(64)
     hand.mkdir()
     for character in "ABCDEFGHabcdefgh":
@@ -173,6 +174,30 @@ def test_a_style_from_pictures_of_a_few_characters(trained, tmp_path):
     assert [(row["label"], row["name"]) for row in rows] == [(0, "DejaVuSerif"), (1, "DejaVuSansMono"), (2, "hand")]
     out = ["--results_dir", str(tmp_path), "--gpu_ids", "-1", "--num_threads", "0", "--phase", "train"]
     font = tmp_path / "hand.ttf"
-    more = ["--export_ttf", str(font), "--export_charset", "latin"]
+    more = ["--export_ttf", str(font), "--export_charset", "latin", "--keep", "auto"]
     assert test_script.main(["--model", "zi2zi", "--name", "few", *where, *out, *more]) == 0
+    assert "16 characters are traced from their pictures, 240 are drawn" in capsys.readouterr().out
     assert len(Face(str(font)).real(range(0x41, 0x5B))) > 20  # letters that were never written
+
+
+@pytest.mark.slow
+def test_the_hand_stays_in_the_font(trained, tmp_path, capsys):
+    hand, out = tmp_path / "hand", tmp_path / "x.ttf"
+    hand.mkdir()
+    for name, face in (("A", "DejaVuSerif-Italic"), ("A-2", "STIXGeneralItalic"), ("永", "DejaVuSans-Bold")):
+        drawn = Face(face).draw(ord("A"), Geometry(200))
+        Image.fromarray(drawn).save(hand / f"{name}.png")
+    words = ("--styles", 0, "--export_ttf", out, "--export_charset", "letters")
+    run_test(trained, tmp_path, *words, "--keep", hand)
+    told = capsys.readouterr().out
+    assert "2 characters and 1 further writings are traced from their pictures, 51 are drawn" in told
+    kept = float(told.split("; ")[-1].split(" of their ink with the pictures that are kept")[0])
+    assert kept > 0.98 and "of their ink with the network's (IoU, mean)" in told
+    face = Face(str(out))
+    assert len(face.real(face.cmap)) == 53 and "uni0041.alt1" not in face.cmap.values()
+    assert face.advance(ord("A")) == pytest.approx(Face("DejaVuSerif").advance(ord("A")), abs=0.1)  # told, or learnt
+    assert [r.FeatureTag for r in face.font["GSUB"].table.FeatureList.FeatureRecord] == ["aalt", "calt", "salt", "ss01"]
+    with pytest.raises(UserError, match="--keep auto: style DejaVuSerif was not learnt from a folder of pictures"):
+        run_test(trained, tmp_path, "--styles", 0, "--export_ttf", tmp_path / "y.ttf", "--keep", "auto")
+    with pytest.raises(UserError, match="--keep nowhere: is for a font file; give --export_ttf or --complete"):
+        run_test(trained, tmp_path, "--keep", "nowhere")

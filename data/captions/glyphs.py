@@ -66,7 +66,7 @@ def traits(glyphs: Glyphs, name: str) -> dict[str, str]:
 
     A family that neither tells is left out. Tables are believed: cmr10 says that it has no serifs, and is captioned so.
     """
-    font = getattr(glyphs, "font", {})  # a folder of images has no tables
+    font, axes = getattr(glyphs, "font", {}), getattr(glyphs, "location", {})  # a folder of images has no tables
     os2, post, lower = font.get("OS/2"), font.get("post"), name.lower()
     serif = os2.panose.bSerifStyle if os2 and os2.panose.bFamilyType in (0, 2) else 0
     if (post and post.isFixedPitch) or (font and _one_width(glyphs)):
@@ -75,8 +75,10 @@ def traits(glyphs: Glyphs, name: str) -> dict[str, str]:
         family = "serif" if serif <= 10 else "sans"
     else:
         family = next((word for word in ("mono", "sans", "serif") if word in lower), "")
-    bold = os2.usWeightClass >= 600 if os2 else any(word in lower for word in ("bold", "heavy", "black"))
+    weight = axes.get("wght", os2.usWeightClass if os2 else None)  # the tables are those of a variable font's default
+    bold = weight >= 600 if weight is not None else any(word in lower for word in ("bold", "heavy", "black"))
     sloped = bool(post and post.italicAngle) or bool(os2 and os2.fsSelection & (1 << 0 | 1 << 9))
+    sloped = bool(axes.get("slnt") or axes.get("ital")) if {"slnt", "ital"} & axes.keys() else sloped
     italic = sloped if os2 or post else any(word in lower for word in ("italic", "oblique"))
     found = {"family": family, "weight": "bold" if bold else "thin", "slant": "italic" if italic else "upright"}
     return {trait: value for trait, value in found.items() if value}

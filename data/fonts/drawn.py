@@ -15,11 +15,13 @@ from PIL import Image
 from data.fonts.styles import Glyphs, Style, styles_of_fonts
 from data.pictures.sources import Missing, Pictures, Source, with_channels
 from options import BaseOptions, UserError, option
-from util.fonts.faces import CHARSETS, Geometry, character_name, charset
+from util.fonts.characters import character_name
+from util.fonts.charsets import SETS, charset
+from util.fonts.faces import Geometry
+from util.fonts.instances import ENDINGS, joined
 from util.seeding import derive
 
 FINER = 2  # glyphs are turned at this many times their size
-FONT_FILES = (".ttf", ".otf", ".ttc", ".otc", ".woff2")
 PAPER = 255
 
 
@@ -33,11 +35,10 @@ class FontOptions(BaseOptions):
             *("DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
             *("cmr10", "cmss10", "cmtt10", "cmb10"),
         ),
-        "glyphs: font files, folders of them, fonts that matplotlib ships, or folders of one image for each character",
+        "glyphs: font files (of a collection <file>#2, of a variable font <file>@wght=700), folders of them, fonts "
+        "that matplotlib ships, or folders of one image for each character",
     )
-    charset: str = option(
-        "ascii", f"glyphs: characters: {', '.join(CHARSETS)}, a text file, or auto (all letters of the fonts)"
-    )
+    charset: str = option("ascii", f"glyphs: characters: auto (all letters of the fonts), a text file, or sets: {SETS}")
     glyph_scale: float = option(0.8, "glyphs: part of the canvas that an em takes", above=0)
     glyph_shift: float = option(0.12, "glyphs: height of the baseline above the bottom of the em, in ems")
     glyph_variants: int = option(4, "glyphs: drawings of a glyph, each a little different", least=1)
@@ -132,7 +133,7 @@ def read_fonts(opt: Any) -> tuple[list[Style], list[int], list[set[int]]]:
         UserError: no font has any of the characters.
     """
     try:
-        styles = styles_of_fonts([font for name in opt.target_font for font in _fonts(name)], [])
+        styles = styles_of_fonts([font for name in joined(opt.target_font) for font in _fonts(name)], [])
     except UserError as error:
         raise Missing(str(error)) from None
     faces = [style.glyphs for style in styles]
@@ -176,6 +177,6 @@ def _fonts(name: str) -> list[str]:
     """The font files in a folder; the name itself where it is a font, or a folder with a picture for each character."""
     folder = Path(name)
     if folder.is_dir():
-        files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in FONT_FILES)
+        files = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
         return files or [name]
     return [name]

@@ -12,11 +12,15 @@ import numpy as np
 
 from options import UserError, nearest
 from options.listed import in_words, listed
+from util.distributed import say_once
+from util.fonts.characters import SYNTHETIC
 from util.fonts.faces import Face, Geometry
+from util.fonts.instances import short_name
 from util.reading.json_file import read_json
 from util.writing import write_atomically
 
 FILE = "styles.json"
+PAIRS = re.compile(r"(.+) label ([0-9]+) target", re.DOTALL)  # the file of a style that came in pairs
 ROWS = [{"name": str, "label": int, "trained?": bool}]
 MOST = 100_000  # styles: a network has numbers for each
 ALIKE = 0.85  # ink that two fonts share, above which one of them tells a model nothing new
@@ -64,7 +68,7 @@ def styles_of_fonts(fonts: Sequence[str], rows: Sequence[dict[str, Any]]) -> lis
     free = list(rows)
     for key in ("file", "name"):  # a file is a better sign than a name, whatever the order of the fonts
         for font in fonts:
-            row = next((r for r in free if r.get(key) == (font if key == "file" else _short(font))), None)
+            row = next((r for r in free if r.get(key) == (font if key == "file" else short_name(font))), None)
             if font not in named and row is not None:
                 named[font] = row["name"], row["label"]
                 free.remove(row)
@@ -74,34 +78,59 @@ def styles_of_fonts(fonts: Sequence[str], rows: Sequence[dict[str, Any]]) -> lis
     for font in fonts:
         taken = [*(row["name"] for row in rows), *(style.name for style in styles)]
         labels = [*(row["label"] for row in rows), *(style.label for style in styles)]
-        fresh = _unused(_short(font), taken), max(labels, default=-1) + 1
+        fresh = _unused(short_name(font), taken), max(labels, default=-1) + 1
         name, label = named.pop(font, fresh)
         styles.append(Style(name, label, open_glyphs(font)))
     return styles
 
 
-def styles_of_pairs(path: str, left: str, rows: Sequence[dict[str, Any]]) -> tuple[list[Glyphs], list[Style]]:
+def styles_of_pairs(
+    path: str, left: str, rows: Sequence[dict[str, Any]], same_run: bool = False, first: int = SYNTHETIC
+) -> tuple[list[Glyphs], list[Style]]:
     """The source glyphs and the styles of paired images, which say their labels themselves.
 
     In a run that goes on from another one, numbers are that run's: of its style of the same name, or the next.
+
+    Args:
+        same_run: a test, or the same training further: a label is then the run's style of that label, whatever the file
+            is called, and a character that no name tells has the number that it had in training.
+        first: where such numbers begin if what was trained on is gone.
     """
     from util.fonts.pairs import read_pairs
 
+    trained = _package_of(path, rows) if same_run else None
+    pairs = read_pairs(Path(path), left=left, continued=trained, first=first)  # type: ignore[arg-type]
     labels = {row["name"]: row["label"] for row in rows}
     styles: list[Style] = []
-    pairs = read_pairs(Path(path), left=left)  # type: ignore[arg-type]
     for pair in pairs:
-        label = labels.setdefault(pair.name, max(labels.values(), default=-1) + 1) if rows else pair.label
-        styles.append(Style(pair.name, label, pair.target))
+        name = pair.name
+        if trained is not None and (row := _row_of(trained, pair.label, rows)):
+            name = row["name"]
+        elif pair.name in labels and not same_run:
+            say_once(f"{path}: label {pair.label} goes on as style {pair.name}, which has the name of this file")
+        label = labels.setdefault(name, max(labels.values(), default=-1) + 1) if rows else pair.label
+        styles.append(Style(name, label, pair.target))
+    if trained is not None:
+        say_once(f"{path}: its labels are the styles of {trained}, on which the run was trained")
     return [pair.source for pair in pairs], styles
 
 
-def _short(font: str) -> str:
-    path, _, number = font.rpartition("#") if re.search(r"#\d+$", font) else (font, "", "")
-    stem = (
-        Path(path).stem if Path(path).suffix.lower() in (".ttf", ".otf", ".ttc", ".otc", ".woff2") else Path(path).name
-    )
-    return stem + (f"-{number}" if number else "")
+def _package_of(path: str, rows: Sequence[dict[str, Any]]) -> Path | None:
+    """Of what a run was trained on, what other pairs continue: one of their name, else the one beside, else the last.
+
+    None where it is the same, perhaps moved, or the run was trained on no pairs.
+    """
+    packages = [Path(match[1]) for row in rows if (match := PAIRS.fullmatch(str(row.get("file", ""))))]
+    here, places = Path(path).absolute(), [package.absolute() for package in packages]
+    of_this_name = [package for package in packages if package.name == here.name]
+    if not packages or here in places or (of_this_name and not of_this_name[-1].exists()):
+        return None
+    beside = [package for package, place in zip(packages, places, strict=True) if place.parent == here.parent]
+    return (of_this_name or beside or packages)[-1]
+
+
+def _row_of(package: Path, label: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((row for row in rows if row.get("file") == f"{package} label {label} target"), None)
 
 
 def _unused(name: str, taken: Sequence[str]) -> str:
@@ -111,12 +140,13 @@ def _unused(name: str, taken: Sequence[str]) -> str:
 
 
 def choose(styles: Sequence[Style], words: Sequence[str], flag: str) -> list[Style]:
-    """The styles that a flag names, by name or by label, in its order.
+    """The styles that a flag names, by name, by label, or by their fonts as they were given, in its order.
 
     Raises:
         UserError: there is no such style.
     """
-    by_word = {str(style.label): style for style in styles} | {style.name: style for style in styles}
+    by_word = {style.glyphs.name: style for style in styles}
+    by_word |= {str(style.label): style for style in styles} | {style.name: style for style in styles}
     words = listed(words, by_word)
     for word in words:
         if word not in by_word:

@@ -1,7 +1,7 @@
 """Whether characters can still be read."""
 
 from evaluation.metrics.base_judged import JudgedMetric
-from util.fonts.faces import character_name
+from util.fonts.characters import character_name
 
 
 class RecognitionMetric(JudgedMetric):

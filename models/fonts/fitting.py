@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from util.fonts.characters import SYNTHETIC
 from util.fonts.export import SPACE
 from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import Kerning, bare_letter, kerning_of
@@ -89,14 +90,17 @@ def fit_style(pen: Any, style: Target, glyphs: Mapping[int, np.ndarray], sources
     A style that is a font tells the widths of the characters that training saw; those of others are learnt from them,
     as the network draws both. In a monospaced style all have its width. A folder of pictures tells none: each character
     then gets the side bearings that the source has in the middle, and so where training saw full-width ones alone.
+    Glyphs that are drawn from one origin have the source's.
 
     Args:
         glyphs: the characters, drawn; more are drawn where they are needed to learn or to be judged.
         sources: the source font of each.
     """
+    if pen.geometry.left is not None:  # boxes are not in the middle, so ink tells no bearings
+        return Fit({code: font.advance(code) for code, font in sources.items()})
     narrow = [code for code in glyphs if not is_full_width(code)]
     advances: dict[int, float] = {code: 1.0 for code in glyphs if is_full_width(code)}
-    if (space := style.space(pen.dataset.sources)) is not None:
+    if (space := style.space(pen.fonts)) is not None:
         advances[SPACE] = space
     if not narrow:
         return Fit(advances)
@@ -114,7 +118,7 @@ def fit_style(pen: Any, style: Target, glyphs: Mapping[int, np.ndarray], sources
         bearings = _bearings_of_source(drawn, narrow)
         widths = _Widths(by_bearings(bearings), {})
         print(
-            f"widths: {style.untold}: ink and the side bearings that {pen.dataset.sources[0].name} has in the middle, "
+            f"widths: {style.untold}: ink and the side bearings that {pen.fonts[0].name} has in the middle, "
             f"{bearings[0]:.3f} and {bearings[1]:.3f} em"
         )
     boxes = {}
@@ -185,7 +189,8 @@ class _Drawn:
 
 def _told(glyphs: Any, codes: Iterable[int]) -> dict[int, float]:
     """{character: its width in the style}; none where the style does not know."""
-    told = {code: glyphs.advance(code) for code in sorted(glyphs.real(codes)) if not is_full_width(code)}
+    known = sorted(code for code in glyphs.real(codes) if code < SYNTHETIC)
+    told = {code: glyphs.advance(code) for code in known if not is_full_width(code)}
     return {} if not isinstance(glyphs, Face) and set(told.values()) <= {1.0} else told
 
 

@@ -14,12 +14,15 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from models.fonts.fitting import Target, fit_style
+from models.fonts.keep import read_hand, tell, with_hand
 from models.fonts.naming import NamingOptions, about_style, check_naming
 from options import UserError, option
+from util.fonts.characters import SYNTHETIC, character_name, composed, first_names, refuse_shaped
+from util.fonts.charsets import charset
 from util.fonts.check import check_font
 from util.fonts.completion import complete_font
 from util.fonts.export import build_font
-from util.fonts.faces import SYNTHETIC, Face, character_name, charset
+from util.fonts.faces import Face, Geometry
 from util.fonts.formats import is_ufo, may_write, save_font
 from util.images import save_levels, to_uint8
 from util.pages.results_page import ResultsPage
@@ -57,6 +60,12 @@ class StyleTestOptions(NamingOptions):
     export_charset: str | None = option(
         None, "characters of the font file: a name or a text file as for --charset; none is --charset", per_run=True
     )
+    keep: str | None = option(
+        None,
+        "export_ttf: a folder of pictures (U+6C38.png) whose characters are traced as they are, auto for the one that "
+        "the style was learnt from; the network draws the others, and further writings (U+6C38_2.png) are alternates",
+        per_run=True,
+    )
     views: int = option(
         9,
         "draw a glyph so many times, each from its source moved by a pixel or so, and average",
@@ -66,6 +75,8 @@ class StyleTestOptions(NamingOptions):
 
     def validate(self) -> None:
         check_naming(self)
+        if self.keep is not None and self.export_ttf is None and self.complete is None:
+            raise UserError(f"--keep {self.keep}: is for a font file; give --export_ttf or --complete")
 
 
 class Pen:
@@ -73,17 +84,21 @@ class Pen:
 
     Args:
         dataset: a FontDataset; its source fonts, geometry and styles are used, not its split of characters.
+
+    Attributes:
+        fonts: what draws the source of a character, the first that has it counts.
     """
 
     def __init__(self, model: Any, dataset: Any, engine: Any):
         self.model, self.dataset, self.engine = model, dataset, engine
-        self.geometry, self.count = dataset.geometry, model.opt.embedding_num
+        self.fonts, self.geometry = dataset.any_sources
+        self.count = model.opt.embedding_num
 
     def sources(self, codes: Iterable[int]) -> dict[int, Any]:
         """{character: the source font that has it}, in the order of the characters, without those that none has."""
         wanted = list(dict.fromkeys(codes))
         found: dict[int, Any] = {}
-        for glyphs in reversed(self.dataset.sources):
+        for glyphs in reversed(self.fonts):
             found |= dict.fromkeys(glyphs.real(wanted), glyphs)
         return {code: found[code] for code in wanted if code in found}
 
@@ -115,7 +130,8 @@ class Pen:
 
 def write_text(pen: Pen, text: str, folder: Path) -> None:
     """``--text``: a page with a line in the source font and in each style, and each line as a picture."""
-    sources, root = readable(pen, text), folder.parents[1]
+    text, root = composed(text), folder.parents[1]
+    sources = readable(pen, text)
     page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(pen, text), root=root)
     rows = {"source": {code: pen.source(code, glyphs) for code, glyphs in sources.items()}}
     for style in pen.dataset.style_list:
@@ -136,7 +152,7 @@ def write_blend(pen: Pen, folder: Path) -> None:
     styles = pen.dataset.choose(opt.interpolate, "--interpolate")
     if len(styles) < 2:
         raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
-    text = opt.text or "".join(chr(code) for code in pen.dataset.characters[:8] if code < SYNTHETIC)
+    text = composed(opt.text or "") or "".join(chr(code) for code in pen.dataset.characters[:8] if code < SYNTHETIC)
     sources = readable(pen, text)
     title, root = f"{opt.name}: {' to '.join(s.name for s in styles)}", folder.parents[1]
     page = ResultsPage(folder, title, ["line"], width_of(pen, text), root=root)
@@ -166,45 +182,67 @@ def write_font(pen: Pen, folder: Path) -> None:
     opt = pen.model.opt
     style, target = _style(pen)
     path = may_write(opt.export_ttf or folder / f"{safe(style)}-completed.ttf", overwrite=False)
-    wanted = charset(opt.export_charset or opt.charset, pen.dataset.sources)
+    flag = "--export_charset" if opt.export_charset else "--charset"
+    wanted = charset(opt.export_charset or opt.charset, pen.fonts, flag)
+    kept = read_hand(opt.keep, [end for end, _ in target.ends])
+    wanted = sorted({*wanted, *(kept.writings if kept else ())})
     if not wanted:
         raise UserError("--export_ttf: these glyphs have no code points; name characters with --export_charset")
     if opt.complete:
         there = Face(opt.complete).real(wanted)
         wanted = [code for code in wanted if code not in there]
         print(f"--complete {opt.complete}: {len(there)} characters are there and stay, {len(wanted)} are missing")
+    kept = kept.only(wanted) if kept else None
+    wanted = [code for code in wanted if not kept or code not in kept.writings]
     sources = pen.sources(wanted)
     if len(sources) < len(wanted):
-        first = [character_name(code) for code in wanted if code not in sources][:8]
+        first = first_names(code for code in wanted if code not in sources)
         print(
-            f"{len(wanted) - len(sources)} characters are in no --source_font and are left out: {' '.join(first)}",
+            f"{len(wanted) - len(sources)} characters are in no --source_font and are left out: {first}",
             file=sys.stderr,
         )
-    if not sources:
+    if not sources and not (kept and kept.writings):
         raise UserError("--export_ttf: no characters to draw; see --export_charset and --source_font")
+    if kept:
+        tell(opt.keep, kept, len(sources))
     glyphs = pen.draw(sources, target.mixture, Countdown(len(sources), "glyph"))
-    fit = fit_style(pen, target, glyphs, sources)
-    drawn = path, glyphs, pen.geometry
+    fit = fit_style(pen, target, *with_hand(kept, pen, glyphs, sources))
+    advances = fit.advances | dict(kept.advances if kept else {})  # the hand knows best
+    told: dict[str, Any] = {"advances": advances, "boxes": fit.boxes, "kept": kept}
     if opt.complete:
-        exported = complete_font(opt.complete, *drawn, advances=fit.advances, boxes=fit.boxes, family=opt.family)
+        exported = complete_font(opt.complete, path, glyphs, pen.geometry, family=opt.family, **told)
     else:
-        about = about_style(opt, max(target.ends, key=lambda end: end[1])[0].glyphs)
-        family = opt.family or f"{opt.name} {style}"
-        exported = build_font(*drawn, family, advances=fit.advances, boxes=fit.boxes, kerning=fit.kerning, about=about)
+        told |= {"kerning": fit.kerning}
+        told["about"] = about_style(opt, max(target.ends, key=lambda end: end[1])[0].glyphs)
+        exported = build_font(path, glyphs, pen.geometry, opt.family or f"{opt.name} {style}", **told)
     shown = path
     if is_ufo(path):  # which FreeType does not draw
         shown = folder / "preview.ttf"
         save_font(exported.font, shown, overwrite=True)
-    overlaps = check_font(shown, {code: glyphs[code] for code in exported.added}, pen.geometry, fit.boxes)
-    worst = min(overlaps, key=lambda code: overlaps[code])
-    print(
-        f"{path}: {len(exported.added)} glyphs; drawn from the font they share "
-        f"{statistics.mean(overlaps.values()):.3f} of their ink with the network's (IoU, mean), "
-        f"{overlaps[worst]:.3f} at least ({character_name(worst)})"
-    )
+    ways = [(glyphs, "the network's", pen.geometry)]
+    ways += [(kept.pictures, "the pictures that are kept", kept.in_geometry(pen.geometry))] if kept else []
+    shared = [
+        agreement(shown, {c: images[c] for c in exported.added if c in images}, whose, geometry, fit.boxes)
+        for images, whose, geometry in ways
+    ]
+    print(f"{path}: {len(exported.added)} glyphs; drawn from the font they share {'; '.join(filter(None, shared))}")
     sample = opt.text or "".join(map(chr, list(exported.added)[:48]))
     save_levels(specimen(shown, sample), folder / "specimen.png", folder.parent)
     print(f"specimen: {folder / 'specimen.png'}")
+
+
+def agreement(
+    path: Path, images: dict[int, np.ndarray], whose: str, geometry: Geometry, boxes: dict[int, float]
+) -> str:
+    """How much of their ink glyphs of the file share with the images that they were traced from."""
+    if not images:
+        return ""
+    overlaps = check_font(path, images, geometry, boxes)
+    worst = min(overlaps, key=lambda code: overlaps[code])
+    return (
+        f"{statistics.mean(overlaps.values()):.3f} of their ink with {whose} (IoU, mean), "
+        f"{overlaps[worst]:.3f} at least ({character_name(worst)})"
+    )
 
 
 def _style(pen: Pen) -> tuple[str, Target]:
@@ -254,16 +292,17 @@ def readable(pen: Pen, text: str) -> dict[int, Any]:
         UserError: a character is in no source font.
     """
     wanted = [ord(c) for c in text if not blank(c)]
+    refuse_shaped(wanted, f"--text {text}")
     sources = pen.sources(wanted)
     missing = [character_name(code) for code in dict.fromkeys(wanted) if code not in sources]
     if missing or not wanted:
-        fonts = ",".join(glyphs.name for glyphs in pen.dataset.sources)
         if not missing:
             raise UserError(f"--text {text!r}: holds no characters; give the text to write")
-        raise UserError(
-            f"--text {text}: {' '.join(missing[:8])} not in --source_font {fonts}; leave them out, or add a font that "
-            "has them to --source_font"
-        )
+        fonts = ",".join(glyphs.name for glyphs in pen.fonts)
+        where = f"--source_font {fonts}; leave them out, or add a font that has them to --source_font"
+        if pen.dataset.opt.pairs and fonts == ",".join(glyphs.name for glyphs in pen.dataset.sources):
+            where = f"{pen.dataset.opt.pairs}; name the font that its sources were drawn from, --source_font ming.ttf"
+        raise UserError(f"--text {text}: {' '.join(missing[:8])} not in {where}")
     return sources
 
 
@@ -275,7 +314,7 @@ def advance_of(pen: Pen, character: str) -> float:
     """Width of a character's box in ems; the source font's, since images tell none."""
     if blank(character):
         return 1.0 if character == "\u3000" else 0.3
-    return next((g.advance(ord(character)) for g in pen.dataset.sources if g.real([ord(character)])), 1.0)
+    return next((g.advance(ord(character)) for g in pen.fonts if g.real([ord(character)])), 1.0)
 
 
 def typeset(text: str, glyphs: dict[int, np.ndarray], pen: Pen) -> np.ndarray:
@@ -287,7 +326,7 @@ def typeset(text: str, glyphs: dict[int, np.ndarray], pen: Pen) -> np.ndarray:
     x = margin
     for character, width in zip(text, widths, strict=True):
         if not blank(character):
-            left = round(x - (H - width) / 2) + round(margin)  # the box is centred on the glyph's canvas
+            left = round(x - pen.geometry.origin(width / em)[0]) + round(margin)  # where its canvas begins
             levels = glyphs[ord(character)]
             window = line[:, max(left, 0) : left + H]
             np.minimum(window, levels[:, max(-left, 0) :][:, : window.shape[1]], out=window)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from data import Loader
 from options import UserError
+from tests.util.fonts.test_faces import build_variable
 from util.fonts.faces import Face, Geometry
 
 from .helpers import dataset, images
@@ -169,6 +170,14 @@ def test_styles_can_be_held_out_and_picked():
     assert data.styles == ["STIXGeneral", "DejaVuSerif"] and [data[0]["label"], data[9]["label"]] == [2, 0]
     with pytest.raises(UserError, match="--styles DejaVuSansMono is one of --held_out"):
         dataset("font", *THREE, "--held_out", "1", "--styles", "1")
+
+
+def test_an_instance_is_a_style_and_is_named_as_it_was_given(tmp_path):
+    bold = f"{build_variable(tmp_path / 'v.ttf')}@wght=900,wdth=80"
+    data = dataset("font", *ASCII, "--target_font", bold, "DejaVuSerif", "--held_out", bold)
+    assert [style.name for style in data.all_styles] == ["v-wght900-wdth80", "DejaVuSerif"]
+    assert data.styles == ["DejaVuSerif"] and data.all_styles[0].glyphs.location == {"wght": 900, "wdth": 80}
+    assert set(dataset("font", *ASCII, "--target_font", bold, train=False).source_of) == {ord("A")}
 
 
 def test_labels_and_names_are_kept_with_the_run_and_go_on(tmp_path):

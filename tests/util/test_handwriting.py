@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from options import UserError
-from util.fonts.faces import CHARSETS, Face, Geometry
+from util.fonts.charsets import CHARSETS
+from util.fonts.faces import Face, Geometry
 from util.fonts.picture_folder import GlyphImages
 from util.handwriting import Header, Layout, draw_pages, read_page, register
 from util.handwriting.__main__ import main
@@ -188,6 +189,28 @@ def test_the_commands(tmp_path, capsys):
     assert "U+0041_A is also in" in capsys.readouterr().err and not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
+def test_a_character_is_written_several_times(tmp_path, capsys):
+    """Cells that are repeated, also on the next page, are read as writings; a page that is read twice is not."""
+    (tmp_path / "chars.txt").write_text("A7.", encoding="utf-8")
+    printing = ("print", "--charset", tmp_path / "chars.txt", "--output", tmp_path, "--columns", 4, "--dpi", 110)
+    assert run(*printing, "--repeat", 6) == 0
+    assert "3 characters, 6 times each, on 2 pages, 16 to a page" in capsys.readouterr().out
+    for number in (1, 2):  # . . . . . . 7 7 7 7 7 7 A A A A | A A
+        page = Image.open(tmp_path / f"page_{number:03d}.png").convert("RGB")
+        codes = [*map(ord, "......777777AAAA"[:16] if number == 1 else "AA")]
+        write(page, codes, HAND, Layout(4)).save(tmp_path / f"scan{number}.png")
+    scans = (tmp_path / "scan2.png", tmp_path / "scan1.png")
+    assert run("read", *scans, "--output", tmp_path / "out", "--size", 64) == 0
+    assert "out: 3 characters, 15 of them written again" in capsys.readouterr().out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"U+0041_A.png", "U+0041_A_6.png", "U+0037_7.png", "U+0037_7_2.png", "U+002E.png", "U+002E_6.png"} <= names
+    glyphs = GlyphImages(tmp_path / "out")
+    assert {chr(code): len(glyphs.writings(code)) for code in glyphs.characters} == {".": 6, "7": 6, "A": 6}
+    assert run("read", *scans, scans[0], "--output", tmp_path / "x") == 2
+    assert "U+0041_A is also in" in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
 def test_pages_that_were_not_read_are_named(tmp_path, capsys):
     (tmp_path / "chars.txt").write_text("".join(map(chr, range(0x3400, 0x3400 + 33))), encoding="utf-8")
     assert run("print", "--charset", tmp_path / "chars.txt", "--output", tmp_path, "--columns", 4, "--dpi", 110) == 0
@@ -224,6 +247,7 @@ def test_all_pages_of_a_file_are_read(tmp_path, capsys, ending):
     [
         (("print", "--charset", "kana", "--output", "x", "--columns", "40"), "--columns 40: must be 4 to 14"),
         (("print", "--charset", "kanaa", "--output", "x"), "--charset kanaa: .*did you mean kana"),
+        (("print", "--charset", "kana", "--output", "x", "--repeat", "0"), "--repeat 0: must be 1 to 20"),
         (("print", "--charset", "kana", "--output", "x", "--dpi", "10"), "--dpi 10: must be"),
         (("print", "--charset", "kana", "--output", "x", "--font", "nofont"), "font nofont: neither a file nor"),
         (("print", "--charset", "kana", "--output", "x", "--glyph_scale", "0.8123"), "--glyph_scale 0.8123: must be"),

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import cache
 
-from util.fonts.faces import charset
+from util.fonts.charsets import charset
 
 ENOUGH = 0.95
 ALPHABETS = {  # bit: encoding and what the names of its letters begin with; ASCII is Latin 1's alone

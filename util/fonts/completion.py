@@ -13,6 +13,7 @@ from fontTools.ttLib.tables.O_S_2f_2 import intersectUnicodeRanges
 from fontTools.varLib.instancer import instantiateVariableFont
 
 from options import UserError
+from util.fonts.alternates import name_of_writing, take_turns
 from util.fonts.code_pages import code_pages
 from util.fonts.cubics import bounds, charstring, to_glyf
 from util.fonts.export import (
@@ -27,6 +28,7 @@ from util.fonts.export import (
 )
 from util.fonts.faces import Face, Geometry
 from util.fonts.formats import may_write, save_font
+from util.fonts.keeping import Kept, add_kept
 from util.fonts.names import check_family, rename
 from util.fonts.tracing import is_full_width, trace_all
 
@@ -44,6 +46,7 @@ def complete_font(
     boxes: Mapping[int, float] | None = None,
     family: str | None = None,
     overwrite: bool = False,
+    kept: Kept | None = None,
 ) -> Exported:
     """Write a copy of a font in which the characters that it lacks have the glyphs of these images.
 
@@ -60,6 +63,7 @@ def complete_font(
         boxes: see :func:`.export.build_font`.
         family: a name in menus in place of the base's, see :func:`.font_names.rename`. A font under the Open Font
             License may reserve its own for copies that were not changed.
+        kept: of what the base lacks, characters that are traced from their own pictures, and their other writings.
 
     Raises:
         UserError: the file exists, the images of what is lacking are all white, or the base is no font that glyphs can
@@ -72,22 +76,28 @@ def complete_font(
     if family is not None:
         check_family(family)
     font = _open(face, path)
-    lacking = {code: glyphs[code] for code in sorted(set(glyphs) - face.real(glyphs))}
-    check_count(len(face.font.getGlyphOrder()) + len(lacking), path)
+    by_hand = set(kept.writings) - face.real(kept.writings) if kept else set[int]()
+    kept = kept.only(sorted(by_hand)) if kept else None
+    lacking = {code: glyphs[code] for code in sorted(set(glyphs) - face.real(glyphs) - by_hand)}
+    check_count(len(face.font.getGlyphOrder()) + len(lacking) + len(by_hand) + (kept.others if kept else 0), path)
     if "OS/2" in font and font["OS/2"].fsType & RESTRICTED:
         print(f"{base}: its maker forbids to modify it without permission (OS/2 fsType, restricted)", file=sys.stderr)
     em, wide = face.units_per_em, _full_width_glyphs(face)
     only = _only_width(face)
     if only is not None:
-        advances = dict.fromkeys(lacking, only / em)
-    outlines, blank = trace_all(lacking, geometry, {**advances, **({} if only else boxes or {})}, em)
-    if lacking:
+        advances = dict.fromkeys([*lacking, *by_hand], only / em)
+    boxes = {**advances, **({} if only else boxes or {})}
+    drawn, blank = trace_all(lacking, geometry, boxes, em)
+    outlines, others = add_kept(drawn, kept, geometry, boxes, em)
+    if lacking or by_hand:
         check_outlines(outlines, path)
-    full = statistics.mode([face.widths[name][0] for name in wide] or [em])
+    full = statistics.mode([round(face.widths[name][0]) for name in wide] or [em])
     widths = {c: full if is_full_width(c) else units(advances.get(c, 1.0), em) for c in outlines}
     try:
-        names = _add_glyphs(font, outlines, widths, wide)
+        again = {(code, k): outline for code, of_one in others.items() for k, outline in enumerate(of_one, 1)}
+        names = _add_glyphs(font, {**outlines, **again}, {**widths, **{key: widths[key[0]] for key in again}}, wide)
         _add_characters(font, {code: names[code] for code in outlines})
+        take_turns(font, {names[c]: [names[c], *(names[key] for key in again if key[0] == c)] for c in others})
         if family is not None:
             rename(font, family)
     except UserError:
@@ -106,7 +116,9 @@ def _open(face: Face, path: Path) -> TTFont:
     font = TTFont(face.path, fontNumber=face.index, lazy=True, recalcBBoxes=False)
     try:
         if "fvar" in font:
-            font = _instance(font, face)
+            at = ", ".join(f"{tag}={value:g}" for tag, value in face.location.items())
+            print(f"{face.name}: is a variable font; what is completed is its instance {at}")
+            font = instantiateVariableFont(font, face.location, inplace=True)  # its axes would not move a new glyph
         if "CFF2" in font:
             convertCFF2ToCFF(font)
             font["CFF "].cff.topDictIndex[0].recalcFontBBox()
@@ -120,15 +132,6 @@ def _open(face: Face, path: Path) -> TTFont:
     return font
 
 
-def _instance(font: TTFont, face: Face) -> TTFont:
-    """One instance of a variable font, whose axes would not move a new glyph."""
-    default = {axis.axisTag: axis.defaultValue for axis in font["fvar"].axes}
-    location = getattr(face, "location", None) or default
-    at = ", ".join(f"{tag}={value:g}" for tag, value in location.items())
-    print(f"{face.name}: is a variable font; what is completed is its instance {at}")
-    return instantiateVariableFont(font, location, inplace=True)
-
-
 def _full_width_glyphs(face: Face) -> list[str]:
     return sorted({face.cmap[code] for code in face.real(filter(is_full_width, face.cmap))})
 
@@ -138,18 +141,20 @@ def _only_width(face: Face) -> int | None:
     if "post" not in face.font or not face.font["post"].isFixedPitch:
         return None
     narrow = face.real(code for code in face.cmap if not is_full_width(code))
-    widths = {face.widths[face.cmap[code]][0] for code in narrow} - {0}  # accents that stand over the letter before
+    widths = {round(face.widths[face.cmap[code]][0]) for code in narrow} - {
+        0
+    }  # accents that stand over the letter before
     return widths.pop() if len(widths) == 1 else None
 
 
 def _add_glyphs(
-    font: TTFont, outlines: Mapping[int, Any], widths: Mapping[int, int], wide: list[str]
-) -> dict[int, str]:
-    """Append them to every table that counts glyphs: {character: name}."""
+    font: TTFont, outlines: Mapping[Any, Any], widths: Mapping[Any, int], wide: list[str]
+) -> dict[Any, str]:
+    """Append them to every table that counts glyphs: {character, or (character, number of a writing): name}."""
     order = list(font.getGlyphOrder())
     taken, names = set(order), {}
     for code in outlines:
-        name = glyph_name(code)
+        name = name_of_writing(glyph_name(code[0]), code[1]) if isinstance(code, tuple) else glyph_name(code)
         while name in taken:  # of an empty glyph, say
             name += ".new"
         taken.add(name)
@@ -171,8 +176,8 @@ def _add_glyphs(
 
 
 def _add_to_glyf(
-    font: TTFont, order: list[str], names: dict[int, str], outlines: Mapping[int, Any], _: Mapping[int, int]
-) -> dict[int, str]:
+    font: TTFont, order: list[str], names: dict[Any, str], outlines: Mapping[Any, Any], _: Mapping[Any, int]
+) -> dict[Any, str]:
     font.setGlyphOrder([*order, *names.values()])
     for code, glyph in outlines.items():
         font["glyf"][names[code]] = glyph
@@ -180,8 +185,8 @@ def _add_to_glyf(
 
 
 def _add_to_cff(
-    font: TTFont, order: list[str], names: dict[int, str], outlines: Mapping[int, Any], widths: Mapping[int, int]
-) -> dict[int, str]:
+    font: TTFont, order: list[str], names: dict[Any, str], outlines: Mapping[Any, Any], widths: Mapping[Any, int]
+) -> dict[Any, str]:
     """Of a font whose glyphs have numbers (CID) the new ones get the next, and the hints of its last part."""
     top = font["CFF "].cff.topDictIndex[0]
     strings, part = top.CharStrings, None
@@ -229,7 +234,7 @@ def _vertical_origin(font: TTFont, wide: list[str]) -> tuple[int, int]:
 
 
 def _set_extremes(
-    font: TTFont, outlines: Mapping[int, Any], widths: Mapping[int, int], upright: tuple[int, int] | None
+    font: TTFont, outlines: Mapping[Any, Any], widths: Mapping[Any, int], upright: tuple[int, int] | None
 ) -> None:
     """What head, hhea, vhea and maxp say about the largest glyph."""
     head, hhea, maxp = font["head"], font["hhea"], font["maxp"]

@@ -2,7 +2,7 @@
 
 import statistics
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
 from options import UserError
+from util.fonts.alternates import add_writings
 from util.fonts.faces import Geometry
 from util.fonts.features import add_features, vertical_forms, vertical_rules
 from util.fonts.formats import may_write, save_font
+from util.fonts.keeping import Kept, add_kept
 from util.fonts.kerning import Kerning, kerning_rules
 from util.fonts.measures import slant, weight_class
 from util.fonts.names import Rights, check_family, names_of, style_of
@@ -71,6 +73,7 @@ def build_font(
     units_per_em: int = 1000,
     version: str = "1.000",
     overwrite: bool = False,
+    kept: Kept | None = None,
 ) -> Exported:
     """Write a font of these characters, a space and .notdef; of full-width ones with forms for vertical lines.
 
@@ -81,6 +84,7 @@ def build_font(
         family: name in menus. A font under the Open Font License may reserve its own: choose another.
         advances: widths in ems, 1 where a character has none.
         boxes: width of the box in the middle of a character's image, in ems, where that is not its advance.
+        kept: characters that are traced from their own pictures, in place of ``glyphs``, and their other writings.
 
     Raises:
         UserError: the file exists, every image is white, or a value does not make a font. Nothing was written.
@@ -89,22 +93,24 @@ def build_font(
     check_family(family)
     if not 16 <= units_per_em <= 16384:
         raise UserError(f"units_per_em {units_per_em}: a TrueType font has 16 to 16384, and commonly 1000 or 2048")
-    check_count(len(glyphs) + 3, path)
+    by_hand = kept.writings if kept else {}
+    check_count(len({*glyphs, *by_hand}) + (kept.others if kept else 0) + 3, path)
     advances = advances or {}
-    boxes = {**advances, **(boxes or {})}
-    outlines, blank = trace_all(glyphs, geometry, boxes, units_per_em, without=(SPACE, NO_BREAK_SPACE, FIGURE_SPACE))
+    boxes, spaces = {**advances, **(boxes or {})}, (SPACE, NO_BREAK_SPACE, FIGURE_SPACE)
+    drawn, blank = trace_all(glyphs, geometry, boxes, units_per_em, without=(*spaces, *by_hand))
+    outlines, others = add_kept(drawn, kept, geometry, boxes, units_per_em)
     check_outlines(outlines, path)
-    wide = any(map(is_full_width, glyphs))
+    wide = any(map(is_full_width, outlines))
     forms = vertical_forms(outlines, units_per_em, geometry.shift) if wide else {}
-    check_count(len(outlines) + len(forms) + 3, path)
-    spaces = {SPACE: "space", NO_BREAK_SPACE: "space"}
-    spaces |= {IDEOGRAPHIC_SPACE: "ideographicspace"} if wide else {FIGURE_SPACE: "figurespace"}
+    check_count(len(outlines) + sum(map(len, others.values())) + len(forms) + 3, path)
+    spaces_of = {SPACE: "space", NO_BREAK_SPACE: "space"}
+    spaces_of |= {IDEOGRAPHIC_SPACE: "ideographicspace"} if wide else {FIGURE_SPACE: "figurespace"}
     characters = {code: glyph_name(code) for code in outlines}
     upright = {characters[code]: f"{characters[code]}.vert" for code in forms}
     widths, fixed = _widths(advances, characters, units_per_em)
     widths |= {form: widths[name] for name, form in upright.items()}
     shapes = {".notdef": _notdef(units_per_em, widths[".notdef"])}
-    shapes |= {name: TTGlyphPen(None).glyph() for name in spaces.values()}
+    shapes |= {name: TTGlyphPen(None).glyph() for name in spaces_of.values()}
     shapes |= {characters[code]: outlines[code] for code in outlines}
     shapes |= {upright[characters[code]]: form for code, form in forms.items()}
 
@@ -113,8 +119,10 @@ def build_font(
     builder.setupGlyf(shapes)
     bounds = {name: (g.xMin, g.yMin, g.xMax, g.yMax) for name, g in shapes.items() if hasattr(g, "xMin")}
     builder.setupHorizontalMetrics({name: (widths[name], bounds.get(name, (0,))[0]) for name in shapes})
-    _set_maps(builder.font, spaces | characters)
-    _set_facts(builder, glyphs, geometry, outlines, bounds, fixed, about)
+    _set_maps(builder.font, spaces_of | characters)
+    ink = [*bounds.values(), *((g.xMin, g.yMin, g.xMax, g.yMax) for of_one in others.values() for g in of_one)]
+    images = {**glyphs, **(kept.drawn(geometry) if kept else {})}
+    _set_facts(builder, images, geometry, outlines, ink, fixed, about)
     if wide:
         set_upright(builder, geometry, bounds)
     builder.setupNameTable(names_of(family, about.style, version, about.rights), mac=False)
@@ -122,6 +130,7 @@ def build_font(
     builder.updateHead(flags=0b0011, lowestRecPPEM=8, fontRevision=_number(version), created=now, modified=now)
     _set_hinting(builder.font)
     add_features(builder.font, (vertical_rules(upright), kerning_rules(kerning or {}, characters, units_per_em)))
+    add_writings(builder.font, {characters[code]: of_one for code, of_one in others.items()})
     save_font(builder.font, path, overwrite)
     return Exported(tuple(outlines), tuple(blank), builder.font)
 
@@ -209,7 +218,7 @@ def _set_facts(
     glyphs: Mapping[int, np.ndarray],
     geometry: Geometry,
     outlines: Mapping[int, Any],
-    bounds: Mapping[str, Box],
+    ink: Sequence[Box],
     fixed: bool,
     about: About,
 ) -> None:
@@ -218,7 +227,7 @@ def _set_facts(
     x_height, capital = height_of(outlines, "x"), height_of(outlines, "H")
     weight = about.weight or style.weight or weight_class(glyphs, outlines, geometry.em, x_height / em, capital / em)
     angle = 0.0 if not style.italic else about.angle if about.angle is not None else -slant(glyphs, outlines)
-    set_lines(builder, geometry, bounds.values(), angle)
+    set_lines(builder, geometry, ink, angle)
     set_style(builder, style, weight, fixed, angle)
     set_sizes(builder.font, x_height, capital)
     set_characters(builder.font)

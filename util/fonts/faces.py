@@ -1,23 +1,21 @@
 """Fonts: which characters they really have, and what their glyphs look like on a square canvas."""
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from options import UserError, nearest
+from options import UserError
+from util.distributed import say_once
+from util.fonts.characters import first_names
 from util.fonts.font_file import SECONDS, open_font
+from util.fonts.instances import axes_in_words, fonts_of_matplotlib, located, location_of, named
 from util.reading.child import in_child
-from util.reading.json_file import bytes_of
-from util.seeding import derive
 
-MOST_TEXT = 64 << 20
-SYNTHETIC = 0x110000  # the first number that is no code point
+MEASURED = 1000  # pixels of an em in which ink is measured
 OVERSAMPLING = 4  # glyphs are drawn this much larger and averaged down: hinting no longer bends them
 
 
@@ -34,11 +32,14 @@ class Geometry:
         canvas: H, height and width of the canvas in pixels.
         scale: F, the part of the canvas that an em takes.
         shift: B, how far the baseline lies above the bottom of the em, in ems.
+        left: where the origin of every glyph lies, in ems from the left edge, in pictures in which boxes are not
+            centred; None where they are.
     """
 
     canvas: int
     scale: float = 0.8
     shift: float = 0.12
+    left: float | None = None
 
     @property
     def em(self) -> float:
@@ -47,7 +48,8 @@ class Geometry:
 
     def origin(self, advance: float) -> tuple[float, float]:
         """Where a glyph's origin lies, in pixels; its advance is in ems, and 1 for a full-width glyph."""
-        return (self.canvas - self.em * advance) / 2, self.canvas / 2 * (1 + self.scale) - self.shift * self.em
+        left = (self.canvas - self.em * advance) / 2 if self.left is None else self.left * self.em
+        return left, self.canvas / 2 * (1 + self.scale) - self.shift * self.em
 
     def forward(self, x: float, y: float, advance: float, units_per_em: int) -> tuple[float, float]:
         """From font units to pixels."""
@@ -64,26 +66,40 @@ class Face:
     """One face of a font file.
 
     Args:
-        name: a path; with ``#2`` after it the face of that number in a collection; or the bare name of a font that
-            matplotlib ships, such as ``DejaVuSans``.
+        name: a path; with ``#2`` after it the face of that number in a collection, with ``@wght=700`` or ``@Bold`` an
+            instance of a variable font; or the bare name of a font that matplotlib ships, such as ``DejaVuSans``.
+
+    Attributes:
+        location: {axis: value} of a variable font's instance, which is what is drawn; empty for any other font.
 
     Raises:
-        UserError: no such file, no such face, or a damaged font.
+        UserError: no such file, no such face, no such instance, or a damaged font.
     """
 
     def __init__(self, name: str, known: bool = False):
-        self.name = name
-        self.path, self.index = _locate(name)
-        self._shipped = _fonts_of_matplotlib() in self.path.parents
+        self.name, meant = name, named(name)
+        self.path, self.index = meant.path, meant.index
+        self._shipped = fonts_of_matplotlib() in self.path.parents
         try:
             if not (known or self._shipped):
                 in_child("util.fonts.font_file:probe", self.path, self.index, seconds=SECONDS)
             self._file = open_font(self.path, self.index)
+            self.location = location_of(self._file.font, meant.instance, name)
+            if self.location:
+                self._file = self._file.at(self.location)
+        except UserError:
+            raise
         except Exception as error:  # fontTools raises what a damaged table leads it to
             raise UserError(f"font {name}: cannot be read ({error or type(error).__name__})") from None
         self.font, self.units_per_em = self._file.font, self._file.units_per_em
         self.cmap, self.widths = self._file.cmap, self._file.widths
         self._sized: tuple[float, ImageFont.FreeTypeFont] | None = None
+        self._told_boxes = known
+        if self.location and not meant.instance and not known:
+            say_once(
+                f"font {name}: is variable, and its default is drawn ({located(self.location)}); others are picked by "
+                f"{name}@axis=value, of {axes_in_words(self.font)}"
+            )
 
     @property
     def characters(self) -> Iterable[int]:
@@ -101,17 +117,25 @@ class Face:
         return Face, (self.name, True)
 
     def real(self, characters: Iterable[int]) -> set[int]:
-        """Those characters that the font draws: mapped to a glyph whose outline is neither empty nor .notdef's.
+        """Those characters that the font draws: mapped to a glyph with an outline of its own.
 
-        A character map alone promises too much: fonts from template editors map thousands of characters to nothing.
+        A character map alone promises too much: fonts from template editors map thousands of characters to nothing, or
+        to a box (:mod:`util.fonts.placeholders`), which is told.
         """
         codes = [code for code in characters if code in self.cmap]
         try:
             if self._shipped:
                 return self._file.real(codes)
-            return set(in_child("util.fonts.font_file:find_real", self.path, self.index, codes, seconds=SECONDS))
+            real, boxes = in_child("util.fonts.font_file:find_real", self.path, self.index, codes, seconds=SECONDS)
         except Exception as error:
             raise UserError(f"font {self.name}: damaged outlines ({error or type(error).__name__})") from None
+        if boxes and not self._told_boxes:
+            self._told_boxes = True
+            say_once(
+                f"font {self.name}: one outline stands for characters that have nothing in common, probably a sign for "
+                f"those that it lacks; {len(boxes)} of {len(codes)} count as missing: {first_names(boxes)}"
+            )
+        return set(real)
 
     def advance(self, code: int) -> float:
         """Width of a character's box in ems; 1 for full-width characters, whatever the font says."""
@@ -146,163 +170,28 @@ class Face:
         slack = 0.5  # of a pixel: antialiasing, not ink
         return min(x0 + left, y0 + base) < -slack or max(x1 + left, y1 + base) > geometry.canvas + slack
 
+    def ink_box(self, code: int) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of a glyph's ink in ems from its origin, downwards; None where there is none."""
+        mask, (left, top) = self._drawn_at(MEASURED).getmask2(chr(code), "L", anchor="ls")
+        box = mask.getbbox()
+        if box is None:
+            return None
+        x0, y0, x1, y1 = (side / MEASURED for side in (box[0] + left, box[1] + top, box[2] + left, box[3] + top))
+        return x0, y0, x1, y1
+
+    def bitmap(self, code: int, em: int) -> np.ndarray:
+        """The ink of a glyph, 0 to 1, with an em of so many pixels, drawn quickly and cut to its box."""
+        mask = self._drawn_at(em).getmask(chr(code), "L")
+        return np.array(mask, np.float32).reshape(mask.size[::-1]) / 255
+
     def _drawn_at(self, size: float) -> ImageFont.FreeTypeFont:
         """FreeType's face; BASIC layout, since shaping would depend on how Pillow was built."""
         if self._sized is None or self._sized[0] != size:
             try:
                 font = ImageFont.truetype(self.path, size, self.index, layout_engine=ImageFont.Layout.BASIC)
+                if self.location:
+                    font.set_variation_by_axes(list(self.location.values()))
             except OSError as error:
                 raise UserError(f"font {self.name}: cannot be drawn ({error})") from None
             self._sized = (size, font)
         return self._sized[1]
-
-
-@cache
-def _fonts_of_matplotlib() -> Path:
-    import matplotlib
-
-    return Path(matplotlib.get_data_path(), "fonts", "ttf")
-
-
-def _locate(name: str) -> tuple[Path, int]:
-    text, _, number = name.rpartition("#") if name.rpartition("#")[2].isdecimal() else (name, "", "0")
-    path = Path(text)
-    if path.is_file():
-        return path, int(number)
-    if path.name == text and not path.suffix:
-        folder = _fonts_of_matplotlib()
-        if (folder / f"{text}.ttf").is_file():
-            return folder / f"{text}.ttf", int(number)
-        hint = nearest(text, (p.stem for p in folder.glob("*.ttf")))
-        raise UserError(f"font {name}: neither a file nor a font that matplotlib ships{hint}")
-    raise UserError(f"font {name}: no such file")
-
-
-# ---- characters ------------------------------------------------------------------------------------------------------
-
-# Scripts in which a character is a glyph; others need shaping.
-PLAIN_SCRIPTS = (
-    "LATIN",
-    "GREEK",
-    "CYRILLIC",
-    "ARMENIAN",
-    "GEORGIAN",
-    "HIRAGANA",
-    "KATAKANA",
-    "BOPOMOFO",
-    "CJK UNIFIED",
-    "HANGUL SYLLABLE",
-)
-
-
-def _rows(codec: str, first: int, last: int) -> Iterator[str]:
-    """Rows of a 94 x 94 national standard, decoded from its EUC form."""
-    for row in range(first, last + 1):
-        for cell in range(1, 95):
-            yield bytes((0xA0 + row, 0xA0 + cell)).decode(codec, errors="ignore")
-
-
-def _big5(first: int, last: int) -> Iterator[str]:
-    for code in range(first, last + 1):
-        if 0x40 <= code & 0xFF <= 0x7E or 0xA1 <= code & 0xFF <= 0xFE:
-            yield code.to_bytes(2, "big").decode("big5", errors="ignore")
-
-
-def _letters(script: str, *codecs: str) -> Iterator[str]:
-    """Letters of one script in 8-bit encodings."""
-    for codec in codecs:
-        for character in bytes(range(128, 256)).decode(codec, errors="ignore"):
-            if unicodedata.category(character) in ("Lu", "Ll", "Lo") and _name(character).startswith(script):
-                yield character
-
-
-def _name(character: str) -> str:
-    return unicodedata.name(character, "")
-
-
-def _ascii() -> Iterator[str]:
-    return map(chr, range(0x21, 0x7F))
-
-
-CHARSETS: dict[str, Callable[[], Iterable[str]]] = {
-    "ascii": _ascii,  # 94
-    "letters": lambda: filter(str.isalpha, _ascii()),  # 52
-    "latin": lambda: [
-        *filter(str.isalpha, _ascii()),
-        *_letters("LATIN", *(f"iso8859_{n}" for n in (1, 2, 3, 4, 9, 10, 13, 14, 15, 16))),
-    ],
-    "greek": lambda: _letters("GREEK", "iso8859_7"),
-    "cyrillic": lambda: _letters("CYRILLIC", "iso8859_5", "koi8_u", "cp1251", "ptcp154"),
-    "kana": lambda: _rows("euc_jp", 4, 5),  # 169
-    "gb2312-1": lambda: _rows("gb2312", 16, 55),  # 3755
-    "gb2312": lambda: _rows("gb2312", 16, 87),  # 6763
-    "big5-1": lambda: _big5(0xA440, 0xC67E),  # 5401
-    "jisx0208-1": lambda: _rows("euc_jp", 16, 47),  # 2965
-    "jisx0208": lambda: _rows("euc_jp", 16, 84),  # 6355
-    "hangul": lambda: _rows("euc_kr", 16, 40),  # 2350
-}
-
-
-def charset(name: str, faces: Iterable[Any] = ()) -> list[int]:
-    """Code points of a named set of characters, or of every character in a text file; sorted, each once.
-
-    ``auto`` is what the character maps of the faces promise, in scripts that need no shaping.
-
-    Raises:
-        UserError: neither a name nor a readable UTF-8 file.
-    """
-    if name == "auto":
-        promised = [set(face.characters) for face in faces]
-        return sorted(code for code in set.union(set(), *promised) if code < SYNTHETIC and _is_plain(chr(code)))
-    if name in CHARSETS:
-        return sorted({ord(character) for text in CHARSETS[name]() for character in text})
-    path = Path(name)
-    if not path.is_file():
-        raise UserError(
-            f"--charset {name}: neither a file nor one of auto, {', '.join(CHARSETS)}"
-            f"{nearest(name, ['auto', *CHARSETS])}"
-        )
-    try:
-        text = bytes_of(path, MOST_TEXT).decode("utf-8-sig")
-    except ValueError as error:
-        raise UserError(f"--charset {name}: cannot be read as UTF-8 text ({error})") from None
-    codes = sorted({ord(character) for character in text if unicodedata.category(character)[0] not in "ZC"})
-    if not codes:
-        raise UserError(f"--charset {name}: holds no characters")
-    return codes
-
-
-def _is_plain(character: str) -> bool:
-    if "!" <= character <= "~":
-        return True
-    return (
-        unicodedata.category(character) in ("Lu", "Ll", "Lo")
-        and _name(character).startswith(PLAIN_SCRIPTS)
-        and not unicodedata.decomposition(character).startswith("<")
-    )
-
-
-def character_name(code: int) -> str:
-    """A name for files, such as ``U+0041_A``; a character that is no letter or digit is left out of it.
-
-    From SYNTHETIC up it is ``glyph_000012``: a glyph that was told from others without knowing its character.
-    """
-    if code >= SYNTHETIC:
-        return f"glyph_{code - SYNTHETIC:06d}"
-    character = chr(code)
-    return f"U+{code:04X}" + (f"_{character}" if unicodedata.category(character)[0] in "LN" else "")
-
-
-def split(
-    characters: Iterable[int], seed: int, fraction: float, test: int | None = None, train: int | None = None
-) -> tuple[list[int], list[int]]:
-    """Training and test characters, disjoint; a function of the set and the seed, whatever the order.
-
-    Both halves get at least one character where there are two and ``fraction`` is above 0. ``test`` is their number
-    for the test in place of ``fraction``, ``train`` the most for training.
-    """
-    drawn = sorted(set(characters), key=lambda code: derive(seed, "split", code))
-    count = round(len(drawn) * fraction) if test is None else min(test, len(drawn))
-    if test is None and fraction > 0 and len(drawn) > 1:
-        count = min(max(count, 1), len(drawn) - 1)
-    return sorted(drawn[count:][:train]), sorted(drawn[:count])

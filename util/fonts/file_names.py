@@ -3,13 +3,14 @@
 import re
 import unicodedata
 
-from util.fonts.faces import SYNTHETIC
+from util.fonts.characters import SYNTHETIC
 
 PLUS = re.compile(r"(?:[uU]\+|0[xX])([0-9a-fA-F]{1,6})(?:_(.*))?", re.DOTALL)
 GLYPH_NAME = re.compile(r"uni([0-9a-fA-F]{4})|u([0-9a-fA-F]{4,6})")  # Adobe Glyph List Specification, section 2
 DECIMAL = re.compile(r"[0-9]{2,7}")
 HEXADECIMAL = re.compile(r"[0-9a-fA-F]{4,6}")
 NUMBERED = re.compile(r"glyph_([0-9]{1,6})")
+AGAIN = re.compile(r"(.+?)(?:[-_ ]([0-9]{1,2})| ?\(([0-9]{1,2})\))", re.DOTALL)
 
 
 def code_of(stem: str) -> int | None:
@@ -39,6 +40,18 @@ def code_of(stem: str) -> int | None:
     if HEXADECIMAL.fullmatch(text):
         return _possible(int(text, 16))
     return None
+
+
+def writing_of(stem: str) -> tuple[int | None, int]:
+    """The code point, and which of several writings of it: 1 unless ``-2``, ``_2`` or ``(2)`` stands behind a name.
+
+    ``U+6C38_2``, ``永-2``, ``永 (2)`` and ``U+6C38_永_2`` are second writings of 永; ``U+0032_2`` is the digit itself.
+    """
+    code, again, plus = code_of(stem), AGAIN.fullmatch(stem), PLUS.fullmatch(stem)
+    itself = code is not None and plus is not None and plus[2] == chr(code)
+    if again is None or itself or (known := code_of(again[1])) is None:
+        return code, 1
+    return known, int(again[2] or again[3])
 
 
 def bare_base(stem: str) -> int:

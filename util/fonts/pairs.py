@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from options import UserError
-from util.fonts.faces import SYNTHETIC
+from util.fonts.characters import SYNTHETIC
 from util.fonts.file_names import DECIMAL, code_of
 from util.fonts.pictures import FAINT, Fit, PictureGlyphs, to_levels
 from util.fonts.recognition import Recognizer
@@ -42,7 +42,12 @@ class PairedStyle:
 
 
 def read_pairs(
-    path: str | Path, left: Side = "target", names: Names = "auto", fit: Fit = "canvas"
+    path: str | Path,
+    left: Side = "target",
+    names: Names = "auto",
+    fit: Fit = "canvas",
+    continued: Path | None = None,
+    first: int = SYNTHETIC,
 ) -> list[PairedStyle]:
     """Every label of a folder or package of pairs, in the order of labels. Pictures are decoded when they are needed.
 
@@ -60,6 +65,8 @@ def read_pairs(
         left: what the left half of a picture is.
         names: "codes", all-digit names are code points whatever they look like; "ignore", names tell no character.
         fit: see :class:`util.fonts.pictures.PictureGlyphs`.
+        continued: other pairs, whose characters keep the codes that they have there.
+        first: the first code of a character that is recognised, where ``continued`` is gone.
 
     Raises:
         UserError: nothing there that is a pair, or a package that is cut off or holds anything else.
@@ -74,7 +81,8 @@ def read_pairs(
     if numbers := [stem for stem, code in zip(store.stems, codes, strict=True) if code and DECIMAL.fullmatch(stem)]:
         notes.append(f"all-digit names are decimal code points ({numbers[0]} is {chr(int(numbers[0]))})")
     if None in codes:
-        first_problem, blank = _recognize(store, codes)
+        recognizer = _knowing(continued, left, names, first)
+        first_problem, blank = _recognize(store, codes, recognizer)
         unreadable = sum(code is None for code in codes) - blank
         notes += [f"{blank} without a source glyph left out"] * bool(blank)
         notes += [f"{unreadable} unreadable left out ({first_problem})"] * bool(unreadable)
@@ -285,14 +293,29 @@ def _is_letter(code: int | None) -> bool:
     return code is not None and unicodedata.category(chr(code))[0] in "LN"
 
 
-def _recognize(store: _Store, codes: list[int | None]) -> tuple[str, int]:
+def _knowing(known: Path | None, left: Side, names: Names, first: int) -> Recognizer:
+    """A recogniser that has seen these pairs, as it did when they were read."""
+    if known is None:
+        return Recognizer()
+    if not known.exists():
+        print(f"{known}: is gone; characters that no name tells count as ones that it did not have", file=sys.stderr)
+        return Recognizer(first)
+    recognizer, store = Recognizer(), _open(known, left)
+    codes = _named(store.stems, names)
+    if None in codes:
+        _recognize(store, codes, recognizer)
+    return recognizer
+
+
+def _recognize(store: _Store, codes: list[int | None], recognizer: Recognizer) -> tuple[str, int]:
     """Fill in the codes that no name tells; those of unreadable or blank sources stay None.
 
     Returns:
         the first problem of an unreadable pair, and how many source pictures are blank.
     """
     taken = [code for code in codes if code is not None and code >= SYNTHETIC]
-    recognizer, problem, blank = Recognizer(max(taken, default=SYNTHETIC - 1) + 1), "", 0
+    recognizer.next = max(recognizer.next, max(taken, default=SYNTHETIC - 1) + 1)
+    problem, blank = "", 0
     named = [index for index, code in enumerate(codes) if code is not None]
     unnamed = [index for index, code in enumerate(codes) if code is None]
     for index in [*named, *unnamed]:  # so that a picture without a name can be known by one that has it

@@ -5,13 +5,15 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from options import UserError
-from util.fonts.faces import Geometry, character_name
+from util.fonts.characters import character_name
+from util.fonts.faces import Geometry
 
 Fit = Literal["canvas", "em"]
 FAINT = 16  # of 255: a picture whose darkest point is no darker below white shows nothing
@@ -95,19 +97,25 @@ class PictureGlyphs:
     def draw(self, code: int, geometry: Geometry) -> np.ndarray:
         """The picture on the canvas in grey levels, (H, H) bytes: white 255, ink 0."""
         square = to_square(self._levels(code))
-        return place(square, *self._window(len(square), geometry), geometry.canvas)
+        start, side = self._window(len(square), geometry)
+        return place(square, start, side, geometry.canvas)
 
     def leaves_canvas(self, code: int, geometry: Geometry) -> bool:
-        """Whether some ink falls outside the canvas: only with fit "em" and an em larger than the canvas."""
-        if self.fit == "canvas" or geometry.scale <= 1:
+        """Whether some ink falls outside the canvas: only where that is a part of the picture."""
+        if self._shows_all(geometry):
             return False
         square = to_square(self._levels(code))
         start, side = self._window(len(square), geometry)
-        inside = slice(math.floor(start), math.ceil(start + side))
-        square[inside, inside] = 255
+        x, y = start if isinstance(start, tuple) else (start, start)
+        rows, columns = (slice(max(0, math.floor(at)), max(0, math.ceil(at + side))) for at in (y, x))
+        square[rows, columns] = 255
         return bool(square.min() < 128)
 
-    def _window(self, size: int, geometry: Geometry) -> tuple[float, float]:
+    def _shows_all(self, geometry: Geometry) -> bool:
+        """Whether nothing of a picture lies outside the canvas, as its size tells."""
+        return self.fit == "canvas" or geometry.scale <= 1
+
+    def _window(self, size: int, geometry: Geometry) -> tuple[float | tuple[float, float], float]:
         """Where the canvas begins in a square picture and how long its side is, in the picture's pixels.
 
         The em box is in the middle of the canvas, both ways: see :meth:`Geometry.origin` with an advance of 1.
@@ -133,6 +141,16 @@ def to_square(levels: np.ndarray) -> np.ndarray:
     size = max(height, width)
     top, left = (size - height) // 2, (size - width) // 2
     return np.pad(levels, ((top, size - height - top), (left, size - width - left)), constant_values=255)
+
+
+def window_of(made: Geometry, asked: Geometry) -> tuple[tuple[float, float], float]:
+    """Where, in a picture of one geometry, the canvas of another begins, x and y, and its side.
+
+    Ems are as long in both, and baselines meet; boxes are in the middle.
+    """
+    side = made.canvas * made.scale / asked.scale
+    base = replace(asked, canvas=1, left=None).origin(1.0)[1]
+    return ((made.canvas - side) / 2, made.origin(1.0)[1] - base * side), side
 
 
 def place(square: np.ndarray, start: float | tuple[float, float], side: float, size: int) -> np.ndarray:

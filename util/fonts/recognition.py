@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from util.fonts.faces import SYNTHETIC
+from util.fonts.characters import SYNTHETIC
 
 GRID = 32
 # Grey levels between two pictures reduced to GRID x GRID, at their most different point. Of the characters of GB2312

@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 import unicodedata
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from options import Exit, UserError
+from util.fonts.characters import character_name
 from util.fonts.contours import Contour, glyph_of
-from util.fonts.faces import OVERSAMPLING, Geometry, character_name
+from util.fonts.faces import OVERSAMPLING, Geometry
 from util.fonts.outlines import Place, trace_batch, trace_contours
 from util.reading.child import in_children
 from util.stopwatch import Countdown
@@ -51,9 +52,7 @@ def trace_all(
     """
     codes = sorted(set(glyphs) - set(without))
     countdown, outlines, blank = Countdown(len(codes), "glyph"), {}, []
-    count = processes or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if processes is None and len(codes) <= FEW:
-        count = 1
+    count = processes or _processes(len(codes))
     batches = _batches(glyphs, codes, geometry, advances, units_per_em)
     with contextlib.closing(_traced(batches, count)) as traced:
         for code, contours in zip(codes, traced, strict=True):
@@ -66,6 +65,20 @@ def trace_all(
         first = " ".join(map(character_name, blank[:8])) + " ..." * (len(blank) > 8)
         print(f"{len(blank)} of {len(codes)} images are white; these characters are left out: {first}", file=sys.stderr)
     return outlines, blank
+
+
+def trace_each(images: Sequence[tuple[np.ndarray, Place]]) -> Generator[Any, None, None]:
+    """The outlines of images of any sizes, in their order; None where there is no ink."""
+    batches = ([image[None], [list(astuple(place))]] for image, place in images)
+    with contextlib.closing(_traced(batches, _processes(len(images)))) as traced:
+        for contours in traced:
+            yield glyph_of(contours) if contours else None
+
+
+def _processes(images: int) -> int:
+    if images <= FEW:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _batches(

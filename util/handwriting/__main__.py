@@ -10,7 +10,10 @@ import numpy as np
 from PIL import Image
 
 from options import Exit, UserError
-from util.fonts.faces import Face, Geometry, character_name, charset
+from util.fonts.characters import character_name
+from util.fonts.charsets import SETS, charset
+from util.fonts.faces import Face, Geometry
+from util.fonts.picture_folder import geometry_note
 from util.fonts.pictures import to_levels
 from util.images import read_pixels
 from util.reading import pdf
@@ -48,11 +51,17 @@ def _parser() -> argparse.ArgumentParser:
     printer.add_argument(
         "--charset",
         required=True,
-        help="characters to write: a text file, or a name such as kana (see --charset of --dataset_mode font)",
+        help=f"characters to write: a text file, or sets: {SETS}",
     )
     printer.add_argument("--output", required=True, help="a .pdf, or a folder for a PNG of each page")
     printer.add_argument(
-        "--font", nargs="+", default=["DejaVuSans"], help="fonts of the printed samples; the first that has a character"
+        "--font",
+        nargs="+",
+        default=["DejaVuSans"],
+        help="fonts of the printed samples, also font.ttc#2 or font.ttf@wght=700; the first that has a character",
+    )
+    printer.add_argument(
+        "--repeat", type=int, default=1, help="cells for each character, whose writings can take turns (default: 1)"
     )
     printer.add_argument("--columns", type=int, default=10, help="cells in a row, 4 to 14 (default: 10)")
     printer.add_argument("--dpi", type=float, default=300, help="pixels in an inch (default: 300)")
@@ -89,6 +98,8 @@ def print_template(words: argparse.Namespace) -> None:
         raise UserError(f"--columns {words.columns}: must be 4 to 14")
     if not 100 <= words.dpi <= 1200:
         raise UserError(f"--dpi {words.dpi:g}: must be 100 to 1200")
+    if not 1 <= words.repeat <= 20:
+        raise UserError(f"--repeat {words.repeat}: must be 1 to 20")
     faces = [Face(name) for name in words.font]
     codes = charset(words.charset, faces)
     if not codes:
@@ -103,11 +114,12 @@ def print_template(words: argparse.Namespace) -> None:
         )
     layout = Layout(words.columns, words.glyph_scale, words.glyph_shift)
     size = layout.columns * layout.rows
-    pages = -(-len(codes) // size)
+    cells = [code for code in codes for _ in range(words.repeat)]
+    pages = -(-len(cells) // size)
     if pages >= 2**12:
         raise UserError(f"--charset {words.charset}: {pages} pages; at most {2**12 - 1}")
     output = Path(words.output)
-    drawn = draw_pages(codes, layout, samples, words.dpi)
+    drawn = draw_pages(cells, layout, samples, words.dpi)
     try:
         if output.suffix.lower() == ".pdf":
             _check_new([output], words.overwrite)
@@ -122,7 +134,8 @@ def print_template(words: argparse.Namespace) -> None:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE
         ) from None
-    print(f"{output}: {len(codes)} characters on {pages} page{'s' * (pages != 1)}, {size} to a page")
+    times = f", {words.repeat} times each," if words.repeat > 1 else ""
+    print(f"{output}: {len(codes)} characters{times} on {pages} page{'s' * (pages != 1)}, {size} to a page")
 
 
 def _write_pdf(pages: Iterator[Image.Image], path: Path, dpi: float) -> None:
@@ -151,34 +164,42 @@ def read_scans(words: argparse.Namespace) -> None:
     output = Path(words.output)
     if output.exists() and not output.is_dir():
         raise UserError(f"--output {output}: is a file; characters need a folder")
-    pictures: dict[int, tuple[str, bytes]] = {}
+    pictures: dict[int, list[tuple[tuple[int, int], bytes]]] = {}  # writings of a character: page and file
     seen: dict[int, set[int]] = {}
+    read: dict[tuple[int, int], str] = {}
     for scan, levels in _pages(words.scans):
         page = register(levels, scan)
         seen.setdefault(page.header.pages, set()).add(page.header.page)
-        written = read_page(page, geometry)
+        written, place = read_page(page, geometry), (page.header.page, page.header.pages)
         _report(scan, page, written)
-        for code, canvas in written.canvases.items():
-            if code in pictures:
-                raise UserError(f"{scan}: {character_name(code)} is also in {pictures[code][0]}; read one of them only")
+        twice = next((code for code in written.canvases if place in dict(pictures.get(code, ()))), None)
+        if twice is not None:
+            raise UserError(f"{scan}: {character_name(twice)} is also in {read[place]}; read one of them only")
+        read[place] = scan
+        for code, canvas in (*written.canvases.items(), *written.again):
             file = io.BytesIO()
-            Image.fromarray(canvas).save(file, "PNG")
-            pictures[code] = scan, file.getvalue()
+            Image.fromarray(canvas).save(file, "PNG", pnginfo=geometry_note(geometry))
+            pictures.setdefault(code, []).append((place, file.getvalue()))
     for pages, numbers in seen.items():
         if absent := sorted(set(range(1, pages + 1)) - numbers):
             print(f"of a template of {pages} pages, {len(absent)} were not read: {', '.join(map(str, absent[:20]))}")
     if not pictures:
         raise UserError("nothing is written on these pages")
-    targets = {code: output / f"{character_name(code)}.png" for code in pictures}
-    _check_new(list(targets.values()), words.overwrite)
+    targets = {
+        output / f"{character_name(code)}{f'_{again + 1}' * (again > 0)}.png": data
+        for code, writings in pictures.items()
+        for again, (_, data) in enumerate(sorted(writings, key=lambda writing: writing[0]))
+    }
+    _check_new(list(targets), words.overwrite)
     try:
-        for code, target in targets.items():
-            write_atomically(target, pictures[code][1])
+        for target, data in targets.items():
+            write_atomically(target, data)
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})", code=Exit.STORAGE
         ) from None
-    print(f"{output}: {len(pictures)} characters")
+    more = len(targets) - len(pictures)
+    print(f"{output}: {len(pictures)} characters" + f", {more} of them written again" * bool(more))
 
 
 def _pages(scans: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

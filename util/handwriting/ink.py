@@ -21,13 +21,15 @@ class Written:
     """The characters of a page.
 
     Attributes:
-        canvases: {code point: (H, H) bytes, white 255, ink 0}.
-        empty: characters whose cells nobody wrote in.
+        canvases: {code point: (H, H) bytes, white 255, ink 0}, the first writing of each.
+        again: further writings, (code point, canvas), in the order of their cells.
+        empty: characters in none of whose cells anybody wrote.
         cut_off: characters some of whose ink lies outside their cells.
         unreadable: how many cells have a label that cannot be read; they are left out.
     """
 
     canvases: dict[int, np.ndarray]
+    again: list[tuple[int, np.ndarray]]
     empty: list[int]
     cut_off: list[int]
     unreadable: int
@@ -40,7 +42,8 @@ def read_page(page: Page, geometry: Geometry) -> Written:
     printed are brought to where the geometry has them.
     """
     ink, labels, area = _ink(page)
-    canvases, empty, cut_off = {}, [], []
+    written: list[tuple[int, np.ndarray]] = []
+    empty, cut_off = [], []
     for index, code in enumerate(page.codes):
         if not code:
             continue
@@ -59,8 +62,12 @@ def read_page(page: Page, geometry: Geometry) -> Written:
         edge = max(1, round(EDGE * page.scale))
         near = ndimage.binary_dilation(own[mine], np.ones((3, 3)), edge) & ((mine == 0) | own[mine])
         levels = np.where(near, 255 * (1 - ink[window]), 255).astype(np.float32)
-        canvases[code] = place(levels, start, side, geometry.canvas)
-    return Written(canvases, empty, cut_off, page.codes.count(None))
+        written.append((code, place(levels, start, side, geometry.canvas)))
+    canvases = dict(reversed(written))  # the first of several
+    again = [(code, canvas) for code, canvas in written if canvases[code] is not canvas]
+    empty = [code for code in dict.fromkeys(empty) if code not in canvases]
+    canvases = {code: canvases[code] for code in dict.fromkeys(code for code, _ in written)}
+    return Written(canvases, again, empty, cut_off, page.codes.count(None))
 
 
 def _ink(page: Page) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from util.fonts.faces import SYNTHETIC
+from util.fonts.characters import SYNTHETIC
 
 WIDTH, HEIGHT = 210.0, 297.0  # A4
 MARK = 1.4  # module of a mark: rings of 7, 5 and 3 modules, black, white and black, as in a QR code

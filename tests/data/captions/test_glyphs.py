@@ -14,6 +14,7 @@ from data.captions.sources import UNSAID
 from data.pictures.choice import held_out
 from data.pictures.sources import Missing
 from options import UserError
+from tests.util.fonts.test_faces import build_variable
 from util.fonts.faces import Face, Geometry
 
 FONTS = {  # what their names say; the tables must say the same
@@ -58,11 +59,14 @@ def test_tables_of_fonts_say_what_their_names_say():
         assert tuple(traits(Face(name), "").values()) == expected, name
 
 
-def test_what_tables_do_not_tell_the_name_does():
+def test_what_tables_do_not_tell_the_name_does(tmp_path):
     assert traits(Face("STIXGeneral"), "Some Serif")["family"] == "serif"  # its PANOSE numbers are all 0
     assert "family" not in traits(Face("STIXGeneral"), "STIXGeneral")
     assert traits(Face("cmtt10"), "")["family"] == "mono"  # post says it is not; i is as wide as m
     bare = SimpleNamespace(real=set, advance=lambda code: 1.0)  # a folder of images has no tables
+    path = build_variable(tmp_path / "v.ttf")
+    weights = [traits(Face(f"{path}@wght={weight}"), "v")["weight"] for weight in (400, 700)]
+    assert weights == ["thin", "bold"]  # of the instance, whose tables are the default's
     assert traits(bare, "Sans-BoldOblique") == {"family": "sans", "weight": "bold", "slant": "italic"}
 
 

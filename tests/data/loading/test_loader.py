@@ -18,7 +18,7 @@ from data.loading.loader import Loader
 from data.loading.workers import start_worker
 from options import UserError
 from tests.data.helpers import dataset, images
-from util.fonts.faces import character_name
+from util.fonts.characters import character_name
 
 ROOT = Path(__file__).parents[3]
 SMALL = ("--load_size", 20, "--crop_size", 16)

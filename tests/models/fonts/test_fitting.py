@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from models.fonts.fitting import Target, fit_style
-from util.fonts.faces import Face, Geometry, character_name
+from util.fonts.characters import character_name
+from util.fonts.faces import Face, Geometry
 from util.fonts.picture_folder import GlyphImages
 from util.fonts.spacing import ink_sides
 
@@ -21,7 +22,7 @@ class PerfectPen:
 
     def __init__(self, target, train=TRAIN, test=UNSEEN):
         self.target, self.geometry, self.asked = target, GEOMETRY, 0
-        self.dataset = SimpleNamespace(train=train, test=test, sources=[SANS])
+        self.dataset, self.fonts = SimpleNamespace(train=train, test=test), [SANS]
 
     def sources(self, codes):
         return dict.fromkeys(codes, SANS)

@@ -1,7 +1,8 @@
 import pytest
 
+from util.fonts.charsets import charset
 from util.fonts.code_pages import code_pages
-from util.fonts.faces import Face, charset
+from util.fonts.faces import Face
 
 LATIN, CYRILLIC, GREEK, JAPAN, SIMPLIFIED, KOREA, TRADITIONAL, JOHAB = 0, 2, 3, 17, 18, 19, 20, 21
 

@@ -17,6 +17,8 @@ from util.fonts.check import check_font
 from util.fonts.completion import complete_font
 from util.fonts.faces import Face, Geometry
 
+from .test_faces import build_variable
+
 GEOMETRY, SERIF = Geometry(64), Face("DejaVuSerif")
 HAN = "天地玄黃"  # the shapes of letters will do
 IMAGES = {ord(c): SERIF.draw(ord("AgO8"[i]), GEOMETRY) for i, c in enumerate(HAN)}
@@ -294,6 +296,15 @@ def test_a_base_for_the_web_is_completed(tmp_path, base, flavor):
     font.save(tmp_path / f"base.{flavor}")
     complete_font(tmp_path / f"base.{flavor}", tmp_path / "out.ttf", IMAGES, GEOMETRY)
     assert TTFont(tmp_path / "out.ttf").flavor is None
+    assert Face(str(tmp_path / "out.ttf")).real(IMAGES) == set(IMAGES)
+
+
+def test_an_instance_of_a_variable_font_is_completed(tmp_path):
+    base = build_variable(tmp_path / "v.ttf")
+    complete_font(f"{base}@wght=900", tmp_path / "out.ttf", IMAGES, GEOMETRY)
+    font = TTFont(tmp_path / "out.ttf")
+    assert "fvar" not in font and "gvar" not in font and font["OS/2"].usWeightClass == 900
+    assert font["hmtx"]["A"][0] == 1000 and font["glyf"]["A"].xMax == 900  # as wght 900 draws it
     assert Face(str(tmp_path / "out.ttf")).real(IMAGES) == set(IMAGES)
 
 

@@ -1,7 +1,5 @@
 import pickle
-import unicodedata
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +7,11 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.t2CharStringPen import T2CharStringPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTCollection, TTFont
+from fontTools.ttLib.tables.TupleVariation import TupleVariation
 
 from options import UserError
-from util.fonts.faces import CHARSETS, SYNTHETIC, Face, Geometry, character_name, charset, split
+from util.fonts.charsets import charset
+from util.fonts.faces import Face, Geometry
 
 DEBIAN = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 BOX, BAR = (100, 0, 900, 800), (300, -200, 500, 900)  # x0, y0, x1, y1 in units; 1000 to the em
@@ -49,6 +49,28 @@ def build(path: Path, cff: bool = False, width: int = 1000) -> Path:
     builder.setupNameTable({"familyName": "Test", "styleName": "Regular"})
     builder.setupOS2()
     builder.setupPost()
+    builder.save(path)
+    return path
+
+
+def build_variable(path: Path) -> Path:
+    """A whose box grows from 400 to 800 units, and its advance from 600 to 1000, as wght goes from 400 to 900."""
+    builder = FontBuilder(1000)
+    builder.setupGlyphOrder([".notdef", "A"])
+    builder.setupCharacterMap({ord("A"): "A"})
+    pens = {name: TTGlyphPen(None) for name in (".notdef", "A")}
+    rectangle(pens[".notdef"], *BOX)
+    rectangle(pens["A"], 100, 0, 500, 700)
+    builder.setupGlyf({name: pen.glyph() for name, pen in pens.items()})
+    builder.setupHorizontalMetrics({".notdef": (1000, 100), "A": (600, 100)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Grows", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    instances = [{"location": {"wght": 900, "wdth": 100}, "stylename": "Extra Bold"}]
+    builder.setupFvar([("wght", 100, 400, 900, "Weight"), ("wdth", 50, 100, 150, "Width")], instances)
+    moved = [(0, 0), (0, 0), (400, 0), (400, 0), (0, 0), (400, 0), (0, 0), (0, 0)]  # the last four are phantom points
+    builder.setupGvar({"A": [TupleVariation({"wght": (0, 1, 1)}, moved)], ".notdef": []})
     builder.save(path)
     return path
 
@@ -138,52 +160,6 @@ def test_ink_outside_the_canvas_is_noticed(tmp_path):
         assert face.leaves_canvas(ord("A"), geometry) == bool((drawn[[0, -1]] < 128).any())
 
 
-@pytest.mark.parametrize(
-    ("name", "count"),
-    (
-        ("ascii", 94),
-        ("kana", 169),
-        ("gb2312-1", 3755),
-        ("gb2312", 6763),
-        ("big5-1", 5401),
-        ("jisx0208-1", 2965),
-        ("jisx0208", 6355),
-        ("hangul", 2350),
-    ),
-)
-def test_charsets_have_the_size_of_their_standard(name, count):
-    codes = charset(name)
-    assert len(codes) == count and codes == sorted(set(codes))
-
-
-def test_charsets_hold_one_script():
-    scripts = {"greek": "GREEK", "cyrillic": "CYRILLIC", "latin": "LATIN", "hangul": "HANGUL SYLLABLE", "big5-1": "CJK"}
-    for name, script in scripts.items():
-        assert all(unicodedata.name(chr(code)).startswith(script) for code in charset(name)), name
-    assert {ord("é"), ord("ß"), ord("A")} <= set(charset("latin")) and len(set(CHARSETS)) > 10
-    shared = set(charset("jisx0208-1")) & set(charset("gb2312-1")) & set(charset("big5-1"))
-    assert len(shared) == 1583
-
-
-def test_a_charset_can_be_a_file(tmp_path):
-    path = tmp_path / "x.txt"
-    path.write_bytes("\ufeffb a\r\nab\tÄ字字😀\n\u200b".encode())
-    assert characters(charset(str(path))) == "abÄ字😀"
-    path.write_bytes("Ä".encode("latin-1"))
-    with pytest.raises(UserError, match="cannot be read as UTF-8"):
-        charset(str(path))
-    path.write_text(" \n")
-    with pytest.raises(UserError, match="holds no characters"):
-        charset(str(path))
-    with pytest.raises(UserError, match="did you mean hangul"):
-        charset("hangull")
-
-
-def test_glyphs_without_a_code_point_are_in_no_charset():
-    glyphs = SimpleNamespace(characters={SYNTHETIC: "a", 66: "b", SYNTHETIC + 12: "c"})
-    assert charset("auto", [glyphs]) == [66]
-
-
 @pytest.mark.parametrize("name", ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr10"))
 def test_fonts_of_matplotlib(name):
     face = Face(name)
@@ -203,24 +179,47 @@ def test_a_face_travels_to_a_worker():
     assert (face.draw(65, Geometry(32)) == Face("cmr10").draw(65, Geometry(32))).all()
 
 
-def test_the_split_is_disjoint_and_stable():
-    codes = charset("ascii")
-    train, test = split(codes, 0, 0.1)
-    assert len(test) == 9 and not set(train) & set(test) and sorted(train + test) == codes
-    assert split(reversed(codes), 0, 0.1) == split(codes + codes, 0, 0.1) == (train, test)
-    assert split(codes, 1, 0.1) != (train, test)
-    assert split(codes, 0, 0.0) == (codes, [])
-    assert [len(half) for half in split([1, 2], 0, 0.01)] == [1, 1]
-    assert set(split(codes, 0, 0.3)[1]) > set(test)  # a larger test half holds the smaller one
+def ink_width(face, geometry):
+    columns = np.nonzero((face.draw(ord("A"), geometry) < 128).any(0))[0]
+    return (columns[-1] + 1 - columns[0]) / geometry.em
 
 
-def test_names_are_fit_for_files():
-    assert [character_name(ord(c)) for c in "A字/.\u0301 \U00020000"] == [
-        "U+0041_A",
-        "U+5B57_字",
-        "U+002F",
-        "U+002E",
-        "U+0301",
-        "U+0020",
-        "U+20000_\U00020000",
-    ]
+def test_an_instance_of_a_variable_font(tmp_path, capfd):
+    path, geometry = build_variable(tmp_path / "v.ttf"), Geometry(128)
+    for name, width, advance in (("", 0.4, 0.6), ("@wght=650", 0.6, 0.8), ("@wght=900,wdth=80", 0.8, 1.0)):
+        face = Face(f"{path}{name}")
+        assert face.advance(ord("A")) == pytest.approx(advance, abs=0.001)
+        assert ink_width(face, geometry) == pytest.approx(width, abs=0.02)
+        assert face._drawn_at(1000).getlength("A") == pytest.approx(1000 * advance, abs=1)
+        assert characters(face.real([65])) == "A"
+    assert Face(f"{path}@extra-bold").location == {"wght": 900, "wdth": 100}
+    assert pickle.loads(pickle.dumps(Face(f"{path}@wght=900"))).location["wght"] == 900
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 1 and "is variable, and its default is drawn (wght=400,wdth=100)" in said[0]
+    assert "wght 100 to 900" in said[0]
+
+
+def test_a_face_and_an_instance_together(tmp_path):
+    collection = TTCollection()
+    collection.fonts = [TTFont(build(tmp_path / "a.ttf")), TTFont(build_variable(tmp_path / "v.ttf"))]
+    collection.save(tmp_path / "odd@name#1.ttc")
+    for name in ("#1@wght=900", "@wght=900#1"):
+        assert Face(f"{tmp_path}/odd@name#1.ttc{name}").advance(ord("A")) == pytest.approx(1, abs=0.001)
+    assert Face(f"{tmp_path}/odd@name#1.ttc").advance(ord("A")) == 1  # of the first, whose A is as wide as its em
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    (
+        ("v.ttf@wdht=80", r"v\.ttf@wdht=80: has no axis wdht; it has wght 100 to 900 .*, wdth 50 to 150 .*, and Extra"),
+        ("v.ttf@wght=1000", "wght 1000 is out of range; it has wght 100 to 900"),
+        ("v.ttf@Blod", "'Blod' is neither an instance nor axis=value; it has wght"),
+        ("v.ttf@", "after the file come #2, a face of a collection, and @wght=700 or @Bold"),
+        ("a.ttf@wght=700", "has no axes, since it is no variable font; leave out @wght=700"),
+        ("nowhere.ttf@wght=700", "no such file"),
+    ),
+)
+def test_instances_that_are_not_there(tmp_path, name, message):
+    build(tmp_path / "a.ttf"), build_variable(tmp_path / "v.ttf")
+    with pytest.raises(UserError, match=message):
+        Face(str(tmp_path / name))

@@ -8,9 +8,10 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from tests.util.fonts.test_completion import IMAGES, make_base
+from util.fonts.charsets import CHARSETS
 from util.fonts.completion import complete_font
 from util.fonts.export import build_font
-from util.fonts.faces import CHARSETS, Face, Geometry
+from util.fonts.faces import Face, Geometry
 
 GEOMETRY, SERIF = Geometry(64), Face("DejaVuSerif")
 LATIN = sorted({ord(c) for c in CHARSETS["ascii"]()})

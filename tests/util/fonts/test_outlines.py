@@ -6,9 +6,10 @@ from fontTools.pens.recordingPen import RecordingPen
 from scipy import ndimage
 
 from tests.util.fonts.crossings import count
+from util.fonts.charsets import charset
 from util.fonts.contours import Contour, crossings, glyph_of
 from util.fonts.edges import area, edges
-from util.fonts.faces import Face, Geometry, charset
+from util.fonts.faces import Face, Geometry
 from util.fonts.tracing import trace
 
 GEOMETRY = Geometry(128)

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from options import UserError
-from util.fonts.faces import SYNTHETIC, Face, Geometry
+from util.fonts.characters import SYNTHETIC
+from util.fonts.faces import Face, Geometry
 from util.fonts.pairs import read_pairs
 from util.fonts.recognition import Recognizer
 from util.fonts.zi2zi_package import record, records

@@ -8,7 +8,8 @@ from PIL import Image
 
 from options import UserError
 from tests.util.test_images import png16
-from util.fonts.faces import SYNTHETIC, Face, Geometry, character_name
+from util.fonts.characters import SYNTHETIC, character_name
+from util.fonts.faces import Face, Geometry
 from util.fonts.file_names import code_of
 from util.fonts.picture_folder import GlyphImages
 
