@@ -228,7 +228,7 @@ def check_direction(opt):
 def check_pairs(opt, dataset, model):
     """Refuse a supervised term on data without pairs, and on items that are none where the method cannot tell."""
     if model.needs_pairs and not dataset.paired:
-        asking = f"--lambda_L1 {opt.lambda_L1}" if hasattr(opt, "lambda_L1") else f"--model {opt.model}"
+        asking = f"--lambda_L1 {opt.lambda_L1}" if getattr(opt, "lambda_L1", 0) else f"--model {opt.model}"
         raise UserError(
             f"{asking} needs pairs, which --dataset_mode {opt.dataset_mode} does not have here; "
             "use --dataset_mode aligned, or font with --paired"

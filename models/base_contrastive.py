@@ -46,10 +46,12 @@ class ContrastiveModel(TranslationModel):
             alone = self.num_patches == 1 or self.netF == "global_pool"
             shared = self.negatives != "internal" or self.nce_includes_all_negatives_from_minibatch
             if self.own_image and self.is_train and (shared or alone):
-                told = f"--negatives {self.negatives}" if shared else f"--num_patches {self.num_patches}"
+                flag = "--nce_includes_all_negatives_from_minibatch true"
+                flag = flag if self.negatives == "internal" else f"--negatives {self.negatives}"
+                told = flag if shared else f"--num_patches {self.num_patches} --netF {self.netF}"
+                way = "leave it out" if shared else "compare more patches than one"
                 raise UserError(
-                    f"{told} --netF {self.netF}: --model {self.model} weighs the patches of an image by those of the "
-                    "same image; leave --negatives internal, and compare more patches than one"
+                    f"{told}: --model {self.model} weighs the patches of an image by those of the same image; {way}"
                 )
             others = self.negatives == "queue" or (shared and self.batch_size > 1)
             if self.is_train and self.lambda_NCE > 0 and alone and not others:

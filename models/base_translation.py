@@ -85,7 +85,10 @@ class TranslationModel(AdversarialModel):
         super().__init__(opt)
         self.class_judge: Any = None
         if opt.is_train and opt.lambda_semantic > 0:
-            judge = read_judge(Path(opt.label_judge), model="label_judge")
+            try:
+                judge = read_judge(Path(opt.label_judge), model="label_judge")
+            except UserError as error:
+                raise UserError(f"--label_judge {opt.label_judge}: {error}", error.code) from None
             if judge.kind != "label":
                 told = f"--label_judge {opt.label_judge}: tells {judge.kind}s apart"
                 raise UserError(f"{told}; train a judge with --model label_judge", code=Exit.CHECKPOINT)
@@ -197,9 +200,10 @@ class TranslationModel(AdversarialModel):
             no_antialias=o.no_antialias,
             size=self.size,
         )
-        self.try_out(
-            "D", o.netD, arguments, "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
-        )
+        advice = "another size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+        if o.netD == "multiscale":
+            advice = "another size, or smaller --scales_D or --n_layers_D"
+        self.try_out("D", o.netD, arguments, advice)
         return self.augmented(self.finish_D(networks.define("D", o.netD, **arguments)))
 
     def augmented(self, netD: Any) -> Any:
@@ -280,7 +284,7 @@ class TranslationModel(AdversarialModel):
         It is the mean over the pairs of the batch, absent where there are none. Its gradient is so weighted that
         processes and accumulated batches together have that of the mean over all their pairs.
         """
-        if not self.needs_pairs:
+        if not self.opt.lambda_L1 > 0:
             return {}
         self.supervised_terms |= {name}
         if self.pairs is None:
@@ -299,6 +303,6 @@ class TranslationModel(AdversarialModel):
         UserError: a subclass compares with B by itself, where some items are no pairs.
         """
         super().check_step()
-        if self.needs_pairs and self.pairs is not None and not self.supervised_terms:
+        if self.opt.lambda_L1 > 0 and self.pairs is not None and not self.supervised_terms:
             due = "compares with real_B by itself; return self.supervised(name, fake_B, real_B), which leaves out "
             raise contract.broken(self, "generator_losses", f"{due}what is no pair, or train with --unpaired drop")

@@ -26,6 +26,9 @@ class CUTModel(ContrastiveModel):
         )
         nce_idt: bool = option(True, "also compare an image of B with its own translation")
         flip_equivariance: bool = option(False, "mirror the input in half of the steps, and its features back")
+        pool_size: int = option(
+            0, "accepted for commands that say it", least=0, idle="D sees the fakes of its step alone"
+        )
         lambda_IDT: float = option(
             10.0,
             "accepted in commands for DCLGAN's repository, where nothing reads it either",

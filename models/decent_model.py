@@ -17,7 +17,7 @@ from models.base_translation import TranslationModel
 from networks.density import LayerDensities
 from networks.heads import at_places
 from networks.momentum import follow, momentum_copy
-from options import UserError, default, option
+from options import UserError, option
 
 BETAS = 0.9, 0.999  # of the flows' optimizer, and the norm that the gradient of a side's flows is cut to
 LARGEST_GRADIENT = 0.1
@@ -42,7 +42,9 @@ class DecentModel(TranslationModel):
         flow_lr: float = option(1e-3, "learning rate of the flows", least=0)
         flow_ema: float = option(0.998, "part of its weights that a flow's average keeps in a step", least=0, below=1)
         flow_average_from: Literal["zeros", "flow"] = option("zeros", "what the averages begin with; published: zeros")
-        pool_size: int = default(0)
+        pool_size: int = option(
+            0, "accepted for commands that say it", least=0, idle="D sees the fakes of its step alone"
+        )
 
         def validate(self):
             if not self.is_train:

@@ -42,6 +42,12 @@ class EnCoModel(ContrastiveModel):
         lr_D: float | None = default(2e-4)
         lr_F: float | None = option(None, "learning rate of the head; none is --lr", least=0)
         negatives: Literal["internal"] = option("internal", "EnCo has no negatives; accepted for commands that say it")
+        nce_includes_all_negatives_from_minibatch: bool = option(
+            False, "accepted for commands that say it", idle="EnCo has no negatives"
+        )
+        pool_size: int = option(
+            0, "accepted for commands that say it", least=0, idle="D sees the fakes of its step alone"
+        )
         nce_T: float = option(0.07, "accepted for commands that say it", above=0, idle="EnCo has no temperature")
 
         def validate(self):
@@ -69,6 +75,11 @@ class EnCoModel(ContrastiveModel):
             self.taps = self.layers_to_pair() if opt.lambda_NCE > 0 else ()
             self.netF = self.build_pairs()
             self.netD = self.build_D(opt.output_nc)
+            if self.taps and hasattr(self.netD, "size"):
+                raise UserError(
+                    f"--netD {opt.netD}: judges an image as a whole, and EnCo looks at the places that D says; take "
+                    "--netD basic, n_layers, multiscale or pixel"
+                )
             self.add_optimizer("D", self.netD)
             self.add_optimizer("G", self.netG)
             self.add_optimizer("G", self.netF, lr=opt.lr_F)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from models.cut_model import CUTModel
+from models.cut_model import FASTCUT, CUTModel
 from models.losses import hdce, semantic_relation
 from options import UserError, default, option
 
@@ -41,9 +41,11 @@ class HnegSRCModel(CUTModel):
 
         def validate(self):
             if self.is_train and self.lambda_NCE != 1:
+                of_mode = self.CUT_mode == "FastCUT" and self.lambda_NCE == FASTCUT["lambda_NCE"]
+                told = "--CUT_mode FastCUT: it has " * of_mode + f"--lambda_NCE {self.lambda_NCE}"
                 raise UserError(
-                    f"--lambda_NCE {self.lambda_NCE}: this method's weights are --lambda_HDCE {self.lambda_HDCE} and "
-                    f"--lambda_SRC {self.lambda_SRC}"
+                    f"{told}, and this method's weights are --lambda_HDCE {self.lambda_HDCE} and --lambda_SRC "
+                    f"{self.lambda_SRC}; give {'--lambda_NCE 1 too' if of_mode else 'those'}"
                 )
             if self.is_train and not (self.lambda_GAN or self.lambda_HDCE or self.lambda_SRC):
                 raise UserError(

@@ -63,6 +63,8 @@ class LSeSimModel(TranslationModel):
                 raise UserError(f"--vgg_weights {self.vgg_weights} --domain_run {self.domain_run}: look through one")
             if self.augment and not self.learned_attn:
                 raise UserError("--augment: colours are changed for LSeSim's head alone; give --learned_attn too")
+            if self.learned_attn and not self.lambda_spatial:
+                raise UserError("--learned_attn --lambda_spatial 0: nothing would be compared behind the head")
             if self.learned_attn and self.patch_nums == 1:
                 raise UserError("--patch_nums 1: LSeSim tells places apart; give two or more")
             if self.lambda_identity > 0 and self.input_nc != self.output_nc:
@@ -103,23 +105,41 @@ class LSeSimModel(TranslationModel):
         what = {"vgg_weights": "vgg", "domain_run": "domain", "": "G"}[flag]
         self.layers = opt.attn_layers or USUAL[what]
         if not flag:
-            taps = tuple(map(str, self.layers))
-            self.shapes_at(self.netG, taps, "--attn_layers")
+            if opt.input_nc != opt.output_nc:
+                raise UserError(
+                    f"--input_nc {opt.input_nc} --output_nc {opt.output_nc}: G's encoder sees both sides where neither "
+                    "--vgg_weights nor --domain_run is given; give one, or equal numbers"
+                )
+            self.shapes_at(self.netG, tuple(map(str, self.layers)), "--attn_layers")
             distributed.say_once(
                 "F-LSeSim looks through G's encoder; its published figures are of VGG-16, see --vgg_weights"
             )
             return None
         told = getattr(opt, flag)
-        path = Path(told) if what == "vgg" else judge_weights(Path(told), model="domain")
-        if not path.is_file():
+        if what == "vgg" and not Path(told).is_file():
             raise UserError(f"--{flag} {told}: no such file; give torchvision's weights of vgg16", Exit.CHECKPOINT)
-        state = read_tensors(path, STATE, NETWORK)
-        check_finite(state, f"--{flag} {told}")
         try:
+            state = read_tensors(
+                Path(told) if what == "vgg" else judge_weights(Path(told), model="domain"), STATE, NETWORK
+            )
             network = VGG16Features(state, self.layers) if what == "vgg" else Stages(encoder_of(state), self.layers)
-        except ValueError as error:
-            raise UserError(f"--{flag} {told}: {error}", code=Exit.CHECKPOINT) from None
+        except (ValueError, UserError) as error:
+            code = error.code if isinstance(error, UserError) else Exit.CHECKPOINT
+            raise UserError(f"--{flag} {told}: {error}", code) from None
+        check_finite(state, f"--{flag} {told}")
+        self.check_channels(f"--{flag} {told}", network.channels)
         return Frozen(network)
+
+    def check_channels(self, eyes: str, channels: int):
+        """Raises:
+        UserError: images of a side have other channels than ``eyes`` takes, and are neither grey nor to be.
+        """
+        opt = self.opt
+        if channels != 1 and not {opt.input_nc, opt.output_nc} <= {1, channels}:
+            raise UserError(
+                f"{eyes}: takes images of {channels} channels or of one, and here are --input_nc {opt.input_nc} "
+                f"--output_nc {opt.output_nc}"
+            )
 
     def seen(self, image):
         """Features (B, C_l, H_l, W_l) of an image at its own size."""

@@ -32,7 +32,9 @@ class Pix2PixModel(TranslationModel):
         no_antialias_up: bool = default(True)
         init_type: Literal["normal", "xavier", "kaiming", "orthogonal"] = default("normal")
         gan_mode: str = default("vanilla")
-        pool_size: int = default(0)
+        pool_size: int = option(
+            0, "accepted for commands that say it", least=0, idle="D sees the fakes of its step alone"
+        )
         n_epochs: int = default(100)
         n_epochs_decay: int = default(100)
 
@@ -41,6 +43,7 @@ class Pix2PixModel(TranslationModel):
                 raise UserError("--lambda_GAN 0 --lambda_L1 0: G would learn nothing; give one of them a weight")
 
     visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
+    masks_pairs = False  # D takes every item for a pair
     netG: Any
     netD: Any
 
@@ -51,6 +54,11 @@ class Pix2PixModel(TranslationModel):
             self.netD = self.build_D(opt.input_nc + opt.output_nc)
             self.add_optimizer("G", self.netG)
             self.add_optimizer("D", self.netD)
+
+    @property
+    def needs_pairs(self):
+        """Always, for D sees source and image side by side."""
+        return True
 
     def forward(self):
         """One pass of G serves both players: one set of dropped numbers."""

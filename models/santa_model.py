@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import networks
 from models.base_translation import TranslationModel
 from networks.tiling import padded
-from options import UserError, default, option
+from options import UserError, option
 
 FLOOR = 0.1  # of d1 - d2 in the quotient, as published: intervals that the ends cut shorter count for less
 
@@ -49,7 +49,9 @@ class SantaModel(TranslationModel):
         path_interval_max: float = option(0.10, "largest half width of an interval of d", above=0, most=1)
         normG: Literal["instance"] = option("instance", "normalisation in the generator, which d modulates")
         no_dropout: bool = option(True, "accepted for commands that say it", idle="Santa's generator has no dropout")
-        pool_size: int = default(0)
+        pool_size: int = option(
+            0, "accepted for commands that say it", least=0, idle="D sees the fakes of its step alone"
+        )
 
         def validate(self):
             if not self.is_train:

@@ -107,9 +107,10 @@ class UNSBModel(CUTModel):
         super().set_input(batch)
         self.real_A2 = batch.get("A2")
         if self.opt.is_train and self.real_A2 is None:
+            told = "--second_A false" if hasattr(self.opt, "second_A") else f"--dataset_mode {self.opt.dataset_mode}"
             raise UserError(
-                f"--dataset_mode {self.opt.dataset_mode}: items have no second image of side A, which UNSB "
-                "learns from; take --dataset_mode unaligned with --second_A true"
+                f"{told}: items have no second image of side A, which UNSB learns from; take --dataset_mode unaligned "
+                "with --second_A true"
             )
         if self.real_A2 is not None and self.real_A is not None:
             self.real_A2 = at_size_of(self.real_A, self.real_A2)

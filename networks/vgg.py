@@ -23,11 +23,15 @@ class VGG16Features(nn.Module):
         ValueError: there is no such ReLU, or these are no weights of VGG-16.
     """
 
+    channels = 3
+
     def __init__(self, state: Mapping[str, torch.Tensor], taps: Sequence[int]):
         super().__init__()
         count = sum(CONVOLUTIONS)
         if lacking := [tap for tap in taps if not 0 <= tap < count]:
             raise ValueError(f"VGG-16 has no ReLU {lacking[0]}; they count from 0 to {count - 1}")
+        if len(set(taps)) < len(taps):
+            raise ValueError(f"{', '.join(map(str, taps))}: name each ReLU once")
         self.taps = list(taps)
         found = {key: re.search(r"(?:^features|^relu\d_\d)\.(\d+)\.(weight|bias)$", key) for key in state}
         held = {(int(m[1]), m[2]): state[key] for key, m in found.items() if m}

@@ -12,6 +12,7 @@ from options import Exit, UserError
 from options.command_line import words_of
 from options.fields import flags_of, shaping
 from options.parsing import Saved, check_name
+from util import distributed
 from util.config import kept_options, saved_options
 from util.reading.weights import NETWORK, STATE, read_tensors
 
@@ -35,7 +36,10 @@ def run_options(run: Mapping[str, Any]) -> Saved | None:
         return None
     if one.is_file() and run.get("model") not in ("dcl", "simdcl", "cycle_gan"):
         found = architecture(one)
-        return Saved(str(one), {"model": METHOD[networks.kind_of_generator(found["netG"])]} | found, facts=True)
+        model = METHOD[networks.kind_of_generator(found["netG"])]
+        if model == "unsb":
+            distributed.say_once(f"{one}: its weights do not tell its chain; --num_timesteps, --tau and --nfe do")
+        return Saved(str(one), {"model": model} | found, facts=True)
     missing = next((path for path in (there, back) if not path.is_file()), None)
     if missing is not None:
         raise UserError(f"no checkpoint {missing}; test.py runs both sides, translate.py either", code=Exit.CHECKPOINT)
@@ -163,19 +167,25 @@ def identify_file(path: Path) -> tuple[str, dict[str, Any]]:
 def from_weights(file: Path) -> tuple[Any, tuple[int, int]]:
     """The generator that weights show, and its channels of input and output."""
     name, arguments = identify_file(file)
-    netG = networks.define_generator(name, **arguments | chain_of(file.parent, name))
+    netG = networks.define_generator(name, **arguments | chain_of(file, name))
     return netG, (arguments["input_nc"], arguments["output_nc"])
 
 
-def chain_of(run: Path, name: str) -> dict[str, Any]:
+def chain_of(file: Path, name: str) -> dict[str, Any]:
     """How a generator that is called several times is called: as its run was told, for its weights do not say.
+
+    Without the options of a run it is called as published, which is said.
 
     Raises:
         UserError: the run's options do not make a chain (exit code 4).
     """
     if networks.kind_of_generator(name) != "bridge_G":
         return {}
+    run = file.parent
     kept = kept_options(run)
+    if not kept:
+        told = "its weights do not tell its chain, and no options of a run lie beside them"
+        distributed.say_once(f"{file}: {told}; it is --num_timesteps 5 --tau 0.01")
     chain = {"timesteps": kept.get("num_timesteps", 5), "tau": kept.get("tau", 0.01)}
     chain["nfe"] = kept.get("nfe") or chain["timesteps"]
     whole = all(type(chain[key]) is int and 1 <= chain[key] <= MOST_TIMES for key in ("timesteps", "nfe"))

@@ -1,6 +1,7 @@
 """The methods since CUT: values in closed form, what a step may change, options, whole runs."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ import networks
 import test as test_script
 import train as train_script
 from models import MODELS, base_translation
+from models.inference.translator import Translator
+from models.inference.weight_folder import run_options
 from models.losses import (
     decoupled,
     diversity,
@@ -30,9 +33,11 @@ from networks.glyph_judge import GlyphJudge
 from networks.momentum import follow, momentum_copy
 from networks.query_attention import attention, entropy
 from options import UserError
+from options.fields import idle
 from tests.conftest import EVERY_STEP, train_options
 from tests.models.test_cut import batch, step
 from tests.test_train import differences, state
+from util import distributed
 from util.training.engine import Engine
 
 TINY = ("--ngf", 4, "--ndf", 4, "--load_size", 36, "--crop_size", 32, "--netD", "n_layers", "--n_layers_D", 2)
@@ -312,7 +317,9 @@ def test_a_step_of_any_kind_is_finite(name, words):
         ("--model monce --eps 0", "--eps 0"),
         ("--model monce --nce_T 0", "--nce_T 0"),
         ("--model monce --negatives queue", "--negatives queue"),
+        ("--model monce --nce_includes_all_negatives_from_minibatch true", "--nce_includes_all_negatives_from_minib"),
         ("--model hneg_src --lambda_NCE 2", "--lambda_HDCE"),
+        ("--model hneg_src --CUT_mode FastCUT", "give --lambda_NCE 1 too"),
         ("--model hneg_src --HDCE_gamma 0", "--HDCE_gamma 0"),
         ("--model hneg_src --netF global_pool", "--netF global_pool"),
         ("--model qsattn --random_taps 5", "--random_taps 5"),
@@ -323,6 +330,8 @@ def test_a_step_of_any_kind_is_finite(name, words):
         ("--model lsesim --augment", "--learned_attn"),
         ("--model lsesim --vgg_weights nowhere.pth", "nowhere.pth"),
         ("--model lsesim --attn_layers 4,99", "99"),
+        ("--model lsesim --learned_attn --lambda_spatial 0", "--lambda_spatial 0"),
+        ("--model lsesim --input_nc 1", "--vgg_weights"),
         ("--model santa --path_layers 0,77", "77"),
         ("--model santa --path_interval_min 0.5", "--path_interval_min 0.5"),
         ("--model santa --netG resnet_9blocks", "adain_resnet_9blocks"),
@@ -330,11 +339,13 @@ def test_a_step_of_any_kind_is_finite(name, words):
         ("--model decent --var_layers 0,0", "twice"),
         ("--model enco --nce_layers 3,7,13", "--nce_layers"),
         ("--model enco --netG unet_128 --crop_size 128", "--nce_layers"),
+        ("--model enco --netD stylegan2 --crop_size 32", "--netD stylegan2"),
         ("--model unsb --ngf 2", "--ngf 2"),
         ("--model unsb --nfe 6", "--nfe 6"),
         ("--model pix2pix --lambda_L1 0 --lambda_GAN 0", "--lambda_L1 0"),
+        ("--model pix2pix --netD multiscale --scales_D 5 --netG resnet_4blocks --crop_size 32", "smaller --scales_D"),
         ("--model cut --lambda_semantic 1", "--label_judge"),
-        ("--model cut --lambda_semantic 1 --label_judge nowhere", "nowhere"),
+        ("--model cut --lambda_semantic 1 --label_judge nowhere", "--label_judge nowhere"),
     ],
 )
 def test_options_that_make_no_sense_are_a_line(words, told):
@@ -342,6 +353,68 @@ def test_options_that_make_no_sense_are_a_line(words, told):
         opt = train_options(*words.split(), *(() if "--ngf" in words else ("--ngf", "4")), "--ndf", "4")
         MODELS.find(opt.model)(opt)
     assert told in str(error.value) and "\n" not in str(error.value)
+
+
+def vgg16(width=2):
+    """Weights of a VGG-16 of few channels, as torchvision names them."""
+    sizes = [("features.0", 3)] + [(f"features.{i}", width) for i in (2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)]
+    return {f"{k}.weight": torch.randn(width, c, 3, 3) for k, c in sizes} | {
+        f"{k}.bias": torch.zeros(width) for k, _ in sizes
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--attn_layers", "4,4"), "4, 4: name each ReLU once"),
+        (("--attn_layers", "13"), "no ReLU 13"),
+        (("--input_nc", 4, "--output_nc", 4), "--input_nc 4"),
+    ],
+)
+def test_what_vgg_cannot_look_at_is_a_line(words, told, tmp_path):
+    torch.save(vgg16(), tmp_path / "vgg16.pth")
+    with pytest.raises(UserError) as error:
+        build("lsesim", "--vgg_weights", tmp_path / "vgg16.pth", *words)
+    assert told in str(error.value) and "--vgg_weights" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["cut", "monce", "enco", "santa", "decent", "pix2pix"])
+def test_a_flag_that_nothing_reads_is_said(name):
+    (line,) = idle(train_options("--model", name, "--pool_size", "5"))
+    assert line.startswith("--pool_size 5: nothing reads it")
+    assert idle(train_options("--model", name, "--pool_size", "0")) == []
+
+
+def test_dclgan_and_lsesim_read_the_pool():
+    assert idle(train_options("--model", "dcl", "--preset", "dcl-paper")) == []
+    assert idle(train_options("--model", "lsesim", "--pool_size", "5")) == []
+
+
+def test_unsb_without_a_second_image_is_a_line():
+    model, _ = build("unsb", "--second_A", "false")
+    with pytest.raises(UserError, match="--second_A false"):
+        model.set_input(batch(1, 32))
+
+
+def test_a_bridge_without_its_run_says_what_chain_it_takes(tmp_path, capsys):
+    distributed.forget_said()
+    G = networks.define("bridge_G", "resnet_6blocks_cond", input_nc=3, output_nc=3, ngf=4)
+    torch.save(G.state_dict(), tmp_path / "latest_net_G.pth")
+    assert Translator.from_checkpoint(tmp_path / "latest_net_G.pth").netG.nfe == 5
+    assert "--num_timesteps 5 --tau 0.01" in capsys.readouterr().err
+    tested = run_options({"checkpoints_dir": str(tmp_path.parent), "name": tmp_path.name, "epoch": "latest"})
+    assert tested.values["model"] == "unsb" and "--num_timesteps, --tau and --nfe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("weight", ["0", "100"])
+def test_pix2pix_takes_pairs_alone(weight):
+    """Its discriminator sees source and image side by side, with a supervised term or without."""
+    opt = train_options("--model", "pix2pix", "--lambda_L1", weight, "--ngf", "4", "--ndf", "4")
+    model = MODELS.find("pix2pix")(opt)
+    for paired, unpaired, told in ((False, 0, "needs pairs"), (True, 3, "--unpaired drop")):
+        with pytest.raises(UserError, match=told):
+            train_script.check_pairs(opt, SimpleNamespace(paired=paired, unpaired=unpaired), model)
+    train_script.check_pairs(opt, SimpleNamespace(paired=True, unpaired=0), model)
 
 
 # ---- whole runs ------------------------------------------------------------------------------------------------------
