@@ -41,6 +41,7 @@ class ContrastiveModel(TranslationModel):
         num_patches: int = option(256, "patches compared per layer; 0 compares all", least=0)
         pool_size: int = default(0)
         own_image = False  # whether the method weighs the patches of one image, and can take no others' as negatives
+        has_negatives = True
 
         def validate(self):
             alone = self.num_patches == 1 or self.netF == "global_pool"
@@ -54,7 +55,7 @@ class ContrastiveModel(TranslationModel):
                     f"{told}: --model {self.model} weighs the patches of an image by those of the same image; {way}"
                 )
             others = self.negatives == "queue" or (shared and self.batch_size > 1)
-            if self.is_train and self.lambda_NCE > 0 and alone and not others:
+            if self.is_train and self.has_negatives and self.lambda_NCE > 0 and alone and not others:
                 raise UserError(
                     f"--num_patches {self.num_patches} --netF {self.netF} --negatives {self.negatives} --batch_size "
                     f"{self.batch_size}: one patch of one image is told from nothing; compare more patches, or take "

@@ -40,7 +40,14 @@ class EnCoModel(ContrastiveModel):
         random_ratio: float = option(0.5, "part of the places that are random instead", least=0, most=1)
         lr: float = default(5e-5)
         lr_D: float | None = default(2e-4)
+        lr_G: float | None = option(None, "learning rate of the generator; none is --lr", least=0)
         lr_F: float | None = option(None, "learning rate of the head; none is --lr", least=0)
+        has_negatives = False
+        flip_equivariance: bool = option(
+            False,
+            "accepted for commands that say it",
+            idle="images are mirrored at random, each side by itself, unless --no_flip says otherwise",
+        )
         negatives: Literal["internal"] = option("internal", "EnCo has no negatives; accepted for commands that say it")
         nce_includes_all_negatives_from_minibatch: bool = option(
             False, "accepted for commands that say it", idle="EnCo has no negatives"
@@ -53,6 +60,8 @@ class EnCoModel(ContrastiveModel):
         def validate(self):
             if not self.is_train:
                 return
+            if self.netF_nc < 2:
+                raise UserError(f"--netF_nc {self.netF_nc}: the head narrows vectors to half of it; give two or more")
             if self.num_patches == 1:
                 raise UserError("--num_patches 1: the head has batch norms, which take two places or more")
             if self.nce_idt and self.input_nc != self.output_nc:
@@ -81,7 +90,7 @@ class EnCoModel(ContrastiveModel):
                     "--netD basic, n_layers, multiscale or pixel"
                 )
             self.add_optimizer("D", self.netD)
-            self.add_optimizer("G", self.netG)
+            self.add_optimizer("G", self.netG, lr=opt.lr_G)
             self.add_optimizer("G", self.netF, lr=opt.lr_F)
 
     def layers_to_pair(self):

@@ -63,6 +63,8 @@ class LSeSimModel(TranslationModel):
                 raise UserError(f"--vgg_weights {self.vgg_weights} --domain_run {self.domain_run}: look through one")
             if self.augment and not self.learned_attn:
                 raise UserError("--augment: colours are changed for LSeSim's head alone; give --learned_attn too")
+            if self.patch_size == 1:
+                raise UserError("--patch_size 1: a place would be compared with itself alone; give two or more, or 0")
             if self.learned_attn and not self.lambda_spatial:
                 raise UserError("--learned_attn --lambda_spatial 0: nothing would be compared behind the head")
             if self.learned_attn and self.patch_nums == 1:

@@ -339,6 +339,9 @@ def test_a_step_of_any_kind_is_finite(name, words):
         ("--model decent --var_layers 0,0", "twice"),
         ("--model enco --nce_layers 3,7,13", "--nce_layers"),
         ("--model enco --netG unet_128 --crop_size 128", "--nce_layers"),
+        ("--model enco --num_patches 1", "batch norms"),
+        ("--model enco --netF_nc 1", "--netF_nc 1"),
+        ("--model lsesim --patch_size 1", "--patch_size 1"),
         ("--model enco --netD stylegan2 --crop_size 32", "--netD stylegan2"),
         ("--model unsb --ngf 2", "--ngf 2"),
         ("--model unsb --nfe 6", "--nfe 6"),
@@ -383,6 +386,14 @@ def test_a_flag_that_nothing_reads_is_said(name):
     (line,) = idle(train_options("--model", name, "--pool_size", "5"))
     assert line.startswith("--pool_size 5: nothing reads it")
     assert idle(train_options("--model", name, "--pool_size", "0")) == []
+
+
+def test_the_published_command_of_enco_trains_at_its_rates():
+    words = "--netF mlp_sample_with_DAG --lr_G 3e-5 --lr_F 4e-5 --lr_D 2e-4 --flip_equivariance True --lambda_IDT 10"
+    model, engine = build("enco", *words.split())
+    rates = {name: [group["initial_lr"] for group in o.param_groups] for name, o in model.optimizers.items()}
+    assert rates == {"D": [2e-4], "G": [3e-5, 4e-5]}
+    assert [line for line in idle(engine.opt) if line.startswith("--flip_equivariance true: nothing reads it")]
 
 
 def test_dclgan_and_lsesim_read_the_pool():
