@@ -5,7 +5,7 @@ Hu, Zhou, Huang, Shi, Sun, Li. QS-Attn: Query-Selected Attention for Contrastive
 The attention is the source's, for queries and keys alike. The published code lets a gradient into it through the
 queries; here it is constant unless ``--attention_learns``. Its local windows are scrambled, as
 networks/query_attention.py tells. At the published initialisation the attention of the deepest tap is one at the place
-itself in float32, at most places: then the choice is one among ties, and routing changes nothing.
+itself in float32, at about half of the places: then the choice is one among ties, and routing changes nothing.
 """
 
 from dataclasses import dataclass

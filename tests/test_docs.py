@@ -49,7 +49,7 @@ PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))
 TEXT = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ELSEWHERE = {
-    *("dce_idt", "lr_G", "mode"),  # of published commands that docs/zoo.md sets beside ours
+    *("dce_idt", "mode", "warmup_epochs"),  # of published commands that docs/zoo.md sets beside ours
     "build-constraint",
     "build-constraints",
     "no-deps",
