@@ -17,7 +17,7 @@ from networks.frozen import Frozen
 from networks.heads import shapes_at
 from networks.tiling import in_tiles, whole
 from options import Exit, UserError, option
-from util import contract
+from util import contract, distributed
 
 
 def at_size_of(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -187,6 +187,8 @@ class TranslationModel(AdversarialModel):
         )
         arguments |= self.arguments_of_G
         self.try_out(self.kind_of_G, o.netG, arguments, "a multiple of what the generator halves, or another --netG")
+        if o.is_train and o.compile and self.kind_of_G != "G":
+            distributed.say_once(f"--compile: --model {o.model} calls its generator in parts, which are not compiled")
         return networks.init_weights(networks.define(self.kind_of_G, o.netG, **arguments), o.init_type, o.init_gain)
 
     def build_D(self, input_nc: int) -> Any:

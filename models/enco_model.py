@@ -33,7 +33,7 @@ class EnCoModel(ContrastiveModel):
         netF: str = option("mlp_sample_with_DAG", "EnCo's head, its only value", choices=("mlp_sample_with_DAG",))
         num_patches: int = option(256, "places compared per pair of layers; 0 compares as many as there are", least=0)
         nce_idt: bool = option(True, "also ask G to leave images of B as they are, until --stop_idt_epochs")
-        lambda_NCE: float = default(2.0)
+        lambda_NCE: float = option(2.0, "weight of the distance between predictions and features", least=0)
         lambda_IDT: float = option(10.0, "weight of the distance between an image of B and its translation", least=0)
         stop_idt_epochs: int | None = option(None, "the last epoch with an identity term; none is --n_epochs", least=0)
         oversample_ratio: int = option(

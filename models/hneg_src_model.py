@@ -13,7 +13,7 @@ import torch
 
 from models.cut_model import FASTCUT, CUTModel
 from models.losses import hdce, semantic_relation
-from options import UserError, default, option
+from options import UserError, option
 
 CITYSCAPES = dict(lambda_SRC=0.1, step_gamma=True)
 SINGLE = dict(lambda_HDCE=4.0, lambda_SRC=10.0, HDCE_gamma=200.0, HDCE_gamma_min=40.0)
@@ -36,7 +36,9 @@ class HnegSRCModel(CUTModel):
         step_gamma: bool = option(False, "gamma is 1 after --step_gamma_epoch")
         step_gamma_epoch: int = option(200, "see --step_gamma", least=0)
         no_Hneg: bool = option(False, "all negatives weigh the same")
-        lambda_NCE: float = default(1.0)
+        lambda_NCE: float = option(
+            1.0, "no PatchNCE here, see --lambda_HDCE and --lambda_SRC; 1 alone is taken", least=0
+        )
         own_image = True
 
         def validate(self):

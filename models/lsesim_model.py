@@ -40,7 +40,10 @@ class LSeSimModel(TranslationModel):
         vgg_weights: str | None = option(None, "file of torchvision's weights of vgg16, which FSeSim looks through")
         domain_run: str | None = option(None, "folder of a run of --model domain to look through in place of VGG-16")
         attn_layers: tuple[int, ...] = option(
-            (), "layers to look at: ReLUs of VGG-16, stages of a domain run or layers of G", least=0
+            (),
+            "layers to look at, by index: ReLUs of VGG-16 (none is 4,7,9), stages of a domain run (1,2,3), layers of G "
+            "(8,12,16)",
+            least=0,
         )
         lambda_GAN: float = option(1.0, "weight of the adversarial term", least=0)
         lambda_spatial: float = option(10.0, "weight of the distance between maps of similarity", least=0)

@@ -396,6 +396,13 @@ def test_the_published_command_of_enco_trains_at_its_rates():
     assert [line for line in idle(engine.opt) if line.startswith("--flip_equivariance true: nothing reads it")]
 
 
+@pytest.mark.parametrize(("name", "told"), [("santa", True), ("unsb", True), ("monce", False)])
+def test_what_is_not_compiled_is_said(name, told, capsys):
+    distributed.forget_said()
+    MODELS.find(name)(train_options(*map(str, ("--model", name, *UNPAIRED[name], "--gpu_ids", -1, "--compile", True))))
+    assert ("which are not compiled" in capsys.readouterr().err) == told
+
+
 def test_dclgan_and_lsesim_read_the_pool():
     assert idle(train_options("--model", "dcl", "--preset", "dcl-paper")) == []
     assert idle(train_options("--model", "lsesim", "--pool_size", "5")) == []
