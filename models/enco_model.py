@@ -149,10 +149,17 @@ class EnCoModel(ContrastiveModel):
         losses = {"G_GAN": opt.lambda_GAN * self.fool(self.netD, self.fake_B, lambda image: logits)}
         part = 0.5 if self.with_identity else 1.0
         if self.taps:
-            losses["distance"] = part * opt.lambda_NCE * self.distance(logits)
+            losses["distance"] = part * opt.lambda_NCE * self.distance(self.in_place(logits))
         if self.with_identity:
             losses["idt"] = part * opt.lambda_IDT * F.l1_loss(self.idt_B.float(), self.real_B)
         return losses | self.supervised("L1", self.fake_B, self.real_B)
+
+    def in_place(self, logits):
+        """D's logits of the output as it stands: with --augment_D they are of one that is moved or cut."""
+        if not self.augmentations:
+            return logits
+        with torch.no_grad():
+            return self.netD.forward(self.fake_B)
 
     def distance(self, logits):
         """2 - 2 cos of queries and keys, the mean over places and pairs: 0 to 4, and 2 where they are unrelated."""

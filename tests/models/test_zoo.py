@@ -403,6 +403,16 @@ def test_what_is_not_compiled_is_said(name, told, capsys):
     assert ("which are not compiled" in capsys.readouterr().err) == told
 
 
+def test_enco_looks_where_the_output_is_whatever_d_is_shown(monkeypatch):
+    model, engine = build("enco", "--augment_D", "translation")
+    distance, asked = model.distance, []
+    monkeypatch.setattr(
+        model, "distance", lambda logits: asked.append((logits, model.netD.forward(model.fake_B))) or distance(logits)
+    )
+    step(model, engine, items())
+    torch.testing.assert_close(*asked[0])
+
+
 def test_dclgan_and_lsesim_read_the_pool():
     assert idle(train_options("--model", "dcl", "--preset", "dcl-paper")) == []
     assert idle(train_options("--model", "lsesim", "--pool_size", "5")) == []
