@@ -103,6 +103,13 @@ class Flag:
             raise UserError(f"--{self.name} {text!r}: names nothing; leave the flag out{none}")
         return result
 
+    def of_another(self, value: Any) -> Any:
+        """What a run of another method kept, typed; as it is where it is no value of this option."""
+        try:
+            return self.read(value)
+        except UserError:
+            return value
+
     def read(self, value: Any) -> Any:
         """The typed value of a command-line word or of a value from a configuration file.
 

@@ -170,9 +170,11 @@ def _plugins(sources: _Sources, cls: type[BaseOptions], plugins: Mapping[str, An
     parts: list[type] = []
     named: dict[str, Any] = {}
     for flag, kind in plugins.items():  # a model may change the default dataset
+        lent = sources.run is not None and sources.run.lends and flag not in shaping(cls)  # then data are its own
+        files = [(source, d) for source, d in sources.files if not (lent and sources.of_run(source))]
         usual = flags_of(compose(cls, parts))[flag].default
         told = peek(sources.argv, flag).get(flag)
-        source, name = next(((f, str(d[flag])) for f, d in sources.files if flag in d), ("", usual))
+        source, name = next(((f, str(d[flag])) for f, d in files if flag in d), ("", usual))
         if told is None and sources.of_run(source):
             check_code(source, {flag: name}, trustable=False)
         name = told or name

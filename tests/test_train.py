@@ -16,8 +16,11 @@ import torch
 import train as train_script
 from data.image_folder import FolderDataset
 from models import MODELS
-from options import UserError
+from models.inference.weight_folder import or_lent
+from options import TrainOptions, UserError
+from options.parsing import parse
 from tests.conftest import EPOCHS, EVERY_STEP, records, small_argv, train_options
+from util.config import read_config, saved_options
 from util.training.engine import Engine
 from util.training.schedule import untrained
 
@@ -303,6 +306,20 @@ def test_weights_of_another_run_can_be_the_start(whole, dataroot, tmp_path):
         for p in (tmp_path / "checkpoints/run", whole / "checkpoints/run")
     )
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+
+
+@pytest.mark.slow
+def test_a_run_of_another_family_lends_no_data_and_fits_or_says_what_differs(whole, dataroot, tmp_path):
+    """The lender's --dataset_mode is not taken, and a value that is none here is told as it is."""
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/other").symlink_to(whole / "checkpoints/run")
+    argv = ["--pretrained_name", "other", "--checkpoints_dir", tmp_path / "checkpoints", "--name", "run"]
+    told = ["--model", "pix2pix", *map(str, argv)]
+    opt = parse(TrainOptions, train_script.PLUGINS, told, read_config, or_lent(saved_options))
+    assert (opt.dataset_mode, opt.unpaired) == ("aligned", "drop")  # the latter is a flag of aligned data
+    argv += ["--dataroot", dataroot, "--load_size", 36, "--crop_size", 32, "--gpu_ids", -1, "--num_threads", 0]
+    with pytest.raises(UserError, match=r"of another architecture.*--netG resnet_4blocks"):
+        train_script.main([*map(str, argv), "--model", "santa", "--netG", "adain_resnet_6blocks"])
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def lent(opt: Any) -> list[str]:
     run = {key: getattr(opt, key) for key in ("checkpoints_dir", "epoch", "pretrained_name", "model")}
     kept = lender.values if (lender := _lender(run)) is not None else {}
     shapes = [key for key in sorted(shaping(type(opt))) if key in kept and key in flags]
-    there = {key: flags[key].read(kept[key]) for key in shapes}
+    there = {key: flags[key].of_another(kept[key]) for key in shapes}
     now = {key: getattr(opt, key) for key in there}
     same = {key: value for key, value in there.items() if now[key] == value != flags[key].default}
     other = {key: value for key, value in there.items() if now[key] != value}
