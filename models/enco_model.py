@@ -23,9 +23,7 @@ class EnCoModel(ContrastiveModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ContrastiveModel.Options):
         section = "EnCo"
-        preset: str = option(
-            "enco", "published settings by data, but for a warm-up", presets={"enco": {}, "enco-cityscapes": CITYSCAPES}
-        )
+        preset: str = option("enco", "published settings by data", presets={"enco": {}, "enco-cityscapes": CITYSCAPES})
         nce_layers: tuple[str, ...] = option(
             (),
             "layers on G's way down, then as many on its way up, paired from the outside in; a ResNet has a default",

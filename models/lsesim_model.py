@@ -41,8 +41,7 @@ class LSeSimModel(TranslationModel):
         domain_run: str | None = option(None, "folder of a run of --model domain to look through in place of VGG-16")
         attn_layers: tuple[int, ...] = option(
             (),
-            "layers to look at, by index: ReLUs of VGG-16 (none is 4,7,9), stages of a domain run (1,2,3), layers of G "
-            "(8,12,16)",
+            "what to look at: ReLUs of VGG-16 (none is 4,7,9), stages of a domain run (1,2,3), layers of G (8,12,16)",
             least=0,
         )
         lambda_GAN: float = option(1.0, "weight of the adversarial term", least=0)

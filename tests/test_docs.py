@@ -38,7 +38,7 @@ from options.parsing import NOT_CONTINUED, compose, option_classes, parse_script
 from options.translate_options import TranslateOptions
 from tests.conftest import SMALL, test_options, train_options
 from util import visdom_server
-from util.fonts.faces import CHARSETS, charset
+from util.fonts.charsets import CHARSETS, charset
 from util.handwriting.__main__ import _parser as handwriting_parser
 from util.picture_files import ResultNames
 from util.training.schedule import Progress, lr_factor
@@ -277,9 +277,9 @@ def test_sizes():
 
 
 def test_characters_of_the_charsets():
-    header, counts = re.findall(r"\| (`ascii`.*?) \|\n\|[-|]+\n\| (.*?) \|\n", TEXT["docs/data.md"])[0]
-    said = dict(zip(header.replace("`", "").split(" | "), map(int, counts.split(" | ")), strict=True))
-    assert said == {name: len(charset(name)) for name in CHARSETS}
+    table = rows("docs/data.md", "`--charset`")
+    pairs = [pair for names, counts, _ in table for pair in zip(names.split(), counts.split(), strict=True)]
+    assert {name: int(count) for name, count in pairs} == {name: len(charset(name)) for name in CHARSETS}
 
 
 def test_learning_rates():
