@@ -92,13 +92,15 @@ def in_words(error: BaseException) -> UserError | None:
         return error
     if out_of_memory(error):
         what = ". ".join(str(error).split("\n")[0].split(". ")[:2]).rstrip(".")
-        advice = "use a smaller --batch_size (see --accumulate) or --crop_size, or --precision bf16"
+        judging = Path(sys.argv[0]).name == "evaluate.py"
+        advice = "use --gpu_ids -1, or fewer or smaller pictures" if judging else LESS_TO_TRAIN
         return UserError(f"out of memory ({what or type(error).__name__}): {advice}", Exit.MEMORY)
     if isinstance(error, OSError):
         return storage.in_words(error)
     return distributed.PeerLost(error) if distributed.is_lost(error) else None
 
 
+LESS_TO_TRAIN = "use a smaller --batch_size (see --accumulate) or --crop_size, or --precision bf16"
 NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "bad_alloc")  # torch, cuDNN, C++
 
 

@@ -32,6 +32,13 @@ def test_out_of_memory_is_one_line(kind, monkeypatch, capsys):
     assert kind != "gpu" or "(CUDA out of memory. Tried to allocate 2.00 GiB)" in line
 
 
+def test_evaluate_without_memory_names_its_own_ways_out(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py"])
+    assert run(lambda: torch.empty(1 << 50)) == Exit.MEMORY
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("): use --gpu_ids -1, or fewer or smaller pictures") and "--batch_size" not in line
+
+
 def test_other_errors_keep_their_traceback():
     with pytest.raises(RuntimeError, match="shapes"):
         run(lambda: (_ for _ in ()).throw(RuntimeError("shapes")))
