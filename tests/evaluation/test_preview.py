@@ -27,7 +27,9 @@ def patient(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("argv", [pytest.param(CUT, id="cut"), pytest.param(ZI2ZI, id="zi2zi")])
+@pytest.mark.parametrize(
+    "argv", [pytest.param(CUT, id="cut"), pytest.param(ZI2ZI, id="zi2zi", marks=pytest.mark.exhaustive)]
+)
 def test_a_run_is_the_same_bits_with_a_preview_and_without(dataroot, tmp_path, patient, argv):
     """Averages, statistics of batch norm, dropout, moments of optimizers: all of a checkpoint."""
     for name, count in (("with", 3), ("without", 0)):

@@ -112,7 +112,11 @@ def test_what_makes_no_sense_is_refused(name, words, said):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name,words", [("cut", ("--gan_mode", "lsgan", "--sn_D")), ("dcl", ("--accumulate", 2))], ids=["one", "two"]
+    "name,words",
+    [
+        pytest.param("cut", ("--gan_mode", "lsgan", "--sn_D"), id="one"),
+        pytest.param("dcl", ("--accumulate", 2), id="two", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_resumed_run_with_ada_is_the_uninterrupted_one(dataroot, tmp_path, name, words):
     end = ("--n_epochs_decay", 0, "--no_html", "--model", name, *ADA, *words)
