@@ -25,6 +25,7 @@ from util import distributed
 from util.cli import run
 from util.config import kept_options, read_config, save_options, saved_options
 from util.files import read_json_lines
+from util.pages.results_page import of_another_picture
 from util.stopwatch import Stopwatch, duration
 from util.table import plural
 from util.training import checkpoint
@@ -107,6 +108,7 @@ def main(argv=None):
                 levels=model.get_loss_levels,
                 evaluations=evaluations.records,
                 detector=CollapseDetector(opt, steps, model.get_loss_levels),
+                apart=apart_on_page(model, dataset),
             )
         )
         record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
@@ -268,6 +270,12 @@ def make_preview(opt, model, shown):
 
     wanted = shown and model.makes == "translations" and "phase" not in model.tasks
     return Preview(opt.preview if wanted else 0, tests, TestSet, MODELS.find(opt.model, opt.plugin_dir))
+
+
+def apart_on_page(model, dataset):
+    """What the page shows apart: of data that are not paired, what is no answer to fake_B."""
+    unpaired = model.makes == "translations" and not dataset.paired
+    return of_another_picture(model.visual_names, model.visual_sides) if unpaired else []
 
 
 def look(preview, model, engine, visualizer, last=False):

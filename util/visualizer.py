@@ -55,6 +55,7 @@ class Visualizer:
             of loss_log.txt after it are dropped.
         levels: tells what losses are to be read by, see BaseModel.loss_levels.
         evaluations: records of evaluations.jsonl so far.
+        apart: visuals of another picture than the others, which stand apart on the page.
         detector: is told losses and evaluations, earlier ones first, and warns of what has gone wrong.
 
     Raises:
@@ -73,6 +74,7 @@ class Visualizer:
         levels: Callable[[], Levels] = dict,
         evaluations: Sequence[Mapping[str, Any]] = (),
         detector: CollapseDetector | None = None,
+        apart: Sequence[str] = (),
     ):
         self.opt, self.run, self._levels = opt, run or Path(), levels
         self._evaluations, self._detector = list(evaluations), detector
@@ -110,7 +112,8 @@ class Visualizer:
         if not opt.no_html:
             with self._only_warn(f"write {run / 'web'}"):
                 shown = _with_defaults(opt)
-                self._page = TrainingPage(run / "web", opt.name, shown, opt.display_winsize, done[0], done_step)
+                place = opt.display_winsize, done[0], done_step
+                self._page = TrainingPage(run / "web", opt.name, shown, *place, apart=apart)
                 self._write_page("running")
         if sys.stderr is not None and sys.stderr.isatty():
             self._bar = tqdm(

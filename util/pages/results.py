@@ -20,7 +20,7 @@ from util.listing import THUMBNAILS
 from util.pages.contact_sheet import contact_sheet
 from util.pages.files import ResultFiles
 from util.pages.overview import Overview
-from util.pages.results_page import ResultsPage, Shown
+from util.pages.results_page import ResultsPage, Shown, of_another_picture
 from util.pages.sections import table_section
 from util.picture_files import ResultNames
 from util.table import Table, joined, write_metrics
@@ -63,7 +63,7 @@ class Results:
         make_folder(folder, folder.parent)
         self.folder, self.title, self.columns, self.sides, self.width = folder, title, columns, sides, width
         self.deep, self.copy_inputs = deep, copy_inputs
-        self.apart = [c for c in columns if c == "real_B" or sides.get(c) == "B"] if unpaired else []
+        self.apart = of_another_picture(columns, sides) if unpaired else []
         self.files = ResultFiles(folder)
         self.files.clear()
         self.folders = folder_names(styles, folder) if len(styles) > 1 else {}

@@ -186,12 +186,9 @@ class ResultsPage:
         else:
             said = tags.h4(tags.span("another picture: ", cls="soft"), visible(other or name))
             groups = row.add(tags.div(cls="groups"))
-            for title, shown, of, cls in (
-                (heading, self.columns, name, "group"),
-                (said, self.apart, other or name, "group apart"),
-            ):
-                style = f"flex: {len(shown)} 1 {130 * len(shown)}px; max-width: {(self.width + 10) * len(shown) + 20}px"
-                groups.add(tags.div(title, self._figures(of, shown, images), cls=cls, style=style))
+            for title, shown, of in ((heading, self.columns, name), (said, self.apart, other or name)):
+                figures = self._figures(of, shown, images)
+                groups.add(group(title, figures, len(shown), self.width, apart=shown is self.apart))
         return row.render(pretty=False)
 
     def _figures(self, name: str, columns: Sequence[str], images: Mapping[str, Shown]) -> tags.div:
@@ -204,6 +201,17 @@ class ResultsPage:
             else:
                 figures.add(tags.figure(tags.figcaption(f"{visible(column)}: none")))
         return figures
+
+
+def of_another_picture(columns: Sequence[str], sides: Mapping[str, str]) -> list[str]:
+    """In data that are not paired, the images of side B: those of side A need not look like them."""
+    return [column for column in columns if column == "real_B" or sides.get(column) == "B"]
+
+
+def group(title: tags.html_tag, figures: tags.div, count: int, width: int, apart: bool) -> tags.div:
+    """Images of a row that belong together, beside those that stand apart or, in a narrow window, above them."""
+    style = f"flex: {count} 1 {130 * count}px; max-width: {(width + 10) * count + 20}px"
+    return tags.div(title, figures, cls="group apart" if apart else "group", style=style)
 
 
 def _file(number: int) -> str:

@@ -15,6 +15,7 @@ from dominate.util import raw
 from util.html import asset, embed, new_page, picture, png_size, scrolling, short, visible
 from util.pages.curves import Curves
 from util.pages.rates import rates_section
+from util.pages.results_page import APART, group
 from util.pages.strip import Strip
 from util.table import ABSENT, arrowed, figures, plural
 from util.writing import write_atomically
@@ -48,6 +49,7 @@ class TrainingPage:
         width: of an image, in CSS pixels.
         epoch: in which the run goes on; images of later ones, left by a part that is made again, are not shown.
         step: from which it goes on; the film strip goes on from there.
+        apart: images of another picture, which no other image should look like.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class TrainingPage:
         width: int,
         epoch: float = math.inf,
         step: int = 0,
+        apart: Sequence[str] = (),
     ):
+        self.apart = frozenset(apart)
         self.strip = Strip(folder, step)
         self.folder, self.name, self.width = folder, name, width
         self._images: dict[int, dict[str, None]] = {}  # epoch -> its images in display order
@@ -151,6 +155,8 @@ class TrainingPage:
                 main.add(card)
         hint = "newest first; click or Enter to enlarge, arrow keys step through images and epochs" if epochs else ""
         images = tags.section(tags.div(tags.h2("Images"), tags.span(hint, cls="soft"), cls="head"), cls="card")
+        if self.apart and epochs:
+            images.add(tags.p(APART, cls="soft said"))
         for epoch in epochs:
             images.add(raw(self._epoch(epoch)))
         if not epochs:
@@ -201,14 +207,28 @@ class TrainingPage:
         files = {v: f"epoch{epoch:03d}_{v}.png" for v in self._images[epoch]}
         there = [v for v, file in files.items() if (self.folder / "images" / file).is_file()]
         if epoch not in self._rendered or self._rendered[epoch][0] != there:
-            figures = tags.div(cls="figures")
-            figures["style"] = f"grid-template-columns: repeat({max(1, len(there))}, minmax(84px, {self.width}px))"
-            for v in there:
-                path, size = f"images/{files[v]}", png_size(self.folder / "images" / files[v])
-                figures.add(picture(path, v, self.width, size, row=f"epoch {epoch}"))
-            text = tags.article(tags.h3(f"epoch {epoch}"), figures, cls="row", id=f"epoch{epoch}").render(pretty=False)
-            self._rendered[epoch] = (there, text if there else "")
+            title, row = tags.h3(f"epoch {epoch}"), tags.article(cls="row", id=f"epoch{epoch}")
+            mine, theirs = ([v for v in there if (v in self.apart) == other] for other in (False, True))
+            if mine and theirs:
+                said = tags.h4("another picture", cls="soft")
+                figures = self._figures(f"epoch {epoch}", mine, files)
+                others = self._figures(f"epoch {epoch}, another picture", theirs, files)
+                row.add(tags.div(cls="groups")).add(
+                    group(title, figures, len(mine), self.width, apart=False),
+                    group(said, others, len(theirs), self.width, apart=True),
+                )
+            else:
+                row.add(title, self._figures(f"epoch {epoch}", there, files))
+            self._rendered[epoch] = (there, row.render(pretty=False) if there else "")
         return self._rendered[epoch][1]
+
+    def _figures(self, row: str, visuals: Sequence[str], files: Mapping[str, str]) -> tags.div:
+        figures = tags.div(cls="figures")
+        figures["style"] = f"grid-template-columns: repeat({max(1, len(visuals))}, minmax(84px, {self.width}px))"
+        for v in visuals:
+            path, size = f"images/{files[v]}", png_size(self.folder / "images" / files[v])
+            figures.add(picture(path, v, self.width, size, row=row))
+        return figures
 
     def _archive(self, block: int, epochs: list[int]) -> None:
         page = new_page(f"{self.name}: {_block_name(block)}")

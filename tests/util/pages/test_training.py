@@ -106,6 +106,19 @@ def test_newest_epoch_first_and_only_images_that_exist(tmp_path):
     assert shown == ["epoch003_real_A", "epoch003_fake_B", "epoch002_real_A", "epoch001_real_A", "epoch001_fake_B"]
 
 
+def test_images_of_another_picture_stand_apart(tmp_path):
+    visuals = ("real_A", "fake_B", "real_B", "idt_B")
+    put_images(tmp_path, 1, *visuals)
+    page = TrainingPage(tmp_path, "run", {}, 256, apart=["real_B", "idt_B"])
+    page.add_images(1, visuals)
+    page.write(curves(), Status())
+    text = (tmp_path / "index.html").read_text()
+    mine, theirs = text.split('<div class="group"', 1)[1].split('<div class="group apart"')
+    assert "another picture" in theirs and "not what fake_B should look like" in text
+    assert re.findall(r"<figcaption>(\w+)", mine) == ["real_A", "fake_B"]
+    assert re.findall(r"<figcaption>(\w+)", theirs) == ["real_B", "idt_B"]
+
+
 def test_image_that_went_away_later_goes(tmp_path):
     page = make(tmp_path, epochs=(1,))
     page.write(curves(), Status())
