@@ -11,9 +11,11 @@ from PIL import ImageFont
 
 from options import UserError
 from util.fonts.check import check_font
+from util.fonts.cubics import _facts
 from util.fonts.export import build_font
 from util.fonts.faces import Face, Geometry
 from util.fonts.formats import ENDINGS, may_write
+from util.fonts.ufo import ufo_files
 from util.writing import write_folder
 
 GEOMETRY, SERIF = Geometry(64), Face("DejaVuSerif")
@@ -109,3 +111,14 @@ def test_half_a_folder_is_never_there(tmp_path):
     for content in (b"1", b"2"):
         write_folder(tmp_path / "x.ufo", {"a/b": content})
     assert (tmp_path / "x.ufo/a/b").read_bytes() == b"2" and len([*tmp_path.iterdir()]) == 1
+
+
+def test_cubic_outlines_and_a_folder_for_editors_say_angle_and_style(tmp_path):
+    font = TTFont(Face("DejaVuSans-BoldOblique").path)
+    facts = plistlib.loads(ufo_files(font)["fontinfo.plist"])
+    assert facts["italicAngle"] == font["post"].italicAngle < 0 and not facts["postscriptIsFixedPitch"]
+    assert "styleMapStyleName" not in facts and "styleMapFamilyName" not in facts  # Bold Oblique is none of the four
+    said = _facts(font)
+    assert (said["Weight"], said["ItalicAngle"], said["isFixedPitch"]) == ("Bold", font["post"].italicAngle, 0)
+    font["name"].setName("字體", 4, 3, 1, 0x409)
+    assert _facts(font)["FullName"].isascii() and "DejaVu" in _facts(font)["FullName"]
