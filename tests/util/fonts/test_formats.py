@@ -10,12 +10,11 @@ from fontTools.ufoLib import UFOReader
 from PIL import ImageFont
 
 from options import UserError
+from util.fonts import cubics, ufo
 from util.fonts.check import check_font
-from util.fonts.cubics import _facts
 from util.fonts.export import build_font
 from util.fonts.faces import Face, Geometry
 from util.fonts.formats import ENDINGS, may_write
-from util.fonts.ufo import ufo_files
 from util.writing import write_folder
 
 GEOMETRY, SERIF = Geometry(64), Face("DejaVuSerif")
@@ -115,10 +114,10 @@ def test_half_a_folder_is_never_there(tmp_path):
 
 def test_cubic_outlines_and_a_folder_for_editors_say_angle_and_style(tmp_path):
     font = TTFont(Face("DejaVuSans-BoldOblique").path)
-    facts = plistlib.loads(ufo_files(font)["fontinfo.plist"])
+    facts = ufo._facts(font)
     assert facts["italicAngle"] == font["post"].italicAngle < 0 and not facts["postscriptIsFixedPitch"]
     assert "styleMapStyleName" not in facts and "styleMapFamilyName" not in facts  # Bold Oblique is none of the four
-    said = _facts(font)
+    said = cubics._facts(font)
     assert (said["Weight"], said["ItalicAngle"], said["isFixedPitch"]) == ("Bold", font["post"].italicAngle, 0)
     font["name"].setName("字體", 4, 3, 1, 0x409)
-    assert _facts(font)["FullName"].isascii() and "DejaVu" in _facts(font)["FullName"]
+    assert cubics._facts(font)["FullName"].isascii() and "DejaVu" in cubics._facts(font)["FullName"]
