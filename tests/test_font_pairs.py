@@ -72,17 +72,28 @@ def test_new_characters_are_drawn_from_a_font(trained, tmp_path, capfd):
     assert set(map(ord, "WX9é")) <= set(font.getBestCmap())
     width = font["hmtx"][font.getBestCmap()[ord("W")]][0] / font["head"].unitsPerEm
     assert width == pytest.approx(SOURCE.advance(ord("W")), abs=0.002)
+
+
+@pytest.mark.exhaustive
+def test_new_characters_of_a_blend_and_for_a_font_that_lacks_them(trained, tmp_path):
     run_test(trained, tmp_path, "--interpolate", 0, 1, "--steps", 1, "--text", "Qz!")
-    (tmp_path / "few.txt").write_text("WYZ")
-    run_test(trained, tmp_path, "--styles", 0, "--complete", out, *export, tmp_path / "more.ttf")
+    out, export = tmp_path / "new.ttf", ("--export_charset", tmp_path / "few.txt", "--export_ttf")
+    for text, more in (("WX9é", (*export, out)), ("WYZ", ("--complete", out, *export, tmp_path / "more.ttf"))):
+        (tmp_path / "few.txt").write_text(text)
+        run_test(trained, tmp_path, "--styles", 0, *more)
     assert set(map(ord, "WX9éYZ")) <= set(TTFont(tmp_path / "more.ttf").getBestCmap())
 
 
 @pytest.mark.slow
-def test_a_font_of_another_look_is_not_taken_unless_it_is_named(trained, tmp_path, capfd, monkeypatch):
+def test_a_font_of_another_look_is_not_taken_unless_it_is_named(trained, tmp_path, monkeypatch):
     monkeypatch.setattr("data.fonts.new_characters.STRANGE", 1.1)
     with pytest.raises(UserError, match=r"--text X: U\+0058_X not in .*train\.obj; name the font that its sources"):
         run_test(trained, tmp_path, "--text", "X")
+
+
+@pytest.mark.exhaustive
+def test_a_font_of_another_look_is_taken_where_it_is_named(trained, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("data.fonts.new_characters.STRANGE", 1.1)
     run_test(trained, tmp_path, "--source_font", "DejaVuSerif-Italic", "--text", "X")
     said = capfd.readouterr().err
     assert "DejaVuSerif-Italic" in said and ("look otherwise" in said or "none of the pairs' sources" in said)
@@ -107,7 +118,7 @@ def test_another_package_of_the_same_labels(trained, tmp_path, capfd):
         run_test(trained, tmp_path, "--pairs", three)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_labels_of_another_package_are_styles_of_their_own_in_a_run_that_begins_with_the_first(trained, tmp_path):
     other = package(tmp_path / "other.obj", LETTERS[:8])
     where = ["--checkpoints_dir", str(trained / "checkpoints"), "--pretrained_name", "pairs", "--name", "both"]
@@ -126,6 +137,7 @@ def test_labels_of_another_package_are_styles_of_their_own_in_a_run_that_begins_
     assert set(scores["IoU"]["styles"]) == {"other.obj label 0", "other.obj label 1"}  # those beside it
 
 
+@pytest.mark.slow
 def test_geometries_are_found(capsys):
     from util.fonts.geometry_of import find_geometry, known_characters
 

@@ -134,7 +134,7 @@ def test_a_font_of_a_blend_in_a_format_for_editors(trained, tmp_path, capsys):
     assert "75% DejaVuSerif, 25% DejaVuSansMono (--at 0.25)" in told and "of their ink with the network's" in told
     assert (path / "glyphs/contents.plist").is_file() and (page / "blend/index.html").is_file()
     assert len(Face(str(page / "preview.ttf")).real(map(ord, "ABg"))) == 3
-    for wrong in (("--interpolate", "0", "1", "--at", 0.3), ("--styles", 0, "--at", 0.3, "--export_ttf", "x.ttf")):
+    for wrong in (("--interpolate", "0", "1", "--at", 0.3), ("--styles", 0, "--at", 0.3, "--text", "A")):
         with pytest.raises(UserError, match=r"--at 0\.3: "):
             run_test(trained, tmp_path, *wrong)
     with pytest.raises(UserError, match="a font lies between two styles, these are 3"):
@@ -174,9 +174,9 @@ def test_a_style_from_pictures_of_a_few_characters(trained, tmp_path, capsys):
     assert [(row["label"], row["name"]) for row in rows] == [(0, "DejaVuSerif"), (1, "DejaVuSansMono"), (2, "hand")]
     out = ["--results_dir", str(tmp_path), "--gpu_ids", "-1", "--num_threads", "0", "--phase", "train"]
     font = tmp_path / "hand.ttf"
-    more = ["--export_ttf", str(font), "--export_charset", "latin", "--keep", "auto"]
+    more = ["--export_ttf", str(font), "--export_charset", "letters", "--keep", "auto", "--views", "1"]
     assert test_script.main(["--model", "zi2zi", "--name", "few", *where, *out, *more]) == 0
-    assert "16 characters are traced from their pictures, 240 are drawn" in capsys.readouterr().out
+    assert "16 characters are traced from their pictures, 36 are drawn" in capsys.readouterr().out
     assert len(Face(str(font)).real(range(0x41, 0x5B))) > 20  # letters that were never written
 
 
@@ -201,3 +201,11 @@ def test_the_hand_stays_in_the_font(trained, tmp_path, capsys):
         run_test(trained, tmp_path, "--styles", 0, "--export_ttf", tmp_path / "y.ttf", "--keep", "auto")
     with pytest.raises(UserError, match="--keep nowhere: is for a font file; give --export_ttf or --complete"):
         run_test(trained, tmp_path, "--keep", "nowhere")
+    with pytest.raises(UserError, match="--export_charset ascii: is for a font file"):
+        run_test(trained, tmp_path, "--export_charset", "ascii", "--text", "A")
+    with pytest.raises(UserError, match="--keep auto: a blend of styles is nobody's hand"):
+        run_test(
+            trained, tmp_path, "--interpolate", 0, 1, "--steps", 1, "--export_ttf", tmp_path / "y.ttf", "--keep", "auto"
+        )
+    with pytest.raises(UserError, match=r"--complete \S+x\.ttf: lacks nothing of --export_charset"):
+        run_test(trained, tmp_path, *words[:2], "--complete", out, *words[4:], "--export_ttf", tmp_path / "y.ttf")

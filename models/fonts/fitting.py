@@ -73,7 +73,8 @@ class Target:
         """Why no width is known of a character that training saw."""
         if all(isinstance(style.glyphs, Face) for style, _ in self.ends):
             return f"training saw none of {self.name} that is not full-width"
-        return f"{self.name} is pictures, which tell none"
+        pictures = dict.fromkeys(style.name for style, _ in self.ends if not isinstance(style.glyphs, Face))
+        return f"{' and '.join(pictures)} {'is' if len(pictures) == 1 else 'are'} pictures, which tell none"
 
     def kerning(self, codes: Sequence[int]) -> Kerning:
         total: Kerning = {}

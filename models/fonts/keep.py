@@ -32,6 +32,8 @@ def read_hand(keep: str | None, styles: Sequence[Any]) -> Kept | None:
         return None
     if keep != AUTO or Path(AUTO).is_dir():
         folder = GlyphImages(keep)
+    if folder is None and len(styles) > 1:
+        raise UserError("--keep auto: a blend of styles is nobody's hand; name a folder of pictures")
     if folder is None:
         raise UserError(f"--keep auto: style {styles[0].name} was not learnt from a folder of pictures; name a folder")
     kept = read_kept(folder)

@@ -4,7 +4,7 @@ import itertools
 import statistics
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,14 @@ class StyleTestOptions(NamingOptions):
 
     def validate(self) -> None:
         check_naming(self)
-        if self.keep is not None and self.export_ttf is None and self.complete is None:
-            raise UserError(f"--keep {self.keep}: is for a font file; give --export_ttf or --complete")
+        of_file = self.export_ttf is not None or self.complete is not None
+        for flag in ("keep", "export_charset"):
+            if getattr(self, flag) is not None and not of_file:
+                raise UserError(f"--{flag} {getattr(self, flag)}: is for a font file; give --export_ttf or --complete")
+        if self.at != 0.5 and not self.interpolate:
+            raise UserError(f"--at {self.at:g}: is a part of the way between two styles; give them by --interpolate")
+        if self.at != 0.5 and not of_file:
+            raise UserError(f"--at {self.at:g}: is for --export_ttf, which is missing; --steps shows the whole way")
 
 
 class Pen:
@@ -147,8 +153,6 @@ def write_text(pen: Pen, text: str, folder: Path) -> None:
 def write_blend(pen: Pen, folder: Path) -> None:
     """``--interpolate a b``: the way from style to style, each in ``--steps`` steps, as lines and a moving picture."""
     opt, steps = pen.model.opt, pen.model.opt.steps
-    if opt.at != 0.5 and not (opt.export_ttf or opt.complete):
-        raise UserError(f"--at {opt.at:g}: is for --export_ttf, which is missing; --steps shows the whole way")
     styles = pen.dataset.choose(opt.interpolate, "--interpolate")
     if len(styles) < 2:
         raise UserError(f"--interpolate {','.join(opt.interpolate)}: give two styles or more")
@@ -192,6 +196,8 @@ def write_font(pen: Pen, folder: Path) -> None:
         there = Face(opt.complete).real(wanted)
         wanted = [code for code in wanted if code not in there]
         print(f"--complete {opt.complete}: {len(there)} characters are there and stay, {len(wanted)} are missing")
+        if not wanted:
+            raise UserError(f"--complete {opt.complete}: lacks nothing of {flag}; name more by --export_charset")
     kept = kept.only(wanted) if kept else None
     wanted = [code for code in wanted if not kept or code not in kept.writings]
     sources = pen.sources(wanted)
@@ -222,7 +228,7 @@ def write_font(pen: Pen, folder: Path) -> None:
     ways = [(glyphs, "the network's", pen.geometry)]
     ways += [(kept.pictures, "the pictures that are kept", kept.in_geometry(pen.geometry))] if kept else []
     shared = [
-        agreement(shown, {c: images[c] for c in exported.added if c in images}, whose, geometry, fit.boxes)
+        agreement(shown, {c: images[c] for c in exported.added if c in images}, whose, geometry, exported.boxes)
         for images, whose, geometry in ways
     ]
     print(f"{path}: {len(exported.added)} glyphs; drawn from the font they share {'; '.join(filter(None, shared))}")
@@ -232,7 +238,7 @@ def write_font(pen: Pen, folder: Path) -> None:
 
 
 def agreement(
-    path: Path, images: dict[int, np.ndarray], whose: str, geometry: Geometry, boxes: dict[int, float]
+    path: Path, images: dict[int, np.ndarray], whose: str, geometry: Geometry, boxes: Mapping[int, float]
 ) -> str:
     """How much of their ink glyphs of the file share with the images that they were traced from."""
     if not images:
@@ -249,8 +255,6 @@ def _style(pen: Pen) -> tuple[str, Target]:
     """The name of the font's style, and what it is made of."""
     opt, styles = pen.model.opt, pen.dataset.style_list
     if not opt.interpolate:
-        if opt.at != 0.5:
-            raise UserError(f"--at {opt.at:g}: is a part of the way between two styles; give them by --interpolate")
         if len(styles) != 1:
             names = ", ".join(style.name for style in styles)
             raise UserError(

@@ -86,7 +86,8 @@ def complete_font(
     only = _only_width(face)
     if only is not None:
         advances = dict.fromkeys([*lacking, *by_hand], only / em)
-    boxes = {**advances, **({} if only else boxes or {})}
+    told = {} if only else boxes or {}
+    boxes = {**advances, **told}
     drawn, blank = trace_all(lacking, geometry, boxes, em)
     outlines, others = add_kept(drawn, kept, geometry, boxes, em)
     if lacking or by_hand:
@@ -106,7 +107,7 @@ def complete_font(
         raise UserError(f"font {base}: cannot be completed ({error or type(error).__name__})") from None
     _warn_of_clipping(font, base, outlines)
     save_font(font, path, overwrite)
-    return Exported(tuple(outlines), tuple(blank), font)
+    return Exported(tuple(outlines), tuple(blank), font, told)
 
 
 def _open(face: Face, path: Path) -> TTFont:
@@ -118,7 +119,7 @@ def _open(face: Face, path: Path) -> TTFont:
         if "fvar" in font:
             at = ", ".join(f"{tag}={value:g}" for tag, value in face.location.items())
             print(f"{face.name}: is a variable font; what is completed is its instance {at}")
-            font = instantiateVariableFont(font, face.location, inplace=True)  # its axes would not move a new glyph
+            font = _instance(font, face)  # its axes would not move a new glyph
         if "CFF2" in font:
             convertCFF2ToCFF(font)
             font["CFF "].cff.topDictIndex[0].recalcFontBBox()
@@ -130,6 +131,19 @@ def _open(face: Face, path: Path) -> TTFont:
     except Exception as error:  # fontTools raises what a damaged table leads it to
         raise UserError(f"font {face.name}: cannot be completed ({error or type(error).__name__})") from None
     return font
+
+
+def _instance(font: TTFont, face: Face) -> TTFont:
+    """Of a variable font, called as its style attributes (STAT) have it."""
+    if face.location == {axis.axisTag: axis.defaultValue for axis in font["fvar"].axes}:
+        return instantiateVariableFont(font, face.location, inplace=True)
+    try:
+        return instantiateVariableFont(font, face.location, inplace=True, updateFontNames=True)
+    except ValueError as error:  # raised before anything is changed
+        print(
+            f"{face.name}: its names stay those of its default, for it names no such style ({error})", file=sys.stderr
+        )
+    return instantiateVariableFont(font, face.location, inplace=True)
 
 
 def _full_width_glyphs(face: Face) -> list[str]:

@@ -12,6 +12,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.qu2cu.qu2cu import quadratic_to_curves
 from fontTools.ttLib import TTFont, newTable
 
+from util.fonts.names import weight_word
+
 MOST = 0.5  # units of an em of 1000 between a cubic curve and the quadratic ones that it takes the place of
 
 Point = tuple[float, float]
@@ -85,17 +87,31 @@ def to_cff(font: TTFont) -> None:
     for table in TRUETYPE:
         if table in font:
             del font[table]
-    names = font["name"].getDebugName
-    facts = {"FullName": names(4), "FamilyName": names(1), "Weight": names(2), "Notice": names(0)}
-    plain = {key: value.encode("ascii", "ignore").decode() for key, value in facts.items() if value}
     builder = FontBuilder(font=font)
     builder.isTTF = False
     width = {"defaultWidthX": default, "nominalWidthX": 0}
-    builder.setupCFF(names(6) or "Font", {key: value for key, value in plain.items() if value}, strings, width)
+    builder.setupCFF(font["name"].getDebugName(6) or "Font", _facts(font), strings, width)
     maxp = font["maxp"] = newTable("maxp")
     maxp.tableVersion, maxp.numGlyphs = 0x00005000, len(strings)
     font["post"].formatType = 3.0  # CFF has the names
     _finish(font)
+
+
+def _facts(font: TTFont) -> dict[str, Any]:
+    """What a CFF table says too: in ASCII, so a name that has other letters is the one for PostScript."""
+    name, post = font["name"].getDebugName, font["post"]
+    technical = name(6) or "Font"
+    texts = {"FullName": name(4), "FamilyName": name(16) or name(1), "Notice": name(0)}
+    instead = {"FullName": technical, "FamilyName": technical.rpartition("-")[0] or technical}
+    plain = {
+        key: text if text.isascii() else instead.get(key) or text.encode("ascii", "ignore").decode()
+        for key, text in texts.items()
+        if text
+    }
+    facts: dict[str, Any] = {key: text for key, text in plain.items() if text}
+    if "OS/2" in font:
+        facts["Weight"] = weight_word(font["OS/2"].usWeightClass)
+    return facts | {"ItalicAngle": post.italicAngle, "isFixedPitch": int(bool(post.isFixedPitch))}
 
 
 def charstring(glyphs: Any, name: str, width: int, default: int, nominal: int = 0) -> Any:

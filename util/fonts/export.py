@@ -37,11 +37,16 @@ UNICODE_MAPS = {4: ((0, 3), (3, 1)), 12: ((0, 4), (3, 10))}  # format of the tab
 
 @dataclass(frozen=True)
 class Exported:
-    """What came into a font: characters with their glyphs, and those left out because their image was white."""
+    """What came into a font: characters with their glyphs, and those left out because their image was white.
+
+    Attributes:
+        boxes: width of the box in the middle of a character's image, in ems, where that is not its advance.
+    """
 
     added: tuple[int, ...]
     blank: tuple[int, ...]
     font: TTFont = field(repr=False, compare=False)  # as it was written
+    boxes: Mapping[int, float] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ def build_font(
     by_hand = kept.writings if kept else {}
     check_count(len({*glyphs, *by_hand}) + (kept.others if kept else 0) + 3, path)
     advances = advances or {}
-    boxes, spaces = {**advances, **(boxes or {})}, (SPACE, NO_BREAK_SPACE, FIGURE_SPACE)
+    told, spaces = boxes or {}, (SPACE, NO_BREAK_SPACE, FIGURE_SPACE)
+    boxes = {**advances, **told}
     drawn, blank = trace_all(glyphs, geometry, boxes, units_per_em, without=(*spaces, *by_hand))
     outlines, others = add_kept(drawn, kept, geometry, boxes, units_per_em)
     check_outlines(outlines, path)
@@ -132,7 +138,7 @@ def build_font(
     add_features(builder.font, (vertical_rules(upright), kerning_rules(kerning or {}, characters, units_per_em)))
     add_writings(builder.font, {characters[code]: of_one for code, of_one in others.items()})
     save_font(builder.font, path, overwrite)
-    return Exported(tuple(outlines), tuple(blank), builder.font)
+    return Exported(tuple(outlines), tuple(blank), builder.font, told)
 
 
 # ---- for every way to write a font -----------------------------------------------------------------------------------

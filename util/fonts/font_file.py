@@ -165,6 +165,8 @@ def open_font(path: Path, index: int) -> FontFile:
         ValueError: it has no outlines, or cannot be read.
     """
     data = BytesIO(bytes_of(path, MOST_BYTES))  # worker processes would share an open file's position
+    if index and data.getbuffer()[:4] != b"ttcf":  # fontTools would not mind, FreeType refuses to draw it
+        raise ValueError(f"it is no collection and has one face; leave out #{index}")
     font = TTFont(data, fontNumber=index, lazy=True)
     opened = FontFile(
         font, font["head"].unitsPerEm, font.getBestCmap() or {}, font["hmtx"].metrics, font.getGlyphOrder()[0]

@@ -42,9 +42,12 @@ def named(name: str) -> Named:
     bare = name[: _cuts(name)[-1]]
     if _file(bare) is not None:
         raise UserError(f"font {name}: after the file come #2, a face of a collection, and @wght=700 or @Bold")
-    if Path(bare).name == bare and not Path(bare).suffix:
+    if Path(bare).name == bare and not Path(bare).suffix and not Path(bare).is_dir():
         hint = nearest(bare, (p.stem for p in fonts_of_matplotlib().glob("*.ttf")))
         raise UserError(f"font {name}: neither a file nor a font that matplotlib ships{hint}")
+    if Path(bare).is_dir():
+        ufo = "; a font editor exports one of a UFO" * (Path(bare).suffix.lower() == ".ufo")
+        raise UserError(f"font {name}: is a folder, and no font file{ufo}")
     raise UserError(f"font {name}: no such file")
 
 

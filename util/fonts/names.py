@@ -25,6 +25,12 @@ WEIGHTS = {
 }
 
 
+def weight_word(weight: int) -> str:
+    """The word that comes nearest to a class of weight."""
+    words = {400: "Regular"} | {number: word.capitalize() for word, number in reversed(WEIGHTS.items())}
+    return words[min(words, key=lambda number: abs(number - weight))]
+
+
 @dataclass(frozen=True)
 class Style:
     """A style's name, taken apart: "Bold Italic" is one of the four that a family can have, "Light Italic" is not.

@@ -13,6 +13,7 @@ from util.fonts.cubics import CubicPen
 NAMES = {
     0: "copyright",
     1: "styleMapFamilyName",
+    2: "styleMapStyleName",
     5: "openTypeNameVersion",
     6: "postscriptFontName",
     7: "trademark",
@@ -22,6 +23,7 @@ NAMES = {
     13: "openTypeNameLicense",
     14: "openTypeNameLicenseURL",
 }
+FOUR = ("regular", "bold", "italic", "bold italic")  # styles that a family of old programs can have
 LEFT_OUT = ("GSUB", "GPOS", "kern", "GDEF")  # tables of what an editor's sources say in other ways
 
 
@@ -68,7 +70,14 @@ def _facts(font: TTFont) -> dict[str, Any]:
         "openTypeHheaAscender": hhea.ascent,
         "openTypeHheaDescender": hhea.descent,
         "openTypeHheaLineGap": hhea.lineGap,
+        "italicAngle": font["post"].italicAngle,
+        "postscriptIsFixedPitch": bool(font["post"].isFixedPitch),
     }
+    if (style := facts.get("styleMapStyleName", "").lower()) in FOUR:
+        facts["styleMapStyleName"] = style
+    else:  # an editor makes these two of the others
+        facts.pop("styleMapStyleName", None)
+        facts.pop("styleMapFamilyName", None)
     if os2 is not None:
         facts |= {
             "openTypeOS2TypoAscender": os2.sTypoAscender,

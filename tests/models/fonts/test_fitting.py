@@ -113,6 +113,8 @@ def test_pictures_tell_no_widths_so_ink_and_the_sources_bearings_do(tmp_path, ca
     hand, codes = GlyphImages(tmp_path), [ord(c) for c in "AIHom"]
     found = fit(hand, codes, train=codes, test=[])
     told = capsys.readouterr().out
+    ends = [SimpleNamespace(name=name, glyphs=glyphs) for name, glyphs in (("sans", SANS), ("hand", hand))]
+    assert Target([(end, 0.5) for end in ends]).untold == "hand is pictures, which tell none"
     assert "is pictures, which tell none: ink and the side bearings that DejaVuSans has in the middle" in told
     extra = {code: found.advances[code] - _ink(hand, code) for code in codes}
     assert max(extra.values()) == pytest.approx(min(extra.values()), abs=1e-6) and 0.1 < max(extra.values()) < 0.25

@@ -5,6 +5,7 @@ import pytest
 from fontTools.cffLib import FDArrayIndex, FDSelect, FontDict
 from fontTools.feaLib.builder import addOpenTypeFeaturesFromString
 from fontTools.fontBuilder import FontBuilder
+from fontTools.otlLib.builder import buildStatTable
 from fontTools.pens.areaPen import AreaPen
 from fontTools.pens.boundsPen import BoundsPen
 from fontTools.pens.t2CharStringPen import T2CharStringPen
@@ -306,6 +307,19 @@ def test_an_instance_of_a_variable_font_is_completed(tmp_path):
     assert "fvar" not in font and "gvar" not in font and font["OS/2"].usWeightClass == 900
     assert font["hmtx"]["A"][0] == 1000 and font["glyf"]["A"].xMax == 900  # as wght 900 draws it
     assert Face(str(tmp_path / "out.ttf")).real(IMAGES) == set(IMAGES)
+
+
+@pytest.mark.parametrize("at", (700, 650))
+def test_an_instance_is_called_as_its_style_attributes_have_it(tmp_path, at, capsys):
+    font = make_variable(cff=False)
+    named = [dict(value=400, name="Regular", flags=2), dict(value=700, name="Bold")]
+    buildStatTable(font, [dict(tag="wght", name="Weight", values=named)])
+    font.save(tmp_path / "v.ttf")
+    complete_font(f"{tmp_path / 'v.ttf'}@wght={at}", tmp_path / "out.ttf", IMAGES, GEOMETRY)
+    new, bold = TTFont(tmp_path / "out.ttf"), at == 700
+    assert new["name"].getDebugName(2) == ("Bold" if bold else "Regular") and new["head"].macStyle == int(bold)
+    assert bool(new["OS/2"].fsSelection & 32) == bold and new["OS/2"].usWeightClass == at
+    assert ("its names stay those of its default" in capsys.readouterr().err) != bold
 
 
 def test_the_base_is_never_written_on(base, tmp_path):

@@ -217,6 +217,7 @@ def test_a_face_and_an_instance_together(tmp_path):
         ("v.ttf@", "after the file come #2, a face of a collection, and @wght=700 or @Bold"),
         ("a.ttf@wght=700", "has no axes, since it is no variable font; leave out @wght=700"),
         ("nowhere.ttf@wght=700", "no such file"),
+        ("a.ttf#2", "it is no collection and has one face; leave out #2"),
     ),
 )
 def test_instances_that_are_not_there(tmp_path, name, message):

@@ -10,6 +10,7 @@ from fontTools.ufoLib import UFOReader
 from PIL import ImageFont
 
 from options import UserError
+from util.fonts import cubics, ufo
 from util.fonts.check import check_font
 from util.fonts.export import build_font
 from util.fonts.faces import Face, Geometry
@@ -109,3 +110,14 @@ def test_half_a_folder_is_never_there(tmp_path):
     for content in (b"1", b"2"):
         write_folder(tmp_path / "x.ufo", {"a/b": content})
     assert (tmp_path / "x.ufo/a/b").read_bytes() == b"2" and len([*tmp_path.iterdir()]) == 1
+
+
+def test_cubic_outlines_and_a_folder_for_editors_say_angle_and_style(tmp_path):
+    font = TTFont(Face("DejaVuSans-BoldOblique").path)
+    facts = ufo._facts(font)
+    assert facts["italicAngle"] == font["post"].italicAngle < 0 and not facts["postscriptIsFixedPitch"]
+    assert "styleMapStyleName" not in facts and "styleMapFamilyName" not in facts  # Bold Oblique is none of the four
+    said = cubics._facts(font)
+    assert (said["Weight"], said["ItalicAngle"], said["isFixedPitch"]) == ("Bold", font["post"].italicAngle, 0)
+    font["name"].setName("字體", 4, 3, 1, 0x409)
+    assert cubics._facts(font)["FullName"].isascii() and "DejaVu" in cubics._facts(font)["FullName"]

@@ -150,7 +150,7 @@ def contours_of(glyph):
     return [Contour(points, on) for points, on in zip(contours(glyph), flags, strict=True)]
 
 
-@pytest.mark.parametrize("size", (64, 128))
+@pytest.mark.parametrize("size", (64, pytest.param(128, marks=pytest.mark.exhaustive)))
 def test_outlines_cross_nothing_and_have_points_at_extrema(size):
     face = Face("DejaVuSerif")
     for seed, character in enumerate("&g8@§"):

@@ -33,7 +33,13 @@ def test_no_process_is_left_by_what_ends_tracing(monkeypatch):
     with pytest.raises(UserError, match=r"U\+0042_B: an image of float64"):
         trace_all(GLYPHS | {66: GLYPHS[66] / 255}, GEOMETRY, {}, 1000, processes=2)
     assert len(started) == 2 and all(one.process.poll() is not None for one in started)
-    started.clear()
+
+
+@pytest.mark.exhaustive
+def test_no_process_is_left_by_one_that_takes_too_long(monkeypatch):
+    started = []
+    begin = child._Child.__init__
+    monkeypatch.setattr(child._Child, "__init__", lambda self: started.append(self) or begin(self))
     with pytest.raises(UserError, match="glyphs cannot be traced: not decoded within"):
         monkeypatch.setattr(tracing, "SECONDS", 0.0)
         trace_all(GLYPHS, GEOMETRY, {}, 1000, processes=2)
