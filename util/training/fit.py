@@ -29,6 +29,6 @@ def check_sides(run: Path, opt: Any) -> None:
 def otherwise(run: Path, opt: Any) -> str:
     """What shapes a network and was otherwise in that run, in its flags; nothing where all is alike."""
     kept = kept_options(run)
-    shapes = [flag for name, flag in flags_of(type(opt)).items() if name in shaping(type(opt))]
+    shapes = [flag for name, flag in flags_of(type(opt)).items() if name in {"model", *shaping(type(opt))}]
     there = {flag.name: flag.of_another(kept[flag.name]) for flag in shapes if kept.get(flag.name) is not None}
     return " ".join(words_of({name: value for name, value in there.items() if value != getattr(opt, name)}))

@@ -29,7 +29,7 @@ ENGINE = SimpleNamespace(device=torch.device("cpu"))
 class Data:
     """Grey squares, a level for each class, with a little noise."""
 
-    classes, channels, present, opt = CLASSES, 1, True, SimpleNamespace(crop_size=32)
+    classes, channels, present, opt = CLASSES, 1, True, SimpleNamespace(crop_size=32, phase="test")
 
     def levels(self, phase, limit, among):
         images, labels = self.arrays(phase)

@@ -6,6 +6,7 @@ import pytest
 
 from options import UserError
 from options.sizes import Sides
+from tests.conftest import train_options
 from util.training.fit import check_sides, otherwise
 
 
@@ -30,6 +31,7 @@ def test_images_on_their_side_are_others(tmp_path):
 
 
 def test_what_was_otherwise_is_told_in_flags(tmp_path):
-    run = kept(tmp_path, "model: sngan\nngf: 8\nz_dim: 16\nnetG: small\n")
-    assert otherwise(run, opt(z_dim=8)) == "--model sngan --z_dim 16"
-    assert otherwise(tmp_path / "none", opt()) == ""
+    run = kept(tmp_path, "model: sngan\nngf: 8\nz_dim: 16\nlr: 0.1\nnetG: sngan\n")
+    made = train_options("--model", "biggan", "--dataroot", "digits", "--ngf", 8, "--z_dim", 8, "--netG", "sngan")
+    assert otherwise(run, made) == "--model sngan --z_dim 16"
+    assert otherwise(tmp_path / "none", made) == ""
