@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from models.base_contrastive import ContrastiveModel
 from options import UserError, option
 
+SHOWN_AT = 128  # pixels of the larger side at which pages show what is quadratic in their number
 FASTCUT = dict(nce_idt=False, lambda_NCE=10.0, flip_equivariance=True, n_epochs=150, n_epochs_decay=50)
 
 
@@ -121,6 +123,12 @@ class CUTModel(ContrastiveModel):
         """The features of an image that G made, where its source has them."""
         queries = self.encode(self.netG, image)
         return [q.flip(3) for q in queries] if self.flipped else queries
+
+    def seen_small(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """The features (B, C_l, H_l, W_l) of an image that is scaled down: for pages, not for a loss."""
+        stride, part = self.netG.stride, min(1.0, SHOWN_AT / max(image.shape[2:]))
+        small = [max(self.netG.min_size, round(side * part / stride) * stride) for side in image.shape[2:]]
+        return self.netG(F.interpolate(image, small, mode="area"), self.opt.nce_layers, encode_only=True)
 
     def vectors(self, queries: Sequence[torch.Tensor], keys: Sequence[torch.Tensor], ids: Sequence[torch.Tensor]):
         """Unit vectors (B, S_l, D) of both at these places; those of the keys carry no gradient."""

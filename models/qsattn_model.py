@@ -19,7 +19,6 @@ from networks.query_attention import attention, entropy
 from options import UserError, option
 
 WINDOW = 7  # places a side of a local window, as published
-LOOKED_AT = 128  # pixels of the larger side at which a page shows the attention: it is quadratic in their number
 
 
 class QSAttnModel(CUTModel):
@@ -77,10 +76,7 @@ class QSAttnModel(CUTModel):
         """For the page: where the last tap chooses first, white, and last, black, (B, 1, H, W)."""
         if image is None:
             return None
-        size = image.shape[2:]
-        stride, part = self.netG.stride, min(1.0, LOOKED_AT / max(size))
-        small = [max(self.netG.min_size, round(side * part / stride) * stride) for side in size]
-        feature = self.netG(F.interpolate(image, small, mode="area"), self.opt.nce_layers[-1:], encode_only=True)[0]
+        size, feature = image.shape[2:], self.seen_small(image)[-1]
         H, W = feature.shape[2:]
         local = WINDOW if self.opt.QS_mode != "global" else None
         entropies = entropy(feature.flatten(2).transpose(1, 2), W, local)

@@ -6,6 +6,7 @@ import torch
 
 from .precision import in_float32
 
+ROUNDS = 50  # of Sinkhorn, as published
 LEAST = 1e-8  # of a negative's weight, as published
 LINEAR = 0.05  # cosines over an eps from here on span e^40, which floats of 32 bits hold
 
@@ -18,7 +19,7 @@ def monce(
     eps: float = 1.0,
     cost: Literal["hard", "easy"] = "hard",
     weight: float = 1.0,
-    rounds: int = 50,
+    rounds: int = ROUNDS,
     exact_mask: bool = True,
     constant_weights: bool = False,
     reduction: str = "mean",

@@ -38,6 +38,7 @@ from tests.conftest import EVERY_STEP, train_options
 from tests.models.test_cut import batch, step
 from tests.test_train import differences, state
 from util import distributed
+from util.images import read_pixels, to_tensor
 from util.training.engine import Engine
 
 TINY = ("--ngf", 4, "--ndf", 4, "--load_size", 36, "--crop_size", 32, "--netD", "n_layers", "--n_layers_D", 2)
@@ -452,6 +453,19 @@ def argv(name, dataroot, folder, *more):
     words = ["--model", name, "--dataroot", dataroot, "--checkpoints_dir", folder / "checkpoints", "--name", "run"]
     words += [*UNPAIRED[name], "--gpu_ids", -1, "--num_threads", 0, "--max_dataset_size", 3, *more]
     return [str(word) for word in words]
+
+
+@pytest.mark.parametrize("netF", ["mlp_sample", "reshape"])
+def test_the_page_of_monce_shows_what_pushes_the_middle(netF, dataroot, tmp_path):
+    flags = ("--n_epochs", 1, "--n_epochs_decay", 0, "--netF", netF, "--nce_layers", "0,8")
+    assert train_script.main(argv("monce", dataroot, tmp_path, *flags)) == 0
+    words = ["--dataroot", dataroot, "--checkpoints_dir", tmp_path / "checkpoints", "--name", "run", "--gpu_ids", -1]
+    assert test_script.main([*map(str, words), "--results_dir", str(tmp_path / "results"), "--num_test", "1"]) == 0
+    shown = list((tmp_path / "results/run/test_latest/images/weights").glob("*.png"))
+    assert len(shown) == (netF == "mlp_sample")
+    for file in shown:
+        levels = to_tensor(read_pixels(file, 1))[0]
+        assert levels[16, 16] == -1 and levels.max() == 1  # the middle does not push itself
 
 
 @pytest.mark.slow
