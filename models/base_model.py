@@ -15,6 +15,7 @@ from options.errors import UnknownName
 from util import contract, distributed, published_names
 
 RENAMED = {"meet": "see_data", "adopt": "start_from"}
+OF_GROUPS = ("betas", "amsgrad", "largest_gradient")  # what a method may say of a group of parameters, beside its lr
 
 
 class BaseModel(nn.Module):
@@ -102,21 +103,16 @@ class BaseModel(nn.Module):
 
     # -- for subclasses --------------------------------------------------------------------------
 
-    def add_optimizer(
-        self,
-        name: str,
-        *networks: nn.Module,
-        lr: float | None = None,
-        betas: tuple[float, float] | None = None,
-        **settings: Any,
-    ) -> None:
+    def add_optimizer(self, name: str, *networks: nn.Module, lr: float | None = None, **settings: Any) -> None:
         """Let ``self.update(name, ...)`` train these networks; a second call adds groups with settings of their own.
 
         --weight_decay is of convolutions and linear layers alone; the rest is then a group of its own.
 
         Args:
-            settings: of the groups: ``amsgrad``, and ``largest_gradient``, the norm that theirs is cut to.
+            settings: of the groups: ``betas``, ``amsgrad``, and ``largest_gradient``, the norm that theirs is cut to.
         """
+        if wrong := sorted(settings.keys() - OF_GROUPS):
+            raise contract.broken(self, "add_optimizer", f"was given {wrong[0]}; it takes lr, {', '.join(OF_GROUPS)}")
         if not isinstance(name, str) or not all(isinstance(network, nn.Module) for network in networks):
             told = ", ".join(map(contract.kind, (name, *networks)))
             due = 'it is given a name and networks: self.add_optimizer("G", self.netG)'
@@ -132,7 +128,8 @@ class BaseModel(nn.Module):
         known = {id(p) for group in there for p in group["params"]}
         if known & set(map(id, params)) or len(set(map(id, params))) < len(params):
             raise contract.broken(self, "add_optimizer", f"was given weights twice for {name!r}")
-        shared = dict(lr=lr, initial_lr=lr, betas=betas or (opt.beta1, opt.beta2), eps=opt.adam_eps, **settings)
+        shared = dict(lr=lr, initial_lr=lr, eps=opt.adam_eps) | settings
+        shared["betas"] = settings.get("betas") or (opt.beta1, opt.beta2)
         groups = [dict(params=params, weight_decay=opt.weight_decay, **shared)]
         if opt.weight_decay > 0:
             decayed = {id(p) for network in networks for p in matrices(network)}

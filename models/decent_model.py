@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from models.base_translation import TranslationModel
 from networks.density import LayerDensities
-from networks.heads import at_places
+from networks.heads import at_places, random_places
 from networks.momentum import follow, momentum_copy
 from options import UserError, option
 
@@ -146,9 +146,7 @@ class DecentModel(TranslationModel):
 
     def places(self, features):
         """At most --num_patches places of each map."""
-        return [
-            torch.randperm(f.shape[2] * f.shape[3], device=f.device)[: self.opt.num_patches or None] for f in features
-        ]
+        return random_places(features, self.opt.num_patches)
 
     def vectors(self, features, ids):
         return [at_places(feature, places) for feature, places in zip(features, ids, strict=True)]

@@ -19,6 +19,7 @@ from models.base_translation import TranslationModel, at_size_of
 from models.losses import similarity_maps, spatial_contrast, spatial_loss
 from networks.domain_encoder import encoder_of
 from networks.frozen import Frozen
+from networks.heads import random_places
 from networks.lsesim_head import SimilarityHead
 from networks.vgg import VGG16Features
 from options import Exit, UserError, default, option
@@ -216,8 +217,7 @@ class LSeSimModel(TranslationModel):
 
     def places(self, features):
         """At most --patch_nums places of each map."""
-        count = self.opt.patch_nums or None
-        return [torch.randperm(f.shape[2] * f.shape[3], device=f.device)[:count] for f in features]
+        return random_places(features, self.opt.patch_nums)
 
     def jittered(self, side, image):
         """Each image in colours of its own; of images with other channels than three, brightness and contrast."""

@@ -40,7 +40,7 @@ class PatchSampler(nn.Module):
 
     def sample_ids(self, features: Sequence[torch.Tensor], count: int) -> list[torch.Tensor]:
         """At most ``count`` random locations of each map, row-major, without repetition; 0 takes every one."""
-        return [torch.randperm(f.shape[2] * f.shape[3], device=f.device)[: count or None] for f in features]
+        return random_places(features, count)
 
 
 class GridSampler(PatchSampler):
@@ -110,6 +110,11 @@ class StridedConv(nn.Module):
         """At most ``count`` random locations of each projected map, row-major, without repetition; 0 takes all."""
         sizes = [(f.shape[2] + 1) // 2 * ((f.shape[3] + 1) // 2) for f in features]
         return [torch.randperm(n, device=f.device)[: count or None] for n, f in zip(sizes, features, strict=True)]
+
+
+def random_places(features: Sequence[torch.Tensor], count: int) -> list[torch.Tensor]:
+    """At most ``count`` places of each map (B, C, H, W), row-major, drawn without repetition; 0 takes every one."""
+    return [torch.randperm(f.shape[2] * f.shape[3], device=f.device)[: count or None] for f in features]
 
 
 def at_places(feature: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

@@ -361,3 +361,14 @@ def test_a_gradient_is_cut_to_the_norm_that_was_told_of_its_group():
     step(model, engine, torch.randn(5, 3))
     assert seen[0.01] == (pytest.approx(0.01, rel=1e-3), True)
     assert seen[None][0] > 0.1 and not seen[None][1]
+
+
+def test_a_setting_that_no_group_has_is_refused():
+    class Mistaken(Line):
+        def __init__(self, opt):
+            super().__init__(opt)
+            self.netH = nn.Linear(3, 1)
+            self.add_optimizer("G", self.netH, beta=(0.5, 0.9))
+
+    with pytest.raises(UserError, match="was given beta; it takes lr, betas"):
+        build(model=Mistaken)
