@@ -163,8 +163,12 @@ class LSeSimModel(TranslationModel):
     def forward(self):
         opt = self.opt
         self.fake_B = self.netG(self.real_A) if opt.is_train else self.translate(self.netG, self.real_A)
-        if opt.is_train and opt.lambda_identity > 0:
+        if not opt.is_train:
+            return
+        if opt.lambda_identity > 0:
             self.idt_B = self.netG(self.real_B)
+        with torch.no_grad():
+            self.seen_A = self.seen(self.real_A)  # for the head and for G
 
     def optimize_parameters(self):
         self.forward()
@@ -175,17 +179,17 @@ class LSeSimModel(TranslationModel):
 
     def head_losses(self):
         """Contrast of the source with the output and, with --augment, with itself in other colours."""
-        A, fake, B = self.real_A, self.fake_B.detach(), self.real_B
-        value = self.contrast(A, fake, B)
+        A, B = self.real_A, self.real_B
+        value = self.contrast(self.fake_B.detach(), B)
         if not self.opt.augment:
             return {"spatial": value}
-        return {"spatial": (value + self.contrast(A, self.jittered("A", A), self.jittered("B", B))) / 2}
+        return {"spatial": (value + self.contrast(self.jittered("A", A), self.jittered("B", B))) / 2}
 
-    def contrast(self, source, target, other):
-        """The mean over layers; the other image is turned by 180 degrees."""
+    def contrast(self, target, other):
+        """Of A with its target, the mean over layers; the other image is turned by 180 degrees."""
         with torch.no_grad():
-            seen = [self.seen(image) for image in (source, target, at_size_of(source, other).flip(2, 3))]
-        maps = zip(*self.maps(*seen), strict=True)
+            seen = [self.seen(image) for image in (target, at_size_of(target, other).flip(2, 3))]
+        maps = zip(*self.maps(self.seen_A, *seen), strict=True)
         return torch.stack([spatial_contrast(*layer, self.opt.T) for layer in maps]).mean()
 
     def discriminator_losses(self):
@@ -195,9 +199,7 @@ class LSeSimModel(TranslationModel):
         opt = self.opt
         losses = {"G_GAN": opt.lambda_GAN * self.fool(self.netD, self.fake_B)}
         if opt.lambda_spatial > 0:
-            with torch.no_grad():
-                source = self.seen(self.real_A)
-            maps = zip(*self.maps(source, self.seen(self.fake_B)), strict=True)
+            maps = zip(*self.maps(self.seen_A, self.seen(self.fake_B)), strict=True)
             values = [spatial_loss(*layer, opt.loss_mode, opt.use_norm) for layer in maps]
             losses["G_s"] = opt.lambda_spatial * torch.stack(values).mean()
         if opt.lambda_identity > 0:
