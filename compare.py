@@ -115,8 +115,8 @@ def kept(experiment):
     for variant in experiment.recipe.models:
         if experiment.timings.keeps_steps(variant):
             yield (
-                f"{variant}: timed on another device, with other threads or other defaults; its runs have begun, so "
-                f"all seeds keep {experiment.timings.steps_of(variant)} steps"
+                f"{variant}: timed on another device, by another clock, with other threads or other defaults; its runs "
+                f"have begun, so all seeds keep {experiment.timings.steps_of(variant)} steps"
             )
 
 

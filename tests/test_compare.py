@@ -64,7 +64,8 @@ if ngf == 99 and not (run / "run.json").exists():
         signal.signal(signal.SIGTERM, lambda *_: leave("stopped", 2, 75))
     (checkpoints / "ready").write_text("iters iters iters")
     time.sleep(60)
-leave("finished", steps, 0)
+alone = dict(device="cpu", threads=1, cpu_per_step=0.25) if ngf == 77 else {}
+leave("finished", steps, 0, **alone)
 """
 
 
@@ -198,6 +199,25 @@ def test_minutes_are_turned_into_steps_once(tmp_path, pretending, capsys):
     assert "2 minutes of training" in (folder / "index.html").read_text()
     assert pretending(text, "--seeds", 0, 1) == 0
     assert calls(tmp_path) == ["train.py cut-s1", "test.py cut-s1 latest"]
+
+
+@pytest.mark.slow
+def test_minutes_of_a_process_on_one_thread_are_of_its_processor(tmp_path, pretending, monkeypatch):
+    """The clock on the wall says half a second a step, for the machine is busy; the processor a quarter."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    text = "models: {{cut: {{ngf: 77, device: cpu, num_threads: {}}}}}\nbudget: 2 minutes"
+    assert pretending(text.format(4)) == 0 and timed_anew(tmp_path)
+    folder = tmp_path / "experiments/some"
+    assert json.loads((folder / "budget.json").read_text())["cut"] | {"of": ""} == {
+        **{"seconds_per_step": 0.5, "device": "cpu", "threads": 1, "clock": "wall", "of": ""},
+        **{"budget": "2 minutes", "steps": 240},
+    }
+    assert "other work on the machine made steps fewer: cut 240" in (folder / "index.html").read_text()
+    shutil.rmtree(folder / "checkpoints/cut-s0")  # with whose steps later seeds would agree
+    assert pretending(text.format(0)) == 0 and timed_anew(tmp_path)
+    timed = json.loads((folder / "budget.json").read_text())["cut"]
+    assert (timed["seconds_per_step"], timed["clock"], timed["steps"]) == (0.25, "processor", 480)
+    assert "other work on the machine does not take from a method: cut 480" in (folder / "index.html").read_text()
 
 
 def timed_anew(folder):

@@ -218,7 +218,7 @@ def texts(path):
 def timeless(record):
     if not isinstance(record, dict):
         return record
-    told = ("time", "seconds", "seconds_per_step", "peak_memory", "evaluation_seconds")
+    told = ("time", "seconds", "seconds_per_step", "cpu_per_step", "peak_memory", "evaluation_seconds")
     return {key: value for key, value in record.items() if key not in told}
 
 

@@ -1,6 +1,8 @@
 """The budget of an experiment: what a step of a variant takes, and so how many it has in so many minutes.
 
-A pace is timed once, for one set of options on one device with so many threads, and kept in ``budget.json``.
+A pace is timed once, for one set of options on one device with so many threads, and kept in ``budget.json``. Where
+the process has a clock of its own (``util/training/run_record.py:has_own_clock``) it is in processor seconds, so that
+what else the machine is at gives no method fewer steps.
 """
 
 import hashlib
@@ -17,15 +19,15 @@ from options.command_line import words_of
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, as_dict
 from util.claim import Claim
+from util.compare.artefacts import finite_number
 from util.compare.claims import claimed, trained
 from util.compare.recipe import Recipe
 from util.compare.runner import ENDED, STOPPED, Command, Task, say, threads
 from util.device import choose_device
-from util.files import json_or_empty, read_json_lines
-from util.training.run_record import read_record
+from util.files import json_or_empty
+from util.training.run_record import WARM_UP, has_own_clock, read_record
 from util.writing import remove_folder, write_atomically
 
-WARM_UP = 5  # steps that are not counted: libraries choose their kernels, loading workers start
 LEAST = 30  # steps that are counted
 # Options of train.py itself that change what is shown and kept of a run, not what it learns.
 NOT_COMPARED = {name for name, flag in flags_of(TrainOptions).items() if flag.metadata["per_run"]} | NOT_CONTINUED
@@ -111,11 +113,14 @@ class Timings:
         code = yield from trained(run, command)
         if code:
             return STOPPED if code in ENDED else code
-        record, pace = read_record(run), measured_pace(run)
+        record, opt = read_record(run), self._parsed(variant)
+        own = has_own_clock(record.get("device"), record.get("threads"), opt.num_threads)
+        pace = finite_number(record.get("cpu_per_step" if own else "seconds_per_step"))
         if not pace:
-            say(f"{run}: metrics.jsonl does not say how long a step takes")
+            say(f"{run}: run.json does not say how long a step takes")
             return 1
         facts = {"seconds_per_step": pace, "device": record.get("device"), "threads": record.get("threads")}
+        facts |= {"clock": "processor" if own else "wall"}
         self._read()  # what another compare.py has timed meanwhile
         self._timed[variant] = facts | {"of": self._fingerprint(variant)}
         told = {v: {"budget": str(self.recipe.budget), "steps": self._in_budget(v)} for v in self._timed}
@@ -135,8 +140,15 @@ class Timings:
         steps = ", ".join(f"{v} {self._in_budget(v)}" for v in self.recipe.models if v in self._timed)
         return (
             f"Each run had {budget} of training, turned into optimizer steps by timing at least {LEAST} steps of each "
-            f"variant once: {steps}."
+            f"variant once{self._clock()}: {steps}."
         )
+
+    def _clock(self) -> str:
+        """By which clock variants were timed, in words; empty where it is not known of all."""
+        clocks = {facts.get("clock") for v, facts in self._timed.items() if v in self.recipe.models}
+        if clocks == {"processor"}:
+            return ", in seconds of the processor, which other work on the machine does not take from a method"
+        return ", by the clock on the wall, so other work on the machine made steps fewer" * (clocks == {"wall"})
 
     def _in_budget(self, variant: str) -> int | None:
         """Steps in the minutes of the budget, by what was timed, whenever that was."""
@@ -161,23 +173,15 @@ def timed_steps(opt: Any) -> int:
     return WARM_UP + math.ceil(LEAST / cycle) * cycle
 
 
-def measured_pace(run: Path) -> float | None:
-    """Mean seconds per step, without the warm-up, of a run that told its losses after each; None where it did not."""
-    try:
-        times = {record["step"]: float(record["time"]) for record in read_json_lines(run / "metrics.jsonl")}
-        last = max(times)
-        pace = (times[last] - times[WARM_UP]) / (last - WARM_UP)
-    except (ValueError, KeyError, TypeError, ZeroDivisionError):
-        return None
-    return pace if pace > 0 else None
-
-
 def fingerprint(opt: Any, threads: int) -> str:
-    """Of what a pace depends on: the options of a variant, the device and the threads of the processor."""
+    """Of what a pace depends on: the options of a variant, the device, the processor's threads, and the clock."""
     try:
         device = choose_device(opt.device, opt.gpu_ids)
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     except UserError:  # a plan for another machine may be looked at here
         where = f"{opt.device} {opt.gpu_ids}"
     said = {k: v for k, v in as_dict(opt).items() if k not in (NOT_COMPARED - QUICKER) | UNTIMED}
-    return hashlib.sha256(json.dumps([said, where, threads], sort_keys=True, default=str).encode()).hexdigest()[:16]
+    clock = ["processor"] if has_own_clock(where, threads, opt.num_threads) else []
+    return hashlib.sha256(json.dumps([said, where, threads, *clock], sort_keys=True, default=str).encode()).hexdigest()[
+        :16
+    ]

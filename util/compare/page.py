@@ -17,7 +17,7 @@ from util.compare.options import commands_section, divided, option_cell, options
 from util.compare.pictures import INPUTS, side_by_side
 from util.compare.run import ComparedRun, Series
 from util.compare.sections import chart_section, switch, wall_section
-from util.compare.table import COSTS, WORDS, Cell, Comparison, decimals, protocol, span
+from util.compare.table import WORDS, Cell, Comparison, decimals, protocol, span
 from util.html import asset, embed, new_page, scrolling, short, visible
 from util.stopwatch import duration
 from util.table import ARROWS, extent
@@ -26,6 +26,10 @@ from util.writing import write_atomically
 FEW = 6  # variants that need no filter
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
+CLOCKS = {
+    "s/step": "s/step: by the clock on the wall; what else the machine was at made steps longer.",
+    "CPU s/step": "CPU s/step: seconds of the processor in the run's own process, whatever else the machine was at.",
+}
 SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
 
 
@@ -123,7 +127,7 @@ def _command(line: str) -> tags.code:
 def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
     """A row for each variant; columns of the last and of the best checkpoint stand side by side."""
     columns = [(name, label) for name in comparison.names for label in comparison.labels]
-    costs = [name for name in COSTS if any(comparison.cost(v, name).values for v in comparison.variants)]
+    costs = comparison.costs
     places = {name: comparison.column(name) for name in comparison.names}
     units = {name: _unit(name, [comparison.cost(v, name).mean for v in comparison.variants]) for name in costs}
     several = len(comparison.labels) > 1
@@ -177,6 +181,8 @@ def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str
     if any(comparison.leaders(name, label) for name in comparison.names for label in comparison.labels):
         said += "Bold: the best mean. \u2248: its mean \u00b1 spread overlaps with that of the best. "
     section.add(tags.p(f"{said}A click on a head sorts.", cls="soft"))
+    if clock := next((CLOCKS[name] for name in comparison.costs if name in CLOCKS), ""):
+        section.add(tags.p(clock, cls="soft"))
     for line in [*protocol(comparison), *dict.fromkeys(line for run in comparison.runs for line in run.remarks)]:
         section.add(tags.p(visible(line), cls="soft"))
     links = tags.p(cls="files")
@@ -235,7 +241,7 @@ def _unit(name: str, means: Sequence[float]) -> tuple[str, float, int]:
         unit, scale = ("millions", 1e6) if most >= 1e5 else ("thousands", 1e3)
     elif name == "training":
         unit, scale = ("h", 1.0) if most >= 1 else ("min", 1 / 60)
-    elif name == "s/step":
+    elif name.endswith("s/step"):
         unit, scale = ("s", 1.0) if most >= 1 else ("ms", 1e-3)
     else:
         return "", 1.0, 0

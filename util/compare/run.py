@@ -14,6 +14,7 @@ from util.config import read_config
 from util.files import json_or_empty, read_json_lines, read_text
 from util.inputs import Input, noted_inputs
 from util.pages.curves import Curves
+from util.training.run_record import has_own_clock
 
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them, and reported
 POINTS = 400  # of a curve, at most
@@ -105,8 +106,14 @@ class ComparedRun:
         return {str(name): int(v) for name, count in counts.items() if (v := finite_number(count)) is not None}
 
     @property
+    def own_pace(self) -> float | None:
+        """Processor seconds per step, where other work on the machine did not lengthen them; None elsewhere."""
+        known = has_own_clock(self.facts.get("device"), self.facts.get("threads"), self.options.get("num_threads"))
+        return self.fact("cpu_per_step") if known else None
+
+    @property
     def pace(self) -> float | None:
-        """Seconds of training per step, without evaluations, over the whole run."""
+        """Seconds of training per step by the clock, without evaluations, over the whole run."""
         seconds, steps = self.fact("seconds"), self.fact("steps")
         return seconds / steps if seconds and steps else self.fact("seconds_per_step")
 

@@ -13,6 +13,7 @@ from util.table import floors_of
 WORDS = {"latest": "last", "best": "best"}  # what the page calls a checkpoint
 COSTS = {  # name -> its head in the CSV, with the unit
     "s/step": "seconds per step",
+    "CPU s/step": "processor seconds per step",
     "memory": "peak memory (bytes)",
     "training": "training (hours)",
     "steps": "steps",
@@ -162,6 +163,13 @@ class Comparison:
     def cost(self, variant: str, name: str) -> Cell:
         return cell_of(self.variants[variant], lambda run: costs_of(run)[name])
 
+    @cached_property
+    def costs(self) -> list[str]:
+        """Costs that any run tells. One clock tells how long a step takes: that of the processor where all have it."""
+        own = all(run.own_pace is not None for run in self.runs if costs_of(run)["s/step"] is not None)
+        other = "s/step" if own else "CPU s/step"
+        return [name for name in COSTS if name != other and any(self.cost(v, name).values for v in self.variants)]
+
     def column(self, name: str) -> int:
         """Decimals for every number of a value: three figures of the greatest, one more where they hide the spread."""
         cells = [self.cell(v, name, label) for v in self.variants for label in self.labels]
@@ -178,6 +186,7 @@ def costs_of(run: ComparedRun) -> dict[str, float | None]:
     total = {kind: float(sum(counts)) if counts else None for kind, counts in part.items()}
     return {
         "s/step": run.fact("seconds_per_step") or run.pace,
+        "CPU s/step": run.own_pace,
         "memory": run.fact("peak_memory"),
         "training": None if seconds is None else seconds / 3600,
         "steps": run.fact("steps"),

@@ -17,11 +17,20 @@ from util.writing import write_atomically
 
 FILE = "run.json"
 WRITE_EVERY = 15.0  # seconds between two writes
+WARM_UP = 5  # steps that a pace leaves out: libraries choose their kernels, loading workers start
 
 
 def read_record(run: Path) -> dict[str, Any]:
     """What ``run.json`` says; empty where there is none that can be read."""
     return json_or_empty(run / FILE)
+
+
+def has_own_clock(device: str | None, threads: int | None, workers: int | None) -> bool:
+    """Whether the processor seconds of a run's process are those of its steps, whatever else the machine is at.
+
+    They are where one thread of a processor computes, and no workers read what it computes with.
+    """
+    return device == "cpu" and threads == 1 and workers == 0
 
 
 class RunRecord:
@@ -34,8 +43,9 @@ class RunRecord:
     seconds             of training, over all parts of the run, without evaluations and without what was lost with a
                         part that was killed
     evaluation_seconds  of evaluations
-    seconds_per_step    the mean over the steps of this part of the run, from its first line of losses to its last;
-                        over all of its steps where it has no two
+    seconds_per_step    the mean over the steps of this part of the run, from its first line of losses after five steps
+                        to its last; over all of its steps where it has no two
+    cpu_per_step        likewise, in processor seconds of this process
     peak_memory         bytes, without what evaluations took; of the device on CUDA, else of the process
     parameters          {network: how many numbers it learns}
     error               why it failed, in a line
@@ -60,8 +70,9 @@ class RunRecord:
         self._state = "running"
         self._error: str | None = None
         self._start, self._first = time.monotonic(), done
-        self._warm: tuple[float, int] | None = None  # seconds and step at the first line of losses, and at the last
-        self._told: tuple[float, int] | None = None
+        self._cpu_start = time.process_time()
+        # Seconds, those of the processor, and step: where a pace begins, and at the last line of losses.
+        self._warm = self._told = (0.0, 0.0, done)
         self._written = float("-inf")
         self._fixed = {
             "parameters": {n: sum(p.numel() for p in net.parameters()) for n, net in model.networks.items()},
@@ -74,8 +85,9 @@ class RunRecord:
 
     def tell(self) -> None:
         """A line of losses was printed, for which the device was waited for: take the time."""
-        self._told = (self.training_seconds(), self._engine.progress.step)
-        self._warm = self._warm or self._told
+        self._told = (self.training_seconds(), time.process_time() - self._cpu_start, self._engine.progress.step)
+        if self._warm[2] == self._first and self._told[2] >= self._first + WARM_UP:
+            self._warm = self._told
         self._measure()
         if time.monotonic() - self._written >= WRITE_EVERY:
             self.write()
@@ -84,12 +96,13 @@ class RunRecord:
     def evaluating(self) -> Iterator[None]:
         """What happens inside is no training: neither its time nor its memory."""
         self._measure()
-        start = time.monotonic()
+        start, cpu_start = time.monotonic(), time.process_time()
         try:
             yield
         finally:
             spent = time.monotonic() - start
             self._start += spent
+            self._cpu_start += time.process_time() - cpu_start
             self._evaluation_seconds += spent
             if self._engine.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(self._engine.device)
@@ -106,13 +119,15 @@ class RunRecord:
             return
         self._written = time.monotonic()
         progress, training = self._engine.progress, self.training_seconds()
+        wall, cpu = self._per_step()
         values = {
             "state": self._state,
             "steps": progress.step,
             "images": progress.images,
             "seconds": round(training, 3),
             "evaluation_seconds": round(self._evaluation_seconds, 3),
-            "seconds_per_step": self._seconds_per_step(),
+            "seconds_per_step": wall,
+            "cpu_per_step": cpu,
             "peak_memory": self._peak,
             **self._fixed,
             "error": self._error,
@@ -145,11 +160,14 @@ class RunRecord:
         """Over all parts of the run, without evaluations."""
         return self._seconds + time.monotonic() - self._start
 
-    def _seconds_per_step(self) -> float | None:
-        if self._warm and self._told and self._told[1] > self._warm[1]:
-            return (self._told[0] - self._warm[0]) / (self._told[1] - self._warm[1])
-        steps = self._engine.progress.step - self._first
-        return (time.monotonic() - self._start) / steps if steps else None
+    def _per_step(self) -> tuple[float | None, float | None]:
+        """Seconds by the clock, and of the processor."""
+        (wall, cpu, step), (wall_end, cpu_end, end) = self._warm, self._told
+        if step == self._first or end == step:  # no line of losses after the warm-up, or no two
+            wall, cpu, step = self._seconds, 0.0, self._first
+            wall_end, cpu_end = self.training_seconds(), time.process_time() - self._cpu_start
+            end = self._engine.progress.step
+        return ((wall_end - wall) / (end - step), (cpu_end - cpu) / (end - step)) if end > step else (None, None)
 
     def _measure(self) -> None:
         peak = peak_memory(self._engine.device)

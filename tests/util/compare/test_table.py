@@ -347,3 +347,17 @@ def test_one_seed_twice_is_one_seed():
 def test_the_pace_of_the_table_is_that_of_run_json():
     facts = {"seconds_per_step": 0.5, "seconds": 30.0, "steps": 10}
     assert Comparison([run("a", 1, {}, facts=facts)]).cost("a", "s/step").mean == 0.5
+
+
+@pytest.mark.parametrize(("threads", "costs"), [((1, 1), ["CPU s/step"]), ((1, 2), ["s/step"])])
+def test_a_step_takes_processor_seconds_where_every_run_has_them(threads, costs):
+    """Where one has none the clock on the wall tells of all; the CSV has both."""
+    runs = [
+        run(name, 1, {}, options={"num_threads": 0}, facts={"device": "cpu", "threads": n, **paces})
+        for name, n, paces in zip("ab", threads, [{"seconds_per_step": 0.5, "cpu_per_step": 0.25}] * 2, strict=True)
+    ]
+    comparison = Comparison(runs)
+    assert comparison.costs == costs
+    assert comparison.cost("a", costs[0]).mean == (0.25 if costs == ["CPU s/step"] else 0.5)
+    row = next(csv.DictReader(io.StringIO(as_csv(comparison))))
+    assert (row["seconds per step"], row["processor seconds per step"]) == ("0.5", "0.25")

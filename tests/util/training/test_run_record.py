@@ -17,7 +17,9 @@ MODEL = SimpleNamespace(networks={"G": torch.nn.Linear(3, 2), "F": torch.nn.Iden
 class Clock:
     def __init__(self, monkeypatch):
         self.now = 100.0
+        self.cpu = 7.0
         monkeypatch.setattr(run_record.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(run_record.time, "process_time", lambda: self.cpu)
 
 
 @pytest.fixture
@@ -45,6 +47,27 @@ def test_what_a_run_took(tmp_path, clock):
     assert found["seconds"] == 15 and found["seconds_per_step"] == pytest.approx(0.2)
     assert found["parameters"] == {"G": 8, "F": 0} and found["peak_memory"] > 10**6
     assert found["device"] == "cpu" and found["error"] is None and found["best"] is None
+
+
+def test_a_pace_is_the_mean_over_cheap_and_dear_steps_after_the_warm_up(tmp_path, clock):
+    """Four steps of D take 0.1 s each, the fifth, of G too, 1.1 s: a median would say 0.1, the mean is 0.3.
+
+    Meanwhile another process has the core half of the time, and an evaluation computes.
+    """
+    progress, record = start(tmp_path)
+    with record:
+        for step in range(1, run_record.WARM_UP + 31):
+            spent = 9.0 if step <= run_record.WARM_UP else 1.1 if step % 5 == 0 else 0.1
+            clock.cpu += spent
+            clock.now += 2 * spent
+            progress.step = step
+            record.tell()
+            if step == 20:
+                with record.evaluating():
+                    clock.now += 50
+                    clock.cpu += 40
+    found = read_record(tmp_path)
+    assert found["cpu_per_step"] == pytest.approx(0.3) and found["seconds_per_step"] == pytest.approx(0.6)
 
 
 def test_an_evaluation_is_no_training(tmp_path, clock, monkeypatch):
