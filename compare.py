@@ -17,6 +17,7 @@ from options.trust import check_trusted
 from util.cli import run
 from util.compare.chosen import chosen_runs
 from util.compare.experiment import Experiment
+from util.compare.families import with_families
 from util.compare.page import build_page
 from util.compare.progress import GridProgress
 from util.compare.recipe import read_budget, read_recipe
@@ -40,7 +41,7 @@ def main(argv=None):
         runs, name = chosen_runs(opt.runs, Path(opt.checkpoints_dir), Path(opt.results_dir))
         target = Path(opt.output or Path(opt.experiments_dir, name))
         check_writable(target, "--output" if opt.output else "--experiments_dir")
-        page = build_page(runs, target, name.replace("_vs_", " and "))
+        page = build_page(with_families(runs, family_of), target, name.replace("_vs_", " and "))
         tell_troubles(runs)
         print(f"{len(runs)} runs: {page}")
         return 0
@@ -72,6 +73,11 @@ def main(argv=None):
 
 def parse_train(words):
     return parse(TrainOptions, PLUGINS, words, read_config)
+
+
+def family_of(model):
+    """What a method of ours says of itself; of others nothing, for a name on a disk imports no code."""
+    return MODELS.find(model).family if model in MODELS.names() else ""
 
 
 def check_test(words, trained):
@@ -184,7 +190,9 @@ def page_of(experiment, has_run):
     if not there:
         return None
     runs = [read_run(experiment.checkpoints, o.name, experiment.results, o.variant, o.seed, None) for o in there]
-    page = build_page(runs, experiment.folder, recipe.title, " ".join(experiment.notes(len(there))))
+    runs = with_families(runs, family_of, recipe.families, recipe.notes)
+    note = " ".join(experiment.notes(len(there)))
+    page = build_page(runs, experiment.folder, recipe.title, note, settings=recipe.settings)
     tell_troubles(runs, {one.name for one in experiment.runs if has_run and experiment.damage(one)})
     return page
 

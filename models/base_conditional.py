@@ -22,6 +22,7 @@ class ConditionalModel(LatentModel):
             "classes of samples: mixed as the held-out images, or alike; auto is data where these are compared with",
         )
 
+    family = "from noise, with classes"
     conditional = True
 
     def see_data(self, dataset: Any) -> None:

@@ -61,6 +61,7 @@ class LatentModel(NoiseModel):
             None, "run folder of a judge of labels (--model label_judge), for scores and neighbours", per_run=True
         )
 
+    family = "from noise, without classes"
     conditional: ClassVar[bool] = False  # whether G is told a class
     contrasts: ClassVar[bool] = False  # whether a term compares the images of a batch with one another
 

@@ -39,6 +39,7 @@ class BaseModel(nn.Module):
 
     visual_names: tuple[str, ...] = ()  # attributes that are images (B, C, H, W) in [-1, 1], in display order
     makes: Literal["translations", "samples", "answers"] = "translations"  # samples from noise; answers of a judge
+    family = ""  # beside which other methods compare.py shows it
     channels_last = False  # whether its networks are fastest in that layout in float32 on a CPU too
     visual_sides: Mapping[str, str] = {}  # the side, A or B, of the source image of each; A unless it says B
     masks_pairs = False  # whether it tells pairs from other items of a batch by its ``pairs``

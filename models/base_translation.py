@@ -76,6 +76,7 @@ class TranslationModel(AdversarialModel):
     pairs: torch.Tensor | None = None  # the rows where B is what A should become; None are all
     pair_weight = 1.0  # of their mean, see data.loading.loader.Loader
     tiled = False  # whether an image was larger than --tile
+    family = "one-sided"
     masks_pairs = True
     supervised_terms: frozenset[str] = frozenset()  # those asked for so far; a batch without pairs has none
     ema_names: tuple[str, ...] = ("G",)

@@ -19,6 +19,7 @@ class TwoSidedModel(TranslationModel):
         save_epoch_freq: int = default(50)
         num_test: int | Literal["all"] = default(5000)
 
+    family = "two-sided"
     ema_names = ("G_A", "G_B")
     other_way = {"G_A": "G_B", "G_B": "G_A"}
     visual_sides = {"real_B": "B", "fake_A": "B", "rec_B": "B", "idt_A": "B"}  # idt_A is G_A(real_B)

@@ -43,6 +43,7 @@ class Pix2PixModel(TranslationModel):
                 raise UserError("--lambda_GAN 0 --lambda_L1 0: G would learn nothing; give one of them a weight")
 
     visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")
+    family = "sees pairs"
     masks_pairs = False  # D takes every item for a pair
     netG: Any
     netD: Any

@@ -99,6 +99,7 @@ class XMCGANModel(NoiseModel):
     class TestOptions(Options, NoiseModel.TestOptions, CaptionTestOptions):
         section = "XMC-GAN: results"
 
+    family = "from captions"
     ema_names: tuple[str, ...] = ("G", "T")
     wants = ("logit", "pooled", "sentence", "regions")
 

@@ -132,6 +132,7 @@ class Zi2ziModel(AdversarialModel):
         num_test: int | Literal["all"] = default("all")
         metrics: tuple[str, ...] = default(("ink_l1", "l1", "ssim", "iou", "ink", "shift", "chamfer"))
 
+    family = "sees pairs"
     tasks = TASKS
     real_B: Any  # (B, C, H, W) in [-1, 1]
     visual_names: tuple[str, ...] = ("real_A", "fake_B", "real_B")

@@ -34,7 +34,7 @@ def as_csv(comparison: Comparison) -> str:
     """
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
-    names = ["variant", "seed", "run", "state", "checkpoint", *map(cell, comparison.names), *COSTS.values()]
+    names = ["variant", "seed", "run", "state", "checkpoint", "family", *map(cell, comparison.names), *COSTS.values()]
     options = divided(comparison).asked
     rows.writerow([*names, *(f"option {name}" if name in names else name for name in options)])
     for run in comparison.runs:
@@ -47,7 +47,9 @@ def as_csv(comparison: Comparison) -> str:
             numbers = [*scores, *(costs[name] for name in COSTS)]
             cells = ["" if v is None or not math.isfinite(v) else repr(v) for v in numbers]
             told = [cell(option_text(run.options[name])) if name in run.options else "" for name in options]
-            rows.writerow([cell(run.title), run.seed, cell(run.name), run.state, WORDS[label], *cells, *told])
+            rows.writerow(
+                [cell(run.title), run.seed, cell(run.name), run.state, WORDS[label], cell(run.family), *cells, *told]
+            )
     return file.getvalue()
 
 

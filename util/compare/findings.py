@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from util.compare.failing import behind
 from util.compare.measured import counts_of, data_of, extractor_of
 from util.compare.run import ComparedRun, finite_number
 from util.compare.table import WORDS, Comparison, costs_of, span, spreads_overlap
@@ -13,7 +14,6 @@ from util.table import REAL, extent
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
 NAMED = 8  # values that a sentence names, at most
-TRIVIAL = ("the source, copied", "a white page")  # floors that a model must beat to have learned anything
 FEW = 5  # seeds below which a spread is itself hardly known
 
 
@@ -61,6 +61,13 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             seeds = ("seed " if len(ended) == 1 else "seeds ") + ", ".join(str(run.seed) for run in ended)
             details = " ".join([*(f"{error}." for error in errors), so]).strip()
             found.append(Finding("wrong", f"{comparison.title_of(variant)}, {seeds} {said}.", details))
+    for variant, runs in comparison.variants.items():
+        alarmed = [run for run in runs if run.alarms]
+        if alarmed:
+            text = f"{comparison.title_of(variant)}: signs of a collapse in {len(alarmed)} of {len(runs)} runs."
+            first, *others = alarmed
+            more = f" Of seed {', '.join(str(run.seed) for run in others)} likewise." if others else ""
+            found.append(Finding("wrong", text, f"Of seed {first.seed}: {'; '.join(first.alarms)}.{more}"))
     for trouble in troubles(comparison):
         details = f"{trouble.details} {trouble.command}".strip()
         found.append(Finding("wrong", trouble.text, details, trouble.command))
@@ -98,14 +105,15 @@ def _best_two(comparison: Comparison) -> list[Finding]:
     label = comparison.labels[0] if comparison.labels else ""
     clear, within, unknown, unlike = list[str](), list[str](), list[str](), dict[str, list[str]]()
     least, title = FEW, comparison.title_of
-    for name in comparison.names if label else ():
-        if reasons := comparison.differences(name, label):
+    for name, peers in itertools.product(comparison.names if label else (), comparison.peers):
+        if reasons := comparison.differences(name, label, peers):
             unlike.setdefault(", ".join(reasons), []).append(name)
-        if not comparison.leaders(name, label):
+        if not comparison.leaders(name, label, peers):
             continue
-        (first, one), (second, other) = comparison.ranked(name, label)[:2]
+        (first, one), (second, other) = comparison.ranked(name, label, peers)[:2]
         places = comparison.column(name)
         pair = f"{title(first)} {one.shown(places)}, then {title(second)} {other.shown(places)}"
+        pair += ", of those that see pairs" * (len(comparison.peers) > 1 and peers == comparison.peers[1])
         meets = spreads_overlap(one, other)
         least = min(least, len(one.values), len(other.values)) if meets is False else least
         (unknown if meets is None else within if meets else clear).append(f"{name}: {pair}")
@@ -125,7 +133,9 @@ def _best_two(comparison: Comparison) -> list[Finding]:
         how = "; ".join(f"{_list(names)}: {reasons}" for reasons, names in unlike.items())
         found.append(Finding("limit", text, f"{how}."))
     if label and not found and len(comparison.variants) > 1:
-        found.append(Finding("limit", "Nothing is ranked: no value that has a direction is known of two variants."))
+        apart = " that were told alike" * (len(comparison.peers) > 1)
+        text = f"Nothing is ranked: no value that has a direction is known of two variants{apart}."
+        found.append(Finding("limit", text))
     if not comparison.names:
         found.append(Finding("limit", "No run has been judged: there are curves, costs and images, no values."))
     return found
@@ -151,23 +161,17 @@ def _limits(comparison: Comparison) -> list[Finding]:
 
 
 def _behind(comparison: Comparison) -> Finding | None:
-    """Variants that images without learning beat; a floor that is perfect by what is measured says nothing."""
-    label, behind = comparison.labels[0] if comparison.labels else "", dict[str, list[str]]()
-    for floor, name in itertools.product(TRIVIAL, comparison.names):
-        ends = comparison.floors.get(floor, {}).get(name)
-        way = comparison.better.get(name)
-        if ends is None or way not in ("lower", "higher") or ends[0] in (0.0, 1.0):
-            continue
-        if comparison.differences(name, label):
-            continue
-        cells = comparison.ranked(name, label)
-        worse = [v for v, cell in cells if (cell.mean >= ends[0] if way == "lower" else cell.mean <= ends[1])]
-        if worse:
-            who = "every variant" if len(worse) == len(cells) > 1 else ", ".join(map(comparison.title_of, worse))
-            behind.setdefault(f"{floor}, than {who}", []).append(f"{name} {span(ends, comparison.column(name))}")
+    """Variants that images without learning beat."""
+    told: dict[str, list[str]] = {}
+    label = comparison.labels[0] if comparison.labels else ""
+    for (floor, name), worse in behind(comparison).items():
+        all_of_them = len(worse) == len(comparison.ranked(name, label)) > 1
+        who = "every variant" if all_of_them else _list(map(comparison.title_of, worse))
+        ends = comparison.floors[floor][name]
+        told.setdefault(f"{floor}, than {who}", []).append(f"{name} {span(ends, comparison.column(name))}")
     text = "Images that took no learning do better."
-    details = "; ".join(f"{what}: {_list(names)}" for what, names in behind.items())
-    return Finding("limit", text, f"{details}.") if behind else None
+    details = "; ".join(f"{what}: {_list(names)}" for what, names in told.items())
+    return Finding("limit", text, f"{details}.") if told else None
 
 
 def _floors(comparison: Comparison) -> Finding | None:
@@ -194,7 +198,9 @@ def _supervision(comparison: Comparison) -> Finding | None:
     if len(groups) < 2:
         return None
     text = "Models were told different things in training, so a better value may be what more knowledge is worth."
-    return Finding("limit", text, "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items()) + ".")
+    details = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items()) + "."
+    apart = " Those that see pairs are ranked among themselves alone." * (len(comparison.peers) > 1)
+    return Finding("limit", text, details + apart)
 
 
 def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:

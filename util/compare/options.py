@@ -47,10 +47,23 @@ class Divided:
         }
 
 
-def options_section(comparison: Comparison) -> tags.section:
-    """Options that differ between variants; folded, what is the same everywhere but not the default."""
+def options_section(comparison: Comparison, settings: str = "") -> tags.section:
+    """Options that differ between variants; folded, what is the same everywhere but not the default.
+
+    Args:
+        settings: how they were chosen, in the words of the recipe; what it says of a variant stands with it.
+    """
     found = divided(comparison)
     section = tags.section(tags.div(tags.h2("Options that differ"), cls="head"), cls="card")
+    if settings:
+        section.add(tags.p(visible(settings), cls="note"))
+    noted = {v: runs[0].note for v, runs in comparison.variants.items() if runs[0].note}
+    if noted:
+        said = section.add(tags.ul(cls="said"))
+        for variant, note in noted.items():
+            place = list(comparison.variants).index(variant)
+            name = tags.b(visible(comparison.title_of(variant)))
+            said.add(tags.li(swatch(place), name, f": {visible(note)}", data_v=str(place)))
     if found.asked:
         section.add(_option_table(comparison, found.asked))
     else:

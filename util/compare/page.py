@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,18 +13,23 @@ from dominate.util import raw
 
 from options import Exit, UserError
 from util.compare.export import MOST_OPTIONS, as_csv, as_latex
+from util.compare.failing import failures
+from util.compare.families import FEW, PAIRS
 from util.compare.findings import findings
 from util.compare.options import commands_section, divided, option_cell, options_section, swatch
-from util.compare.pictures import INPUTS, side_by_side
+from util.compare.pictures import side_by_side
 from util.compare.run import ComparedRun, Series
-from util.compare.sections import chart_section, switch, wall_section
+from util.compare.sections import chart_section, filters, is_grouped, switch, wall_section
+from util.compare.shortlist import short_list
 from util.compare.table import WORDS, Cell, Comparison, decimals, protocol, span
 from util.html import asset, embed, new_page, scrolling, short, visible
 from util.stopwatch import duration
 from util.table import ARROWS, extent
 from util.writing import write_atomically
 
-FEW = 6  # variants that need no filter
+SCRIPTS = ("compare.js", "compare_table.js", "compare_curves.js", "compare_wall.js")  # one after another
+NUMBERS = 9000  # of the curves of one value, about: of many runs each has fewer points
+TWICE = 2  # steps of many variants that differ by more are told apart better over hours
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
 CLOCKS = {
@@ -33,13 +39,16 @@ CLOCKS = {
 SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
 
 
-def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str = "", inputs: int = INPUTS) -> Path:
+def build_page(
+    runs: Sequence[ComparedRun], folder: Path, title: str, note: str = "", inputs: int | None = None, settings: str = ""
+) -> Path:
     """Write index.html, comparison.csv and comparison.tex, in place of earlier ones.
 
     Args:
         runs: in the order in which their variants are shown.
         note: what the experiment is about, in the words of its author.
-        inputs: whose images are shown, at most.
+        inputs: whose images are shown, at most; None is as many as suit the page.
+        settings: how options were chosen, in the words of its author.
 
     Returns:
         the page.
@@ -53,15 +62,20 @@ def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str 
     page.head.add(tags.style(raw(asset("compare.css"))))
     wall = side_by_side(comparison, inputs)
     main = page.body.add(tags.main(_header(comparison, title, note)))
-    main.add(_conclusions(comparison), _table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
+    main.add(_conclusions(comparison))
+    main.add(*(part for part in (short_list(comparison), filters(comparison)) if part))
+    main.add(_table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
     curves = _curves(comparison)
     if curves["names"]:
-        main.add(chart_section())
+        steps = [n for run in runs if (n := run.fact("steps"))]
+        timed = all(run.pace for run in runs) and max(steps, default=0) > TWICE * min(steps, default=0)
+        main.add(chart_section("hours" if timed and len(comparison.variants) > FEW else "steps"))
     if wall:
         main.add(wall_section(wall))
-    main.add(options_section(comparison), commands_section(comparison))
-    data = {"curves": curves, "wall": wall, "words": WORDS}
-    page.body.add(tags.script(embed(data), type="application/json", id="data"), tags.script(raw(asset("compare.js"))))
+    main.add(options_section(comparison, settings), commands_section(comparison))
+    data = {"curves": curves, "wall": wall, "words": WORDS, "many": len(comparison.variants) > FEW}
+    script = "\n".join(map(asset, SCRIPTS))
+    page.body.add(tags.script(embed(data), type="application/json", id="data"), tags.script(raw(script)))
     try:
         write_atomically(folder / "comparison.csv", visible(table))
         write_atomically(folder / "comparison.tex", visible(latex))
@@ -141,9 +155,13 @@ def _table(comparison: Comparison, files: Mapping[str, str]) -> tags.section:
         top.add(
             _head(name.replace("parameters", "params"), units[name][0], cls="cost first" if number == 0 else "cost")
         )
-    body, foot = tags.tbody(), tags.tfoot()
+    body, foot, failing = tags.tbody(), tags.tfoot(), failures(comparison)
+    wide, grouped = 1 + len(columns) + len(options) + len(costs), is_grouped(comparison)
     for place, variant in enumerate(comparison.variants):
-        row = body.add(tags.tr(_variant(comparison, variant, place)))
+        family = comparison.variants[variant][0].family
+        if grouped and variant == comparison.families[family][0]:
+            body.add(_family_row(comparison, family, wide))
+        row = body.add(tags.tr(_variant(comparison, variant, place, failing.get(variant, ()))))
         for name, label in columns:
             cell = comparison.cell(variant, name, label)
             best, tied = variant in comparison.leaders(name, label), variant in comparison.ties(name, label)
@@ -171,9 +189,8 @@ def _table_section(comparison: Comparison, table: tags.table, files: Mapping[str
     controls = tags.div(cls="controls")
     if several:
         controls.add(switch("shown", "checkpoint", {"latest": "last", "best": "best", "both": "both"}, shown))
-    if len(comparison.variants) > FEW:
-        box = tags.input_(type="search", id="filter", placeholder="parts of their names", autocomplete="off")
-        controls.add(tags.label("variants ", box), tags.output(id="found"))
+    if is_grouped(comparison):
+        controls.add(switch("sorted", "sort", {"within": "within families", "across": "across"}, "within"))
     section = tags.section(tags.div(tags.h2("Table"), controls, cls="head"), cls="card")
     table["data-shown"] = shown if several else "both"
     section.add(scrolling("table of values", table))
@@ -204,14 +221,28 @@ def _head(name: str, below: str, arrow: str = "", label: str = "", cls: str = ""
     return tags.th(button, scope="col", aria_sort="none", **extra)
 
 
-def _variant(comparison: Comparison, variant: str, place: int) -> tags.th:
-    """Name and colour of a variant, and which of its runs did not finish."""
+def _family_row(comparison: Comparison, family: str, wide: int) -> tags.tr:
+    """A row across the table that folds those of a family."""
+    place = list(comparison.families).index(family)
+    button = tags.button(visible(family), type="button", aria_expanded="true")
+    button.add(tags.small(f" {len(comparison.families[family])}"))
+    return tags.tr(tags.td(button, colspan=str(wide)), cls="family", data_family=str(place))
+
+
+def _variant(comparison: Comparison, variant: str, place: int, failing: Sequence[str]) -> tags.th:
+    """Name and colour of a variant, which of its runs did not finish, and what came out as failing."""
     runs = comparison.variants[variant]
     head = tags.th(swatch(place), tags.span(visible(comparison.title_of(variant))), scope="row", data_v=str(place))
     for state in dict.fromkeys(run.state for run in runs):
         count = sum(run.state == state for run in runs)
         if state != "finished":
             head.add(tags.small(f"{count} of {len(runs)} {state}", cls="lacking"))
+    if len(comparison.peers) > 1 and variant in comparison.peers[1] and runs[0].family != PAIRS:
+        head.add(tags.small(PAIRS))
+    for line in failing:
+        head.add(tags.small(visible(line), cls="lacking"))
+    if runs[0].note:
+        head.add(tags.small(visible(runs[0].note), cls="said"))
     return head
 
 
@@ -251,6 +282,7 @@ def _unit(name: str, means: Sequence[float]) -> tuple[str, float, int]:
 def _curves(comparison: Comparison) -> dict[str, Any]:
     """Values over steps for the page's script: evaluations first, then losses."""
     variants: list[dict[str, Any]] = []
+    most, families = max(50, NUMBERS // max(1, len(comparison.runs))), list(comparison.families)
     for variant, runs in comparison.variants.items():
         parts = [
             {
@@ -259,11 +291,12 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
                 "failed": run.state == "failed",
                 "best": run.best_step,
                 "evaluations": _points(run.evaluations),
-                "losses": _points(run.losses),
+                "losses": _points(run.losses, most),
             }
             for run in runs
         ]
-        variants.append({"label": visible(comparison.title_of(variant)), "runs": parts})
+        family = families.index(runs[0].family)
+        variants.append({"label": visible(comparison.title_of(variant)), "family": family, "runs": parts})
     judged = _common_first(run.evaluations for run in comparison.runs)
     losses = _common_first(run.losses for run in comparison.runs)
     return {
@@ -285,6 +318,9 @@ def _common_first(series: Iterable[Series]) -> list[str]:
     return sorted(counts, key=lambda name: -counts[name])
 
 
-def _points(series: Series) -> dict[str, Any]:
-    values = {visible(name): [short(v) for v in column] for name, column in series.values.items()}
-    return {"x": [short(step) for step in series.steps], "y": values}
+def _points(series: Series, most: int = 0) -> dict[str, Any]:
+    """Every point, or so many of them, the last among them."""
+    every = max(1, math.ceil(len(series.steps) / most)) if most else 1
+    first = (len(series.steps) - 1) % every if series.steps else 0
+    values = {visible(name): [short(v) for v in column[first::every]] for name, column in series.values.items()}
+    return {"x": [short(step) for step in series.steps[first::every]], "y": values}

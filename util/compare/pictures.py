@@ -5,12 +5,14 @@ import hashlib
 import io
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
 
+from util.compare.families import FEW
 from util.compare.run import CHECKPOINTS, ComparedRun
 from util.compare.table import Comparison
 from util.heads import head_of
@@ -19,6 +21,8 @@ from util.inputs import Input
 from util.reading.json_file import bytes_of
 
 INPUTS = 12  # shown unless told otherwise
+OF_MANY = 16  # of more than a few variants, whose last checkpoints alone are shown
+OF_A_CLASS, ROOM = 4, 48  # images of a class beside one another, and of all classes, of more than a few variants
 MOST_BYTES = 256 << 20  # of a file that is shown
 AS_THEY_ARE = 24 * 1024  # bytes of a PNG that is embedded without loss; larger ones become WebP
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # of results, and of inputs that a page shows where they lie
@@ -120,24 +124,28 @@ def _picture(content: bytes | None) -> Image.Image | None:
         return None
 
 
-def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]:
+def side_by_side(comparison: Comparison, inputs: int | None = None) -> dict[str, Any]:
     """The images of the page, for its script; empty where no run has any.
 
     ``pictures`` are the data URIs that everything else names by their place. Each of ``seeds`` has its ``items``, which
     are rows, and for each of them a place or None: ``input``, ``truth`` and ``variants[k][checkpoint]``.
     """
-    runs = [run for run in comparison.runs if any(outputs(run, label) for label in CHECKPOINTS)]
+    many = len(comparison.variants) > FEW
+    there = [w for w in CHECKPOINTS if any(outputs(run, w) for run in comparison.runs)]
+    labels = there[:1] if many else there
+    inputs = inputs or (OF_MANY if many else INPUTS)
+    runs = [run for run in comparison.runs if any(outputs(run, label) for label in labels)]
     if not runs:
         return {}
-    made = sum(bool(outputs(run, label)) for run in runs for label in CHECKPOINTS)
+    made = sum(bool(outputs(run, label)) for run in runs for label in labels)
     seeds = sorted({run.seed for run in runs})
     count = max(1, inputs * (made + 2 * len(seeds)))
     embedded = EmbeddedImages(min(SIDE, max(32, math.isqrt(int(PIXELS / count)))))
     rows, differ = {}, False
     for seed in seeds:
         mine = [run for run in runs if run.seed == seed]
-        found = [files for run in mine for label in CHECKPOINTS if (files := outputs(run, label))]
-        items, total = chosen_items(found, inputs)
+        found = [files for run in mine for label in labels if (files := outputs(run, label))]
+        items, total = (chosen_of_classes if many else chosen_items)(found, inputs)
         paired = [run for run in mine if run.options.get("dataset_mode") in PAIRED]
         given, other = _common(mine, items, embedded, inputs_of)
         differ = differ or other
@@ -146,13 +154,15 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
             "total": total,
             "input": given,
             "truth": _common(paired, items, embedded, truths_of)[0],
-            "variants": [_places(runs, seed, items, embedded) for runs in comparison.variants.values()],
+            "variants": [_places(runs, seed, labels, items, embedded) for runs in comparison.variants.values()],
         }
     return {
         "pictures": embedded.pictures,
         "sizes": embedded.sizes,
         "seeds": rows,
-        "which": [w for w in CHECKPOINTS if any(outputs(run, w) for run in runs)],
+        "which": labels,
+        "left": there[len(labels) :],
+        "families": list(comparison.families),
         "labels": [visible(comparison.title_of(variant)) for variant in comparison.variants],
         "lossy": embedded.lossy,
         "side": embedded.side,
@@ -162,11 +172,11 @@ def side_by_side(comparison: Comparison, inputs: int = INPUTS) -> dict[str, Any]
 
 
 def _places(
-    runs: Sequence[ComparedRun], seed: int, items: Sequence[str], embedded: EmbeddedImages
+    runs: Sequence[ComparedRun], seed: int, labels: Sequence[str], items: Sequence[str], embedded: EmbeddedImages
 ) -> dict[str, list[int | None]]:
     """{checkpoint: places of what a variant's run of this seed made}."""
     found = {}
-    for run, label in itertools.product([run for run in runs if run.seed == seed], CHECKPOINTS):
+    for run, label in itertools.product([run for run in runs if run.seed == seed], labels):
         if files := outputs(run, label):
             found[label] = [embedded.add(files.get(item)) for item in items]
     return found
@@ -205,6 +215,18 @@ def chosen_items(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], 
     if len(common) <= limit:
         return common, len(common)
     return [common[i * len(common) // limit] for i in range(limit)], len(common)
+
+
+def chosen_of_classes(sets: Sequence[Iterable[str]], limit: int) -> tuple[list[str], int]:
+    """As ``chosen_items``; of images of classes, ``class/0000``, some of each class that makes not too many."""
+    common, total = chosen_items(sets, sys.maxsize)
+    classes: dict[str, list[str]] = {}
+    for item in common:
+        classes.setdefault(item.partition("/")[0], []).append(item)
+    each = max(1, min(OF_A_CLASS, ROOM // max(1, len(classes))))
+    if not all("/" in item for item in common) or len(classes) > ROOM:
+        return chosen_items(sets, limit)
+    return [item for items in classes.values() for item in chosen_items([items], each)[0]], total
 
 
 def _common(

@@ -11,6 +11,9 @@
     prepare: {eyes: {model: domain, n_epochs: 5}}             # runs that come first, once
     evaluate: {metrics: [l1, fid], extractor: "domain:{eyes}"}   # options of test.py; {eyes} is that run's folder
     during: {evaluations: 4}                                  # of each run while it trains, by the same metrics
+    families: {one-sided: [cut, light]}                       # how the page groups variants; each method says its own
+    notes: {light: needs twice the steps}                     # a sentence of a variant, for its row
+    settings: how the options of each variant were chosen     # for the page
 
 A flat file of ``--config`` that names its model is a recipe of one variant.
 """
@@ -27,8 +30,11 @@ from options.trust import check_code, is_trusted
 from util.reading.yaml_file import read_yaml
 
 Options = dict[str, Any]
-KEYS = ("title", "note", "data", "common", "models", "grid", "seeds", "budget", "prepare", "evaluate", "during")
-MAPPINGS = ("data", "common", "models", "grid", "prepare", "evaluate", "during")
+KEYS = (
+    *("title", "note", "data", "common", "models", "grid", "seeds", "budget", "prepare", "evaluate", "during"),
+    *("families", "notes", "settings"),
+)
+MAPPINGS = ("data", "common", "models", "grid", "prepare", "evaluate", "during", "families", "notes")
 OWN = ("name", "checkpoints_dir", "results_dir", "seed", "max_steps", "continue_train", "overwrite", "config")
 VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(steps?|min(?:utes?)?)")
@@ -54,6 +60,8 @@ class Recipe:
         prepare: name -> options of a run that comes first.
         evaluate: options of test.py, without ``{name}`` replaced.
         during: options of evaluation while training, likewise; empty is none.
+        families: variant -> the family that the page shows it in; ``notes``: variant -> a sentence about it.
+        settings: how options were chosen, in a sentence or more.
     """
 
     path: Path
@@ -65,6 +73,9 @@ class Recipe:
     prepare: dict[str, Options] = field(default_factory=dict)
     evaluate: Options = field(default_factory=dict)
     during: Options = field(default_factory=dict)
+    families: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    settings: str = ""
 
     @property
     def name(self) -> str:
@@ -117,17 +128,24 @@ def _read(path: Path, extra: Options, evaluate: Options) -> Recipe:
     parts = {key: _mapping(path, key, said.get(key)) for key in MAPPINGS}
     if not parts["models"]:
         raise UserError(f"{path}: models: name at least one, such as 'models: {{cut: {{}}}}'")
-    budget = said.get("budget")
+    budget, variants = said.get("budget"), _variants(path, parts, extra)
     return Recipe(
         path=path,
         title=_text(path, "title", said.get("title", path.stem)),
         note=_text(path, "note", said.get("note", "")),
-        models=_variants(path, parts, extra),
+        models=variants,
         seeds=_seeds(path, said.get("seeds", [0])),
         budget=None if budget is None else read_budget(str(budget), f"{path}: budget"),
         prepare=_prepared(path, parts),
         evaluate=_options(path, "evaluate", parts["evaluate"]) | evaluate,
         during=_options(path, "during", parts["during"]),
+        families=_families(path, parts, variants),
+        notes={
+            variant: _text(path, f"notes: {name}", text)
+            for name, text in parts["notes"].items()
+            for variant in _named(path, "notes", name, parts, variants)
+        },
+        settings=_text(path, "settings", said.get("settings", "")),
     )
 
 
@@ -169,6 +187,29 @@ def _variants(path: Path, parts: Mapping[str, Options], extra: Options) -> dict[
                 raise UserError(f"{path}: grid: two variants would be called {name}; tell their values apart")
             variants[name] = {"model": variant} | shared | own | dict(point) | extra
     return variants
+
+
+def _families(path: Path, parts: Mapping[str, Options], variants: Mapping[str, Options]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for family, names in parts["families"].items():
+        key = f"families: {family}"
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{path}: {key}: expected a list of variants, such as '[cut, dcl]', not {names!r}")
+        for variant in (variant for name in names for variant in _named(path, key, name, parts, variants)):
+            if variant in found:
+                raise UserError(f"{path}: {key}: {variant} is in {found[variant]!r} too; a variant has one family")
+            found[variant] = family
+    return found
+
+
+def _named(path: Path, key: str, name: str, parts: Mapping[str, Options], variants: Mapping[str, Options]) -> list[str]:
+    """Variants of a name: it alone, or with a grid all points of a key of ``models``."""
+    points = [v for v in variants if v not in parts["models"] and v.startswith(f"{name}-")]
+    found = [name] if name in variants else points if name in parts["models"] else []
+    if not found:
+        known = list(dict.fromkeys((*parts["models"], *variants)))
+        raise UserError(f"{path}: {key}: no variant {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+    return found
 
 
 def _prepared(path: Path, parts: Mapping[str, Options]) -> dict[str, Options]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from options import UserError
+from util.compare.alarms import alarms_of
 from util.compare.artefacts import damage, finite_number, lacking_results, other_checkpoint
 from util.config import read_config
 from util.files import json_or_empty, read_json_lines, read_text
@@ -56,6 +57,8 @@ class ComparedRun:
         evaluated: checkpoint -> entries of its evaluation while training.
         images: checkpoint -> visual -> item -> file; an item of a style is ``style/item``.
         best_step: of the best evaluation.
+        alarms: lines about signs of a collapse, as training told them.
+        family: of its variant, see util/compare/families.py; ``note``: what a recipe says of it.
     """
 
     name: str
@@ -80,6 +83,9 @@ class ComparedRun:
     evaluated: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     images: Mapping[str, Mapping[str, Mapping[str, Path | Input]]] = field(default_factory=dict)
     best_step: float | None = None
+    alarms: Sequence[str] = ()
+    family: str = ""
+    note: str = ""
 
     def source(self, label: str) -> Literal["test", "evaluation", ""]:
         """Where the values of a checkpoint come from."""
@@ -175,6 +181,7 @@ def read_run(
         evaluated={label: _evaluated(records, step) for label, step in ends.items() if step is not None},
         images={label: {} if label in stale else _images(test) for label, test in tests.items()},
         best_step=best_step,
+        alarms=alarms_of(options, facts, read_json_lines(folder / "metrics.jsonl"), records),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from util.compare.families import told_pairs
 from util.compare.measured import differences
 from util.compare.run import CHECKPOINTS, ComparedRun, finite_number, group
 from util.table import floors_of
@@ -95,18 +96,33 @@ class Comparison:
         self.better: dict[str, str] = {}
         for run in runs:
             self.better |= {name: way for name, way in run.better.items() if name in self.names}
-        self._differences: dict[tuple[str, str], list[str]] = {}
+        self._differences: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
 
     @property
     def seeds(self) -> list[int]:
         """How many seeds variants have, each number once, ascending."""
         return sorted({len({run.seed for run in runs}) for runs in self.variants.values()})
 
-    def differences(self, name: str, label: str) -> list[str]:
-        """Why a value cannot be compared between the variants; empty where it can."""
-        if (name, label) not in self._differences:
-            self._differences[name, label] = differences(self.variants, name, label)
-        return self._differences[name, label]
+    @cached_property
+    def peers(self) -> list[list[str]]:
+        """Variants that may be ranked with one another: those that see pairs are apart from those that do not."""
+        seeing = [variant for variant, runs in self.variants.items() if any(map(told_pairs, runs))]
+        return [group for group in ([v for v in self.variants if v not in seeing], seeing) if group]
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """{family: its variants}, in the order in which they appear."""
+        found: dict[str, list[str]] = {}
+        for variant, runs in self.variants.items():
+            found.setdefault(runs[0].family, []).append(variant)
+        return found
+
+    def differences(self, name: str, label: str, among: Sequence[str] | None = None) -> list[str]:
+        """Why a value cannot be compared between the variants, or these among them; empty where it can."""
+        key = (name, label, tuple(self.variants if among is None else among))
+        if key not in self._differences:
+            self._differences[key] = differences({v: self.variants[v] for v in key[2]}, name, label)
+        return self._differences[key]
 
     def title_of(self, variant: str) -> str:
         return self.variants[variant][0].title
@@ -114,10 +130,10 @@ class Comparison:
     def cell(self, variant: str, name: str, label: str) -> Cell:
         return cell_of(self.variants[variant], lambda run: run.values(label).get(name))
 
-    def ranked(self, name: str, label: str) -> list[tuple[str, Cell]]:
-        """Variants that have the value, best mean first; none where no direction is known."""
+    def ranked(self, name: str, label: str, among: Sequence[str] | None = None) -> list[tuple[str, Cell]]:
+        """Variants, or these, that have the value, best mean first; none where no direction is known."""
         way = self.better.get(name)
-        cells = [(variant, self.cell(variant, name, label)) for variant in self.variants]
+        cells = [(v, self.cell(v, name, label)) for v in (self.variants if among is None else among)]
         known = [(variant, cell) for variant, cell in cells if cell.values]
         keys = {
             "lower": lambda mean: mean,
@@ -126,27 +142,35 @@ class Comparison:
         }
         return sorted(known, key=lambda entry: keys[way](entry[1].mean)) if way in keys else []
 
-    def leaders(self, name: str, label: str) -> set[str]:
-        """Variants with the best mean: one, or several where means are equal.
+    def leaders(self, name: str, label: str, among: Sequence[str] | None = None) -> set[str]:
+        """Variants with the best mean of their peers, or among these: one, or several where means are equal.
 
         None below two variants, nor where what they were judged by or on differs.
         """
-        ranked = self.ranked(name, label)
-        if len(ranked) < 2 or self.differences(name, label) or ranked[0][1].mean == ranked[-1][1].mean:
+        if among is None:
+            return {variant for peers in self.peers for variant in self.leaders(name, label, peers)}
+        ranked = self.ranked(name, label, among)
+        if len(ranked) < 2 or self.differences(name, label, among) or ranked[0][1].mean == ranked[-1][1].mean:
             return set()
         return {variant for variant, cell in ranked if cell.mean == ranked[0][1].mean}
 
     def winners(self, name: str, label: str) -> set[str]:
-        """The leader where it is ahead of the second by more than the two spread over seeds; else nobody."""
-        ranked = self.ranked(name, label)
-        clear = len(ranked) > 1 and spreads_overlap(ranked[0][1], ranked[1][1]) is False
-        return self.leaders(name, label) if clear else set()
+        """Leaders that are ahead of the second of their peers by more than the two spread over seeds."""
+        found = set[str]()
+        for peers in self.peers:
+            ranked = self.ranked(name, label, peers)
+            if len(ranked) > 1 and spreads_overlap(ranked[0][1], ranked[1][1]) is False:
+                found |= self.leaders(name, label, peers)
+        return found
 
     def ties(self, name: str, label: str) -> set[str]:
-        """Variants whose mean +- spread overlaps with the leader's; the leader itself is not among them."""
-        ranked, leaders = self.ranked(name, label), self.leaders(name, label)
-        others = [(variant, cell) for variant, cell in ranked if leaders and variant not in leaders]
-        return {variant for variant, cell in others if spreads_overlap(ranked[0][1], cell)}
+        """Variants whose mean +- spread overlaps with that of their peers' leader, which is not among them."""
+        found = set[str]()
+        for peers in self.peers:
+            ranked, leaders = self.ranked(name, label, peers), self.leaders(name, label, peers)
+            others = [(variant, cell) for variant, cell in ranked if leaders and variant not in leaders]
+            found |= {variant for variant, cell in others if spreads_overlap(ranked[0][1], cell)}
+        return found
 
     @cached_property
     def floors(self) -> dict[str, dict[str, tuple[float, float]]]:

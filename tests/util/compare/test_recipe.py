@@ -137,3 +137,39 @@ def test_words_read_as_the_values_they_came_from():
     options = {"lr": 1e-4, "gpu_ids": -1, "no_html": True, "nce_layers": [0, 4], "lr_D": None, "charset": "", "ngf": 8}
     words = ["--lr", "0.0001", "--gpu_ids=-1", "--no_html", "true", "--nce_layers", "0,4", "--lr_D", "none"]
     assert words_of(options) == [*words, "--charset=", "--ngf", "8"]
+
+
+FAMILIES = (
+    "models: {cut: {}, dcl: {}}\nfamilies: {mine: [cut]}\nnotes: {dcl: needs  longer}\nsettings: a sweep of three\n"
+)
+
+
+def test_families_notes_and_settings_are_of_variants(tmp_path):
+    (tmp_path / "some.yaml").write_text(FAMILIES)
+    recipe = read_recipe(tmp_path / "some.yaml")
+    assert (recipe.families, recipe.notes, recipe.settings) == (
+        {"cut": "mine"},
+        {"dcl": "needs longer"},
+        "a sweep of three",
+    )
+    (tmp_path / "some.yaml").write_text(FAMILIES + "grid: {lr: [1, 2]}\n")
+    recipe = read_recipe(tmp_path / "some.yaml")
+    assert recipe.families == {"cut-lr1": "mine", "cut-lr2": "mine"} and list(recipe.notes) == ["dcl-lr1", "dcl-lr2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("families: {mine: [cutt]}", "families: mine: no variant 'cutt'; did you mean cut?"),
+        ("families: {mine: [cut], other: [cut]}", "families: other: cut is in 'mine' too; a variant has one family"),
+        ("families: {mine: cut}", "families: mine: expected a list of variants, such as '[cut, dcl]', not 'cut'"),
+        ("notes: {dcl: [1]}", "notes: dcl: expected a text, not [1]"),
+        ("notes: {gone: x}", "notes: no variant 'gone'"),
+        ("settings: [1]", "settings: expected a text, not [1]"),
+    ],
+)
+def test_what_is_said_of_variants_that_are_not_there_is_refused(tmp_path, line, words):
+    (tmp_path / "some.yaml").write_text(f"models: {{cut: {{}}, dcl: {{}}}}\n{line}\n")
+    with pytest.raises(UserError) as refused:
+        read_recipe(tmp_path / "some.yaml")
+    assert f"some.yaml: {words}" in str(refused.value)
