@@ -130,7 +130,8 @@ def side_by_side(comparison: Comparison, inputs: int | None = None) -> dict[str,
     ``pictures`` are the data URIs that everything else names by their place. Each of ``seeds`` has its ``items``, which
     are rows, and for each of them a place or None: ``input``, ``truth`` and ``variants[k][checkpoint]``.
     """
-    many = len(comparison.variants) > FEW
+    seen = [any(outputs(run, w) for run in runs for w in CHECKPOINTS) for runs in comparison.variants.values()]
+    many = sum(seen) > FEW
     there = [w for w in CHECKPOINTS if any(outputs(run, w) for run in comparison.runs)]
     labels = there[:1] if many else there
     inputs = inputs or (OF_MANY if many else INPUTS)
@@ -145,7 +146,8 @@ def side_by_side(comparison: Comparison, inputs: int | None = None) -> dict[str,
     for seed in seeds:
         mine = [run for run in runs if run.seed == seed]
         found = [files for run in mine for label in labels if (files := outputs(run, label))]
-        items, total = (chosen_of_classes if many else chosen_items)(found, inputs)
+        of_classes = [files for files in found if has_classes(files)]
+        items, total = (chosen_of_classes if many else chosen_items)(of_classes or found, inputs)
         paired = [run for run in mine if run.options.get("dataset_mode") in PAIRED]
         given, other = _common(mine, items, embedded, inputs_of)
         differ = differ or other
@@ -163,7 +165,7 @@ def side_by_side(comparison: Comparison, inputs: int | None = None) -> dict[str,
         "which": labels,
         "left": there[len(labels) :],
         "families": list(comparison.families),
-        "labels": [visible(comparison.title_of(variant)) for variant in comparison.variants],
+        "labels": [_label(comparison, variant, labels) for variant in comparison.variants],
         "lossy": embedded.lossy,
         "side": embedded.side,
         "differ": differ,
@@ -178,8 +180,24 @@ def _places(
     found = {}
     for run, label in itertools.product([run for run in runs if run.seed == seed], labels):
         if files := outputs(run, label):
-            found[label] = [embedded.add(files.get(item)) for item in items]
+            any_class = not has_classes(files) and has_classes(items)
+            given = sorted(files) if any_class else items  # whatever class they are of, as many
+            places = [embedded.add(files.get(item)) for item in given[: len(items)]]
+            found[label] = [*places, *[None] * (len(items) - len(places))]
     return found
+
+
+def has_classes(items: Iterable[str]) -> bool:
+    """Whether images from noise lie by their classes, or glyphs by their styles, as ``class/0000``."""
+    return any("/" in item for item in items)
+
+
+def _label(comparison: Comparison, variant: str, labels: Sequence[str]) -> str:
+    """The name of a variant; of one without classes among others with classes that is said."""
+    made = {v: [outputs(run, w) for run in runs for w in labels] for v, runs in comparison.variants.items()}
+    others = any(has_classes(files) for all_of_it in made.values() for files in all_of_it)
+    without = others and any(made[variant]) and not any(map(has_classes, made[variant]))
+    return visible(comparison.title_of(variant)) + " (any class)" * without
 
 
 def outputs(run: ComparedRun, label: str) -> dict[str, Path | Input]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import yaml
@@ -114,5 +115,11 @@ def test_images_of_classes_are_seen_by_class(tmp_path):
             for k in range(6):
                 save(tmp_path / "results" / one.name / "test_latest/samples" / label / f"{k:04d}.png", shape(k, 8))
     runs = [read_run(tmp_path / "checkpoints", r.name, tmp_path / "results", r.variant, 0) for r in runs]
+    for k in range(10):  # the last one has no classes
+        save(tmp_path / "results/free-s0/test_latest/samples" / f"{k:04d}.png", shape(20 + k, 8))
+    runs.append(read_run(tmp_path / "checkpoints", "free-s0", tmp_path / "results", "free", 0))
     text = build_page([dataclasses.replace(r, family="") for r in runs], tmp_path / "page", "Noise").read_text()
     assert '"items":["cat/0000","cat/0001","cat/0003","cat/0004","dog/0000"' in text and "8 of 12 images" in text
+    wall = json.loads(re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', text)[1])["wall"]
+    assert wall["labels"][-1] == "free (any class)" and wall["labels"][0] == "cut"
+    assert len(set(wall["seeds"]["0"]["variants"][-1]["latest"])) == 8
