@@ -140,15 +140,19 @@ class Timings:
         steps = ", ".join(f"{v} {self._in_budget(v)}" for v in self.recipe.models if v in self._timed)
         return (
             f"Each run had {budget} of training, turned into optimizer steps by timing at least {LEAST} steps of each "
-            f"variant once{self._clock()}: {steps}."
+            f"variant once{self._clock()}{f': {steps}' if steps else ''}."
         )
 
     def _clock(self) -> str:
-        """By which clock variants were timed, in words; empty where it is not known of all."""
-        clocks = {facts.get("clock") for v, facts in self._timed.items() if v in self.recipe.models}
-        if clocks == {"processor"}:
+        """By which clock variants were timed, in words; empty where it is not known."""
+        clocks = {v: self._timed[v].get("clock") for v in self.recipe.models if v in self._timed}
+        told = set(clocks.values())
+        if told == {"processor"}:
             return ", in seconds of the processor, which other work on the machine does not take from a method"
-        return ", by the clock on the wall, so other work on the machine made steps fewer" * (clocks == {"wall"})
+        if told == {"wall"}:
+            return ", by the clock on the wall, so other work on the machine made steps fewer"
+        own = ", ".join(v for v, clock in clocks.items() if clock == "processor")
+        return f", {own} in seconds of the processor and the others by the clock on the wall" if own else ""
 
     def _in_budget(self, variant: str) -> int | None:
         """Steps in the minutes of the budget, by what was timed, whenever that was."""

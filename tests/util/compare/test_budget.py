@@ -1,11 +1,13 @@
 """The pace of a variant: which steps are counted, and what makes an earlier one useless."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
 import compare
-from util.compare.budget import WARM_UP, fingerprint, timed_steps
+from util.compare.budget import WARM_UP, Timings, fingerprint, timed_steps
+from util.compare.recipe import read_recipe
 from util.training.run_record import has_own_clock
 
 
@@ -21,6 +23,33 @@ from util.training.run_record import has_own_clock
 )
 def test_whole_cycles_are_timed(options, steps):
     assert timed_steps(SimpleNamespace(**options)) == WARM_UP + steps
+
+
+@pytest.mark.parametrize(
+    ("clocks", "words"),
+    [
+        (
+            ("processor", "processor"),
+            "once, in seconds of the processor, which other work on the machine does not take",
+        ),
+        (
+            ("wall", "wall"),
+            "once, by the clock on the wall, so other work on the machine made steps fewer: cut 120, dcl",
+        ),
+        (
+            ("wall", "processor"),
+            "once, dcl in seconds of the processor and the others by the clock on the wall: cut 120",
+        ),
+        ((None, None), "of each variant once: cut 120, dcl 120."),
+        ((), "of each variant once."),
+    ],
+)
+def test_a_page_says_by_which_clock_steps_were_timed(tmp_path, clocks, words):
+    (tmp_path / "some.yaml").write_text("models: {cut: {}, dcl: {}}\nbudget: 1 minute\n")
+    timed = {v: {"seconds_per_step": 0.5, "clock": clock} for v, clock in zip(("cut", "dcl"), clocks, strict=False)}
+    (tmp_path / "budget.json").write_text(json.dumps(timed))
+    timings = Timings(read_recipe(tmp_path / "some.yaml"), tmp_path, tmp_path, lambda words: None, lambda *_: False, 1)
+    assert words in timings.note()
 
 
 @pytest.mark.slow
