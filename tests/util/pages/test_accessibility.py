@@ -10,6 +10,7 @@ import torch
 
 from tests.browser import chromium
 from tests.util.compare.test_page import NASTY, write_run
+from util.compare.families import with_families
 from util.compare.page import build_page
 from util.compare.run import read_run
 from util.images import save_levels
@@ -179,10 +180,12 @@ def captions(folder):
 
 
 def comparison(folder):
-    names = [f"v{k}" for k in range(8)]
+    names = [f"v{k}" for k in range(8)]  # of two families
     for k, name in enumerate(names):
-        write_run(folder, name, "fast" if k else "plain", 1, 0.1 + 0.02 * k, images=k < 2)
+        model = "zi2zi" if k > 5 else "cut"
+        write_run(folder, name, "fast" if k else "plain", 1, 0.1 + 0.02 * k, images=k < 2, model=model)
     runs = [read_run(folder / "checkpoints", name, folder / "results", name, 1) for name in names]
+    runs = with_families(runs, {"cut": "one-sided", "zi2zi": "sees pairs"}.get)
     path = build_page(runs, folder / "page", "Glyphs", "One font pair.", inputs=2)
     return path, {f"{item}: {c}" for item in (NASTY, "glyph_09") for c in ("input", "v0", "v1", "truth")}
 
