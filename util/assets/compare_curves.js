@@ -188,7 +188,7 @@
     else if (view.kind === "losses" && view.smooth > 0) parts.push("Faint: before smoothing.");
     if (view.kind === "evaluations" && !many && shown.some(s => s.lines.some(l => l.best !== null))) parts.push("Rings: where a run was best.");
     if (shown.some(s => s.lines.some(l => l.failed))) parts.push("Crosses: where a run failed; the mean is of the others.");
-    if (view.axis === "hours") parts.push("Hours of training without evaluations, as if each step of a run took equally long.");
+    if (view.axis === "hours") parts.push(`Hours of ${curves.clock} without evaluations, as if each step of a run took equally long.`);
     const none = curves.variants.filter((_, i) => !hidden.has(i) && !away.has(i) && !shown.some(s => s.i === i)).map(v => v.label);
     if (none.length) parts.push(`Without it: ${none.join(", ")}.`);
     find("about").textContent = parts.join(" ");

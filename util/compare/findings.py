@@ -206,7 +206,9 @@ def _supervision(comparison: Comparison) -> Finding | None:
 def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | None:
     costs = [(run, costs_of(run)) for run in runs]
     steps = [cost["steps"] for _, cost in costs if cost["steps"]]
-    hours = [cost["training"] for _, cost in costs if cost["training"]]
+    own = comparison.own_clock  # which a busy machine does not lengthen
+    spent = [(cost["steps"] or 0) * (cost["CPU s/step"] or 0) if own else cost["training"] for _, cost in costs]
+    hours = [took for took in spent if took]
     images = [n for run in runs if (n := run.fact("images"))]
     if not steps or _equal(steps):
         return None
@@ -218,7 +220,8 @@ def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | N
     if len(images) == len(steps) and _equal(images):
         return Finding("limit", "Steps differ; the images that were seen do not.", details)
     if len(hours) == len(steps) and _equal(hours, 0.1):
-        return Finding("limit", "The budget was time: hours are equal, steps are not.", details)
+        of = " of the processor" * own
+        return Finding("limit", f"The budget was time: hours{of} are equal, steps are not.", details)
     return Finding("limit", "Budgets differ: a better value may be what more training is worth.", details)
 
 

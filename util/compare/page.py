@@ -68,7 +68,7 @@ def build_page(
     curves = _curves(comparison)
     if curves["names"]:
         steps = [n for run in runs if (n := run.fact("steps"))]
-        timed = all(run.pace for run in runs) and max(steps, default=0) > TWICE * min(steps, default=0)
+        timed = all(_pace(comparison, run) for run in runs) and max(steps, default=0) > TWICE * min(steps, default=0)
         main.add(chart_section("hours" if timed and len(comparison.variants) > FEW else "steps"))
     if wall:
         main.add(wall_section(wall))
@@ -287,7 +287,7 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
         parts = [
             {
                 "seed": str(run.seed),
-                "pace": None if run.pace is None else short(run.pace / 3600),
+                "pace": None if (pace := _pace(comparison, run)) is None else short(pace / 3600),
                 "failed": run.state == "failed",
                 "best": run.best_step,
                 "evaluations": _points(run.evaluations),
@@ -309,7 +309,13 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
             for n in judged
         },
         "variants": variants,
+        "clock": "the processor" if comparison.own_clock else "training",
     }
+
+
+def _pace(comparison: Comparison, run: ComparedRun) -> float | None:
+    """Seconds per step by the clock that the table has too."""
+    return run.own_pace if comparison.own_clock else run.pace
 
 
 def _common_first(series: Iterable[Series]) -> list[str]:

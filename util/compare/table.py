@@ -188,10 +188,14 @@ class Comparison:
         return cell_of(self.variants[variant], lambda run: costs_of(run)[name])
 
     @cached_property
+    def own_clock(self) -> bool:
+        """Whether every run that tells how long a step takes tells it in seconds of the processor too."""
+        return all(run.own_pace is not None for run in self.runs if costs_of(run)["s/step"] is not None)
+
+    @cached_property
     def costs(self) -> list[str]:
-        """Costs that any run tells. One clock tells how long a step takes: that of the processor where all have it."""
-        own = all(run.own_pace is not None for run in self.runs if costs_of(run)["s/step"] is not None)
-        other = "s/step" if own else "CPU s/step"
+        """Costs that any run tells; one clock tells how long a step takes."""
+        other = "s/step" if self.own_clock else "CPU s/step"
         return [name for name in COSTS if name != other and any(self.cost(v, name).values for v in self.variants)]
 
     def column(self, name: str) -> int:
