@@ -347,30 +347,3 @@ def test_one_seed_twice_is_one_seed():
 def test_the_pace_of_the_table_is_that_of_run_json():
     facts = {"seconds_per_step": 0.5, "seconds": 30.0, "steps": 10}
     assert Comparison([run("a", 1, {}, facts=facts)]).cost("a", "s/step").mean == 0.5
-
-
-@pytest.mark.parametrize(("threads", "costs"), [((1, 1), ["CPU s/step"]), ((1, 2), ["s/step"])])
-def test_a_step_takes_processor_seconds_where_every_run_has_them(threads, costs):
-    """Where one has none the clock on the wall tells of all; the CSV has both."""
-    runs = [
-        run(name, 1, {}, options={"num_threads": 0}, facts={"device": "cpu", "threads": n, **paces})
-        for name, n, paces in zip("ab", threads, [{"seconds_per_step": 0.5, "cpu_per_step": 0.25}] * 2, strict=True)
-    ]
-    comparison = Comparison(runs)
-    assert comparison.costs == costs
-    assert comparison.cost("a", costs[0]).mean == (0.25 if costs == ["CPU s/step"] else 0.5)
-    assert comparison.own_clock == (costs == ["CPU s/step"])
-    row = next(csv.DictReader(io.StringIO(as_csv(comparison))))
-    assert (row["seconds per step"], row["processor seconds per step"]) == ("0.5", "0.25")
-
-
-def test_a_budget_of_the_processor_is_equal_however_busy_the_machine_was():
-    facts = [{"steps": n, "seconds": s, "cpu_per_step": c} for n, s, c in ((100, 900.0, 0.6), (200, 70.0, 0.3))]
-    alone = {"device": "cpu", "threads": 1, "seconds_per_step": 1.0}
-    runs = [
-        run(name, 1, {}, options={"num_threads": 0}, facts={**alone, **one})
-        for name, one in zip("ab", facts, strict=True)
-    ]
-    assert "The budget was time: hours of the processor are equal, steps are not." in said(runs, "limit")
-    busy = [dataclasses.replace(one, options={"num_threads": 4}) for one in runs]
-    assert "Budgets differ" in said(busy, "limit")
