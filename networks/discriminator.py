@@ -77,26 +77,29 @@ class EmbeddingHead(nn.Module):
 
 
 class ProxyHead(nn.Module):
-    """The vector (B, D) that stands for each image's class."""
+    """The vector (B, D) that stands for each image's class; of ``kinds`` of each class all, (B, kinds, D)."""
 
     class_axes = OF_TABLE
 
-    def __init__(self, classes: int, dim: int):
+    def __init__(self, classes: int, dim: int, kinds: int = 1):
         super().__init__()
-        self.embedding = nn.Embedding(classes, dim)
+        self.kinds = kinds
+        self.embedding = nn.Embedding(classes * kinds, dim)
 
-    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
-        return self.embedding(y)
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if self.kinds == 1:
+            return self.embedding(y)
+        return self.embedding(torch.stack([self.kinds * y + kind for kind in range(self.kinds)], 1))
 
 
 class ClassHead(nn.Module):
-    """Logits of every class (B, classes), for AC-GAN."""
+    """Logits of every class (B, classes * kinds), those of the kinds of a class side by side, for AC-GAN."""
 
     class_axes: ClassVar = {"linear.weight": (0, 0), "linear.bias": (0, 0)}
 
-    def __init__(self, features: int, classes: int):
+    def __init__(self, features: int, classes: int, kinds: int = 1):
         super().__init__()
-        self.linear = nn.Linear(features, classes)
+        self.linear = nn.Linear(features, classes * kinds)
 
     def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
         return self.linear(pooled)

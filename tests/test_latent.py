@@ -50,6 +50,7 @@ def same(one, other):
 def test_a_continued_run_is_the_whole_run(tmp_path):
     """Bit for bit, with all that has a state: averages, ADA's probability, LeCam's averages, n_dis across epochs."""
     stable = ("--augment_D", "color,translation", "--ada_target", 0.6, "--ada_kimg", 0.5, "--lambda_lecam", 0.3)
+    stable += ("--lambda_CR", 1, "--lambda_CR_fake", 1, "--lambda_zCR", 2, "--lambda_zCR_G", 0.5, "--adc")
     words = ("--model", "contragan", "--dataroot", "digits", *TINY, *stable, "--lecam_from", 1, "--n_dis", 2)
     words += ("--max_dataset_size", 80, "--no_html")
     assert run(train_script, tmp_path / "whole", *words, "--n_epochs", 3) == 0
@@ -126,6 +127,7 @@ def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
 
     def work(rank):
         flags = (*TINY, "--augment_D", "color", "--ada_target", 0.6, "--ada_kimg", 0.01, "--lambda_lecam", 0.3)
+        flags += ("--lambda_CR_fake", 1, "--lambda_zCR", 2, "--lambda_zCR_G", 0.5, "--adc")
         opt = train_options("--model", "contragan", *flags, "--lecam_from", 0)
         engine, model = Engine(opt), MODELS.find("contragan")(opt)
         model.see_data(SimpleNamespace(classes=("a", "b", "c"), channels=1, mirrors=False))

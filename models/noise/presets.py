@@ -52,3 +52,12 @@ def presets(
 ) -> Any:
     """``--preset`` of a method: small, which are its defaults, official, and further ones by name."""
     return option("small", help, presets={"small": {}, "official": official, **more})
+
+
+def with_adc(
+    official: Mapping[str, Any],
+    help: str = "small data and few minutes; the published settings for CIFAR-10; the same with --adc",
+    **more: Mapping[str, Any],
+) -> Any:
+    """``presets`` and a further one, adc: StudioGAN's files of ADC differ from those without it in nothing else."""
+    return presets({**official, "adc": False}, help, adc={**official, "adc": True}, **more)

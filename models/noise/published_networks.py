@@ -181,6 +181,12 @@ def _discriminator(origin: str, state: Tensors, place: int | None) -> Published:
     return Published(origin, "D", network, arguments, state, place, answers)
 
 
+def rows_of_classes(D: Published) -> int:
+    """How many classes its term of classes tells apart, which with ADC are twice those of the data; 0 without any."""
+    of = r"heads\.(proxy\.embedding|classes\.linear)\..*(weight|original)$"
+    return next((len(value) for key, value in D.state.items() if re.match(of, key)), 0)
+
+
 # -- into a network of ours --------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """--pretrained: images drawn with published weights, and runs that begin with them, from the command line."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ import torch
 
 import test as test_script
 import train as train_script
+from models import MODELS
 from models.inference.weight_folder import identify_file
+from models.noise.published import shown_options
 from models.noise.published_networks import fitted, identify_latent, take_vectors_as_they_are
 from options import UserError
+from tests.conftest import train_options
 from tests.models.noise.test_published_networks import build_G, recorded
 
 TINY = ("--dataroot", "digits", "--classes_used", "0,1,2", "--max_dataset_size", 16, "--batch_size", 8, "--no_html")
@@ -85,6 +89,23 @@ def test_a_run_begins_with_weights_of_all_three_and_goes_on(files, tmp_path, cap
     assert "StudioGAN's average of G" in capsys.readouterr().err
     assert run(train_script, tmp_path, "--continue_train", "auto", "--n_epochs", 2, *pretrained) == 0
     assert "ignored, for the run goes on from its own checkpoint" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("adc", [True, False])
+def test_a_discriminator_of_each_class_twice_is_one_of_adc(files, tmp_path, adc):
+    """StudioGAN's with ADC has a row of real and one of generated images of each class."""
+    content = dict(recorded("latent_studiogan_D_2c")[2])
+    if adc:
+        twice = {key: value.repeat_interleave(2, 0) for key, value in content.items() if key.startswith("embedding.")}
+        content |= twice | {"embedding.weight_v": content["embedding.weight_v"]}
+    torch.save({"state_dict": content}, tmp_path / D)
+    values = shown_options([str(files / G), str(tmp_path / D)]).values
+    assert values["adc"] is adc and values["model"] == "contragan"
+    names = ("model", "netG", "netD", "ngf", "ndf", "z_dim", "crop_size", "embed_dim")
+    words = [word for name in names for word in (f"--{name}", values[name])]
+    model = MODELS.find("contragan")(train_options(*words, *(("--adc",) if adc else ()), "--gpu_ids", -1))
+    model.see_data(SimpleNamespace(classes=("0", "1", "2"), channels=3, mirrors=False))
+    fitted(identify_latent({"state_dict": content}), model.netD)
 
 
 @pytest.mark.slow
