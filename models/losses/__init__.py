@@ -21,7 +21,8 @@ from .lecam import lecam
 from .levels import weighted_levels
 from .overlap import dice_loss
 from .patch import diversity, nce_against, patch_nce
-from .regularization import gradient_penalty, r1_penalty, total_variation
+from .regularization import gradient_penalty, r1_penalty, total_variation, zero_centred
+from .relativistic import relativistic, relativistic_levels
 from .spatial import similarity_maps, spatial_contrast, spatial_loss
 from .text import cosine_scores, matching_levels, matching_loss, word_scores
 from .transport import monce
@@ -60,6 +61,8 @@ __all__ = [
     "patch_nce",
     "r1_penalty",
     "related",
+    "relativistic",
+    "relativistic_levels",
     "semantic_relation",
     "similarity_maps",
     "spatial_contrast",
@@ -73,4 +76,5 @@ __all__ = [
     "two_c_levels",
     "weighted_levels",
     "word_scores",
+    "zero_centred",
 ]
