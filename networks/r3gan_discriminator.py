@@ -7,6 +7,7 @@ from math import sqrt
 import torch
 from torch import nn
 
+from .attention import ReferenceAttention
 from .latent import Size, first_map, shorter
 from .r3gan import Convolution, Resample, Stage, blocks_of, scaled, stages
 from .registry import register_latent_D
@@ -30,6 +31,7 @@ class R3GANTrunk(nn.Module):
     Args:
         widths, groups, blocks: of each stage, from the image on: channels, groups of the 3 x 3 convolutions, number of
             blocks.
+        reference: half-size maps attend to those of a second image, trunk(x, reference).
 
     Raises:
         ValueError: the size is none that so many stages take.
@@ -45,6 +47,7 @@ class R3GANTrunk(nn.Module):
         groups: Sequence[int],
         blocks: Sequence[int],
         expansion: int = 2,
+        reference: bool = False,
     ):
         super().__init__()
         halvings = len(widths) - 1
@@ -54,11 +57,18 @@ class R3GANTrunk(nn.Module):
         smaller = [Resample(c, out, up=False) for c, out in pairwise(widths)]
         layers = [Stage(*some, layer) for some, layer in zip(residual[:-1], smaller, strict=True)]
         self.MainLayers = nn.Sequential(*layers, Stage(*residual[-1]))
+        self.attention = ReferenceAttention(widths[1]) if reference else None
         self.basis = DiscriminativeBasis(widths[-1], last)
         self.local_channels = self.features = widths[-1]
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        local = self.MainLayers(self.ExtractionLayer(x))
+    def forward(self, x: torch.Tensor, reference: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.attention is None:
+            local = self.MainLayers(self.ExtractionLayer(x))
+        elif reference is None:
+            raise ValueError("this trunk compares each image with a reference, and none was given")
+        else:
+            own, other = (self.MainLayers[0](self.ExtractionLayer(images)) for images in (x, reference))
+            local = self.MainLayers[1:](self.attention(own, other))
         return local, self.basis(local)
 
     def draw(self, heads: nn.Module) -> None:
@@ -100,7 +110,7 @@ class R3GANHead(nn.Module):
 
 
 @register_latent_D
-def r3gan(size: Size, channels: int, ndf: int) -> R3GANTrunk:
+def r3gan(size: Size, channels: int, ndf: int, reference: bool = False) -> R3GANTrunk:
     """
     Args:
         ndf: channels of a stage. Published for CIFAR-10: 768.
@@ -108,4 +118,5 @@ def r3gan(size: Size, channels: int, ndf: int) -> R3GANTrunk:
     Raises:
         ValueError: no stages take this size.
     """
-    return R3GANTrunk(size, channels, *(part[::-1] for part in stages(size, ndf)))
+    widths, groups, blocks = stages(size, ndf)
+    return R3GANTrunk(size, channels, widths[::-1], groups[::-1], blocks, reference=reference)
