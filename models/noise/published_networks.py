@@ -68,10 +68,8 @@ def identify_latent(content: Any) -> Published:
     state = tensors_of(content)
     origin = origin_of(state)
     if origin is None:
-        some = ", ".join(sorted(state)[:3])
-        raise ValueError(
-            f"it is no network of StudioGAN, mimicry or BigGAN-PyTorch (its first names: {some}), nor of R3GAN"
-        )
+        first = f"its first names: {', '.join(sorted(state)[:3])}"
+        raise ValueError(f"it is no network of StudioGAN, mimicry or BigGAN-PyTorch ({first}), nor of R3GAN")
     for whose, pattern, words in DIFFERENT:
         if whose == origin and any(re.match(pattern, key) for key in state):
             raise ValueError(f"{origin}'s network is {words}")

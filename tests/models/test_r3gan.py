@@ -50,7 +50,20 @@ def test_penalties_are_of_images_as_D_sees_them(flags):
 
 def test_what_anneals_is_half_way_at_half_of_its_images():
     flags = ("--anneal_images", 48, "--lr_policy", "cosine", "--lr", 4e-4, "--lr_D", 8e-4, "--lr_min", 1e-4)
-    flags += ("--beta2", 0.9, "--beta2_end", 0.99, "--anneal_r", 0.1, "--ema_half_life", 1000)
+    flags += (
+        "--lambda_r1",
+        1,
+        "--lambda_r2",
+        1,
+        "--beta2",
+        0.9,
+        "--beta2_end",
+        0.99,
+        "--anneal_r",
+        0.1,
+        "--ema_half_life",
+        1000,
+    )
     flags += ("--augment_D", "color", "--augment_p_from", 0, "--augment_p", 0.5)
     model, engine = prepared("r3gan", *flags)
     seen = []
