@@ -32,9 +32,12 @@ class Discriminator(nn.Module):
         want: Sequence[str] = ("logit",),
         y: torch.Tensor | None = None,
         reference: torch.Tensor | None = None,
+        apart: Sequence[str] = (),
     ) -> dict[str, torch.Tensor]:
-        local, pooled = self.trunk(x) if reference is None else self.trunk(x, reference)
-        return {name: self.heads[name](local, pooled, y) for name in want}
+        """``apart``: answers whose gradient reaches their head and not the trunk."""
+        features = self.trunk(x) if reference is None else self.trunk(x, reference)
+        fixed = [feature.detach() for feature in features]
+        return {name: self.heads[name](*(fixed if name in apart else features), y) for name in want}
 
 
 class LogitHead(nn.Module):
@@ -46,6 +49,17 @@ class LogitHead(nn.Module):
 
     def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
         return self.linear(pooled).squeeze(1)
+
+
+class TwoLayerHead(nn.Module):
+    """Real or fake (B,), with a hidden layer."""
+
+    def __init__(self, features: int, hidden: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, 1))
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return self.layers(pooled).squeeze(1)
 
 
 class ProjectionHead(LogitHead):

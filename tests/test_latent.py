@@ -24,6 +24,7 @@ RECIPES = sorted(
     for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml")
     if "\ndataset_mode: labeled" in path.read_text()
 )
+COLOUR = ("--augment_D", "color")
 TINY = ("--ngf", 16, "--ndf", 8, "--z_dim", 8, "--batch_size", 16, "--gpu_ids", -1, "--embed_dim", 8)
 
 
@@ -60,6 +61,24 @@ def test_a_continued_run_is_the_whole_run(tmp_path):
     whole, continued = state(tmp_path / "whole"), state(tmp_path / "cut")
     assert same(whole, continued) and not same(whole, cut)
     assert whole["model"]["stabilizers.ada.p"] > 0 and whole["progress"]["step"] == 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("r3gan", "--beta2_end", 0.9, "--anneal_r", 0.1, "--ema_half_life", 500, *COLOUR, "--augment_p_from", 0),
+        ("contrad", "--head_dim", 8, "--view_dim", 4, "--accumulate", 2, "--lambda_r2", 0.1, "--precision", "bf16"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_anneals_and_what_is_contrasted_goes_on_as_it_would(tmp_path, words):
+    words = ("--model", *words, "--dataroot", "digits", "--ngf", 4, "--ndf", 4, "--z_dim", 8, "--batch_size", 4)
+    words += ("--max_dataset_size", 24, "--no_html", "--anneal_images", 40, "--lr_policy", "cosine")
+    assert run(train_script, tmp_path / "whole", *words, "--n_epochs", 3) == 0
+    assert run(train_script, tmp_path / "cut", *words, "--n_epochs", 1) == 0
+    assert run(train_script, tmp_path / "cut", "--continue_train", "--n_epochs", 3) == 0
+    assert same(state(tmp_path / "whole"), state(tmp_path / "cut"))
 
 
 @pytest.mark.slow

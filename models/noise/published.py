@@ -1,4 +1,4 @@
-"""``--pretrained``: weights of StudioGAN, mimicry and BigGAN-PyTorch, what they say of a run, and into its networks."""
+"""``--pretrained``: weights of other repositories, what they say of a run, and into its networks."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +98,8 @@ def shown_options(paths: Sequence[str]) -> Saved:
         "output_nc": channels,
         "known_classes": classes,
     }
+    if G.origin == "R3GAN":
+        values |= {"model": "r3gan", "class_told": classes > 0}
     if "D" in there:
         D = there["D"][1]
         values |= {"netD": D.network, **D.arguments}

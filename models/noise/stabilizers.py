@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from models.losses import consistency, lecam
-from models.shared.augmentation import Augmentation, AugmentationOptions
+from models.shared.augmentation import Annealed, Augmentation, AugmentationOptions
 from networks.diff_augment import shift_and_flip
 from networks.lecam import LeCamAverages
 from options import UserError, option
@@ -54,10 +54,11 @@ class Stabilizers(Augmentation):
     Args:
         opt: StabilizerOptions.
         mirror: whether a mirrored image is still of its class.
+        annealed: see Augmentation.
     """
 
-    def __init__(self, opt: Any, mirror: bool):
-        super().__init__(opt)
+    def __init__(self, opt: Any, mirror: bool, annealed: Annealed = lambda start, end: end):
+        super().__init__(opt, annealed)
         self.opt, self.mirror = opt, mirror
         self.averages = LeCamAverages() if opt.lambda_lecam > 0 else None
 
