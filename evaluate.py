@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from data.loading.value_range import remark
-from evaluation.extractors import load_extractor
+from evaluation.extractors import extractor_for
 from evaluation.metrics import METRICS
 from evaluation.metrics.base_captioned import CaptionedMetric
 from evaluation.metrics.base_set import SetMetric
@@ -18,7 +18,7 @@ from evaluation.metrics.fid_metric import FidMetric
 from evaluation.metrics.ifid_metric import IfidMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.pairs import Scores
-from evaluation.sets import SetScores
+from evaluation.sets import SetScores, keeps_images
 from evaluation.sides import against_statistics, check_sides, check_width, of_one_kind, one_numbering, open_side
 from options import UserError
 from options.evaluate_options import EvaluateOptions
@@ -51,7 +51,7 @@ def main(argv=None):
     sets = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
     pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
     device = choose_device(opt.device, opt.gpu_ids)
-    extractor = load_extractor(opt, (), device) if sets else None  # what is wrong shows before anything is read
+    extractor = extractor_for(sets, opt, (), device) if sets else None  # what is wrong shows before anything is read
     given = [flag for flag in ("real", "fake", "train") if getattr(opt, flag)]
     sides = {flag: open_side(flag, Path(getattr(opt, flag))) for flag in given}
     sides, classes = one_numbering(of_one_kind(sides, opt.channels))
@@ -62,7 +62,7 @@ def main(argv=None):
     facts = {}
     if extractor is not None:
         if classes and any("answers" in metric.asks for metric in sets):
-            extractor = load_extractor(opt, classes, device)
+            extractor = extractor_for(sets, opt, classes, device)
         table, facts = scores_of_sets(opt, sets, sides, classes, extractor)
         tables.append(table)
     print("\n".join(line for table in tables for line in table.lines()))
@@ -144,7 +144,8 @@ def scores_of_sets(opt, metrics, sides, classes, extractor):
     """The table of metrics of sets, and what metrics.json says besides."""
     only_fid = all(isinstance(metric, FidMetric) for metric in metrics)
     remarks = check_sides(list(sides.values()), extractor, opt.resize, only_fid)
-    seen = {flag: observed(opt, extractor, side) for flag, side in sides.items() if side.statistics is None}
+    kept = keeps_images(metrics)
+    seen = {flag: observed(opt, extractor, side, kept) for flag, side in sides.items() if side.statistics is None}
     for side in sides.values():
         check_width(side, extractor)  # once more, for an extractor that only its first image tells how many they are
     if len(seen) < len(sides):
@@ -158,8 +159,8 @@ def scores_of_sets(opt, metrics, sides, classes, extractor):
     return replace(table, remarks=[*remarks, *table.remarks]), facts
 
 
-def observed(opt, extractor, side):
-    """What the extractor sees in the pictures, those of one size at once."""
+def observed(opt, extractor, side, keep=False):
+    """What the extractor sees in the pictures, those of one size at once; with themselves where a metric needs them."""
     if side.features is not None:
         return Observed(side.features)
     images = side.files if side.images is None else side.images
@@ -167,12 +168,22 @@ def observed(opt, extractor, side):
     batch: list[torch.Tensor] = []
     for image in levels(opt, side.files, side.flag) if side.images is None else of_archive(side.images):
         if batch and (len(batch) == 32 or image.shape != batch[0].shape):
-            parts.append(extractor(torch.stack(batch)))
+            parts.append(looked_at(extractor, batch, keep))
             batch = []
         batch.append(image)
         countdown.step()
-    parts.append(extractor(torch.stack(batch)))
+    parts.append(looked_at(extractor, batch, keep))
+    if keep and len({part.images.shape[1:] for part in parts}) > 1:
+        sizes = sorted({" x ".join(map(str, part.images.shape[:1:-1])) for part in parts})
+        shown = f"{', '.join(sizes[:SHOWN])}{', ...' * (len(sizes) > SHOWN)}"
+        raise UserError(f"--metrics cas: pictures of {side} are of several sizes: {shown}; bring them to one")
     return replace(Observed.join(parts), labels=side.labels)
+
+
+def looked_at(extractor, batch, keep):
+    """Images (C, H, W) of one size."""
+    levels = torch.stack(batch)
+    return replace(extractor(levels), images=levels if keep else None)
 
 
 def of_archive(images):

@@ -14,6 +14,7 @@ GLYPHS = (
 TERMS = ("--label_shuffling", "--lambda_const", 1, "--lambda_align", 1, "--lambda_tv", 0.1, "--splice", 1)
 DIGITS = ("--dataroot", "digits", "--crop_size", 32, "--batch_size", 8)
 NOISE = (*DIGITS, "--ngf", 4, "--ndf", 4, "--n_dis", 1)
+ICR = ("--lambda_CR", 10, "--lambda_CR_fake", 10, "--lambda_zCR", 20, "--lambda_zCR_G", 0.5)
 ADA = ("--augment_D", "color,translation", "--ada_target", 0.6)
 CAPTIONS = (*NOISE, "--text_dim", 16, "--text_layers", 1, "--text_heads", 2)
 OWN_G = ("--ngf", 4, "--ndf", 4, "--load_size", 36, "--crop_size", 32, "--n_layers_D", 2)
@@ -66,14 +67,20 @@ STEPS = [
         "--ada_target",
         0.6,
     ),
+    ("contragan", *NOISE, *ICR, "--adc"),
     ("reacgan", *NOISE),
     ("infomaxgan", *NOISE),
     ("dualcontrast", *NOISE),
     ("sngan", *NOISE),
     ("biggan", *NOISE, "--lambda_r1", 1),
     ("acgan", *NOISE),
+    ("acgan", *NOISE, *ICR, "--adc"),
+    ("r3gan", *NOISE),
+    ("r3gan", *NOISE, "--netG", "r3gan", "--netD", "r3gan", "--class_told", "false", "--beta2_end", 0.9),
+    ("contrad", *NOISE),
     ("xmcgan", *CAPTIONS),
     ("xmcgan", *CAPTIONS, "--updates", "alternating", "--word_len_norm"),
+    ("xmcgan", *CAPTIONS, *ICR),
     ("label_judge", *DIGITS),
     ("caption_judge", *DIGITS),
     ("domain", "--crop_size", 32, "--load_size", 36, "--batch_size", 2),

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
-from evaluation.metrics.base_set import DEVIATION, SetMetric
+from evaluation.metrics.base_set import DEVIATION, SEEN, SetMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.mix import counted, remark
 from util.contract import lines_of
@@ -15,7 +15,8 @@ from util.table import Row, Table, plural
 
 GENERATED = "generated"
 # values that others publish, of features of Inception
-PUBLISHED = ("FID", "KID", "KID-all", "IS", "intra-FID", "precision", "recall", "density", "coverage")
+PUBLISHED = ("FID", "KID", "KID-all", "IS", "intra-FID", "precision", "recall", "density", "coverage", "CAS")
+GUESSED = "naming the most frequent class"
 
 
 class Described(Protocol):
@@ -85,17 +86,20 @@ class SetScores:
         floor_of = floor_of or ("training images" if floor_real is None else "images, one half against the other")
         held = subsample(real, len(fake))
         floor = None if floor is None else subsample(floor, len(fake))
-        generated, others, alone = Found(), Found(), Found()
+        generated, others, alone, guessed, details = Found(), Found(), Found(), Found(), dict[str, dict[str, Any]]()
         better, unlike, remarks = dict[str, str](), dict[str, str](), list[str]()
         for metric in self.metrics:
-            tag = self.extractor.tag if {"features", "logits", "answers"} & set(metric.asks) else ""
+            tag = self.extractor.tag if SEEN & set(metric.asks) else ""
             found = metric.compare(real, fake)
             generated.add(found, tag)
+            guessed.add(metric.guess(real), tag)
+            details |= {tagged(name, tag): more for name, more in metric.details(real, fake).items()}
             remarks += lines_of(metric, "doubts", metric.doubts(real, fake))
             for name in (name for name in found if not name.endswith(DEVIATION)):
                 if direction := metric.directions.get(name, metric.better):
                     better[tagged(name, tag)] = direction
-                if not self.extractor.comparable and (plain := name.partition(" ")[0]) in PUBLISHED:
+                comparable = details.get(tagged(name, tag), {}).get("comparable", self.extractor.comparable)
+                if not comparable and (plain := name.partition(" ")[0]) in PUBLISHED:
                     unlike[tagged(name, tag)] = plain
             if metric.floor and metric.alone:
                 alone.add(metric.compare(held, held), tag)
@@ -105,11 +109,14 @@ class SetScores:
         if floor is not None:
             rows.append(Row(label=f"real {floor_of}", count=len(floor), **vars(others)))
             if len(floor) < len(fake):
+                lower = ", CAS is lower" if keeps_images(self.metrics) else ""
                 remarks.append(
                     f"floors: of {len(floor):,} images, fewer than were generated; FID and intra-FID are higher of "
-                    "fewer"
+                    f"fewer{lower}"
                 )
         rows.append(Row(label="held-out real images alone", count=len(held), **vars(alone)))
+        if guessed.values:
+            rows.append(Row(label=GUESSED, count=len(real), **vars(guessed)))
         remarks += self.mixes(real, fake, floor if floor_real is None else None)
         facts = {"reference": len(real), "extractor": self.extractor.name, "resize": self.extractor.resize}
         return Table(
@@ -119,6 +126,7 @@ class SetScores:
             remarks=list(dict.fromkeys(remarks)),
             facts=facts | {"comparable": self.extractor.comparable},
             unlike=unlike,
+            details=details,
         )
 
     def mixes(self, real: Observed, fake: Observed, floor: Observed | None) -> list[str]:
@@ -127,6 +135,11 @@ class SetScores:
         lines = remark(of_fake, of_real, (GENERATED, "real"), self.way_out)
         of_floor = {} if floor is None else counted(floor.labels, self.classes)
         return lines + remark(of_floor, of_real, ("the floor's", "real"))
+
+
+def keeps_images(metrics: Sequence[SetMetric]) -> bool:
+    """Whether one of them looks at the images itself."""
+    return any("images" in metric.asks for metric in metrics)
 
 
 class Found:

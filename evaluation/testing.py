@@ -1,13 +1,13 @@
 """What metrics make of a complete test, whether test.py makes it or an evaluation in training."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
 from evaluation.diversity import Diversity
-from evaluation.extractors import load_extractor
+from evaluation.extractors import extractor_for
 from evaluation.extractors.base import Extractor
 from evaluation.judges import load_judge
 from evaluation.metrics import METRICS
@@ -16,7 +16,7 @@ from evaluation.metrics.base_set import SetMetric
 from evaluation.metrics.shared.observed import Observed
 from evaluation.pairs import Scores, make_metrics
 from evaluation.samples import RealImages, floor_rows
-from evaluation.sets import SetScores
+from evaluation.sets import SetScores, keeps_images
 from options import UserError
 from util.images import from_bytes, to_bytes
 from util.table import Table, joined
@@ -100,8 +100,9 @@ class Evaluation:
         self.pairs = Scores(make_metrics(opt, judges), floors)
         self.asked = bool(found) or bool(judges)
         self.extractor: Extractor | None = (
-            load_extractor(opt, class_names(dataset), device) if self.set_metrics else None
+            extractor_for(self.set_metrics, opt, class_names(dataset), device) if self.set_metrics else None
         )
+        self.keeps_images = keeps_images(self.set_metrics)
         self.fakes: dict[str, list[Observed]] = {}
         self.reals: dict[str, list[Observed]] = {}
         self.others: dict[str, Observed | None] = {}  # real images of training, by side
@@ -160,8 +161,7 @@ class Evaluation:
 
     def observe(self, into: list[Observed], images: torch.Tensor, labels: torch.Tensor | None) -> None:
         assert self.extractor is not None
-        seen = self.extractor(to_bytes(images).cpu())
-        into.append(Observed(seen.features, seen.logits, labels, seen.answers))
+        into.append(self.seen(to_bytes(images).cpu(), labels))
 
     def compute(self, training_items: TrainingItems) -> Scored:
         """The values; real images of training are read for the floors.
@@ -223,9 +223,8 @@ class Evaluation:
     def seen(self, levels: torch.Tensor, labels: torch.Tensor | None) -> Observed:
         assert self.extractor is not None
         found = self.extractor(levels)
-        return Observed(
-            found.features, found.logits, labels if labels is None or labels.ndim == 1 else None, found.answers
-        )
+        labels = None if labels is None or labels.ndim != 1 else labels
+        return replace(found, labels=labels, images=levels if self.keeps_images else None)
 
 
 def refuse_ignored(opt: Any, flags: Sequence[str], why: str) -> None:

@@ -8,22 +8,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.base_conditional import ConditionalModel
-from models.base_latent import Answers, Losses
-from models.losses import weighted_levels
-from models.noise.presets import BIGGAN, presets
-from networks.discriminator import ClassHead, LogitHead
+from models.base_class_term import ClassTermModel
+from models.base_latent import Answers
+from models.losses.precision import in_float32
+from models.noise.presets import BIGGAN, with_adc
+from networks.discriminator import ClassHead
 from options import option
 
 
-class ACGANModel(ConditionalModel):
+class ACGANModel(ClassTermModel):
     @dataclass(frozen=True, kw_only=True)
-    class Options(ConditionalModel.Options):
+    class Options(ClassTermModel.Options):
         section = "AC-GAN"
-        preset: str = presets(BIGGAN)
+        preset: str = with_adc(BIGGAN)
         lambda_cond: float = option(
             1.0,
             "weight of the classes' cross entropy for D: of real images alone, in Odena et al. of fakes too",
@@ -31,20 +32,11 @@ class ACGANModel(ConditionalModel):
         )
         lambda_cond_G: float = option(1.0, "and for the generator, of its fakes", least=0)
 
-    wants = ("logit", "classes")
+    def class_heads(self, features: int, classes: int, kinds: int) -> dict[str, nn.Module]:
+        return {"classes": ClassHead(features, classes, kinds)}
 
-    def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
-        return {"logit": LogitHead(features), "classes": ClassHead(features, classes)}
+    def class_term(self, answers: Answers, y: torch.Tensor, of_D: bool) -> torch.Tensor:
+        return in_float32(F.cross_entropy)(answers["classes"], y)
 
-    def terms_D(self, real: Answers, fake: Answers) -> Losses:
-        weight = self.opt.lambda_cond
-        return {"D_cond": weight * F.cross_entropy(real["classes"].float(), self.y)} if weight else {}
-
-    def terms_G(self, fake: Answers) -> Losses:
-        weight = self.opt.lambda_cond_G
-        return {"G_cond": weight * F.cross_entropy(fake["classes"].float(), self.fake_y)} if weight else {}
-
-    @property
-    def loss_levels(self) -> Mapping[str, Mapping[str, float]]:
-        level = {"chance": math.log(len(self.class_names)), "floor": 0.0}
-        return weighted_levels(level, {"D_cond": self.opt.lambda_cond, "G_cond": self.opt.lambda_cond_G})
+    def levels(self, batch: int, classes: int, of_D: bool) -> Mapping[str, float]:
+        return {"chance": math.log(classes * (2 if self.opt.adc else 1)), "floor": 0.0}

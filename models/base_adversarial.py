@@ -39,8 +39,20 @@ class AdversarialModel(BaseModel):
         init_gain: float = option(0.02, "scale of the weights at the start", above=0)
         lambda_gp: float = option(10.0, "weight of the gradient penalty of --gan_mode wgangp", least=0)
         lambda_r1: float = option(0.0, "weight gamma of R1, gamma / 2 * |grad D(real)|^2", least=0)
-        r1_every: int = option(1, "steps from one R1 penalty to the next, which then counts as many times", least=1)
+        lambda_r2: float = option(0.0, "the same of R2, gamma / 2 * |grad D(fake)|^2", least=0)
+        anneal_r: float = option(
+            1.0, "part of --lambda_r1 and --lambda_r2 that is left where annealing ends (--anneal_images)", least=0
+        )
+        r1_every: int = option(
+            1, "steps from one penalty R1 and R2 to the next, which then counts as many times", least=1
+        )
         lr_D: float | None = option(None, "learning rate of the discriminators; none is --lr", least=0)
+
+        def validate(self) -> None:
+            if self.anneal_r != 1 and not self.lambda_r1 and not self.lambda_r2:
+                raise UserError(
+                    f"--anneal_r {self.anneal_r}: a part of --lambda_r1 and --lambda_r2, and both are 0; leave it out"
+                )
 
     warned_of_norms = False
 
@@ -52,7 +64,7 @@ class AdversarialModel(BaseModel):
         """
         opt = self.opt
         norms = [m for m in netD.modules() if isinstance(m, NORMS)]
-        penalties = [f"--lambda_r1 {opt.lambda_r1}"] if opt.lambda_r1 > 0 else []
+        penalties = [f"--{flag} {value}" for flag in ("lambda_r1", "lambda_r2") if (value := getattr(opt, flag)) > 0]
         penalties += ["--gan_mode wgangp"] if opt.gan_mode == "wgangp" and opt.lambda_gp > 0 else []
         if penalties and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in norms):
             raise UserError(
@@ -96,15 +108,27 @@ class AdversarialModel(BaseModel):
     def penalties(
         self, name: str, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor, score: Score | None = None
     ) -> dict[str, torch.Tensor]:
-        """The terms ``<name>_gp`` and ``<name>_r1``, where they are asked for; of the images that ``score`` takes."""
+        """Terms ``<name>_gp``, ``<name>_r1`` and ``<name>_r2``, where asked for; of the images that ``score`` takes."""
         opt, D, losses = self.opt, score or netD.forward, {}
-        eagerly = torch.compiler.set_stance("force_eager") if opt.compile else contextlib.nullcontext()
-        with eagerly:  # a compiled network has no second derivative
+        with self.eagerly():
             if opt.gan_mode == "wgangp" and opt.lambda_gp > 0:
                 losses[f"{name}_gp"] = opt.lambda_gp * gradient_penalty(real, fake, D)
-            if opt.lambda_r1 > 0 and (opt.r1_every == 1 or self.every(opt.r1_every, f"{name}_r1")):
-                losses[f"{name}_r1"] = 0.5 * opt.lambda_r1 * opt.r1_every * r1_penalty(real, D)
+            for kind, images in (("r1", real), ("r2", fake)):
+                if weight := self.weight_of(kind, name):
+                    losses[f"{name}_{kind}"] = weight * r1_penalty(images, D)
         return losses
+
+    def eagerly(self) -> contextlib.AbstractContextManager[Any]:
+        """Inside, networks may be differentiated twice, which compiled ones cannot."""
+        return torch.compiler.set_stance("force_eager") if self.opt.compile else contextlib.nullcontext()
+
+    def weight_of(self, kind: str, name: str) -> float:
+        """What the penalty counts in this step of the discriminator ``name``; 0 where there is none."""
+        opt = self.opt
+        weight = opt.lambda_r1 if kind == "r1" else opt.lambda_r2
+        if not weight or not (opt.r1_every == 1 or self.every(opt.r1_every, f"{name}_{kind}")):
+            return 0.0
+        return 0.5 * self.annealed(weight, weight * opt.anneal_r) * opt.r1_every
 
     def fool(self, netD: nn.Module, fake: torch.Tensor, score: Score | None = None) -> torch.Tensor:
         """G's adversarial term."""

@@ -37,7 +37,7 @@ class LatentModel(NoiseModel):
         dataset_mode: str = default("labeled")
         pretrained: tuple[str, ...] = option(
             (),
-            "weights of StudioGAN, mimicry or BigGAN-PyTorch to begin with: files of G, its average, D",
+            "weights of StudioGAN, mimicry, BigGAN-PyTorch or R3GAN to begin with: files of G, its average, D",
             per_run=True,
         )
         known_classes: int = option(
@@ -62,7 +62,7 @@ class LatentModel(NoiseModel):
         )
 
     family = "from noise, without classes"
-    conditional: ClassVar[bool] = False  # whether G is told a class
+    conditional: bool = False  # whether G is told a class
     contrasts: ClassVar[bool] = False  # whether a term compares the images of a batch with one another
 
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
@@ -87,7 +87,7 @@ class LatentModel(NoiseModel):
                 self.tell_of_batches()
             trunk: Any = self.build("D", opt.netD, ndf=opt.ndf, norm=opt.normD, **common)
             self.netD = self.finish_D(Discriminator(trunk, self.heads(trunk.features, trunk.local_channels, classes)))
-            self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)
+            self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors, annealed=self.annealed)
             self.add_optimizer("D", self.netD)
             self.add_optimizer("G", self.netG)
 

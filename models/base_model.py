@@ -178,6 +178,10 @@ class BaseModel(nn.Module):
         """How far the run is, in (0, 1]: the epoch under way over all epochs, 1 in the last; see Engine.part_done."""
         return self.engine.part_done
 
+    def annealed(self, start: float, end: float) -> float:
+        """The value in this step of what goes from one to the other; see --anneal_images."""
+        return start if start == end else self.engine.annealed(start, end)
+
     def has_stepped(self, name: str) -> bool:
         """Whether the optimizer ``name`` stepped for this batch; with --accumulate it does for the last of n."""
         return name in self.engine.stepped

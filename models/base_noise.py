@@ -102,6 +102,7 @@ class NoiseModel(AdversarialModel):
     real: torch.Tensor
     y: Any  # classes or captions of self.real
     fake_y: Any  # and those that self.fake were to be of; None without any
+    near: torch.Tensor | None  # images of the same of noise that was moved a little, for zCR
     fixed_z: torch.Tensor
 
     # -- what a method adds ----------------------------------------------------------------------
@@ -186,9 +187,10 @@ class NoiseModel(AdversarialModel):
     # -- training --------------------------------------------------------------------------------
 
     def forward(self) -> None:
-        """self.fake, of new noise and of classes or captions self.fake_y."""
-        self.fake_y = self.conditions()
-        self.fake = self.netG(self.noise(len(self.real)), self.fake_y)
+        """self.fake, of new noise and of classes or captions self.fake_y; for zCR self.near too."""
+        self.fake_y, z = self.conditions(), self.noise(len(self.real))
+        self.fake, near = self.netG(z, self.fake_y), self.stabilizers.moves_noise
+        self.near = self.netG(self.stabilizers.moved_noise(z), self.fake_y) if near else None
 
     def optimize_parameters(self) -> None:
         """Where G learns too, its fakes are generated once for both, unless --fresh_fakes."""
@@ -208,9 +210,11 @@ class NoiseModel(AdversarialModel):
 
     def discriminator_losses(self) -> Losses:
         real = self.answers_of_reals()
-        fake = self.ask(self.fake.detach(), self.wants_of_fakes, self.fake_y)
+        wants_of_fakes = self.stabilizers.asks_of_fakes(self.wants, self.wants_of_fakes)
+        fake = self.ask(self.fake.detach(), wants_of_fakes, self.fake_y)
         losses = self.adversarial_D(real["logit"], fake["logit"]) | self.terms_D(real, fake)
         losses |= self.stabilizers.terms(self, self.real, self.y, real, fake["logit"])
+        losses |= self.stabilizers.terms_of_fakes(self, self.fake, self.near, self.fake_y, fake)
         return losses | self.penalties("D", self.netD, self.real, self.fake, self.score)
 
     def answers_of_reals(self) -> Answers:
@@ -223,7 +227,8 @@ class NoiseModel(AdversarialModel):
 
     def generator_losses(self) -> Losses:
         fake = self.ask(self.fake, self.wants, self.fake_y)
-        return {"G_GAN": self.adversarial_G(fake["logit"])} | self.terms_G(fake)
+        losses = {"G_GAN": self.adversarial_G(fake["logit"])} | self.terms_G(fake)
+        return losses | self.stabilizers.terms_G(self.fake, self.near)
 
     def known_of_reals(self, *want: str) -> Answers:
         """D's answers about the real images in G's step, as constants."""

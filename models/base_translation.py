@@ -214,7 +214,7 @@ class TranslationModel(AdversarialModel):
 
         Penalties are of images as they are: they call ``netD.forward``.
         """
-        augmentation = Augmentation(self.opt)  # refuses what makes no sense
+        augmentation = Augmentation(self.opt, self.annealed)  # refuses what makes no sense
         if augmentation.policy is not None:
             self.augmentations.append(augmentation)
             self.augmentation_of[netD] = augmentation

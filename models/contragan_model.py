@@ -3,6 +3,7 @@
 Kang and Park. ContraGAN: Contrastive Learning for Conditional Image Generation. NeurIPS 2020.
 """
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from models.base_latent import Answers, Losses
 from models.base_proxy import ProxyModel
 from models.losses import supcon_in, supcon_levels, tutorial_contrast, tutorial_levels, two_c, two_c_levels
-from models.noise.presets import CONTRAGAN, TUTORIAL, presets
+from models.noise.presets import CONTRAGAN, TUTORIAL, with_adc
 from options import UserError, option
 
 
@@ -21,9 +22,10 @@ class ContraGANModel(ProxyModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(ProxyModel.Options):
         section = "ContraGAN"
-        preset: str = presets(
+        preset: str = with_adc(
             CONTRAGAN,
-            "small data and few minutes; the published settings for CIFAR-10; the ContraGAN tutorial's",
+            "small data and few minutes; the published settings for CIFAR-10; those with --adc; the ContraGAN "
+            "tutorial's",
             tutorial=TUTORIAL,
         )
         contra_form: Literal["official", "supcon", "tutorial"] = option(
@@ -35,6 +37,11 @@ class ContraGANModel(ProxyModel):
         )
 
         def validate(self) -> None:
+            if self.adc and self.contra_form != "official":
+                raise UserError(
+                    f"--adc --contra_form {self.contra_form}: has no proxies, of which --adc gives each class two; "
+                    "take --contra_form official, or leave --adc out"
+                )
             if self.contra_form == "tutorial" and self.lambda_cond_G is not None:
                 raise UserError(f"--lambda_cond_G {self.lambda_cond_G}: --contra_form tutorial has no such term for G")
 
@@ -60,18 +67,26 @@ class ContraGANModel(ProxyModel):
     def terms_G(self, fake: Answers) -> Losses:
         return {} if self.tutorial else super().terms_G(fake)
 
-    def class_term(self, answers: Answers, y: torch.Tensor, reals: bool) -> torch.Tensor:
+    def class_term(self, answers: Answers, y: torch.Tensor, of_D: bool) -> torch.Tensor:
         opt, f = self.opt, answers["embedding"]
         if opt.contra_form == "supcon":
             return supcon_in(f, y, opt.tau)
         more, more_y = None, None
-        if not reals and opt.contra_pool == "fakes+reals":
-            more, more_y = self.gather(self.known_of_reals("embedding")["embedding"]), self.gather(self.y)
+        if not of_D and opt.contra_pool == "fakes+reals":
+            reals = self.known_of_reals("embedding")["embedding"]
+            more, more_y = self.gather(reals), self.known(self.gather(self.y))
         return two_c(f, answers["proxy"], y, opt.tau, more, more_y)
 
-    def levels(self, batch: int, classes: int, reals: bool) -> Mapping[str, float]:
+    def levels(self, batch: int, classes: int, of_D: bool) -> Mapping[str, float]:
         if self.opt.contra_form == "supcon":
             return supcon_levels(batch, classes, self.opt.tau)
         if self.tutorial:  # of reals and fakes together, for D alone
-            return tutorial_levels(2 * batch, classes, self.opt.tau) if reals else {}
-        return two_c_levels(batch if reals or self.opt.contra_pool == "fakes" else 2 * batch, classes, self.opt.tau)
+            return tutorial_levels(2 * batch, classes, self.opt.tau) if of_D else {}
+        return two_c_levels(batch if of_D or self.opt.contra_pool == "fakes" else 2 * batch, classes, self.opt.tau)
+
+    def adc_chance(self, batch: int, classes: int) -> float:
+        """Real images beside the fakes are of the class that G is drawn to, and of none that it is drawn from."""
+        if self.opt.contra_pool == "fakes":
+            return 0.0
+        as_real, as_fake = 1 + (2 * batch - 1) / classes, 1 + (batch - 1) / classes  # keys of the own class
+        return math.log(as_fake / as_real)

@@ -129,7 +129,7 @@ class XMCGANModel(NoiseModel):
             self.tell_of_batches()
             self.refuse_lonely(dataset)
             self.netD = self.finish_D(XMCDiscriminator(**common, ndf=opt.ndf))
-            self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors)
+            self.stabilizers = Stabilizers(opt, mirror=dataset.mirrors, annealed=self.annealed)
             self.add_optimizer("D", self.netD)
             if isinstance(self.encoder, OwnEncoder):
                 self.add_optimizer("D", self.netT, lr=opt.lr_text)

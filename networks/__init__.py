@@ -4,7 +4,18 @@
 from . import biggan_discriminator, sngan_discriminator  # noqa: F401
 
 # isort: split
-from . import adain_resnet, bridge, dcgan, dcgan_discriminator, mapping, patchgan, resnet, stylegan2_discriminator, unet  # noqa: F401
+from . import (  # noqa: F401
+    adain_resnet,
+    bridge,
+    dcgan,
+    dcgan_discriminator,
+    mapping,
+    patchgan,
+    r3gan_discriminator,
+    resnet,
+    stylegan2_discriminator,
+    unet,
+)
 from .heads import channels_at
 from .layers import InstanceNorm, init_weights
 from .registry import (

@@ -32,9 +32,12 @@ class Discriminator(nn.Module):
         want: Sequence[str] = ("logit",),
         y: torch.Tensor | None = None,
         reference: torch.Tensor | None = None,
+        apart: Sequence[str] = (),
     ) -> dict[str, torch.Tensor]:
-        local, pooled = self.trunk(x) if reference is None else self.trunk(x, reference)
-        return {name: self.heads[name](local, pooled, y) for name in want}
+        """``apart``: answers whose gradient reaches their head and not the trunk."""
+        features = self.trunk(x) if reference is None else self.trunk(x, reference)
+        fixed = [feature.detach() for feature in features]
+        return {name: self.heads[name](*(fixed if name in apart else features), y) for name in want}
 
 
 class LogitHead(nn.Module):
@@ -46,6 +49,17 @@ class LogitHead(nn.Module):
 
     def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
         return self.linear(pooled).squeeze(1)
+
+
+class TwoLayerHead(nn.Module):
+    """Real or fake (B,), with a hidden layer."""
+
+    def __init__(self, features: int, hidden: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, 1))
+
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+        return self.layers(pooled).squeeze(1)
 
 
 class ProjectionHead(LogitHead):
@@ -77,26 +91,29 @@ class EmbeddingHead(nn.Module):
 
 
 class ProxyHead(nn.Module):
-    """The vector (B, D) that stands for each image's class."""
+    """The vector (B, D) that stands for each image's class; of ``kinds`` of each class all, (B, kinds, D)."""
 
     class_axes = OF_TABLE
 
-    def __init__(self, classes: int, dim: int):
+    def __init__(self, classes: int, dim: int, kinds: int = 1):
         super().__init__()
-        self.embedding = nn.Embedding(classes, dim)
+        self.kinds = kinds
+        self.embedding = nn.Embedding(classes * kinds, dim)
 
-    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
-        return self.embedding(y)
+    def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if self.kinds == 1:
+            return self.embedding(y)
+        return self.embedding(torch.stack([self.kinds * y + kind for kind in range(self.kinds)], 1))
 
 
 class ClassHead(nn.Module):
-    """Logits of every class (B, classes), for AC-GAN."""
+    """Logits of every class (B, classes * kinds), those of the kinds of a class side by side, for AC-GAN."""
 
     class_axes: ClassVar = {"linear.weight": (0, 0), "linear.bias": (0, 0)}
 
-    def __init__(self, features: int, classes: int):
+    def __init__(self, features: int, classes: int, kinds: int = 1):
         super().__init__()
-        self.linear = nn.Linear(features, classes)
+        self.linear = nn.Linear(features, classes * kinds)
 
     def forward(self, local: torch.Tensor, pooled: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
         return self.linear(pooled)

@@ -38,11 +38,14 @@ def spectral_norm(network: nn.Module) -> nn.Module:
 
     Miyato et al., "Spectral Normalization for Generative Adversarial Networks" (ICLR 2018). Each pass in training mode
     takes one step of power iteration, whose vectors are buffers. To be applied after the weights are drawn. Layers
-    with an equalised learning rate lose the factor of their weights, which would be the norm otherwise.
+    with an equalised learning rate lose the factor of their weights, which would be the norm otherwise. Layers that
+    begin at 0 are drawn: their direction, which is all that is left of a weight, must be some.
     """
     layers: list[Any] = list(network.modules())
     for layer in layers:
         if isinstance(layer, (*LAYERS, nn.Embedding)) and not parametrize.is_parametrized(layer, "weight"):
+            if not layer.weight.is_meta and not layer.weight.any():  # one that begins at 0 would be divided by it
+                nn.init.xavier_normal_(layer.weight)
             rows = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0  # the axis of output channels
             parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=rows))
             if hasattr(layer, "scale"):

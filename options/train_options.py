@@ -32,6 +32,9 @@ class TrainOptions(EvaluationOptions):
     beta1: float = option(0.5, "first momentum of Adam", least=0)
     beta2: float = option(0.999, "second momentum of Adam", least=0)
     adam_eps: float = option(1e-8, "what keeps Adam from dividing by zero", above=0)
+    beta2_end: float | None = option(
+        None, "second momentum of Adam where annealing ends (--anneal_images); none is --beta2", least=0, below=1
+    )
     optimizer: Literal["adam", "adamw"] = option("adam", "adamw decays weights apart from the gradient")
     weight_decay: float = option(
         0.0, "weight decay of the optimizer, per step; of convolutions and linear layers alone", least=0
@@ -42,6 +45,11 @@ class TrainOptions(EvaluationOptions):
     lr_decay_iters: int = option(50, "step: epochs between two cuts of the learning rate", least=1)
     lr_gamma: float = option(0.1, "step: factor on the learning rate at each cut", above=0)
     lr_min: float = option(0.0, "every policy: the learning rate never falls below this", least=0)
+    anneal_images: int = option(
+        0,
+        "images in which --lr_policy cosine and all that anneals come to their end, along half a cosine; 0 is the run",
+        least=0,
+    )
     warmup_epochs: int = option(0, "every policy: epochs in which the learning rate rises to what it is", least=0)
     plateau_metric: str | None = option(None, "plateau: the logged loss whose mean over an epoch must fall, e.g. NCE")
     gan_mode: Literal["lsgan", "vanilla", "nonsaturating", "hinge", "hinge_paper", "wgangp"] = option(
@@ -52,6 +60,11 @@ class TrainOptions(EvaluationOptions):
     ema_decay: float = option(
         0.0,
         "decay per step of the generator's moving average, which rises to this over the first steps; 0 turns it off",
+        least=0,
+    )
+    ema_half_life: int = option(
+        0,
+        "images in which the average forgets half, in place of --ema_decay; it anneals to this from 0; 0 is none",
         least=0,
     )
     continue_train: bool | Literal["auto"] = option(
@@ -178,6 +191,17 @@ class TrainOptions(EvaluationOptions):
             raise UserError(f"--lr_min {self.lr_min}: must be at most --lr {self.lr}")
         if self.ema_decay >= 1:
             raise UserError(f"--ema_decay {self.ema_decay}: must be below 1; 0.999 is usual")
+        anneals = self.lr_policy == "cosine" or self.beta2_end is not None or self.ema_half_life > 0
+        anneals |= getattr(self, "anneal_r", 1) != 1 or getattr(self, "augment_p_from", None) is not None
+        if self.anneal_images and not anneals:
+            raise UserError(
+                f"--anneal_images {self.anneal_images}: nothing anneals; --lr_policy cosine, --beta2_end, "
+                "--ema_half_life, --anneal_r and --augment_p_from do"
+            )
+        if self.ema_half_life and not self.ema_decay:
+            raise UserError(
+                f"--ema_half_life {self.ema_half_life} --ema_decay 0: 0 is no average; leave one of them out"
+            )
         if self.continue_train and self.overwrite:
             raise UserError("--continue_train and --overwrite contradict each other; give one of them")
         if self.epoch != "latest" and not self.continue_train and self.pretrained_name is None:

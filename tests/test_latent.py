@@ -24,6 +24,7 @@ RECIPES = sorted(
     for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml")
     if "\ndataset_mode: labeled" in path.read_text()
 )
+COLOUR = ("--augment_D", "color")
 TINY = ("--ngf", 16, "--ndf", 8, "--z_dim", 8, "--batch_size", 16, "--gpu_ids", -1, "--embed_dim", 8)
 
 
@@ -50,6 +51,7 @@ def same(one, other):
 def test_a_continued_run_is_the_whole_run(tmp_path):
     """Bit for bit, with all that has a state: averages, ADA's probability, LeCam's averages, n_dis across epochs."""
     stable = ("--augment_D", "color,translation", "--ada_target", 0.6, "--ada_kimg", 0.5, "--lambda_lecam", 0.3)
+    stable += ("--lambda_CR", 1, "--lambda_CR_fake", 1, "--lambda_zCR", 2, "--lambda_zCR_G", 0.5, "--adc")
     words = ("--model", "contragan", "--dataroot", "digits", *TINY, *stable, "--lecam_from", 1, "--n_dis", 2)
     words += ("--max_dataset_size", 80, "--no_html")
     assert run(train_script, tmp_path / "whole", *words, "--n_epochs", 3) == 0
@@ -59,6 +61,24 @@ def test_a_continued_run_is_the_whole_run(tmp_path):
     whole, continued = state(tmp_path / "whole"), state(tmp_path / "cut")
     assert same(whole, continued) and not same(whole, cut)
     assert whole["model"]["stabilizers.ada.p"] > 0 and whole["progress"]["step"] == 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("r3gan", "--beta2_end", 0.9, "--anneal_r", 0.1, "--ema_half_life", 500, *COLOUR, "--augment_p_from", 0),
+        ("contrad", "--head_dim", 8, "--view_dim", 4, "--accumulate", 2, "--lambda_r2", 0.1, "--precision", "bf16"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_anneals_and_what_is_contrasted_goes_on_as_it_would(tmp_path, words):
+    words = ("--model", *words, "--dataroot", "digits", "--ngf", 4, "--ndf", 4, "--z_dim", 8, "--batch_size", 4)
+    words += ("--max_dataset_size", 24, "--no_html", "--anneal_images", 40, "--lr_policy", "cosine")
+    assert run(train_script, tmp_path / "whole", *words, "--n_epochs", 3) == 0
+    assert run(train_script, tmp_path / "cut", *words, "--n_epochs", 1) == 0
+    assert run(train_script, tmp_path / "cut", "--continue_train", "--n_epochs", 3) == 0
+    assert same(state(tmp_path / "whole"), state(tmp_path / "cut"))
 
 
 @pytest.mark.slow
@@ -126,6 +146,7 @@ def test_two_processes_have_one_model_and_noise_of_their_own(tmp_path):
 
     def work(rank):
         flags = (*TINY, "--augment_D", "color", "--ada_target", 0.6, "--ada_kimg", 0.01, "--lambda_lecam", 0.3)
+        flags += ("--lambda_CR_fake", 1, "--lambda_zCR", 2, "--lambda_zCR_G", 0.5, "--adc")
         opt = train_options("--model", "contragan", *flags, "--lecam_from", 0)
         engine, model = Engine(opt), MODELS.find("contragan")(opt)
         model.see_data(SimpleNamespace(classes=("a", "b", "c"), channels=1, mirrors=False))

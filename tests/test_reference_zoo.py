@@ -1,6 +1,7 @@
 """The numbers of the code of later methods: every recording of tests/golden_zoo, or of DIPTYCH_GOLDEN_ZOO's folder.
 
-Left out by name: latent methods, and ``*_published_scrambled``, which record a defect.
+Left out by name: methods from noise, which tests/test_reference_latent.py takes, and
+``*_published_scrambled``, which record a defect.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Weights with a row for each class, when a run begins with those of a run of other classes.
+"""Weights with rows for each class, when a run begins with those of a run of other classes.
 
 A module that has such weights says so by ``class_axes``: {name of a parameter: (axis, place of the first class on it)}.
+Mostly a class has one row; where it has several they lie side by side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,18 +43,18 @@ def moved(network: nn.Module, state: State, before: Sequence[str], now: Sequence
 
     Rows of a class that is new are the mean of all that there were. What does not fit is left as it is.
     """
-    result, place = dict(state), {name: row for row, name in enumerate(before)}
+    own, result, place = network.state_dict(), dict(state), {name: row for row, name in enumerate(before)}
     for key, (axis, start) in axes_of(network).items():
-        value = state.get(key)
-        if value is None or value.ndim <= axis or value.shape[axis] != start + len(before):
+        value, each = state.get(key), (own[key].shape[axis] - start) // len(now)
+        if value is None or value.ndim <= axis or value.shape[axis] != start + len(before) * each:
             continue
-        ahead, rows = value.narrow(axis, 0, start), value.narrow(axis, start, len(before))
+        ahead, rows = value.narrow(axis, 0, start), value.narrow(axis, start, len(before) * each)
+        rows = rows.unflatten(axis, (len(before), each))
         mean = rows.mean(axis, keepdim=True)
-        new = [rows.narrow(axis, place[name], 1) if name in place else mean for name in now]
-        result[key] = torch.cat([ahead, *new], axis)
+        new = torch.cat([rows.narrow(axis, place[name], 1) if name in place else mean for name in now], axis)
+        result[key] = torch.cat([ahead, new.flatten(axis, axis + 1)], axis)
         if key.endswith(("._u", "._v")):
             result[key] = F.normalize(result[key], dim=0)
-    own = network.state_dict()
     return result | {key: own[key] for key in result if key.endswith("_extra_state") and key in own}  # names of classes
 
 

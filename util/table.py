@@ -57,6 +57,7 @@ class Table:
         remarks: what a reader must know, a line each.
         facts: of every value, for metrics.json: ``reference`` real images, ``extractor``, ``resize``, ``comparable``.
         unlike: name -> the published value that it must not be set beside.
+        details: name -> what else is true of this value, in place of ``facts`` where both tell it.
     """
 
     rows: Sequence[Row] = ()
@@ -66,6 +67,7 @@ class Table:
     remarks: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     unlike: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __getitem__(self, label: str) -> Row:
         return next(row for row in self.rows if row.label == label)
@@ -109,7 +111,8 @@ class Table:
             rows.append(replace(first, values=values, deviations=deviations))
         remarks = list(dict.fromkeys([*self.remarks, *other.remarks]))
         better, unlike = {**self.better, **other.better}, {**self.unlike, **other.unlike}
-        return replace(self, rows=rows, better=better, unlike=unlike, remarks=remarks)
+        details = {**self.details, **other.details}
+        return replace(self, rows=rows, better=better, unlike=unlike, remarks=remarks, details=details)
 
     def named(self, suffix: str) -> "Table":
         """The same table, its names with something behind them."""
@@ -118,7 +121,8 @@ class Table:
             return {f"{name}{suffix}": value for name, value in values.items()}
 
         rows = [replace(row, values=longer(row.values), deviations=longer(row.deviations)) for row in self.rows]
-        return replace(self, rows=rows, better=longer(self.better), unlike=longer(self.unlike))
+        better, unlike, details = map(longer, (self.better, self.unlike, self.details))
+        return replace(self, rows=rows, better=better, unlike=unlike, details=details)
 
     # -- as text, as JSON ------------------------------------------------------------------------
 
@@ -128,14 +132,14 @@ class Table:
             return []
         return [*(self._grid() if len(self.results) > 1 else map(self._line, self.names)), *self.remarks]
 
-    def about(self) -> str:
-        """What saw the images, in words; empty where nothing but the metric did."""
-        facts = self.facts
+    def about(self, name: str = "") -> str:
+        """What saw the images, for this value, in words; empty where nothing but the metric did."""
+        facts = {**self.facts, **self.details.get(name, {})}
         return f"{facts['extractor']}, resize {facts['resize']}" if facts.get("extractor") else ""
 
     def _line(self, name: str) -> str:
         known = [f"{row.label}: {row.shown(name)}" for row in self.floors if row.defines(name)]
-        parts = [f"{name}: {self.whole.shown(name)}, {self.of}".rstrip(", "), *known, self.about()]
+        parts = [f"{name}: {self.whole.shown(name)}, {self.of}".rstrip(", "), *known, self.about(name)]
         if name in self.unlike:
             parts.append(f"not comparable with published {self.unlike[name]}")
         return "; ".join(filter(None, parts))
@@ -163,7 +167,7 @@ class Table:
             entry["floors"] = {row.label: self._entry_of(row, name) for row in self.floors if row.defines(name)}
             if len(self.results) > 1:
                 entry["styles"] = {row.label: finite(row.values.get(name, math.nan)) for row in self.results}
-            entries[name] = entry | dict(self.facts)
+            entries[name] = entry | {**self.facts, **self.details.get(name, {})}
         return entries
 
     def _entry_of(self, floor: Row, name: str) -> dict[str, Any]:

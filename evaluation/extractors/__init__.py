@@ -14,21 +14,29 @@ from typing import Any
 
 import torch
 
-from evaluation.extractors.base import Extractor
+from evaluation.extractors.base import Extractor, nothing
 from evaluation.extractors.inception import of_inception
 from evaluation.extractors.module import of_module
 from evaluation.extractors.trained import of_run
+from evaluation.metrics.base_set import SEEN, SetMetric
 from options import UserError
 from options.evaluation_options import RESIZES
 from util.distributed import say_once
 from util.seeding import derive
 
-__all__ = ["Extractor", "load_extractor"]
+__all__ = ["Extractor", "extractor_for", "load_extractor"]
 
 WAYS = (
     "inception with --inception_weights, module:<path>, or domain:<run folder>; "
     "python train.py --model domain --dataroot ... --name eyes trains one for domain:checkpoints/eyes"
 )
+
+
+def extractor_for(metrics: Sequence[SetMetric], opt: Any, classes: Sequence[str], device: Any) -> Extractor:
+    """That of ``--extractor``; one that sees nothing where it was not given and no metric asks what it sees."""
+    if opt.extractor or any(SEEN & set(metric.asks) for metric in metrics):
+        return load_extractor(opt, classes, device)
+    return nothing(torch.device(device))
 
 
 def load_extractor(opt: Any, classes: Sequence[str] = (), device: torch.device | str = "cpu") -> Extractor:

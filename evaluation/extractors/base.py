@@ -66,6 +66,11 @@ class Extractor:
         return Observed.join(parts)
 
 
+def nothing(device: torch.device) -> Extractor:
+    """For metrics that look at the images themselves."""
+    return Extractor(lambda levels: Observed(torch.empty(len(levels), 0)), device, "", "", "", "", "", 0, True)
+
+
 def named_by_digest(path: Path, digest: str) -> str:
     """A file or run without its folder, which differs between machines."""
     return f"{path.name}, sha256 {digest[:12]}"

@@ -19,7 +19,9 @@ LACKS = {
     "logits": "this extractor has no classes of its own",
     "labels": "these data have no labels",
     "answers": "this extractor does not tell the classes of these data apart",
+    "images": "there are no images",
 }
+SEEN = frozenset(("features", "logits", "answers"))  # what an extractor tells of images
 
 
 class SetMetric(Metric):
@@ -48,6 +50,14 @@ class SetMetric(Metric):
         if self.flaws(real, fake):
             return dict.fromkeys(self.names, math.nan)
         return values_of(self, "measure", self.measure(real, fake))
+
+    def guess(self, real: Observed) -> dict[str, float]:
+        """{name: value} of who knows nothing but how real images are mixed, where that can be told."""
+        return {}
+
+    def details(self, real: Observed, fake: Observed) -> dict[str, dict[str, Any]]:
+        """{name: what else metrics.json is to say of the value, for JSON}."""
+        return {}
 
     def measure(self, real: Observed, fake: Observed) -> dict[str, float]:
         """``compare`` of sets that have no flaws."""

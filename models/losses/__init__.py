@@ -21,16 +21,19 @@ from .lecam import lecam
 from .levels import weighted_levels
 from .overlap import dice_loss
 from .patch import diversity, nce_against, patch_nce
-from .regularization import gradient_penalty, r1_penalty, total_variation
+from .regularization import gradient_penalty, r1_penalty, total_variation, zero_centred
+from .relativistic import relativistic, relativistic_levels
 from .spatial import similarity_maps, spatial_contrast, spatial_loss
 from .text import cosine_scores, matching_levels, matching_loss, word_scores
 from .transport import monce
+from .views import between_views, told_from, told_levels, views_floor, views_levels
 
 __all__ = [
     "DUAL_G",
     "GAN_MODES",
     "Pairs",
     "balance",
+    "between_views",
     "bridge_cost",
     "consistency",
     "contrast",
@@ -60,17 +63,24 @@ __all__ = [
     "patch_nce",
     "r1_penalty",
     "related",
+    "relativistic",
+    "relativistic_levels",
     "semantic_relation",
     "similarity_maps",
     "spatial_contrast",
     "spatial_loss",
     "supcon_in",
     "supcon_levels",
+    "told_from",
+    "told_levels",
     "total_variation",
     "tutorial_contrast",
     "tutorial_levels",
     "two_c",
     "two_c_levels",
+    "views_floor",
+    "views_levels",
     "weighted_levels",
     "word_scores",
+    "zero_centred",
 ]

@@ -1,6 +1,7 @@
 """Terms that keep a discriminator smooth."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +50,21 @@ def r1_penalty(real: torch.Tensor, D: Callable[[torch.Tensor], torch.Tensor]) ->
         D: scores images; the logits of one image are summed.
     """
     real = real.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(total(D(real)), real, create_graph=True)
-    return gradient.square().flatten(1).sum(1).mean()
+    return zero_centred(real, D(real))
+
+
+def zero_centred(
+    images: torch.Tensor, logits: torch.Tensor | Sequence[torch.Tensor], reduction: Literal["mean", "none"] = "mean"
+) -> torch.Tensor:
+    r"""The same of a pass that was made: of real images R1, of generated ones R2.
+
+    Args:
+        images: (B, C, H, W), a leaf that requires a gradient.
+        logits: D's of these images, which may have been altered on the way; those of one image are summed.
+    """
+    (gradient,) = torch.autograd.grad(total(logits), images, create_graph=True)
+    each = gradient.square().flatten(1).sum(1)
+    return each if reduction == "none" else each.mean()
 
 
 @in_float32

@@ -27,6 +27,15 @@ SNGAN = dict(
     lr=2e-4, lr_D=2e-4, beta1=0.0, beta2=0.9, ema_decay=0.0, gan_mode="hinge_paper", flip=False, fresh_fakes=True,
 )  # fmt: skip
 
+# Of CIFAR-10 in R3GAN's code: networks, and what anneals over 20 million images. Ours are the size of a batch, a run of
+# as many images, and DiffAugment as what is applied so often.
+R3GAN = dict(
+    netG="r3gan", netD="r3gan", ngf=768, ndf=768, z_dim=64, class_told=True, sn_D=False, batch_size=512, n_epochs=400,
+    n_epochs_decay=0, anneal_images=20_000_000, lr=2e-4, lr_D=2e-4, lr_policy="cosine", lr_min=5e-5, beta1=0.0,
+    beta2=0.9, beta2_end=0.99, lambda_r1=0.05, lambda_r2=0.05, anneal_r=0.1, augment_D="color,translation,cutout",
+    augment_p_from=0.0, augment_p=0.55, ema_half_life=5_000_000,
+)  # fmt: skip
+
 # The ContraGAN tutorial's run: a contrast of reals and fakes together, for D alone.
 TUTORIAL = dict(
     netG="dcgan", netD="dcgan", ngf=128, ndf=64, z_dim=100, batch_size=128, n_dis=1, n_epochs=100, n_epochs_decay=0,
@@ -52,3 +61,12 @@ def presets(
 ) -> Any:
     """``--preset`` of a method: small, which are its defaults, official, and further ones by name."""
     return option("small", help, presets={"small": {}, "official": official, **more})
+
+
+def with_adc(
+    official: Mapping[str, Any],
+    help: str = "small data and few minutes; the published settings for CIFAR-10; the same with --adc",
+    **more: Mapping[str, Any],
+) -> Any:
+    """``presets`` and a further one, adc: StudioGAN's files of ADC differ from those without it in nothing else."""
+    return presets({**official, "adc": False}, help, adc={**official, "adc": True}, **more)

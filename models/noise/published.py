@@ -1,4 +1,4 @@
-"""``--pretrained``: weights of StudioGAN, mimicry and BigGAN-PyTorch, what they say of a run, and into its networks."""
+"""``--pretrained``: weights of other repositories, what they say of a run, and into its networks."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 
-from models.noise.published_networks import Published, fitted, identify_latent, take_vectors_as_they_are
+from models.noise.published_networks import (
+    Published,
+    fitted,
+    identify_latent,
+    rows_of_classes,
+    take_vectors_as_they_are,
+)
 from options import Exit, UserError
 from options.parsing import Saved
 from util import distributed
@@ -92,10 +98,14 @@ def shown_options(paths: Sequence[str]) -> Saved:
         "output_nc": channels,
         "known_classes": classes,
     }
+    if G.origin == "R3GAN":
+        values |= {"model": "r3gan", "class_told": classes > 0}
     if "D" in there:
         D = there["D"][1]
         values |= {"netD": D.network, **D.arguments}
         values["model"] = next((METHODS[answer] for answer in METHODS if answer in D.answers), values["model"])
+        if rows := rows_of_classes(D):
+            values["adc"] = rows == 2 * classes
     return Saved(str(there["G"][0]), values, facts=True)
 
 

@@ -16,6 +16,7 @@ MARKS = {
     "StudioGAN": r".*\.conv2d\d\.|(synthesis|mapping)\.|(conv|linear)\d\.weight",
     "BigGAN-PyTorch": r"blocks\.\d+\.\d+\.conv\d\.|output_layer\.",
     "mimicry": r"block\d+\.c\d\.|(local|global)_feat_blocks\.\d+\.c\d\.",
+    "R3GAN": r"MainLayers\.\d+\.Layers\.\d+\.",
 }
 # Part of a published name -> ours, in a block or in attention.
 INSIDE = {
@@ -72,7 +73,7 @@ def tensors_of(content: Any) -> Tensors:
 
 
 def origin_of(state: Tensors) -> str | None:
-    """Whose code wrote these names; None for none of the three."""
+    """Whose code wrote these names; None for none of these."""
     return next((name for name, mark in MARKS.items() if any(re.match(mark, key) for key in state)), None)
 
 

@@ -1,4 +1,4 @@
-"""Networks of StudioGAN, mimicry and BigGAN-PyTorch as ours: which one a file is of, and how it is loaded.
+"""Networks of StudioGAN, mimicry, BigGAN-PyTorch and R3GAN as ours: which one a file is of, and how it is loaded.
 
 All is read from the names and shapes of tensors. What leaves no trace there is taken as published: ReLU, how maps are
 doubled and halved, the eps of norms.
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from models.noise.published_names import ORIGINAL, Tensors, origin_of, renamed, tensors_of
+from models.noise.published_r3gan import facts_of
 from networks import biggan, sngan
 from networks.published import key_differences
 from networks.spectral import SpectralNorm
@@ -67,12 +68,15 @@ def identify_latent(content: Any) -> Published:
     state = tensors_of(content)
     origin = origin_of(state)
     if origin is None:
-        some = ", ".join(sorted(state)[:3])
-        raise ValueError(f"it is no network of StudioGAN, mimicry or BigGAN-PyTorch (its first names: {some})")
+        first = f"its first names: {', '.join(sorted(state)[:3])}"
+        raise ValueError(f"it is no network of StudioGAN, mimicry or BigGAN-PyTorch ({first}), nor of R3GAN")
     for whose, pattern, words in DIFFERENT:
         if whose == origin and any(re.match(pattern, key) for key in state):
             raise ValueError(f"{origin}'s network is {words}")
     try:
+        if origin == "R3GAN":
+            part, arguments, ours = facts_of(state)
+            return Published(origin, part, "r3gan", arguments, ours, None)
         ours, place = renamed(origin, state)
         return _generator(origin, ours, place) if "first.bias" in ours else _discriminator(origin, ours, place)
     except ValueError as error:
@@ -181,6 +185,12 @@ def _discriminator(origin: str, state: Tensors, place: int | None) -> Published:
     return Published(origin, "D", network, arguments, state, place, answers)
 
 
+def rows_of_classes(D: Published) -> int:
+    """How many classes its term of classes tells apart, which with ADC are twice those of the data; 0 without any."""
+    of = r"heads\.(proxy\.embedding|classes\.linear)\..*(weight|original)$"
+    return next((len(value) for key, value in D.state.items() if re.match(of, key)), 0)
+
+
 # -- into a network of ours --------------------------------------------------------------------------------------------
 
 
@@ -194,6 +204,10 @@ def fitted(found: Published, network: Any) -> tuple[Tensors, list[str]]:
         ValueError: it is of another architecture.
     """
     own, state = network.state_dict(), found.state
+    if found.network == "r3gan":
+        if wrong := list(key_differences(state, own)):
+            raise ValueError(f"of another architecture: {'; '.join(wrong[:3])}")
+        return state, []
     if found.part == "D":
         state = {_in_trunk(key, network.trunk): value for key, value in state.items()}
     place = len(network.trunk.stem) if found.part == "D" else network.place

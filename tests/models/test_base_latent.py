@@ -10,8 +10,8 @@ from options import UserError
 from tests.conftest import train_options, weights
 from util.training.engine import Engine
 
-METHODS = ("sngan", "infomaxgan", "dualcontrast", "biggan", "acgan", "contragan", "reacgan")
-WITH_CLASSES = METHODS[3:]
+METHODS = ("sngan", "infomaxgan", "dualcontrast", "contrad", "biggan", "acgan", "contragan", "reacgan", "r3gan")
+WITH_CLASSES = METHODS[4:]
 TINY = ("--ngf", 16, "--ndf", 8, "--z_dim", 8, "--batch_size", 12, "--gpu_ids", -1)
 DATA = SimpleNamespace(classes=("nought", "one", "two"), channels=1, mirrors=False)
 
@@ -29,6 +29,7 @@ def batch(step, count=12):
 
 def prepared(name, *flags, steps=0):
     small = {"contragan": ("--embed_dim", 8), "reacgan": ("--embed_dim", 8), "infomaxgan": ("--nce_dim", 16)}
+    small["contrad"] = ("--view_dim", 8, "--head_dim", 16)
     opt = train_options("--model", name, *TINY, *small.get(name, ()), *flags)
     engine = Engine(opt)
     model = MODELS.find(name)(opt)
@@ -252,6 +253,7 @@ STABILIZERS = {
     "CR": ("--lambda_CR", 10),
     "lecam": ("--lambda_lecam", 0.3, "--lecam_from", 0),
     "r1": ("--lambda_r1", 1, "--r1_every", 2),
+    "r2": ("--lambda_r2", 1, "--r1_every", 2),
 }
 
 
@@ -264,7 +266,7 @@ def test_stabilisers_have_a_term_or_a_state(name, which):
             prepared(name, *STABILIZERS[which])
         return
     model, _ = prepared(name, *STABILIZERS[which], steps=6)
-    logged = {"CR": "D_CR", "lecam": "D_lecam", "r1": "D_r1"}.get(which)
+    logged = {"CR": "D_CR", "lecam": "D_lecam", "r1": "D_r1", "r2": "D_r2"}.get(which)
     assert logged is None or model.losses[logged].item() > 0
     state = set(model.state_dict())
     assert (which == "ada") == any("ada" in key for key in state)
@@ -317,6 +319,14 @@ def test_a_target_of_ada_that_is_never_exceeded_is_refused(value):
         ("sngan", ("--direction", "BtoA"), "--direction BtoA"),
         ("biggan", ("--netD", "biggan", "--normD", "batch"), "--normD batch"),
         ("dualcontrast", ("--batch_size", 1), "--batch_size 1"),
+        ("contrad", ("--batch_size", 1), "--batch_size 1"),
+        ("contrad", ("--lambda_views", 0, "--lambda_fakes", 0), "--lambda_fakes 0"),
+        ("r3gan", ("--gan_mode", "lsgan"), "--gan_mode lsgan"),
+        ("r3gan", ("--augment_D", "color", "--ada_target", 0.6), "--ada_target 0.6"),
+        ("r3gan", ("--class_told", "false", "--fake_labels", "data"), "--fake_labels data"),
+        ("sngan", ("--anneal_r", 0.1), "--anneal_r 0.1"),
+        ("sngan", ("--anneal_images", 100), "--anneal_images 100"),
+        ("sngan", ("--ema_half_life", 100, "--ema_decay", 0), "--ema_half_life 100"),
         ("contragan", ("--contra_form", "tutorial", "--lambda_cond_G", 1), "--lambda_cond_G 1"),
     ],
 )

@@ -181,6 +181,19 @@ def test_the_generator_waits_for_n_dis_steps(updates):
     assert seen == [("DT", [0, 1]), ("DGT", [1, 2]), ("DT", [1, 3]), ("DGT", [2, 4])]
 
 
+@pytest.mark.parametrize("updates", ["simultaneous", "alternating"])
+def test_captions_stay_where_noise_is_moved(updates):
+    flags = ("--lambda_CR", 10, "--lambda_CR_fake", 10, "--lambda_zCR", 20, "--lambda_zCR_G", 0.5)
+    model, engine = prepared(*flags, "--updates", updates)
+    told = []
+    model.netG.register_forward_pre_hook(lambda _, args: told.append(args))
+    take(model, engine, 0)
+    (z, text), (moved, same) = told
+    assert same is text and 0 < (moved - z).abs().max() < 0.3
+    values = {term: model.losses[term].item() for term in ("D_CR", "D_CR_fake", "D_zCR", "G_zCR")}
+    assert min(values[term] for term in ("D_CR", "D_CR_fake", "D_zCR")) > 0 > values["G_zCR"]
+
+
 def test_fakes_of_the_two_players_are_the_same_or_drawn_anew():
     for flags, alike in (((), True), (("--updates", "alternating", "--fresh_fakes"), False)):
         model, engine = prepared(*flags)

@@ -70,6 +70,22 @@ def test_rows_go_by_the_names_of_their_classes(words, tmp_path, capsys):
     assert moved == METHODS[words]
 
 
+@pytest.mark.parametrize("words", [("acgan", "--adc"), ("reacgan", "--adc")])
+def test_both_rows_of_a_class_go_by_its_name(words, tmp_path, capsys):
+    """With --adc the discriminator has one of real and one of generated images of each class."""
+    source, model = built(words, BEFORE, 1), built(words, NOW, 2)
+    load_networks(saved(source, tmp_path / "run"), "latest", model, partly=True)
+    there = source.netD.state_dict()
+    key = next(key for key in axes_of(model.netD) if key.endswith("original") and key in there)
+    before, now = there[key].unflatten(0, (3, 2)), model.netD.state_dict()[key].unflatten(0, (4, 2))
+    assert torch.equal(now[1], before[1]) and torch.equal(now[2], before[0])
+    torch.testing.assert_close(now[0], before.mean(0))
+    with pytest.raises(UserError, match="another architecture") as error:
+        (tmp_path / "run/train_opt.yaml").write_text(f"model: {words[0]}\nadc: true\n")
+        load_networks(tmp_path / "run", "latest", built((words[0],), BEFORE, 2), partly=True)
+    assert "it is of --adc" in str(error.value) and "classes, and these data" not in str(error.value)
+
+
 def test_images_of_a_class_that_is_kept_are_what_they_were(tmp_path):
     words = ("biggan", "--netG", "small")
     source, model = built(words, BEFORE, 1), built(words, ("fox", "cat"), 2)

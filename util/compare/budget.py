@@ -173,7 +173,8 @@ class Timings:
 
 def timed_steps(opt: Any) -> int:
     """Steps of a run that finds out: whole cycles of what happens in some steps only, after those of the warm-up."""
-    cycle = math.lcm(getattr(opt, "n_dis", 1), getattr(opt, "r1_every", 1) if getattr(opt, "lambda_r1", 0) else 1)
+    penalised = getattr(opt, "lambda_r1", 0) or getattr(opt, "lambda_r2", 0)
+    cycle = math.lcm(getattr(opt, "n_dis", 1), getattr(opt, "r1_every", 1) if penalised else 1)
     return WARM_UP + math.ceil(LEAST / cycle) * cycle
 
 

@@ -52,8 +52,8 @@ def load_weights(
         if k in state and own[k].shape != state[k].shape
     ]
     if wrong:
-        check_classes(path, network, state)
-        there = otherwise()
+        if not (there := otherwise()):
+            check_classes(path, network, state)
         raise UserError(
             f"{path} is of another architecture: {'; '.join(wrong[:3])}"
             f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. Check --netG, --ngf, --normG, "

@@ -20,7 +20,7 @@ from util.device import DTYPES, channels_last_pays, choose_device, computes_in_b
 from util.seeding import seed_everything
 from util.signals import Signals
 from util.training.gate import check_finite
-from util.training.schedule import Progress, has_passed, learning_rate, part_done
+from util.training.schedule import Progress, has_passed, learning_rate, left_to_anneal, part_done
 from util.training.whole_step import WholeStep
 
 Losses = dict[str, torch.Tensor]
@@ -78,7 +78,7 @@ class Engine:
         distributed.broadcast_module(model)
         if self.opt.is_train:
             if self.opt.ema_decay > 0:
-                average = moving_average(self.opt.ema_decay)
+                average = self.half_life() if self.opt.ema_half_life else moving_average(self.opt.ema_decay)
                 self.averages = {
                     name: AveragedModel(model.networks[name], multi_avg_fn=average, use_buffers=True)
                     for name in model.ema_names
@@ -196,10 +196,30 @@ class Engine:
         """The epoch under way, counted from 1, over all epochs; with --max_steps the step. 1 in the last, in (0, 1]."""
         return part_done(self.opt, self.progress)
 
+    def annealed(self, start: float, end: float) -> float:
+        """The value at the next step of what goes from one to the other; see --anneal_images."""
+        return end + (start - end) * left_to_anneal(self.opt, self.progress)
+
     def set_learning_rate(self, model: Any) -> None:
+        end = self.opt.beta2_end
         for optimizer in model.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(self.opt, self.progress, group["initial_lr"])
+                if end is not None:
+                    group["betas"] = (group["betas"][0], self.annealed(self.opt.beta2, end))
+
+    def half_life(self) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
+        """For AveragedModel: how averages follow tensors with --ema_half_life; the integers among them as copies."""
+
+        @torch.no_grad()
+        def follow(averages: Tensors, tensors: Tensors, n: torch.Tensor | int) -> None:
+            images, forgotten = self.progress.images - self.progress.previous, self.annealed(0, self.opt.ema_half_life)
+            if forgotten <= 0 or not averages[0].is_floating_point():
+                torch._foreach_copy_(averages, tensors)
+            else:
+                torch._foreach_lerp_(averages, tensors, 1 - 0.5 ** (images / forgotten))
+
+        return follow
 
     # -- between steps ---------------------------------------------------------------------------
 

@@ -67,6 +67,8 @@ def lr_factor(opt: Any, progress: Progress) -> float:
         opt: as told. A function of finished epochs; under --max_steps one of step / max_steps, which stands for all
             these epochs, so that the shape ends where the run does.
     """
+    if opt.lr_policy == "cosine":
+        return left_to_anneal(opt, progress)
     if opt.max_steps and opt.lr_policy != "plateau":
         return _factor_of_steps(opt, progress.step)
     epoch = progress.epoch + 1
@@ -74,15 +76,21 @@ def lr_factor(opt: Any, progress: Progress) -> float:
         return 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1)
     if opt.lr_policy == "step":
         return opt.lr_gamma ** ((epoch - 1) // opt.lr_decay_iters)
-    if opt.lr_policy == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / opt.total_epochs))
     return progress.plateau
 
 
+def left_to_anneal(opt: Any, progress: Progress) -> float:
+    """1 at the start, 0 at the end of annealing, between them half a cosine: of images where they are told, else of
+    finished epochs, or of steps under --max_steps."""
+    if opt.anneal_images:
+        done = min(1.0, progress.images / opt.anneal_images)
+    else:
+        done = min(1.0, progress.step / opt.max_steps) if opt.max_steps else progress.epoch / opt.total_epochs
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
 def _factor_of_steps(opt: Any, step: int) -> float:
-    """Linear and cosine reach 0 at ``max_steps``; in integers as far as possible, so that cuts fall on their step."""
-    if opt.lr_policy == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, step / opt.max_steps)))
+    """Linear reaches 0 at ``max_steps``; in integers as far as possible, so that cuts fall on their step."""
     done = step * opt.total_epochs  # epochs, in parts of max_steps
     if opt.lr_policy == "step":
         return opt.lr_gamma ** (done // (opt.lr_decay_iters * opt.max_steps))

@@ -15,12 +15,14 @@ class Observed:
         logits: (N, K) float, of the extractor's own classes.
         labels: (N,) int64, the class or style that an image has or was to have.
         answers: (N,) int64, the one that the extractor sees in it, in the numbers of ``labels``; -1 is none of them.
+        images: bytes (N, C, H, W), where a metric asks for them.
     """
 
     features: torch.Tensor
     logits: torch.Tensor | None = None
     labels: torch.Tensor | None = None
     answers: torch.Tensor | None = None
+    images: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)

@@ -52,7 +52,7 @@ PAIRS = [name for name in NAMES if not issubclass(METRICS.find(name), SetMetric 
 def test_the_registry_has_what_the_field_asks_for():
     assert set(NAMES) >= {"fid", "kid", "is", "prdc", "ifid", "ssim", "psnr", "l1", "lpips", "self_similarity"}
     assert set(NAMES) >= {"recognition", "style", "accuracy", "variety", "r_precision", "attributes", "clip"}
-    assert of_kind(SetMetric) == ["accuracy", "fid", "ifid", "is", "kid", "prdc", "variety"]
+    assert of_kind(SetMetric) == ["accuracy", "cas", "fid", "ifid", "is", "kid", "prdc", "variety"]
     assert of_kind(CaptionedMetric) == ["attributes", "clip", "r_precision"]
 
 

@@ -1,16 +1,23 @@
 """--pretrained: images drawn with published weights, and runs that begin with them, from the command line."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import networks
 import test as test_script
 import train as train_script
+from models import MODELS
 from models.inference.weight_folder import identify_file
+from models.noise.published import shown_options
 from models.noise.published_networks import fitted, identify_latent, take_vectors_as_they_are
+from networks.discriminator import Discriminator
+from networks.r3gan_discriminator import R3GANHead
 from options import UserError
+from tests.conftest import train_options
 from tests.models.noise.test_published_networks import build_G, recorded
 
 TINY = ("--dataroot", "digits", "--classes_used", "0,1,2", "--max_dataset_size", 16, "--batch_size", 8, "--no_html")
@@ -87,6 +94,23 @@ def test_a_run_begins_with_weights_of_all_three_and_goes_on(files, tmp_path, cap
     assert "ignored, for the run goes on from its own checkpoint" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("adc", [True, False])
+def test_a_discriminator_of_each_class_twice_is_one_of_adc(files, tmp_path, adc):
+    """StudioGAN's with ADC has a row of real and one of generated images of each class."""
+    content = dict(recorded("latent_studiogan_D_2c")[2])
+    if adc:
+        twice = {key: value.repeat_interleave(2, 0) for key, value in content.items() if key.startswith("embedding.")}
+        content |= twice | {"embedding.weight_v": content["embedding.weight_v"]}
+    torch.save({"state_dict": content}, tmp_path / D)
+    values = shown_options([str(files / G), str(tmp_path / D)]).values
+    assert values["adc"] is adc and values["model"] == "contragan"
+    names = ("model", "netG", "netD", "ngf", "ndf", "z_dim", "crop_size", "embed_dim")
+    words = [word for name in names for word in (f"--{name}", values[name])]
+    model = MODELS.find("contragan")(train_options(*words, *(("--adc",) if adc else ()), "--gpu_ids", -1))
+    model.see_data(SimpleNamespace(classes=("0", "1", "2"), channels=3, mirrors=False))
+    fitted(identify_latent({"state_dict": content}), model.netD)
+
+
 @pytest.mark.slow
 def test_a_run_may_begin_with_a_generator_alone(files, tmp_path, capsys):
     flags = ("--pretrained", f"{files / 'sngan_G.pth'}", "--model", "infomaxgan", "--n_epochs", 1, "--ndf", 4)
@@ -127,3 +151,35 @@ def test_a_number_of_classes_belongs_to_weights(tmp_path):
 def test_who_takes_such_weights_for_a_translator_is_told(files, name):
     with pytest.raises(UserError, match=r"'s G, of images from noise; test.py and train.py take it as --pretrained"):
         identify_file(files / name)
+
+
+@pytest.mark.slow
+def test_weights_of_r3gan_are_recognised_and_loaded(tmp_path, capsys):
+    """State dicts under its names: a published file is a pickle, from which its own code takes them."""
+    torch.manual_seed(0)
+    G = networks.define("latent_G", "r3gan", size=8, channels=1, classes=3, z_dim=4, ngf=8)
+    trunk = networks.define("latent_D", "r3gan", size=8, channels=1, ndf=8)
+    D = Discriminator(trunk, {"logit": R3GANHead(8, 3, 8)})
+    last = f"MainLayers.1.Layers.{len(trunk.MainLayers[1].Layers)}."
+    theirs = {
+        "trunk.basis.Basis.weight": f"{last}Basis.weight",
+        "heads.logit.linear.weight": f"{last}LinearLayer.weight",
+        "heads.logit.embedding.weight": "EmbeddingLayer.weight",
+    }
+    named = {theirs.get(key, key.removeprefix("trunk.")): value for key, value in D.state_dict().items()}
+    torch.save(G.state_dict(), tmp_path / "G_ema.pth")
+    torch.save(named, tmp_path / "D.pth")
+    flags = ("--pretrained", tmp_path / "G_ema.pth", "--num_samples", 6, "--results_dir", tmp_path / "results")
+    assert run(test_script, tmp_path, *flags) == 0
+    samples = np.load(tmp_path / "results/run/test_pretrained/samples.npz")
+    with torch.no_grad():
+        images = G(torch.from_numpy(samples["z"]), torch.from_numpy(samples["labels"])).permute(0, 2, 3, 1).clamp(-1, 1)
+    assert np.abs((images.numpy() + 1) * 127.5 - samples["images"]).max() <= 0.51
+    flags = ("--pretrained", f"{tmp_path / 'G_ema.pth'},{tmp_path / 'D.pth'}", *TINY, "--n_epochs", 1, "--lr", 0)
+    assert run(train_script, tmp_path, *flags, "--lr_D", 0) == 0
+    kept = torch.load(tmp_path / "checkpoints/run/latest_net_D.pth", weights_only=True)
+    assert all(torch.equal(kept[key], value) for key, value in D.state_dict().items())
+    torch.save({**G.state_dict(), "MainLayers.1.Layers.1.NonLinearity1.Bias": torch.zeros(5)}, tmp_path / "G_ema.pth")
+    with pytest.raises(UserError, match=r"its stages are not those of --netG r3gan --ngf 8") as error:
+        run(test_script, tmp_path, "--pretrained", tmp_path / "G_ema.pth")
+    assert error.value.code == 4

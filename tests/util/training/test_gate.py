@@ -107,6 +107,8 @@ KINDS = {
     **dict.fromkeys(("cut", "dcl", "simdcl"), f"{SMALLEST} {HEADS} {AVERAGED}"),
     **dict.fromkeys(("cycle_gan", "template"), f"{SMALLEST} {AVERAGED}"),
     **dict.fromkeys(("contragan", "reacgan", "infomaxgan", "dualcontrast", "sngan", "biggan", "acgan"), DIGITS),
+    "r3gan": f"{DIGITS} --beta2_end 0.9 --ema_half_life 100",
+    "contrad": f"{DIGITS} --view_dim 4 --head_dim 4",
     "label_judge": "--dataroot digits --max_dataset_size 40 --batch_size 8",
     "xmcgan": f"{LETTERS} --ngf 4 --ndf 4 --text_dim 8 --text_layers 1 --batch_size 4",
     "caption_judge": f"{LETTERS} --dataset_mode caption --batch_size 4",

@@ -31,6 +31,7 @@ class Opt:
     lr_policy: str = "linear"
     lr_decay_iters: int = 50
     lr_gamma: float = 0.1
+    anneal_images: int = 0
 
     @property
     def total_epochs(self):
