@@ -8,7 +8,7 @@ import numpy as np
 from fontTools.ttLib.tables._g_l_y_f import Glyph, GlyphCoordinates
 from fontTools.ttLib.tables.ttProgram import Program
 
-CUTS = 8  # straight pieces of a curve when crossings are looked for; their ends are exact
+CUTS = 16  # straight pieces of a curve when crossings are looked for; their ends are exact
 PROUD = 0.75  # units by which a curve may reach beyond its ends before it is divided there
 
 
@@ -110,9 +110,18 @@ def _implied(
     beside = np.abs(_cross(off, along)) / np.maximum(np.hypot(*along.T), 1)
     smooth = ~straight & ~np.roll(straight, 1) & ~corner
     implied = smooth & (beside <= 1) & (0.3 * np.maximum(*aside) <= slack)
+    while (bulging := implied & _bulging(np.where(implied[:, None], (before + middle) / 2, begin), middle)).any():
+        implied &= ~bulging
     if implied.all():
         implied[0] = False
     return implied
+
+
+def _bulging(begin: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Which points (K,) begin or end a curve whose control point lies beyond both of its ends."""
+    end = np.roll(begin, -1, axis=0)
+    past = np.maximum(np.minimum(begin, end) - middle, middle - np.maximum(begin, end)).max(axis=1) > 1
+    return past | np.roll(past, 1)
 
 
 def _tidy(points: list[tuple[float, float]], on: list[bool]) -> None:
