@@ -179,17 +179,22 @@ def write_blend(pen: Pen, folder: Path) -> None:
     page = ResultsPage(folder, title, ["line"], width_of(text), root=root)
     ends = {style.label: Target([(style, 1.0)]) for style in styles}
     fits = {n: fit_style(pen, end, pen.draw(sources, end.mixture), sources) for n, end in ends.items()}
-    frames, countdown = [], Countdown((len(styles) - 1) * (steps + 1), "line")
+    lines: list[tuple[str, np.ndarray]] = []
+    countdown = Countdown((len(styles) - 1) * (steps + 1), "line")
     for one, other in itertools.pairwise(styles):
         for k in range(steps + 1):
             part = k / steps
             mixture = {one.label: 1.0} if one.label == other.label else {one.label: 1 - part, other.label: part}
-            glyphs = pen.draw(sources, mixture)
-            frames.append(typeset(text, glyphs, between(fits[one.label], fits[other.label], part), pen.geometry))
-            file = f"images/{len(frames):03d}.png"
-            save_levels(frames[-1], folder / file, root)
-            page.add_row(f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", {"line": file})
+            fit = between(fits[one.label], fits[other.label], part)
+            line = typeset(text, pen.draw(sources, mixture), fit, pen.geometry)
+            lines.append((f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", line))
             countdown.step()
+    frames, widest = [], max(line.shape[1] for _, line in lines)
+    for title, line in lines:
+        frames.append(np.pad(line, ((0, 0), (0, widest - line.shape[1])), constant_values=255))
+        file = f"images/{len(frames):03d}.png"
+        save_levels(frames[-1], folder / file, root)
+        page.add_row(title, {"line": file})
     pictures = [Image.fromarray(frame) for frame in frames]
     with new_file(folder / "blend.gif", root) as moving:
         pictures[0].save(moving, "GIF", save_all=True, append_images=pictures[1:], duration=120, loop=0)

@@ -25,7 +25,7 @@ def test_a_line_looks_as_the_font_that_is_written(tmp_path):
     glyphs = {code: SERIF.draw(code, GEOMETRY) for code in codes}
     wide = {code: SERIF.advance(code) + 0.2 for code in codes}  # ink a tenth of an em to the right of the middle
     boxes = {code: SERIF.advance(code) - 0.2 for code in codes}
-    kerning = {(ord("A"), ord("V")): -0.3, (ord("T"), ord("o")): -0.25}
+    kerning = {(ord("A"), ord("V")): 0.1, (ord("T"), ord("o")): -0.08}
     fit = Fit({**wide, 32: 0.5}, boxes, kerning)
     told = dict(advances=fit.advances, boxes=boxes, kerning=kerning)
     build_font(tmp_path / "x.ttf", glyphs, GEOMETRY, "Lines", **told)
@@ -34,10 +34,9 @@ def test_a_line_looks_as_the_font_that_is_written(tmp_path):
     place, expected = 0.0, []
     for code, after in zip(map(ord, TEXT), [*map(ord, TEXT[1:]), 0], strict=True):
         if chr(code) != " ":
-            box = font.getbbox(chr(code), anchor="ls")
-            expected += [place + box[0], place + box[2]]
+            expected.append(place + font.getbbox(chr(code), anchor="ls")[0])
         place += GEOMETRY.em * (fit.advances[code] + kerning.get((code, after), 0))
-    assert mine - mine[0] == pytest.approx(np.array(expected) - expected[0], abs=2)  # pixels
+    assert mine[::2] - mine[0] == pytest.approx(np.array(expected) - expected[0], abs=1)  # pixel
 
 
 def test_the_source_is_set_with_its_own_widths_and_kerning():
