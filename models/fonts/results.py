@@ -68,8 +68,7 @@ class StyleTestOptions(NamingOptions):
     )
     simplify: float | None = option(
         None,
-        "export_ttf: thousandths of an em that an outline may lie from what was drawn; more leave fewer points, none "
-        "is a fifth of a pixel",
+        "export_ttf: thousandths of an em between outlines and what was drawn; none is a fifth of a pixel",
         least=0.1,
         most=20,
         per_run=True,
@@ -85,8 +84,9 @@ class StyleTestOptions(NamingOptions):
         check_naming(self)
         of_file = self.export_ttf is not None or self.complete is not None
         for flag in ("keep", "export_charset", "simplify"):
-            if getattr(self, flag) is not None and not of_file:
-                raise UserError(f"--{flag} {getattr(self, flag)}: is for a font file; give --export_ttf or --complete")
+            if (value := getattr(self, flag)) is not None and not of_file:
+                said = f"{value:g}" if flag == "simplify" else value
+                raise UserError(f"--{flag} {said}: is for a font file; give --export_ttf or --complete")
         named: tuple[str, ...] = getattr(self, "styles", ())
         if self.interpolate and named:
             raise UserError(
