@@ -64,9 +64,7 @@ class Zi2ziModel(AdversarialModel):
         )
         lambda_L1: float = option(100.0, "weight of the distance to the true glyph", least=0)
         lambda_dice: float = option(10.0, "weight of the ink that generated and true glyph do not share", least=0)
-        lambda_const: float = option(
-            0.0, "weight of constancy: the code of the generated glyph is its source's", least=0
-        )
+        lambda_const: float = option(0.0, "weight of constancy: the generated code is its source's", least=0)
         lambda_align: float = option(
             0.0, "weight of the distance of the true glyph's code to its source's; generates nothing better", least=0
         )
@@ -95,10 +93,7 @@ class Zi2ziModel(AdversarialModel):
         augment: float = option(1.1, "strength of the affine deformation of a character in all its styles", least=0)
         elastic: float = option(1.2, "elastic deformation, standard deviation in 64ths of the size", least=0)
         splice: float = option(
-            0.15,
-            "part of the steps in which characters are cut in two and joined with halves of others",
-            least=0,
-            most=1,
+            0.15, "part of the steps in which characters are cut in two and joined to others", least=0, most=1
         )
         tune: Literal["all", "decoder", "norms", "embedding"] = option(
             "all", "train all of the generator, or only its way up, its numbers of each style, or the table of styles"

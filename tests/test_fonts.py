@@ -87,6 +87,11 @@ def test_styles_blend(trained, tmp_path):
     assert 0 < apart[0] < apart[2] and 0 < apart[1] < apart[2]
     with pytest.raises(UserError, match="--interpolate 1: give two styles or more"):
         run_test(trained, tmp_path, "--interpolate", "1")
+    with pytest.raises(UserError, match="--styles 0: --interpolate 0,1 names them; leave it out"):
+        run_test(trained, tmp_path, "--interpolate", "0", "1", "--styles", 0)
+    for flag, value in (("steps", 3), ("simplify", 4)):
+        with pytest.raises(UserError, match=f"--{flag} {value}: "):
+            run_test(trained, tmp_path, f"--{flag}", value, "--text", "A")
 
 
 @pytest.mark.slow
@@ -96,7 +101,7 @@ def test_a_font_file(trained, tmp_path, capsys):
     says = ("--style_name", "Light", "--weight", 320, "--license", "OFL-1.1", "--copyright", "Me 2026")
     page = run_test(trained, tmp_path, *words, *says)
     told = capsys.readouterr().out
-    assert "of their ink with the network's (IoU, mean)" in told
+    assert re.search(r"glyphs of \d+ points \(mean\); drawn .* of their ink with the network's \(IoU, mean\)", told)
     font, target = TTFont(path), Face("DejaVuSerif")
     name = font["name"].getDebugName
     assert font["name"].getBestFamilyName() == "Blots" and len(font.getBestCmap()) >= 90

@@ -12,6 +12,7 @@ from util.fonts.export import SPACE
 from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import Kerning, bare_letter, kerning_of
 from util.fonts.spacing import Spacing, by_bearings, features, fit_spacing, ink_sides
+from util.fonts.tables import Lines, lines_of
 from util.fonts.tracing import is_full_width
 
 LEARNT_FROM, TESTED_ON = 200, 100  # characters at most: each is drawn
@@ -75,6 +76,15 @@ class Target:
             return f"training saw none of {self.name} that is not full-width"
         pictures = dict.fromkeys(style.name for style, _ in self.ends if not isinstance(style.glyphs, Face))
         return f"{' and '.join(pictures)} {'is' if len(pictures) == 1 else 'are'} pictures, which tell none"
+
+    @property
+    def lines(self) -> Lines:
+        """How far apart the styles' lines of text are; nothing where one of them does not say."""
+        told = [lines_of(style.glyphs.font) if isinstance(style.glyphs, Face) else None for style, _ in self.ends]
+        parts = [(lines, part) for lines, (_, part) in zip(told, self.ends, strict=True) if lines is not None]
+        if len(parts) < len(told):
+            return Lines()
+        return Lines(*(sum(getattr(lines, f) * part for lines, part in parts) for f in ("ascent", "descent", "gap")))
 
     def kerning(self, codes: Sequence[int]) -> Kerning:
         total: Kerning = {}

@@ -3,25 +3,25 @@
 import itertools
 import statistics
 import sys
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from models.fonts.fitting import Target, fit_style
 from models.fonts.keep import read_hand, tell, with_hand
+from models.fonts.lines import between, readable, source_fit, specimen, typeset, width_of
 from models.fonts.naming import NamingOptions, about_style, check_naming
 from options import UserError, option
-from util.fonts.characters import SYNTHETIC, character_name, composed, first_names, refuse_shaped
+from util.fonts.characters import SYNTHETIC, character_name, composed, first_names
 from util.fonts.charsets import charset
 from util.fonts.check import check_font
 from util.fonts.completion import complete_font
-from util.fonts.export import build_font
+from util.fonts.export import Exported, build_font
 from util.fonts.faces import Face, Geometry
 from util.fonts.formats import is_ufo, may_write, save_font
 from util.images import save_levels, to_uint8
@@ -66,6 +66,13 @@ class StyleTestOptions(NamingOptions):
         "the style was learnt from; the network draws the others, and further writings (U+6C38_2.png) are alternates",
         per_run=True,
     )
+    simplify: float | None = option(
+        None,
+        "export_ttf: thousandths of an em between outlines and what was drawn; none is a fifth of a pixel",
+        least=0.1,
+        most=20,
+        per_run=True,
+    )
     views: int = option(
         9,
         "draw a glyph so many times, each from its source moved by a pixel or so, and average",
@@ -76,9 +83,17 @@ class StyleTestOptions(NamingOptions):
     def validate(self) -> None:
         check_naming(self)
         of_file = self.export_ttf is not None or self.complete is not None
-        for flag in ("keep", "export_charset"):
-            if getattr(self, flag) is not None and not of_file:
-                raise UserError(f"--{flag} {getattr(self, flag)}: is for a font file; give --export_ttf or --complete")
+        for flag in ("keep", "export_charset", "simplify"):
+            if (value := getattr(self, flag)) is not None and not of_file:
+                said = f"{value:g}" if flag == "simplify" else value
+                raise UserError(f"--{flag} {said}: is for a font file; give --export_ttf or --complete")
+        named: tuple[str, ...] = getattr(self, "styles", ())
+        if self.interpolate and named:
+            raise UserError(
+                f"--styles {','.join(named)}: --interpolate {','.join(self.interpolate)} names them; leave it out"
+            )
+        if self.steps != 8 and not self.interpolate:
+            raise UserError(f"--steps {self.steps}: go from one style to another; give them by --interpolate")
         if self.at != 0.5 and not self.interpolate:
             raise UserError(f"--at {self.at:g}: is a part of the way between two styles; give them by --interpolate")
         if self.at != 0.5 and not of_file:
@@ -138,13 +153,15 @@ def write_text(pen: Pen, text: str, folder: Path) -> None:
     """``--text``: a page with a line in the source font and in each style, and each line as a picture."""
     text, root = composed(text), folder.parents[1]
     sources = readable(pen, text)
-    page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(pen, text), root=root)
+    page = ResultsPage(folder, f"{pen.model.opt.name}: {text}", ["line"], width_of(text), root=root)
     rows = {"source": {code: pen.source(code, glyphs) for code, glyphs in sources.items()}}
+    fits = {"source": source_fit(pen, sources)}
     for style in pen.dataset.style_list:
-        rows[style.name] = pen.draw(sources, {style.label: 1.0})
+        glyphs = rows[style.name] = pen.draw(sources, {style.label: 1.0})
+        fits[style.name] = fit_style(pen, Target([(style, 1.0)]), glyphs, sources)
     for number, (name, glyphs) in enumerate(rows.items()):
         file = f"images/{number:02d}_{safe(name)}.png"
-        save_levels(typeset(text, glyphs, pen), folder / file, root)
+        save_levels(typeset(text, glyphs, fits[name], pen.geometry), folder / file, root)
         page.add_row(name, {"line": file})
     page.save()
     print(f"{len(rows) - 1} styles: {folder / 'index.html'}")
@@ -159,18 +176,25 @@ def write_blend(pen: Pen, folder: Path) -> None:
     text = composed(opt.text or "") or "".join(chr(code) for code in pen.dataset.characters[:8] if code < SYNTHETIC)
     sources = readable(pen, text)
     title, root = f"{opt.name}: {' to '.join(s.name for s in styles)}", folder.parents[1]
-    page = ResultsPage(folder, title, ["line"], width_of(pen, text), root=root)
-    frames, countdown = [], Countdown((len(styles) - 1) * (steps + 1), "line")
+    page = ResultsPage(folder, title, ["line"], width_of(text), root=root)
+    ends = {style.label: Target([(style, 1.0)]) for style in styles}
+    fits = {n: fit_style(pen, end, pen.draw(sources, end.mixture), sources) for n, end in ends.items()}
+    lines: list[tuple[str, np.ndarray]] = []
+    countdown = Countdown((len(styles) - 1) * (steps + 1), "line")
     for one, other in itertools.pairwise(styles):
         for k in range(steps + 1):
             part = k / steps
             mixture = {one.label: 1.0} if one.label == other.label else {one.label: 1 - part, other.label: part}
-            glyphs = pen.draw(sources, mixture)
-            frames.append(typeset(text, glyphs, pen))
-            file = f"images/{len(frames):03d}.png"
-            save_levels(frames[-1], folder / file, root)
-            page.add_row(f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", {"line": file})
+            fit = between(fits[one.label], fits[other.label], part)
+            line = typeset(text, pen.draw(sources, mixture), fit, pen.geometry)
+            lines.append((f"{1 - part:.0%} {one.name}, {part:.0%} {other.name}", line))
             countdown.step()
+    frames, widest = [], max(line.shape[1] for _, line in lines)
+    for title, line in lines:
+        frames.append(np.pad(line, ((0, 0), (0, widest - line.shape[1])), constant_values=255))
+        file = f"images/{len(frames):03d}.png"
+        save_levels(frames[-1], folder / file, root)
+        page.add_row(title, {"line": file})
     pictures = [Image.fromarray(frame) for frame in frames]
     with new_file(folder / "blend.gif", root) as moving:
         pictures[0].save(moving, "GIF", save_all=True, append_images=pictures[1:], duration=120, loop=0)
@@ -214,11 +238,11 @@ def write_font(pen: Pen, folder: Path) -> None:
     glyphs = pen.draw(sources, target.mixture, Countdown(len(sources), "glyph"))
     fit = fit_style(pen, target, *with_hand(kept, pen, glyphs, sources))
     advances = fit.advances | dict(kept.advances if kept else {})  # the hand knows best
-    told: dict[str, Any] = {"advances": advances, "boxes": fit.boxes, "kept": kept}
+    told: dict[str, Any] = {"advances": advances, "boxes": fit.boxes, "kept": kept, "simplify": opt.simplify}
     if opt.complete:
         exported = complete_font(opt.complete, path, glyphs, pen.geometry, family=opt.family, **told)
     else:
-        told |= {"kerning": fit.kerning}
+        told |= {"kerning": fit.kerning, "lines": target.lines}
         told["about"] = about_style(opt, max(target.ends, key=lambda end: end[1])[0].glyphs)
         exported = build_font(path, glyphs, pen.geometry, opt.family or f"{opt.name} {style}", **told)
     shown = path
@@ -231,10 +255,20 @@ def write_font(pen: Pen, folder: Path) -> None:
         agreement(shown, {c: images[c] for c in exported.added if c in images}, whose, geometry, exported.boxes)
         for images, whose, geometry in ways
     ]
-    print(f"{path}: {len(exported.added)} glyphs; drawn from the font they share {'; '.join(filter(None, shared))}")
+    what = f"{len(exported.added)} glyphs{points_of(exported)}"
+    print(f"{path}: {what}; drawn from the font they share {'; '.join(filter(None, shared))}")
     sample = opt.text or "".join(map(chr, list(exported.added)[:48]))
     save_levels(specimen(shown, sample), folder / "specimen.png", folder.parent)
     print(f"specimen: {folder / 'specimen.png'}")
+
+
+def points_of(exported: Exported) -> str:
+    """How many points a new glyph has, where its outline is TrueType's."""
+    if "glyf" not in exported.font:
+        return ""
+    cmap, glyphs = exported.font.getBestCmap(), exported.font["glyf"]
+    counts = [len(glyphs[cmap[code]].coordinates) for code in exported.added]
+    return f" of {statistics.mean(counts):.0f} points (mean)"
 
 
 def agreement(
@@ -269,78 +303,6 @@ def _style(pen: Pen) -> tuple[str, Target]:
     one, other = ends
     print(f"--export_ttf: {1 - opt.at:.0%} {one.name}, {opt.at:.0%} {other.name} (--at {opt.at:g})")
     return f"{one.name} {other.name} {opt.at:g}", Target([(one, 1 - opt.at), (other, opt.at)])
-
-
-def specimen(font: Path, text: str, width: int = 1200, sizes: Sequence[int] = (96, 48, 32, 20, 14)) -> np.ndarray:
-    """The text in a font at several sizes in pixels, each on lines of its own: bytes (H, W), ink 0."""
-    parts, margin = [], 24
-    for size in sizes:
-        face = ImageFont.truetype(str(font), size, layout_engine=ImageFont.Layout.BASIC)
-        repeated = text * (1 if size > 40 else 2)
-        lines = [""]
-        for character in repeated:
-            if face.getlength(lines[-1] + character) > width - 2 * margin:
-                lines.append("")
-            lines[-1] += character
-        part = Image.new("L", (width, round(size * 1.35) * len(lines) + size // 2), 255)
-        for row, words in enumerate(lines):
-            ImageDraw.Draw(part).text((margin, round(size * 1.35 * row + size * 1.1)), words, 0, face, anchor="ls")
-        parts.append(np.array(part))
-    return np.concatenate(parts)
-
-
-def readable(pen: Pen, text: str) -> dict[int, Any]:
-    """The sources of a text's characters.
-
-    Raises:
-        UserError: a character is in no source font.
-    """
-    wanted = [ord(c) for c in text if not blank(c)]
-    refuse_shaped(wanted, f"--text {text}")
-    sources = pen.sources(wanted)
-    missing = [character_name(code) for code in dict.fromkeys(wanted) if code not in sources]
-    if missing or not wanted:
-        if not missing:
-            raise UserError(f"--text {text!r}: holds no characters; give the text to write")
-        fonts = ",".join(glyphs.name for glyphs in pen.fonts)
-        where = f"--source_font {fonts}; leave them out, or add a font that has them to --source_font"
-        if pen.dataset.opt.pairs and fonts == ",".join(glyphs.name for glyphs in pen.dataset.sources):
-            where = f"{pen.dataset.opt.pairs}; name the font that its sources were drawn from, --source_font ming.ttf"
-        raise UserError(f"--text {text}: {' '.join(missing[:8])} not in {where}")
-    return sources
-
-
-def blank(character: str) -> bool:
-    return unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cc")
-
-
-def advance_of(pen: Pen, character: str) -> float:
-    """Width of a character's box in ems; the source font's, since images tell none."""
-    if blank(character):
-        return 1.0 if character == "\u3000" else 0.3
-    return next((g.advance(ord(character)) for g in pen.fonts if g.real([ord(character)])), 1.0)
-
-
-def typeset(text: str, glyphs: dict[int, np.ndarray], pen: Pen) -> np.ndarray:
-    """A line of generated glyphs side by side, each advance box beside the last: bytes (H, W), ink 0."""
-    H, em = pen.geometry.canvas, pen.geometry.em
-    widths = [advance_of(pen, character) * em for character in text]
-    margin = (H - em) / 2
-    line = np.full((H, int(np.ceil(sum(widths) + 2 * margin + H))), 255, np.uint8)
-    x = margin
-    for character, width in zip(text, widths, strict=True):
-        if not blank(character):
-            left = round(x - pen.geometry.origin(width / em)[0]) + round(margin)  # where its canvas begins
-            levels = glyphs[ord(character)]
-            window = line[:, max(left, 0) : left + H]
-            np.minimum(window, levels[:, max(-left, 0) :][:, : window.shape[1]], out=window)
-        x += width
-    return line[:, : int(np.ceil(x + 2 * margin))]
-
-
-def width_of(pen: Pen, text: str) -> int:
-    """Of a line on a page, in CSS pixels."""
-    return min(1600, max(200, len(text) * 64))
 
 
 def safe(name: str) -> str:

@@ -249,6 +249,10 @@ def test_all_pages_of_a_file_are_read(tmp_path, capsys, ending):
         (("print", "--charset", "kanaa", "--output", "x"), "--charset kanaa: .*did you mean kana"),
         (("print", "--charset", "kana", "--output", "x", "--repeat", "0"), "--repeat 0: must be 1 to 20"),
         (("print", "--charset", "kana", "--output", "x", "--dpi", "10"), "--dpi 10: must be"),
+        (
+            ("print", "--charset", "kana", "--output", "x", "--dpi", "101"),
+            "--dpi 101: must be 102, below which no page",
+        ),
         (("print", "--charset", "kana", "--output", "x", "--font", "nofont"), "font nofont: neither a file nor"),
         (("print", "--charset", "kana", "--output", "x", "--glyph_scale", "0.8123"), "--glyph_scale 0.8123: must be"),
         (("read", "nowhere.png", "--output", "x"), "nowhere.png: no such file"),

@@ -19,11 +19,14 @@ AT_ONCE = 50  # groups of characters whose rules are in one lookup
 NONE = 0xFFFF
 
 
-def add_writings(font: TTFont, writings: Mapping[str, Sequence[Any]]) -> None:
-    """Add outlines of TrueType as further writings of glyphs, with their widths, and the features that take them.
+def add_writings(font: TTFont, writings: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """Add outlines of TrueType as further writings of glyphs, with their widths; see :func:`take_turns`.
 
     Args:
         writings: {name of a glyph: outlines of its second writing, the third, ...}.
+
+    Returns:
+        {name of a glyph: its writings, itself the first}.
     """
     names: dict[str, list[str]] = {}
     order = list(font.getGlyphOrder())
@@ -38,7 +41,7 @@ def add_writings(font: TTFont, writings: Mapping[str, Sequence[Any]]) -> None:
             names[name].append(new)
             glyphs[new] = (name, outline)
     if not glyphs:
-        return
+        return {}
     font.setGlyphOrder([*order, *glyphs])
     for new, (name, outline) in glyphs.items():
         font["glyf"][new] = outline
@@ -46,7 +49,7 @@ def add_writings(font: TTFont, writings: Mapping[str, Sequence[Any]]) -> None:
         if "vmtx" in font:
             height, top = font["vmtx"][name]
             font["vmtx"][new] = (height, top + font["glyf"][name].yMax - outline.yMax)
-    take_turns(font, names)
+    return names
 
 
 def name_of_writing(glyph: str, number: int) -> str:

@@ -1,5 +1,6 @@
 """Smooth curves through dense polylines: quadratic splines by least squares, for all pieces of a glyph at once."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.linalg import solveh_banded
 HELD = 1e4  # weight of what a curve is held to: 1 is a sample
 STILL = 1e-3  # weight of even spacing, for an interval without samples
 SHORTEST = 1.5  # samples: an interval is halved while its halves are longer
+HARMFUL = 2  # tolerances that a curve moves by without a knot, roughly: from there on it is not tried
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,18 @@ def fit_curves(strands: list[Strand], tolerances: np.ndarray) -> list[np.ndarray
 
     Two points become a line. Within a strand neighbours share a tangent. They are a quadratic spline whose ends are the
     strand's, by least squares for all strands together: an interval whose points are too far away is halved, and all is
-    fitted again.
+    fitted again. Then knots that are not needed are left out, those first at which the curve bends on nearly as before.
     """
     curves: list[np.ndarray] = [_straight(strand) for strand in strands]
-    open_ = [_Piece(number, strand) for number, strand in enumerate(strands) if len(strand.points) > 2]
+    bent = [(number, strand) for number, strand in enumerate(strands) if len(strand.points) > 2]
+    open_ = [_Piece(number, strand, float(tolerances[number])) for number, strand in bent]
     while open_:
-        open_ = _fit(open_, tolerances, curves)
+        pieces, open_ = open_, []
+        for piece, fitted in zip(pieces, _fit(pieces), strict=True):
+            if piece.goes_on(*fitted):
+                open_.append(piece)
+            elif piece.curves is not None:
+                curves[piece.number] = piece.curves
     return curves
 
 
@@ -44,19 +52,69 @@ def _straight(strand: Strand) -> np.ndarray:
 
 
 class _Piece:
-    """A strand that is being fitted: where its samples lie along it, and the knots between its curves."""
+    """A strand that is being fitted: where its samples lie along it, and the knots between its curves.
 
-    def __init__(self, number: int, strand: Strand):
-        self.number, self.strand = number, strand
+    Attributes:
+        curves: the best so far; None until they are as near as the tolerance asks, or cannot be.
+        left_out: knots that the curves have and the next ones try to do without.
+        needed: knots that stay: ends, extrema, and those that could not be left out.
+    """
+
+    def __init__(self, number: int, strand: Strand, tolerance: float):
+        self.number, self.strand, self.tolerance = number, strand, tolerance
         steps = np.hypot(*np.diff(strand.points, axis=0).T)
         self.at = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 1e-9))])
         self.at *= (len(steps)) / self.at[-1]  # in samples
         self.turns = {float(self.at[index]): axis for index, axis in strand.turns}
         self.knots = np.unique([0.0, self.at[-1], *self.turns])
+        self.curves: np.ndarray | None = None
+        self.left_out, self.needed = np.zeros(0), self.knots
+
+    def goes_on(self, quads: np.ndarray, far: np.ndarray) -> bool:
+        """Whether there is another set of knots to be fitted, after this one gave these curves, so far away each."""
+        over = far > self.tolerance
+        if self.curves is None:
+            halve = over & (np.diff(self.knots) > 2 * SHORTEST)
+            if halve.any():
+                self.knots = np.union1d(self.knots, (self.knots[:-1] + self.knots[1:])[halve] / 2)
+                return True
+            self.curves = quads
+            if over.any():
+                return False
+        elif not over.any():
+            self.curves = quads
+        else:
+            missed = self._missed(over)
+            self.needed, self.knots = np.union1d(self.needed, missed), np.union1d(self.knots, missed)
+            self.left_out = np.setdiff1d(self.left_out, missed)
+            if len(self.left_out):
+                return True
+        return self._leave_out()
+
+    def _missed(self, over: np.ndarray) -> np.ndarray:
+        """Of the knots left out those in or beside an interval that is too far away; all where that is none."""
+        beside = over | np.append(over[1:], False) | np.insert(over[:-1], 0, False)
+        missed = self.left_out[beside[np.searchsorted(self.knots, self.left_out) - 1]]
+        return missed if len(missed) else self.left_out
+
+    def _leave_out(self) -> bool:
+        """Try to do without knots that may be, no two of which are neighbours; whether there are any."""
+        assert self.curves is not None
+        length = np.diff(self.knots)
+        bend = 2 * (self.curves[:, 0] - 2 * self.curves[:, 1] + self.curves[:, 2]) / length[:, None] ** 2
+        harm = np.hypot(*np.diff(bend, axis=0).T) * (length[:-1] * length[1:] / (length[:-1] + length[1:])) ** 2
+        inner, free = self.knots[1:-1], ~np.isin(self.knots, self.needed)[1:-1] & (harm < HARMFUL * self.tolerance)
+        for here in np.argsort(harm):
+            if free[here]:
+                free[max(here - 1, 0) : here + 2] = False
+                free[here] = True
+        self.left_out = inner[free]
+        self.knots = np.setdiff1d(self.knots, self.left_out)
+        return len(self.left_out) > 0
 
 
-def _fit(pieces: list[_Piece], tolerances: np.ndarray, curves: list[np.ndarray]) -> list[_Piece]:
-    """One round: those of the pieces that need another."""
+def _fit(pieces: list[_Piece]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each piece the curves between its knots, and how far each is from the points at most."""
     starts = np.cumsum([0] + [len(piece.knots) + 1 for piece in pieces])  # of each piece's control points
     at = np.concatenate([piece.at for piece in pieces])
     target = np.concatenate([piece.strand.points for piece in pieces])
@@ -92,16 +150,7 @@ def _fit(pieces: list[_Piece], tolerances: np.ndarray, curves: list[np.ndarray])
     worst = np.zeros(len(low))
     np.maximum.at(worst, interval, error)
 
-    again = []
-    for i, piece in enumerate(pieces):
-        mine_, knots = slice(first[i], first[i + 1]), piece.knots
-        halve = (worst[mine_] > tolerances[piece.number]) & (np.diff(knots) > 2 * SHORTEST)
-        if not halve.any():
-            curves[piece.number] = quads[mine_]
-            continue
-        piece.knots = np.sort(np.concatenate([knots, (knots[:-1] + knots[1:])[halve] / 2]))
-        again.append(piece)
-    return again
+    return [(quads[a:b], worst[a:b]) for a, b in itertools.pairwise(first)]
 
 
 def _neighbour(knots: np.ndarray, step: int) -> np.ndarray:

@@ -47,6 +47,7 @@ def complete_font(
     family: str | None = None,
     overwrite: bool = False,
     kept: Kept | None = None,
+    simplify: float | None = None,
 ) -> Exported:
     """Write a copy of a font in which the characters that it lacks have the glyphs of these images.
 
@@ -60,7 +61,7 @@ def complete_font(
         path: see :func:`.may_write`; never the base itself. Of a variable base one instance is completed.
         glyphs: image of each character, also of those that the base has, which are not looked at.
         advances: widths of characters that are not full-width, in ems; 1 where a character has none.
-        boxes: see :func:`.export.build_font`.
+        boxes, simplify: see :func:`.export.build_font`.
         family: a name in menus in place of the base's, see :func:`.font_names.rename`. A font under the Open Font
             License may reserve its own for copies that were not changed.
         kept: of what the base lacks, characters that are traced from their own pictures, and their other writings.
@@ -88,8 +89,8 @@ def complete_font(
         advances = dict.fromkeys([*lacking, *by_hand], only / em)
     told = {} if only else boxes or {}
     boxes = {**advances, **told}
-    drawn, blank = trace_all(lacking, geometry, boxes, em)
-    outlines, others = add_kept(drawn, kept, geometry, boxes, em)
+    drawn, blank = trace_all(lacking, geometry, boxes, em, simplify=simplify)
+    outlines, others = add_kept(drawn, kept, geometry, boxes, em, simplify)
     if lacking or by_hand:
         check_outlines(outlines, path)
     full = statistics.mode([round(face.widths[name][0]) for name in wide] or [em])

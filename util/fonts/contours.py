@@ -8,7 +8,8 @@ import numpy as np
 from fontTools.ttLib.tables._g_l_y_f import Glyph, GlyphCoordinates
 from fontTools.ttLib.tables.ttProgram import Program
 
-CUTS = 8  # straight pieces of a curve when crossings are looked for; their ends are exact
+CUTS = 16  # straight pieces of a curve when crossings are looked for; their ends are exact
+PART = 4  # of them beside each other whose box is looked at first
 PROUD = 0.75  # units by which a curve may reach beyond its ends before it is divided there
 
 
@@ -110,9 +111,18 @@ def _implied(
     beside = np.abs(_cross(off, along)) / np.maximum(np.hypot(*along.T), 1)
     smooth = ~straight & ~np.roll(straight, 1) & ~corner
     implied = smooth & (beside <= 1) & (0.3 * np.maximum(*aside) <= slack)
+    while (bulging := implied & _bulging(np.where(implied[:, None], (before + middle) / 2, begin), middle)).any():
+        implied &= ~bulging
     if implied.all():
         implied[0] = False
     return implied
+
+
+def _bulging(begin: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Which points (K,) begin or end a curve whose control point lies beyond both of its ends."""
+    end = np.roll(begin, -1, axis=0)
+    past = np.maximum(np.minimum(begin, end) - middle, middle - np.maximum(begin, end)).max(axis=1) > 1
+    return past | np.roll(past, 1)
 
 
 def _tidy(points: list[tuple[float, float]], on: list[bool]) -> None:
@@ -143,15 +153,18 @@ def crossings(contours: list[Contour]) -> set[int]:
     """
     quads = [contour.quads() for contour in contours]
     owner = np.repeat(np.arange(len(quads)), [len(q) for q in quads])
-    pieces = np.concatenate(quads)
-    low, high = pieces.min(axis=1), pieces.max(axis=1)
-    near = (low[:, None] <= high[None]).all(2)
-    i, j = np.nonzero(np.triu(near & near.T, 1))
+    first, middle, last = np.concatenate(quads).transpose(1, 0, 2)[:, :, None]
     t = (np.arange(CUTS + 1) / CUTS)[:, None]
-    flat = (1 - t) ** 2 * pieces[:, None, 0] + 2 * t * (1 - t) * pieces[:, None, 1] + t * t * pieces[:, None, 2]
-    one = np.repeat(flat[i][:, :-1], CUTS, axis=1), np.repeat(flat[i][:, 1:], CUTS, axis=1)
-    two = np.tile(flat[j][:, :-1], (1, CUTS, 1)), np.tile(flat[j][:, 1:], (1, CUTS, 1))
+    flat = (1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t * t * last
+    parts = flat[:, np.arange(0, CUTS, PART)[:, None] + np.arange(PART + 1)].reshape(-1, PART + 1, 2)
+    curve = np.repeat(np.arange(len(owner)), CUTS // PART)
+    low, high = parts.min(axis=1), parts.max(axis=1)
+    near = (low[:, None, 0] <= high[None, :, 0]) & (low[:, None, 1] <= high[None, :, 1])
+    i, j = np.nonzero(near & near.T & (curve[:, None] < curve))
+    one = np.repeat(parts[i][:, :-1], PART, axis=1), np.repeat(parts[i][:, 1:], PART, axis=1)
+    two = np.tile(parts[j][:, :-1], (1, PART, 1)), np.tile(parts[j][:, 1:], (1, PART, 1))
     hit = _meet(*one, *two).any(axis=1)
+    owner = owner[curve]
     return set(owner[i[hit]].tolist()) | set(owner[j[hit]].tolist())
 
 

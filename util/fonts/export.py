@@ -16,7 +16,7 @@ from fontTools.ttLib.tables._c_m_a_p import CmapSubtable
 from fontTools.ttLib.tables.ttProgram import Program
 
 from options import UserError
-from util.fonts.alternates import add_writings
+from util.fonts.alternates import add_writings, take_turns
 from util.fonts.faces import Geometry
 from util.fonts.features import add_features, vertical_forms, vertical_rules
 from util.fonts.formats import may_write, save_font
@@ -24,10 +24,21 @@ from util.fonts.keeping import Kept, add_kept
 from util.fonts.kerning import Kerning, kerning_rules
 from util.fonts.measures import slant, weight_class
 from util.fonts.names import Rights, check_family, names_of, style_of
-from util.fonts.tables import Box, height_of, set_characters, set_lines, set_sizes, set_style, set_upright
+from util.fonts.tables import (
+    NO_LINES,
+    Box,
+    Lines,
+    height_of,
+    set_characters,
+    set_lines,
+    set_sizes,
+    set_style,
+    set_upright,
+)
 from util.fonts.tracing import IDEOGRAPHIC_SPACE, is_full_width, trace_all
 
 SPACE, NO_BREAK_SPACE, FIGURE_SPACE = 0x20, 0xA0, 0x2007
+SPACE_WIDTH = 1 / 3  # of an em, as compositors have it, where nothing tells
 MOST = 65535  # glyphs that a font can number
 # The customary 'prep' of a font without instructions: SCANCTRL and SCANTYPE, no pixel of a thin stroke is dropped. Two
 # idle PUSHB and POP make it longer than 7 bytes: FreeType, unless told to, then leaves the outlines as they are.
@@ -79,6 +90,8 @@ def build_font(
     version: str = "1.000",
     overwrite: bool = False,
     kept: Kept | None = None,
+    simplify: float | None = None,
+    lines: Lines = NO_LINES,
 ) -> Exported:
     """Write a font of these characters, a space and .notdef; of full-width ones with forms for vertical lines.
 
@@ -90,6 +103,8 @@ def build_font(
         advances: widths in ems, 1 where a character has none.
         boxes: width of the box in the middle of a character's image, in ems, where that is not its advance.
         kept: characters that are traced from their own pictures, in place of ``glyphs``, and their other writings.
+        simplify: thousandths of an em between outlines and what was drawn, see :func:`.tracing.place_of`.
+        lines: how far apart lines of text are at least; ink may have them farther.
 
     Raises:
         UserError: the file exists, every image is white, or a value does not make a font. Nothing was written.
@@ -103,8 +118,8 @@ def build_font(
     advances = advances or {}
     told, spaces = boxes or {}, (SPACE, NO_BREAK_SPACE, FIGURE_SPACE)
     boxes = {**advances, **told}
-    drawn, blank = trace_all(glyphs, geometry, boxes, units_per_em, without=(*spaces, *by_hand))
-    outlines, others = add_kept(drawn, kept, geometry, boxes, units_per_em)
+    drawn, blank = trace_all(glyphs, geometry, boxes, units_per_em, (*spaces, *by_hand), simplify)
+    outlines, others = add_kept(drawn, kept, geometry, boxes, units_per_em, simplify)
     check_outlines(outlines, path)
     wide = any(map(is_full_width, outlines))
     forms = vertical_forms(outlines, units_per_em, geometry.shift) if wide else {}
@@ -128,15 +143,17 @@ def build_font(
     _set_maps(builder.font, spaces_of | characters)
     ink = [*bounds.values(), *((g.xMin, g.yMin, g.xMax, g.yMax) for of_one in others.values() for g in of_one)]
     images = {**glyphs, **(kept.drawn(geometry) if kept else {})}
-    _set_facts(builder, images, geometry, outlines, ink, fixed, about)
+    _set_facts(builder, images, geometry, outlines, ink, fixed, about, lines)
     if wide:
         set_upright(builder, geometry, bounds)
     builder.setupNameTable(names_of(family, about.style, version, about.rights), mac=False)
     now = timestampNow()  # SOURCE_DATE_EPOCH, where it is set
     builder.updateHead(flags=0b0011, lowestRecPPEM=8, fontRevision=_number(version), created=now, modified=now)
     _set_hinting(builder.font)
-    add_features(builder.font, (vertical_rules(upright), kerning_rules(kerning or {}, characters, units_per_em)))
-    add_writings(builder.font, {characters[code]: of_one for code, of_one in others.items()})
+    turns = add_writings(builder.font, {characters[code]: of_one for code, of_one in others.items()})
+    kern = kerning_rules(kerning or {}, characters, units_per_em, turns)
+    add_features(builder.font, (vertical_rules(upright), kern))
+    take_turns(builder.font, turns)
     save_font(builder.font, path, overwrite)
     return Exported(tuple(outlines), tuple(blank), builder.font, told)
 
@@ -209,7 +226,7 @@ def _widths(
 ) -> tuple[dict[str, int], bool]:
     """{glyph: its width}, and whether a program may count on one for all; full-width characters may have two."""
     widths = {name: units(advances.get(code, 1.0), units_per_em) for code, name in characters.items()}
-    widths |= {"space": units(advances.get(SPACE, 1 / 3), units_per_em)}  # a third of an em, as compositors have it
+    widths |= {"space": units(advances.get(SPACE, SPACE_WIDTH), units_per_em)}
     narrow = {widths[name] for code, name in characters.items() if not is_full_width(code)}
     fixed = len(narrow | ({widths["space"]} if narrow else set())) <= 1
     widths["ideographicspace"] = units(advances.get(IDEOGRAPHIC_SPACE, 1), units_per_em)
@@ -227,13 +244,14 @@ def _set_facts(
     ink: Sequence[Box],
     fixed: bool,
     about: About,
+    lines: Lines,
 ) -> None:
     """What OS/2, hhea, head and post say; measured where ``about`` does not tell it."""
     style, em = style_of(about.style), builder.font["head"].unitsPerEm
     x_height, capital = height_of(outlines, "x"), height_of(outlines, "H")
     weight = about.weight or style.weight or weight_class(glyphs, outlines, geometry.em, x_height / em, capital / em)
     angle = 0.0 if not style.italic else about.angle if about.angle is not None else -slant(glyphs, outlines)
-    set_lines(builder, geometry, ink, angle)
+    set_lines(builder, geometry, ink, angle, lines)
     set_style(builder, style, weight, fixed, angle)
     set_sizes(builder.font, x_height, capital)
     set_characters(builder.font)

@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from options import UserError
 from util.distributed import say_once
+from util.extras import require
 from util.fonts.characters import first_names
-from util.fonts.font_file import SECONDS, open_font
+from util.fonts.font_file import SECONDS, is_woff2, open_font
 from util.fonts.instances import axes_in_words, fonts_of_matplotlib, located, location_of, named
 from util.reading.child import in_child
 
@@ -81,6 +82,8 @@ class Face:
         self.path, self.index = meant.path, meant.index
         self._shipped = fonts_of_matplotlib() in self.path.parents
         try:
+            if is_woff2(self.path):
+                require("brotli", "woff2", self.path)
             if not (known or self._shipped):
                 in_child("util.fonts.font_file:probe", self.path, self.index, seconds=SECONDS)
             self._file = open_font(self.path, self.index)

@@ -158,6 +158,12 @@ def _only_component(data: bytes) -> int | None:
     return None if more or transformed or moved else number
 
 
+def is_woff2(path: Path) -> bool:
+    """Whether a file is packed so that it takes another package to read it, whatever its name says."""
+    with path.open("rb") as file:
+        return file.read(4) == b"wOF2"
+
+
 def open_font(path: Path, index: int) -> FontFile:
     """Whatever fontTools raises of damaged tables is raised.
 

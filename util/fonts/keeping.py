@@ -57,7 +57,7 @@ class Kept:
         return replace(self, writings={code: self.writings[code] for code in codes if code in self.writings})
 
     def trace(
-        self, geometry: Geometry, boxes: Mapping[int, float], units_per_em: int
+        self, geometry: Geometry, boxes: Mapping[int, float], units_per_em: int, simplify: float | None = None
     ) -> tuple[dict[int, Any], dict[int, list[Any]]]:
         """Outlines in the geometry's em and on its baseline: {character: first writing}, {character: the others}.
 
@@ -67,7 +67,8 @@ class Kept:
         own, outlines = self.in_geometry(geometry), dict[int, Any]()
         others: dict[int, list[Any]] = {}
         rows = [(code, picture) for code, pictures in self.writings.items() for picture in pictures]
-        images = [_cut(p, place_of(replace(own, canvas=len(p)), boxes[code], units_per_em)) for code, p in rows]
+        places = [place_of(replace(own, canvas=len(p)), boxes[code], units_per_em, simplify) for code, p in rows]
+        images = [_cut(picture, place) for (_, picture), place in zip(rows, places, strict=True)]
         countdown = Countdown(len(rows), "kept glyph")
         for (code, _), outline in zip(rows, trace_each(images), strict=True):
             if outline is not None and outlines.setdefault(code, outline) is not outline:
@@ -77,13 +78,18 @@ class Kept:
 
 
 def add_kept(
-    drawn: Mapping[int, Any], kept: Kept | None, geometry: Geometry, advances: Mapping[int, float], units_per_em: int
+    drawn: Mapping[int, Any],
+    kept: Kept | None,
+    geometry: Geometry,
+    advances: Mapping[int, float],
+    units_per_em: int,
+    simplify: float | None = None,
 ) -> tuple[dict[int, Any], dict[int, list[Any]]]:
     """Outlines in the order of their characters, those that are kept among them, and the kept ones' other writings."""
     if kept is None:
         return dict(drawn), {}
     boxes = {code: 1.0 if is_full_width(code) else advances.get(code, 1.0) for code in kept.writings}
-    own, others = kept.trace(geometry, boxes, units_per_em)
+    own, others = kept.trace(geometry, boxes, units_per_em, simplify)
     return dict(sorted({**drawn, **own}.items())), others
 
 

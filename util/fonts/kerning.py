@@ -45,8 +45,14 @@ def bare_letter(code: int) -> int:
     return ord(unicodedata.normalize("NFD", chr(code))[0])
 
 
-def kerning_rules(kerning: Kerning, names: Mapping[int, str], units_per_em: int) -> str:
-    """The feature, in the language of feature files: characters that are kerned alike are a class; "" for none."""
+def kerning_rules(
+    kerning: Kerning, names: Mapping[int, str], units_per_em: int, writings: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """The feature, in the language of feature files: characters that are kerned alike are a class; "" for none.
+
+    Args:
+        writings: {name of a glyph: all of its writings}, which are kerned as it is.
+    """
     units = {
         pair: value
         for pair, ems in kerning.items()
@@ -60,7 +66,8 @@ def kerning_rules(kerning: Kerning, names: Mapping[int, str], units_per_em: int)
         table[first.index(a), second.index(b)] = value
     rows, of_row = np.unique(table, axis=0, return_inverse=True)
     cells, of_column = np.unique(rows, axis=1, return_inverse=True)
-    lines = [*_classes("left", of_row, first, names), *_classes("right", of_column, second, names)]
+    glyphs = {code: " ".join((writings or {}).get(name, [name])) for code, name in names.items()}
+    lines = [*_classes("left", of_row, first, glyphs), *_classes("right", of_column, second, glyphs)]
     lines += [f"  pos @left{i} @right{j} {cells[i, j]};" for i, j in np.argwhere(cells)]
     return "\n".join(["feature kern {", *lines, "} kern;"])
 

@@ -13,20 +13,25 @@ from util.fonts.strands import LINE, STEP, strands_of
 
 # Lengths are in pixels of the image.
 SPECK = 1.0  # square pixels: islands and holes below are noise
-TOLERANCE = 0.18  # between a fitted curve and the edge
-FLAT = 0.06  # between a line and the curve that it takes the place of
+TOLERANCE = 0.22  # between a fitted curve and the edge, where nothing else is asked for
+FLAT = 0.55  # tolerances between a line and the curve that it takes the place of
+SLACK = 1.4  # tolerances by which a curve's end may move along it for a point to be implied
 LONG = 4  # from where on a line is laid on an axis that it misses by less than LINE: below two degrees
-SLACK = 0.08  # by which a curve may move for a point of it to be implied
 ATTEMPTS = 6  # at contours that do not cross: each keeps nearer to the edge, which does not cross itself
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies in a font: units of a pixel, and the pixel (x, y) at the origin."""
+    """Where an image lies in a font: units of a pixel, and the pixel (x, y) at the origin.
+
+    Attributes:
+        tolerance: how far the outline may lie from the image's edge, in pixels.
+    """
 
     scale: float
     left: float
     base: float
+    tolerance: float = TOLERANCE
 
 
 def trace_contours(image: np.ndarray, place: Place) -> list[Contour]:
@@ -62,23 +67,24 @@ def _fitted(loops: list[np.ndarray], attempt: int, place: Place) -> list[Contour
     strands = [strands_of(loop, as_it_is=attempt > 0) for loop in loops]
     every = [strand for of_loop in strands for strand in of_loop]
     near = 0.5**attempt
-    fitted = iter(fit_curves(every, np.full(len(every), TOLERANCE * near)))
+    tolerance = place.tolerance * near
+    fitted = iter(fit_curves(every, np.full(len(every), tolerance)))
     contours = []
     for of_loop in strands:
-        curves, straight, corner = _joined(of_loop, [next(fitted) for _ in of_loop], near)
+        curves, straight, corner = _joined(of_loop, [next(fitted) for _ in of_loop], FLAT * tolerance)
         _align(curves, straight, LINE * near)
         in_units = (curves - (place.left, place.base)) * (place.scale, -place.scale)
-        contours.append(contour_of(in_units, straight, corner, SLACK * near * place.scale))
+        contours.append(contour_of(in_units, straight, corner, SLACK * tolerance * place.scale))
     return contours
 
 
-def _joined(strands: list[Strand], fitted: list[np.ndarray], near: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _joined(strands: list[Strand], fitted: list[np.ndarray], flat: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Curves (K, 3, 2) around a closed line, which are straight, and which begin at a corner; flat ones are joined."""
     curves, straight, corner = [], [], []
     for strand, of_strand in zip(strands, fitted, strict=True):
         lines = np.full(1, True) if len(strand.points) == 2 else np.zeros(len(of_strand), bool)
         if len(strand.points) > 2:
-            of_strand, lines = _lines(of_strand, FLAT * near)
+            of_strand, lines = _lines(of_strand, flat)
         curves.append(of_strand)
         straight.append(lines)
         corner.append(np.arange(len(of_strand)) == (-1 if strand.closed else 0))

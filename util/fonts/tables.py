@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fontTools.fontBuilder import FontBuilder
@@ -17,27 +18,61 @@ TEXT, ANY, MONOSPACED = 2, 0, 9  # of Panose: family of Latin text, any serif an
 PANOSE_WEIGHT = {100: 2, 200: 3, 300: 4, 400: 5, 500: 6, 600: 7, 700: 8, 800: 9, 900: 10}
 ITALIC, BOLD, REGULAR, TYPO_LINES, OBLIQUE = (1 << bit for bit in (0, 5, 6, 7, 9))  # bits of fsSelection
 MAC_BOLD, MAC_ITALIC = 1 << 0, 1 << 1
+TALLEST = 4  # ems of a line: Noto's Urdu, the tallest of Debian's, has 2.5
 
 
-def set_lines(builder: FontBuilder, geometry: Geometry, boxes: Collection[Box], angle: float) -> None:
+@dataclass(frozen=True)
+class Lines:
+    """How far lines reach above and below the baseline, and what is between them, in ems."""
+
+    ascent: float = 0.0
+    descent: float = 0.0
+    gap: float = 0.0
+
+
+NO_LINES = Lines()
+
+
+def lines_of(font: Any) -> Lines | None:
+    """What a font of fontTools says, as a program that heeds OS/2's bit of typographic lines reads it; None of nothing.
+
+    Numbers that no line of text has, as of a damaged font, say nothing.
+    """
+    os2, hhea = font.get("OS/2"), font.get("hhea")
+    told = [(hhea.ascent, -hhea.descent, hhea.lineGap)] if hhea else []
+    if os2:
+        told.append((os2.sTypoAscender, -os2.sTypoDescender, os2.sTypoLineGap))
+        told = told[::-1] if os2.fsSelection & TYPO_LINES else told
+    em = font["head"].unitsPerEm
+    for ascent, descent, gap in told:
+        if ascent > 0 and descent >= 0 and gap >= 0 and ascent + descent + gap <= TALLEST * em:
+            return Lines(ascent / em, descent / em, gap / em)
+    return None
+
+
+def set_lines(
+    builder: FontBuilder, geometry: Geometry, boxes: Collection[Box], angle: float, lines: Lines = NO_LINES
+) -> None:
     """Ascent and descent, the same for every program: the em around the baseline, and all the ink, so that nothing is
-    cut off and no line touches the next.
+    cut off and no line touches the next; and at least as far apart as lines of another font are.
 
     Args:
+        lines: the other font's.
         angle: italicAngle, degrees; negative where letters lean to the right.
     """
     em = builder.font["head"].unitsPerEm
     below = round(geometry.shift * em)
-    ascent = max([em - below, *(box[3] for box in boxes)])
-    descent = max([below, *(-box[1] for box in boxes)])
+    ascent = max([em - below, round(lines.ascent * em), *(box[3] for box in boxes)])
+    descent = max([below, round(lines.descent * em), *(-box[1] for box in boxes)])
+    gap = round(lines.gap * em)
     rise = em if angle else 1
     run = round(math.tan(math.radians(-angle)) * rise)
-    builder.setupHorizontalHeader(ascent=ascent, descent=-descent, lineGap=0, caretSlopeRise=rise, caretSlopeRun=run)
+    builder.setupHorizontalHeader(ascent=ascent, descent=-descent, lineGap=gap, caretSlopeRise=rise, caretSlopeRun=run)
     builder.setupOS2(
         version=4,  # that of the bit of typographic lines
         sTypoAscender=ascent,
         sTypoDescender=-descent,
-        sTypoLineGap=0,
+        sTypoLineGap=gap,
         usWinAscent=ascent,
         usWinDescent=descent,
         fsType=0,

@@ -6,7 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,21 @@ BATCH = 16  # glyphs that a process is given at once
 SECONDS = 300  # for a batch, which takes half of one
 
 
-def trace(image: np.ndarray, geometry: Geometry, advance: float = 1.0, units_per_em: int = 1000) -> Any:
+def trace(
+    image: np.ndarray,
+    geometry: Geometry,
+    advance: float = 1.0,
+    units_per_em: int = 1000,
+    simplify: float | None = None,
+) -> Any:
     """The outline of one glyph, for a ``glyf`` table; None where there is no ink. See :func:`.trace_contours`.
 
     Args:
         geometry: what the glyph was drawn with; ``canvas`` is the image's side.
         advance: width of the box that was centred on the canvas, in ems.
+        simplify: see :func:`place_of`.
     """
-    contours = trace_contours(image, place_of(geometry, advance, units_per_em))
+    contours = trace_contours(image, place_of(geometry, advance, units_per_em, simplify))
     return glyph_of(contours) if contours else None
 
 
@@ -43,17 +50,19 @@ def trace_all(
     advances: Mapping[int, float],
     units_per_em: int,
     without: Iterable[int] = (),
+    simplify: float | None = None,
     processes: int | None = None,
 ) -> tuple[dict[int, Any], list[int]]:
     """{character: outline}, sorted, and the characters whose image is white; with progress, and a line about those.
 
     Args:
+        simplify: how far outlines may lie from the edges, see :func:`place_of`.
         processes: that trace, each on one core; none is all cores for many glyphs. The outlines are the same with any.
     """
     codes = sorted(set(glyphs) - set(without))
     countdown, outlines, blank = Countdown(len(codes), "glyph"), {}, []
     count = processes or _processes(len(codes))
-    batches = _batches(glyphs, codes, geometry, advances, units_per_em)
+    batches = _batches(glyphs, codes, geometry, advances, units_per_em, simplify)
     with contextlib.closing(_traced(batches, count)) as traced:
         for code, contours in zip(codes, traced, strict=True):
             if contours:
@@ -82,7 +91,12 @@ def _processes(images: int) -> int:
 
 
 def _batches(
-    glyphs: Mapping[int, np.ndarray], codes: list[int], geometry: Geometry, advances: Mapping[int, float], em: int
+    glyphs: Mapping[int, np.ndarray],
+    codes: list[int],
+    geometry: Geometry,
+    advances: Mapping[int, float],
+    em: int,
+    simplify: float | None,
 ) -> Generator[list[Any], None, None]:
     """BATCH images each, and their places."""
     for start in range(0, len(codes), BATCH):
@@ -97,7 +111,7 @@ def _batches(
             # a full-width character is drawn in a box of one em, whatever the font's width of it is
             box = 1.0 if is_full_width(code) else advances.get(code, 1.0)
             images.append(image)
-            places.append(list(astuple(place_of(geometry, box, em))))
+            places.append(list(astuple(place_of(geometry, box, em, simplify))))
         yield [np.stack(images), places]
 
 
@@ -119,10 +133,15 @@ def _answers(batches: Iterator[list[Any]], count: int) -> Generator[Any, None, N
             yield from answers
 
 
-def place_of(geometry: Geometry, advance: float, units_per_em: int) -> Place:
-    """Of an image drawn so. Drawing lays a glyph's origin on whole pixels of a larger canvas."""
+def place_of(geometry: Geometry, advance: float, units_per_em: int, simplify: float | None = None) -> Place:
+    """Of an image drawn so. Drawing lays a glyph's origin on whole pixels of a larger canvas.
+
+    Args:
+        simplify: thousandths of an em that an outline may lie from the image's edge; None is a part of a pixel.
+    """
     left, base = (round(at * OVERSAMPLING) / OVERSAMPLING for at in geometry.origin(advance))
-    return Place(units_per_em / geometry.em, left, base)
+    place = Place(units_per_em / geometry.em, left, base)
+    return place if simplify is None else replace(place, tolerance=simplify / 1000 * geometry.em)
 
 
 def is_full_width(code: int) -> bool:

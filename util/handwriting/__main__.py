@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,8 +23,8 @@ from util.writing import new_file, write_atomically
 
 from .ink import Written, read_page
 from .layout import STEP, Layout
-from .scan import Page, register
-from .template import draw_pages
+from .scan import COARSEST, Page, register
+from .template import INCH, draw_pages
 
 PROGRAM = "python -m util.handwriting"
 
@@ -96,8 +97,9 @@ def _check_geometry(scale: float, shift: float) -> None:
 def print_template(words: argparse.Namespace) -> None:
     if not 4 <= words.columns <= 14:
         raise UserError(f"--columns {words.columns}: must be 4 to 14")
-    if not 100 <= words.dpi <= 1200:
-        raise UserError(f"--dpi {words.dpi:g}: must be 100 to 1200")
+    least = math.ceil(COARSEST * INCH)
+    if not least <= words.dpi <= 1200:
+        raise UserError(f"--dpi {words.dpi:g}: must be {least}, below which no page can be read back, to 1200")
     if not 1 <= words.repeat <= 20:
         raise UserError(f"--repeat {words.repeat}: must be 1 to 20")
     faces = [Face(name) for name in words.font]

@@ -10,6 +10,7 @@ from util.fonts.characters import character_name
 from util.fonts.faces import Face, Geometry
 from util.fonts.picture_folder import GlyphImages
 from util.fonts.spacing import ink_sides
+from util.fonts.tables import Lines
 
 GEOMETRY = Geometry(64)
 SANS = Face("DejaVuSans")
@@ -139,3 +140,11 @@ def test_widths_that_lie_beside_pictures_are_taken(tmp_path, capsys):
 def _ink(glyphs, code):
     left, right = ink_sides(glyphs.draw(code, GEOMETRY), GEOMETRY)
     return right - left
+
+
+def test_lines_are_as_far_apart_as_those_of_all_ends_together():
+    sans, serif = Face("DejaVuSans"), Face("cmr10")
+    one, other, both = target_of(sans).lines, target_of(serif).lines, target_of(sans, serif).lines
+    assert one.ascent == sans.font["hhea"].ascent / sans.units_per_em
+    assert both.descent == pytest.approx((one.descent + other.descent) / 2)
+    assert target_of(sans, SimpleNamespace()).lines == Lines()  # pictures tell nothing

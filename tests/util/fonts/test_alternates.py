@@ -4,7 +4,7 @@ from fontTools.feaLib.builder import addOpenTypeFeaturesFromString
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
 
-from util.fonts.alternates import FARTHEST, add_writings
+from util.fonts.alternates import FARTHEST, add_writings, take_turns
 
 from .test_completion import make_base
 from .test_faces import rectangle
@@ -22,7 +22,7 @@ def outline(width):
 def path(tmp_path):
     """A font in which A has three writings and 天 two, and ss01 is the base's own."""
     font = TTFont(make_base(tmp_path / "base.ttf"))
-    add_writings(font, {"A": [outline(200), outline(300)], "uni5929": [outline(400)]})
+    take_turns(font, add_writings(font, {"A": [outline(200), outline(300)], "uni5929": [outline(400)]}))
     font.save(tmp_path / "x.ttf")
     return tmp_path / "x.ttf"
 
@@ -77,7 +77,7 @@ def test_features_of_every_language_go_on(tmp_path):
     own = """languagesystem DFLT dflt; languagesystem latn dflt; languagesystem latn DEU;
     feature calt { sub A' A by uni5929; } calt; feature liga { sub A A by uni5730; } liga;"""
     addOpenTypeFeaturesFromString(font, own)
-    add_writings(font, {"A": [outline(200)]})
+    take_turns(font, add_writings(font, {"A": [outline(200)]}))
     font.save(tmp_path / "x.ttf")
     gsub = TTFont(tmp_path / "x.ttf")["GSUB"].table
     tags = [record.FeatureTag for record in gsub.FeatureList.FeatureRecord]
@@ -97,7 +97,7 @@ def test_many_characters_make_a_table_that_can_be_written(tmp_path, count):
     font.setGlyphOrder([*font.getGlyphOrder(), *names])
     for name in names:
         font["glyf"][name], font["hmtx"][name] = outline(200), (500, 100)
-    add_writings(font, dict.fromkeys(names, [outline(300), outline(400)][: 2 if count == 94 else 1]))
+    take_turns(font, add_writings(font, dict.fromkeys(names, [outline(300), outline(400)][: 2 if count == 94 else 1])))
     font.save(tmp_path / "x.ttf")
     again = TTFont(tmp_path / "x.ttf")
     assert turned(again, ["g7", "g93", "g7", "g8", "g93"]) == ["g7", "g93", "g7.alt1", "g8", "g93.alt1"]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from util.fonts import bezier
 from util.fonts.bezier import Strand, fit_curves
 
 TURN = np.linspace(0, 2 * np.pi, 401)
@@ -60,3 +61,14 @@ def test_two_points_and_a_repeated_point_are_fitted():
     short, still = fitted(Strand(np.array([[0.0, 0], [3, 4]])), Strand(np.ones((5, 2))))
     assert np.allclose(short[:, [0, 2]], [[[0, 0], [3, 4]]])
     assert np.isfinite(still).all() and fitted() == []
+
+
+def test_knots_that_are_not_needed_are_left_out(monkeypatch):
+    at = np.linspace(0, 1, 160)
+    hook = Strand(np.stack([60 * at, 12 * np.exp(-((at - 0.3) ** 2) / 0.004) + 5 * at**2], axis=1))
+    (few,) = fitted(hook, tolerance=0.1)
+    monkeypatch.setattr(bezier, "HARMFUL", 0)
+    (many,) = fitted(hook, tolerance=0.1)
+    assert len(few) < len(many)
+    near = np.concatenate([along(curve) for curve in few])
+    assert np.abs(near[:, None] - hook.points[None]).sum(-1).min(0).max() < 0.6  # between places on the curve

@@ -9,6 +9,7 @@ from util.fonts import formats
 from util.fonts.export import About, build_font, extend_map, new_map
 from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import kerning_of
+from util.fonts.tables import lines_of
 
 GEOMETRY = Geometry(64)
 SERIF = Face("DejaVuSerif")
@@ -59,6 +60,29 @@ def test_lines_hold_the_em_and_all_the_ink(tmp_path, units):
         assert (os2.usWinAscent, os2.usWinDescent) == lines
         assert os2.sTypoLineGap == hhea.lineGap == 0 and os2.fsSelection & 1 << 7 and os2.version == 4
     assert TTFont(tmp_path / "tall.ttf")["head"].yMax > 0.88 * units
+
+
+@pytest.mark.parametrize("font", ("DejaVuSerif", "cmr10"))
+def test_lines_are_as_far_apart_as_another_fonts(tmp_path, font):
+    told = lines_of(Face(font).font)
+    build_font(tmp_path / "x.ttf", {0x42: SERIF.draw(0x42, GEOMETRY)}, GEOMETRY, "Lines", lines=told)
+    os2, hhea = TTFont(tmp_path / "x.ttf")["OS/2"], TTFont(tmp_path / "x.ttf")["hhea"]
+    ascent, descent = max(round(1000 * told.ascent), 880), max(round(1000 * told.descent), 120)
+    assert (hhea.ascent, -hhea.descent, hhea.lineGap) == (ascent, descent, round(1000 * told.gap))
+    assert (os2.sTypoAscender, -os2.sTypoDescender, os2.sTypoLineGap) == (ascent, descent, hhea.lineGap)
+    assert (os2.usWinAscent, os2.usWinDescent) == (ascent, descent)
+
+
+def test_lines_that_no_text_has_say_nothing():
+    font = TTFont(Face("DejaVuSerif").path)
+    font["hhea"].ascent = 9 * font["head"].unitsPerEm
+    assert lines_of(font).ascent == font["OS/2"].sTypoAscender / font["head"].unitsPerEm
+    font["OS/2"].sTypoAscender = 0
+    assert lines_of(font) is None
+    font = TTFont(Face("DejaVuSerif").path)
+    assert lines_of(font).ascent == font["hhea"].ascent / font["head"].unitsPerEm
+    font["OS/2"].fsSelection |= 1 << 7
+    assert lines_of(font).ascent == font["OS/2"].sTypoAscender / font["head"].unitsPerEm
 
 
 def test_names_are_the_users(built):

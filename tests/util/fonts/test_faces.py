@@ -1,3 +1,4 @@
+import importlib.util
 import pickle
 from pathlib import Path
 
@@ -224,3 +225,12 @@ def test_instances_that_are_not_there(tmp_path, name, message):
     build(tmp_path / "a.ttf"), build_variable(tmp_path / "v.ttf")
     with pytest.raises(UserError, match=message):
         Face(str(tmp_path / name))
+
+
+def test_packed_fonts_name_the_package_that_they_need(tmp_path, monkeypatch):
+    """Told by the file: its name may end otherwise."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "brotli" else find(name))
+    (tmp_path / "kai.ttf").write_bytes(b"wOF2" + bytes(60))
+    with pytest.raises(UserError, match=r"kai\.ttf: needs brotli, of the extra woff2: uv pip install brotli"):
+        Face(str(tmp_path / "kai.ttf"))

@@ -78,7 +78,9 @@ def test_the_hand_is_in_the_font_as_it_was_written(hand, tmp_path, capsys):
     assert "1 of 3 pictures are blank and left out: U+0063_c" in capsys.readouterr().err and kept.others == 2
     widths = {code: HAND.advance(code) for code in map(ord, "Abd")}
     drawn = {code: OTHER.draw(code, GEOMETRY) for code in map(ord, "Ad")}  # of A the hand's is taken
-    exported = build_font(tmp_path / "x.ttf", drawn, GEOMETRY, "Hand", advances=widths, kept=kept)
+    exported = build_font(
+        tmp_path / "x.ttf", drawn, GEOMETRY, "Hand", advances=widths, kerning={(65, 98): -0.05}, kept=kept
+    )
     assert exported.added == tuple(map(ord, "Abd"))
     shared = check_font(tmp_path / "x.ttf", kept.pictures, GEOMETRY)
     assert min(shared.values()) > 0.98 and np.mean(list(shared.values())) > 0.988
@@ -86,6 +88,10 @@ def test_the_hand_is_in_the_font_as_it_was_written(hand, tmp_path, capsys):
     for character in "Ab":  # in one geometry, whatever the size of the picture: on the baseline, as large as it was
         assert bounds(font, character) == pytest.approx(bounds(TTFont(HAND.path), character), abs=0.006)
     last = font.getGlyphOrder()[-2:]  # the other writings of A
+    (pairs,) = font["GPOS"].table.LookupList.Lookup[0].SubTable
+    writings = [font.getBestCmap()[ord("A")], *last]
+    assert set(writings) <= set(pairs.Coverage.glyphs)
+    assert len({pairs.ClassDef1.classDefs.get(name) for name in writings}) == 1
     assert [font["hmtx"][name][0] for name in last] == [font["hmtx"][font.getBestCmap()[ord("A")]][0]] * 2
 
 

@@ -92,6 +92,8 @@ def test_rules_of_classes_say_the_same_in_other_units(tmp_path):
     names = {code: face.cmap[code] for code in codes}
     rules = kerning_rules(kerning, names, face.units_per_em)
     assert rules.count("  pos ") < len(kerning) and kerning_rules({}, names, 1000) == ""
+    turns = kerning_rules(kerning, names, face.units_per_em, {names[ord("V")]: [names[ord("V")], "V.alt1"]})
+    assert turns.replace(" V.alt1", "") == rules and turns.count(f"{names[ord('V')]} V.alt1") == 2  # left and right
     addOpenTypeFeaturesFromString(font, rules)
     font.save(tmp_path / "again.ttf")
     assert kerning_of(Face(str(tmp_path / "again.ttf")), codes) == kerning

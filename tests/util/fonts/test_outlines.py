@@ -10,6 +10,7 @@ from util.fonts.charsets import charset
 from util.fonts.contours import Contour, crossings, glyph_of
 from util.fonts.edges import area, edges
 from util.fonts.faces import Face, Geometry
+from util.fonts.outlines import TOLERANCE
 from util.fonts.tracing import trace
 
 GEOMETRY = Geometry(128)
@@ -185,3 +186,23 @@ def test_what_crosses_folds_or_touches_is_seen(corners):
 def test_strokes_a_hair_apart_do_not_touch():
     wave = canvas(lambda x, y: (np.abs(y - 60 - 6 * np.sin(x / 3)) > 0.1) & (abs(y - 60) < 20) & (abs(x - 64) < 40))
     check_sound(trace(wave, GEOMETRY))
+
+
+def test_more_may_be_simplified_than_by_default_and_less():
+    face = Face("DejaVuSerif")
+    image = wavy(face, "§", 64, 4)
+    traced = [trace(image, Geometry(64), simplify=units) for units in (1, None, 12)]
+    for glyph in traced:
+        check_sound(glyph)
+    near, default, far = (len(glyph.coordinates) for glyph in traced)
+    assert near > 1.5 * default and default > 1.1 * far
+    assert trace(image, Geometry(64), simplify=1000 * TOLERANCE / Geometry(64).em) == traced[1]  # a part of a pixel
+
+
+@pytest.mark.parametrize(
+    ("font", "size", "character"), [("DejaVuSerif-Italic", 32, "ą"), ("DejaVuSansMono-Bold", 64, "Ẁ")]
+)
+def test_long_curves_cross_nothing_and_points_that_are_implied_leave_extrema(font, size, character):
+    face = Face(font)
+    image = wavy(face, character, 32, ord(character)) if size == 32 else face.draw(ord(character), Geometry(size))
+    check_sound(trace(image, Geometry(size)))
