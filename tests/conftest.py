@@ -4,6 +4,7 @@ import json
 import os
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the suite is about the CPU; see benchmarks/ for GPUs
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of scripts that are started, as below
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from data import DATASETS
 from models import MODELS
 from options import TestOptions, TrainOptions
 from options.parsing import parse
+from tests import forked
 from util.config import read_config, saved_options
 
 pytest_plugins = ("tests.skips",)
 torch.set_num_threads(1)
+forked.install()
 PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 
 
