@@ -27,6 +27,7 @@ from util.stopwatch import Countdown
 from util.storage import check_writable
 from util.training import checkpoint
 from util.training.engine import Engine
+from util.training.run_record import noting_test
 from util.writing import check_folders
 
 
@@ -77,6 +78,8 @@ def run_test(argv, stack):
 
     folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{label}")
     check_folders(folder, folder.parent)
+    if not pretrained:
+        stack.enter_context(noting_test(run_folder, folder))
     for method in dict.fromkeys(model.tasks[flag] for flag in asked):
         getattr(model, method)(dataset, engine, folder)
     if evaluation is None:

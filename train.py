@@ -111,7 +111,9 @@ def main(argv=None):
                 apart=apart_on_page(model, dataset),
             )
         )
-        record = stack.enter_context(RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations))
+        page = None if opt.no_html else "web/index.html"
+        record = RunRecord(folder if engine.is_main else None, model, engine, steps, evaluations, page)
+        stack.enter_context(record)
         ending = stack.enter_context(Ending(folder, model, engine))
         preview = make_preview(opt, model, visualizer.shows_pictures)
         if engine.due(opt.eval_freq):  # in the last step of a part of the run that ended before it was done
@@ -148,6 +150,7 @@ def main(argv=None):
                     )
                 if engine.due(opt.save_latest_freq):
                     checkpoint.save(folder, label_between(opt, progress), model, engine)
+                    record.write()
                 if engine.due(opt.eval_freq):
                     with stopwatch.paused():
                         evaluations.make(model, epoch, record, visualizer)
@@ -159,6 +162,7 @@ def main(argv=None):
                 visualizer.display_current_results(model.get_current_visuals(), progress.step, epoch, save=True)
             if epoch % opt.save_epoch_freq == 0 or epoch == opt.total_epochs or engine.reached_end():
                 checkpoint.save(folder, "latest", model, engine, also=[str(epoch)])
+                record.write()
 
         # -- finish ----------------------------------------------------------------------------------------------------
         look(preview, model, engine, visualizer, last=True)

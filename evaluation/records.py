@@ -81,7 +81,7 @@ class Evaluations:
         if self.evaluator is not None and not (self.records and self.records[-1]["step"] == step):
             with record.evaluating(), isolated():
                 found, lines = self._evaluate(model, epoch)
-            record.best = self.summary
+            record.best, record.values = self.summary, self.values
             record.write()
             visualizer.plot_evaluation(found)
             visualizer.say(self._line(found))
@@ -102,6 +102,18 @@ class Evaluations:
             return None
         name = self._deciding(self.best)
         return {"metric": name, "value": self.best["values"][name], "step": self.best["step"]}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What run.json says of every value of the last evaluation, and of the best."""
+        if not self.records:
+            return {}
+        last, best = self.records[-1], self.best or {"values": {}}
+        better = last.get("better") or {}
+        return {
+            name: {"last": value, "best": best["values"].get(name), "better": better.get(name)}
+            for name, value in last["values"].items()
+        }
 
     def lines(self) -> list[str]:
         """The last and the best, in full; nothing without evaluations."""

@@ -35,6 +35,7 @@ from options.compare_options import CompareOptions
 from options.evaluate_options import EvaluateOptions
 from options.fields import flags_of
 from options.parsing import NOT_CONTINUED, compose, option_classes, parse_script
+from options.runs_options import RunsOptions
 from options.translate_options import TranslateOptions
 from tests.conftest import SMALL, test_options, train_options
 from util import visdom_server
@@ -131,6 +132,9 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
         case ["python", "compare.py", *argv]:
             opt = parse_script(CompareOptions, ["--runs", *argv])
             assert opt.recipe is None or Path(opt.recipe).is_file()
+        case ["python", "runs.py", *argv]:
+            opt = parse_script(RunsOptions, argv)
+            assert opt.checkpoints_dir and not opt.verbose
         case ["python", "-m", "util.visdom_server", *argv]:
             monkeypatch.setattr(sys, "argv", ["visdom_server", *argv])
             monkeypatch.setattr(visdom_server, "serve", lambda *_: None)
@@ -185,7 +189,9 @@ def test_flags_and_files_that_are_named_exist(page, workshop):
         for plugin in plugins
         for flag in flags_of(compose(cls, option_classes(plugin, cls)))
     }
-    known |= {flag for cls in (TranslateOptions, EvaluateOptions, CompareOptions) for flag in flags_of(cls)}
+    known |= {
+        flag for cls in (TranslateOptions, EvaluateOptions, CompareOptions, RunsOptions) for flag in flags_of(cls)
+    }
     known |= ELSEWHERE | {"port", "env_path", "offline"} | HANDWRITING
     assert set(re.findall(r"(?<![\w-])--([a-z]\w*(?:-\w+)*)", TEXT[page])) <= known
     folders = "models|data|docs|util|networks|options|tests|evaluation|benchmarks|recipes"

@@ -11,6 +11,7 @@ import torch
 
 import compare as compare_script
 import evaluate as evaluate_script
+import runs as runs_script
 import test as test_script
 import train as train_script
 import translate as translate_script
@@ -22,7 +23,8 @@ from tests.util.training.test_gate import spoil_file
 from util.cli import run
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = {s.__name__: s for s in (train_script, test_script, translate_script, evaluate_script, compare_script)}
+ALL = (train_script, test_script, translate_script, evaluate_script, compare_script, runs_script)
+SCRIPTS = {script.__name__: script for script in ALL}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,7 @@ def words_of(script, data, name="run", more=()):
         "translate": ["--checkpoint", f"checkpoints/{name}", *pictures],
         "evaluate": ["--real", f"{data}/testA", "--fake", f"{data}/testA", "--metrics", "ssim", *here[:2]],
         "compare": ["checkpoints/run", "--output", "page"],
+        "runs": ["--checkpoints_dir", "checkpoints", "--filter", name],
     }
     return [*words[script], *more]
 
@@ -75,6 +78,7 @@ PLACES = {  # in each script, where it is at work, and has begun
     "translate": "translate.write_picture",
     "evaluate": "evaluate.scores_of_pairs",
     "compare": "compare.build_page",
+    "runs": "runs.write_page",
 }
 CASES = [
     *[(script, 0, "run", ()) for script in SCRIPTS],
@@ -90,6 +94,7 @@ CASES = [
     ("evaluate", 4, "short", JUDGED),
     *[(script, 5, "run", ("--output", "file.json") if script == "evaluate" else ()) for script in SCRIPTS],
     *[(script, 6, "run", ()) for script in SCRIPTS],
+    ("runs", 4, "short", ("--prune", "--yes")),
     ("train", 75, "run", ()),
     *[(script, 130, "run", ()) for script in SCRIPTS],
 ]

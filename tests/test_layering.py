@@ -24,7 +24,17 @@ MACHINERY = ("autocast", "torch.distributed", "torch.compile", ".backward(", ".c
 PLUGINS = {"models": "model", "data": "dataset", "evaluation/metrics": "metric"}
 ALSO_THERE = {"data/image_folder.py"}  # where CycleGAN's users know it
 TRAPS = {"results", "datasets", "checkpoints"}  # folders that a run makes, which no tool looks into
-VALUES = {"glyphs", "digits", "fonts", "train", "test", "translate", "evaluate", "compare"}  # --dataroot, scripts
+VALUES = {
+    "glyphs",
+    "digits",
+    "fonts",
+    "train",
+    "test",
+    "translate",
+    "evaluate",
+    "compare",
+    "runs",
+}  # --dataroot, scripts
 
 
 def imported(path):

@@ -16,6 +16,7 @@ from PIL import Image
 
 import compare
 import evaluate
+import runs as runs_script
 import test as testing
 import train
 import translate
@@ -108,6 +109,9 @@ def test_names_of_runs_are_shown_harmless(lab, tmp_path, capsys):
         assert harmless((folder / name).read_text())
     rows = list(csv.reader(io.StringIO((folder / "comparison.csv").read_text())))
     assert {row[2] for row in rows[1:]} == {"plain", "'=cmd()?[31m", "evil?name", "caf?"}
+    capsys.readouterr()
+    assert runs_script.main(["--checkpoints_dir", str(tmp_path), "--output", str(tmp_path / "runs.html")]) == 0
+    assert harmless(capsys.readouterr().out) and harmless((tmp_path / "runs.html").read_text())
     assert all(float(value) is not None for row in rows[1:] for value in row[5:] if value)  # numbers stay numbers
     assert len({len(row) for row in rows}) == 1
 

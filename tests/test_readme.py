@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import compare
+import runs as runs_script
 import test as test_script
 import train as train_script
 import translate as translate_script
@@ -58,7 +59,7 @@ def test_every_command_is_executed_or_named_as_checked():
     executed = [
         *("make demo", "python train.py --model cut", "python test.py --dataroot datasets"),
         *("python translate.py", "torchrun", "python train.py --model contragan", "python test.py --dataroot digits"),
-        "python compare.py",
+        *("python compare.py", "python runs.py"),
     ]
     for line in commands():
         assert (line in executed) or line.startswith((*executed[1:], *CHECKED)), line
@@ -74,6 +75,7 @@ def test_pictures_of_ones_own_are_trained_on_tested_and_translated(folder, capsy
     assert [len(pictures(results / "images" / visual)) for visual in ("real_A", "fake_B")] == [3, 3]
     assert translate_script.main([*words_of("python translate.py"), "--gpu_ids", "-1"]) == 0
     assert pictures(folder / "translated") == pictures(folder / "photos")
+    assert runs_script.main(words_of("python runs.py")) == 0 and (folder / "checkpoints/runs.html").is_file()
 
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(ROOT / "train.py")]
     done = subprocess.run(

@@ -8,6 +8,7 @@ import pytest
 
 import compare as compare_script
 import evaluate as evaluate_script
+import runs as runs_script
 import test as test_script
 import train as train_script
 import translate as translate_script
@@ -85,6 +86,9 @@ OTHERS = [
     (compare_script, "recipe.yaml --seeds=", 2, "--seeds '': names nothing"),
     (compare_script, "recipe.yaml --experiments_dir a_file", 5, "Not a directory"),
     (compare_script, "nosuch other", 2, "nosuch"),
+    (runs_script, "--checkpoints_dir nosuch", 2, "--checkpoints_dir nosuch"),
+    (runs_script, "--checkpoints_dir {run} --sort nosuch", 2, "--sort nosuch"),
+    (runs_script, "--checkpoints_dir {run} --output a_file", 2, "a_file: something else is there"),
 ]
 
 

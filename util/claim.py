@@ -215,7 +215,7 @@ def holder(file: Path) -> str:
         found = _process_in(_read(descriptor))
         free = _is_free(_lock(descriptor, shared=True), found)
         if free is None:
-            free = _age(file) >= LEASE
+            free = _age(file, looking=True) >= LEASE
         return "" if free else str(found or "another process")
     except OSError:
         return ""
@@ -288,16 +288,29 @@ def _runs_out(file: Path, found: Process, patient: bool) -> bool:
     return True
 
 
-def _age(file: Path) -> float:
-    """Seconds since a claim was renewed, by the clock that gives files their times."""
+def _age(file: Path, looking: bool = False) -> float:
+    """Seconds since a claim was renewed, by the clock that gives files their times.
+
+    Who is only ``looking``, where nothing can be written, has this machine's clock.
+    """
+    try:
+        now = _time_there(file)
+    except OSError:
+        if not looking:
+            raise
+        now = time.time()
+    return max(0.0, now - file.stat().st_mtime)
+
+
+def _time_there(file: Path) -> float:
     probe = file.with_name(f".{secrets.token_hex(8)}.probe")
     descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, b"\n")
-        return max(0.0, os.fstat(descriptor).st_mtime - file.stat().st_mtime)
+        return os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)
-        probe.unlink(missing_ok=True)
+        probe.unlink()
 
 
 def _open(file: Path, flags: int) -> int:
@@ -321,7 +334,8 @@ def _lock(descriptor: int, shared: bool = False) -> bool | None:
     """
     if fcntl is None:
         return None
-    for attempt in range(TRIES):
+    tries = 1 if shared else TRIES  # who looks hinders nobody who looks too
+    for attempt in range(tries):
         try:
             fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
@@ -329,7 +343,7 @@ def _lock(descriptor: int, shared: bool = False) -> bool | None:
                 return None
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
-            time.sleep(0.05 if attempt < TRIES - 1 else 0)
+            time.sleep(0.05 if attempt < tries - 1 else 0)
         else:
             return True
     return False

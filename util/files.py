@@ -63,6 +63,16 @@ def continue_json_lines(path: Path, done_step: int, parse: Callable[[dict[str, A
     return list(kept.values())
 
 
+def finite_number(value: Any) -> float | None:
+    """A finite number, else None; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
 def _object(text: str) -> dict[str, Any] | None:
     try:
         values = decode_json(text)

@@ -3,7 +3,7 @@
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -147,12 +147,7 @@ class Table:
     def _grid(self) -> list[str]:
         shown = [row for row in self.rows if row.kind != "floor" or row in self.floors]
         cells = [["style", *self.names], *([row.label, *map(row.shown, self.names)] for row in shown)]
-        widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
-        lines = [f"{len(self.results)} styles, {self.of}"]
-        for first, *others in cells:
-            padded = [" " * (w - columns(cell)) + cell for cell, w in zip(others, widths[1:], strict=True)]
-            lines.append("  ".join([first + " " * (widths[0] - columns(first)), *padded]))
-        return lines
+        return [f"{len(self.results)} styles, {self.of}", *aligned(cells)]
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """{name: what metrics.json says of it}; null where a value is not defined."""
@@ -267,6 +262,17 @@ def extent(values: Iterable[float]) -> str:
 def arrowed(name: str, better: Mapping[str, str]) -> str:
     """The name of a value, with where it improves if that is known."""
     return f"{name} {ARROWS[better[name]]}" if better.get(name) in ARROWS else name
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Rows of cells as lines for a terminal; those columns stand at the left of their room, numbers at the right."""
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        room = [" " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = [cell + r if i in left else r + cell for i, (cell, r) in enumerate(zip(row, room, strict=True))]
+        lines.append("  ".join(padded).rstrip())
+    return lines
 
 
 def columns(text: str) -> int:

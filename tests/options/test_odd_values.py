@@ -12,6 +12,7 @@ from options.compare_options import CompareOptions
 from options.evaluate_options import EvaluateOptions
 from options.fields import flags_of
 from options.parsing import compose, option_classes
+from options.runs_options import RunsOptions
 from options.translate_options import TranslateOptions
 
 ODD = ["", " ", ",", "nan", "inf", "-inf", "1e999", "-1", "0", "1.5", "1e-400", "9" * 30, "9" * 5000, "true", "None"]
@@ -26,7 +27,7 @@ def every_flag():
             for name in kind.names():
                 flags = flags_of(compose(cls, option_classes(kind.find(name), cls)))
                 found |= {(flag.owner, flag.name, str(flag.default)): flag for flag in flags.values()}
-    for cls in (CompareOptions, EvaluateOptions, TranslateOptions):
+    for cls in (CompareOptions, EvaluateOptions, RunsOptions, TranslateOptions):
         found |= {(cls, flag.name, ""): flag for flag in flags_of(cls).values()}
     return list(found.values())
 

@@ -60,6 +60,12 @@ fcntl.lockf = no_locks
 """
 
 
+def hold(folder):
+    """A claim in a folder, as a process of another machine renews it."""
+    facts = {"host": "elsewhere", "name": "there", "space": "", "pid": 7, "start": ""}
+    (folder / ".lock").write_text(json.dumps(facts))
+
+
 @pytest.fixture
 def no_locks(monkeypatch):
     def refuse(*_):
@@ -205,6 +211,15 @@ def test_names_reach_the_terminal_harmless(tmp_path, no_locks):
     facts = {"host": "h", "name": "a\x1b[2J\u202eb", "space": "", "pid": 7, "start": ""}
     (tmp_path / ".lock").write_text(json.dumps(facts))
     assert holder(tmp_path / ".lock") == "process 7 on a?[2J?b"
+
+
+def test_who_looks_need_not_be_allowed_to_write(tmp_path, monkeypatch):
+    """At runs of others, of another host, whose folder is theirs alone."""
+    hold(tmp_path)
+    monkeypatch.setattr(module.secrets, "token_hex", lambda _: "x" * 300)
+    assert holder(tmp_path / ".lock") == "process 7 on there"
+    os.utime(tmp_path / ".lock", (0, 0))
+    assert holder(tmp_path / ".lock") == ""
 
 
 def test_nothing_is_written_through_a_link(tmp_path):

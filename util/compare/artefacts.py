@@ -1,13 +1,11 @@
 """Whether what a run and its tests left is still there, whole: files are looked at, not notes of them."""
 
-import math
 import os
 from pathlib import Path
-from typing import Any
 
 from options import UserError
 from util.commit import current
-from util.files import json_or_empty, sha256
+from util.files import finite_number, json_or_empty, sha256
 from util.pages.files import noted_files
 from util.training.manifest import problem, read_manifest
 
@@ -67,13 +65,3 @@ def other_checkpoint(run: Path, test: Path, label: str) -> str:
         if now is not None and then not in (None, now)
         else "another one"
     )
-
-
-def finite_number(value: Any) -> float | None:
-    """A finite number, else None; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None

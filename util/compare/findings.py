@@ -51,7 +51,8 @@ def _gone_wrong(comparison: Comparison) -> list[Finding]:
             ("failed", "failed", "Its values are left out of means."),
             ("missing", "was not run", ""),
             ("unknown", "does not say whether it finished", ""),
-            ("running", "has not ended, or was killed", "Its values are not final."),
+            ("running", "has not ended", "Its values are not final."),
+            ("died", "died before its end", "Its values are those reached until then."),
             ("stopped", "was stopped before its end", "Its values are those reached until then."),
         ):
             ended = [run for run in runs if run.state == state]

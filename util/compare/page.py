@@ -27,7 +27,7 @@ from util.stopwatch import duration
 from util.table import ARROWS, extent
 from util.writing import write_atomically
 
-SCRIPTS = ("compare.js", "compare_table.js", "compare_curves.js", "compare_wall.js")  # one after another
+SCRIPTS = ("sorted.js", "compare.js", "compare_table.js", "compare_curves.js", "compare_wall.js")  # one after another
 NUMBERS = 9000  # of the curves of one value, about: of many runs each has fewer points
 TWICE = 2  # steps of many variants that differ by more are told apart better over hours
 ROOM = 3  # values of which last and best are side by side from the beginning

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 from options import UserError
 from util.compare.alarms import alarms_of
-from util.compare.artefacts import damage, finite_number, lacking_results, other_checkpoint
+from util.compare.artefacts import damage, lacking_results, other_checkpoint
 from util.config import read_config
-from util.files import json_or_empty, read_json_lines, read_text
+from util.files import finite_number, json_or_empty, read_json_lines, read_text
 from util.inputs import Input, noted_inputs
 from util.pages.curves import Curves
-from util.training.run_record import has_own_clock
+from util.training.run_record import has_own_clock, read_record, state_of
 
 CHECKPOINTS = ("latest", "best")  # that are tested where a run has them, and reported
 POINTS = 400  # of a curve, at most
-STATES = ("finished", "running", "stopped", "failed")
+STATES = ("finished", "running", "died", "stopped", "failed")
 # rows of images from noise in metrics.json of version 1: value -> where it improves
 ROWS = {
     **{"accuracy": "higher", "matched": "higher", "variety": "one", "worst class": "one"},
@@ -44,7 +44,7 @@ class ComparedRun:
     Attributes:
         variant, seed: what the experiment calls it; runs of one variant differ in their seed.
         title: the variant in words, for the page.
-        state: finished, running, stopped or failed; ``missing`` without files, ``unknown`` without run.json.
+        state: finished, running, died, stopped or failed; ``missing`` without files, ``unknown`` without run.json.
         options: of train.py; ``changed``: name -> default as text, of those that differ from it.
         tested: options of the newest test, likewise ``test_changed``.
         facts: run.json.
@@ -138,10 +138,10 @@ def read_run(
     It never raises for what files hold: what is missing or damaged is empty.
     """
     folder = Path(checkpoints, name)
-    facts = json_or_empty(folder / "run.json")
+    facts = read_record(folder)
     records = list(read_json_lines(folder / "evaluations.jsonl"))
     options = _options(folder / "train_opt.yaml")
-    state = facts.get("state")
+    state = state_of(folder, facts)
     if state not in STATES:
         state = "unknown" if options or records or (folder / "metrics.jsonl").is_file() else "missing"
     tests = {label: Path(results, name, f"{phase}_{label}") for label in CHECKPOINTS}

@@ -1,28 +1,51 @@
-"""``run.json``: how far a run has come, how it ended, and what it took."""
+"""``run.json``: how far a run has come, what became of it, what it took, and what its evaluations and tests say."""
 
 import contextlib
+import os
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
+try:
+    import fcntl
+except ImportError:  # Windows: a test that ends in the very instant of a write may be forgotten
+    fcntl = None  # type: ignore[assignment]
+
 from options import Exit, UserError
-from util.claim import Lost
-from util.cli import reason, warn
+from util.claim import Lost, holder, process
+from util.cli import in_words, reason, warn
 from util.files import as_json, json_or_empty
 from util.stopwatch import peak_memory
+from util.training.run_folder import LOCK
 from util.writing import write_atomically
 
 FILE = "run.json"
-WRITE_EVERY = 15.0  # seconds between two writes
+WRITE_EVERY = 15.0  # seconds between two writes, besides those at checkpoints and evaluations
+PATIENCE = 0.5  # seconds for another process to have replaced the file
 WARM_UP = 5  # steps that a pace leaves out: libraries choose their kernels, loading workers start
 
 
 def read_record(run: Path) -> dict[str, Any]:
     """What ``run.json`` says; empty where there is none that can be read."""
     return json_or_empty(run / FILE)
+
+
+def state_of(run: Path, record: Mapping[str, Any]) -> str:
+    """What became of a run: ``running`` is who is at it, whatever the record says; ``died``, who left without a word.
+
+    Args:
+        record: as it was read before; one that says nothing gives an empty text.
+    """
+    if holder(run / LOCK):
+        return "running"
+    state = record.get("state")
+    if state == "running":
+        state = read_record(run).get("state")  # the end may have come between the two looks
+    return "died" if state == "running" else state if isinstance(state, str) else ""
 
 
 def has_own_clock(device: str | None, threads: int | None, workers: int | None) -> bool:
@@ -37,7 +60,11 @@ class RunRecord:
     """Keeps ``<run>/run.json`` up to date. As a context manager it says in the end how the run ended.
 
     =================== =================================================================================
-    state               running (or killed meanwhile), finished, stopped by a signal, failed
+    state               running (or killed meanwhile: see ``state_of``), finished, stopped by a signal, failed
+    code                with which train.py ended; null while it runs
+    begun, ended        when, in UTC; ``ended`` of the last part of the run, ``updated`` when this was written
+    process             {host, pid} of train.py
+    page, options       files, from the run's folder; ``page`` is null with --no_html
     steps, total_steps  optimizer steps that are done, and of the whole run
     images              seen, by all processes
     seconds             of training, over all parts of the run, without evaluations and without what was lost with a
@@ -50,6 +77,9 @@ class RunRecord:
     parameters          {network: how many numbers it learns}
     error               why it failed, in a line
     best                {metric, value, step} of the best evaluation
+    values              of evaluations while training: name -> {last, best, better}; ``best`` at the step of ``best``
+    tests               of test.py: folder of results -> {checkpoint, step, page, values, made}; pages from the run's
+                        folder
     =================== =================================================================================
 
     Args:
@@ -57,9 +87,18 @@ class RunRecord:
         model, engine: the run, at the step from which it goes on.
         total_steps: of the whole run.
         evaluations: evaluation.records.Evaluations of the run, those of its earlier parts among them.
+        page: of the run, from its folder; None where it has none.
     """
 
-    def __init__(self, run: Path | None, model: Any, engine: Any, total_steps: int, evaluations: Any = None):
+    def __init__(
+        self,
+        run: Path | None,
+        model: Any,
+        engine: Any,
+        total_steps: int,
+        evaluations: Any = None,
+        page: str | None = None,
+    ):
         self._run, self._engine = run, engine
         earlier = read_record(run) if run is not None and engine.progress.step else {}
         before, done = int(earlier.get("steps") or 0), engine.progress.step
@@ -68,20 +107,30 @@ class RunRecord:
         self._evaluation_seconds = 0.0 if evaluations is None else evaluations.seconds
         self._peak, self._ceiling = int(earlier.get("peak_memory") or 0), 0
         self._state = "running"
+        self._code: int | None = None
+        self._ended: str | None = None
         self._error: str | None = None
         self._start, self._first = time.monotonic(), done
         self._cpu_start = time.process_time()
         # Seconds, those of the processor, and step: where a pace begins, and at the last line of losses.
         self._warm = self._told = (0.0, 0.0, done)
-        self._written = float("-inf")
+        self._written, self._is_there = float("-inf"), bool(earlier)
+        own = process(os.getpid())
         self._fixed = {
             "parameters": {n: sum(p.numel() for p in net.parameters()) for n, net in model.networks.items()},
             "device": _name_of(engine.device),
             "threads": torch.get_num_threads(),
             "torch": str(torch.__version__),
+            "python": platform.python_version(),
             "total_steps": total_steps,
+            "begun": earlier.get("begun") or _now(),
+            "process": {"host": own.name, "pid": own.pid},
+            "page": page,
+            "options": "train_opt.yaml",
         }
+        self._tests = earlier.get("tests") or {}
         self.best: dict[str, Any] | None = None if evaluations is None else evaluations.summary
+        self.values: dict[str, Any] = {} if evaluations is None else evaluations.values
 
     def tell(self) -> None:
         """A line of losses was printed, for which the device was waited for: take the time."""
@@ -122,6 +171,9 @@ class RunRecord:
         wall, cpu = self._per_step()
         values = {
             "state": self._state,
+            "code": self._code,
+            "ended": self._ended,
+            "updated": _now(),
             "steps": progress.step,
             "images": progress.images,
             "seconds": round(training, 3),
@@ -132,10 +184,14 @@ class RunRecord:
             **self._fixed,
             "error": self._error,
             "best": self.best,
+            "values": self.values,
         }
         try:
-            self._run.stat()  # a folder that was removed is not made anew
-            write_atomically(self._run / FILE, as_json(values, indent=1) + "\n")
+            with _alone(self._run):  # a folder that was removed is not made anew
+                if self._is_there:
+                    self._tests = read_record(self._run).get("tests") or {}  # made meanwhile
+                write_atomically(self._run / FILE, as_json(values | {"tests": self._tests}, indent=1) + "\n")
+            self._is_there = True
         except OSError as error:
             warn(f"cannot write {self._run / FILE} ({reason(error)}); training goes on without it")
             self._run = None
@@ -147,12 +203,14 @@ class RunRecord:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Lost):
             return
+        self._code = self._code_of(error)
         if isinstance(error, UserError):  # a disk that is full is no failure of the run, which goes on once it is not
             self._state, self._error = "stopped" if error.code == Exit.STORAGE else "failed", str(error)
         elif isinstance(error, Exception):
             self._state, self._error = "failed", reason(error)
-        elif self._state != "finished" or error is not None:
+        elif self._code != Exit.DONE:
             self._state = "stopped"
+        self._ended = _now()
         self._measure()
         self.write()
 
@@ -169,6 +227,15 @@ class RunRecord:
             end = self._engine.progress.step
         return ((wall_end - wall) / (end - step), (cpu_end - cpu) / (end - step)) if end > step else (None, None)
 
+    def _code_of(self, error: BaseException | None) -> int:
+        """With which the script will end."""
+        if isinstance(error, Exception):
+            told = in_words(error)
+            return Exit.BUG if told is None else told.code
+        if error is not None:
+            return Exit.INTERRUPTED
+        return Exit.DONE if self._state == "finished" else Exit.STOPPED
+
     def _measure(self) -> None:
         peak = peak_memory(self._engine.device)
         if peak > self._ceiling:
@@ -177,3 +244,69 @@ class RunRecord:
 
 def _name_of(device: torch.device) -> str:
     return f"{device}: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
+
+
+# -- tests -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def noting_test(run: Path, folder: Path) -> Iterator[None]:
+    """What test.py writes to a folder of results inside is noted in the record of the run, where it has one."""
+    before = _version(folder)
+    yield
+    if _version(folder) == before or not (run / FILE).is_file():
+        return
+    metrics, checkpoint = json_or_empty(folder / "metrics.json"), json_or_empty(folder / "checkpoint.json")
+    page = folder / "index.html"
+    found = {
+        "checkpoint": checkpoint.get("checkpoint"),
+        "step": checkpoint.get("step"),
+        "page": os.path.relpath(page.resolve(), run.resolve()) if page.is_file() else None,
+        "values": {n: entry["value"] for n, entry in metrics.items() if isinstance(entry, dict) and "value" in entry},
+        "made": _now(),
+    }
+    try:
+        with _alone(run):
+            record = read_record(run)
+            earlier = record.get("tests")
+            record["tests"] = {**(earlier if isinstance(earlier, dict) else {}), folder.name: found}
+            write_atomically(run / FILE, as_json(record, indent=1) + "\n")
+    except OSError as error:
+        warn(f"cannot note the test in {run / FILE} ({reason(error)}); the results are whole without it")
+
+
+def _version(folder: Path) -> list[tuple[int, int]]:
+    """What tells of the values and the page of a test whether they are the same."""
+    files = [folder / name for name in ("metrics.json", "index.html")]
+    return [(found.st_ino, found.st_mtime_ns) for path in files if path.is_file() for found in [path.stat()]]
+
+
+@contextlib.contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """One process at a time reads the record and replaces it, wherever the file system has locks for folders.
+
+    Nobody waits for long: a process that hangs must not keep a run from going on.
+    """
+    if fcntl is None:
+        run.stat()
+        yield
+        return
+    end, descriptor = time.monotonic() + PATIENCE, os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < end:
+                    time.sleep(0.01)
+                    continue
+            except OSError:  # a file system without them
+                pass
+            break
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from tests.util.test_claim import hold
 from util.compare.run import POINTS, finite_number, group, read_run
 
 
@@ -185,6 +186,16 @@ def test_what_a_run_took(folders):
     (run / "run.json").write_text(json.dumps(facts))
     found = read(root)
     assert found.pace == 0.25 and found.parameters == {"G": 3} and found.fact("peak_memory") is None
+
+
+def test_a_run_that_was_killed_is_told_from_one_that_is_at_work(folders):
+    root, run, _ = folders
+    (run / "run.json").write_text('{"state": "running", "steps": 20}')
+    assert read(root).state == "died"
+    hold(run)
+    assert read(root).state == "running"
+    (run / "run.json").write_text('{"state": "stopped", "steps": 20}')  # and somebody goes on with it
+    assert read(root).state == "running"
 
 
 def test_runs_of_a_variant_are_together_by_seed(tmp_path):

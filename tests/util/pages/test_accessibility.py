@@ -10,6 +10,7 @@ import torch
 
 from tests.browser import chromium
 from tests.util.compare.test_page import NASTY, write_run
+from tests.util.training.test_found_runs import put_run
 from util.compare.families import with_families
 from util.compare.page import build_page
 from util.compare.run import read_run
@@ -18,10 +19,13 @@ from util.pages.captions import CaptionPage, Heard
 from util.pages.curves import Curves
 from util.pages.results import Results
 from util.pages.results_page import ResultsPage
+from util.pages.runs import write_page
 from util.pages.samples import SamplesPage
 from util.pages.sections import table_section
 from util.pages.training import BLOCK, Status, TrainingPage
 from util.table import Row, Table
+from util.training.found_runs import find_runs
+from util.training.runs_table import RunsTable
 
 COLUMNS = ("real_A", "fake_B", "real_B")
 FLOOR = Row(label="the source, copied", values={"L1": 0.4, "SSIM": 0.1}, kind="floor")
@@ -190,7 +194,19 @@ def comparison(folder):
     return path, {f"{item}: {c}" for item in (NASTY, "glyph_09") for c in ("input", "v0", "v1", "truth")}
 
 
-KINDS = (results, pages_of_results, overview, training, archive, samples, captions, comparison)
+def many_runs(folder):
+    for name in ("a", "b"):
+        put_run(folder, name, f"ngf={len(name) + 7}", values={"FID": {"last": 3.0, "best": 2.0, "better": "lower"}})
+    put_run(folder, "c", "ngf=16", state="failed", code=3, error="a loss is not finite")
+    put_run(folder, "d", state="running", steps=50)
+    (folder / "a/web").mkdir()
+    (folder / "a/web/index.html").write_text("")
+    runs, remarks = find_runs(folder)
+    write_page(RunsTable(runs, (), ()), folder, folder / "runs.html", remarks)
+    return folder / "runs.html", set()
+
+
+KINDS = (results, pages_of_results, overview, training, archive, samples, captions, comparison, many_runs)
 
 
 @pytest.fixture(scope="module")

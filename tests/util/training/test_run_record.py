@@ -1,14 +1,21 @@
 """run.json: what a run took, whatever its parts."""
 
+import contextlib
+import errno
+import fcntl
 import json
+import os
+import socket
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from options import UserError
+from options import Exit, UserError
 from util.training import run_record
-from util.training.run_record import RunRecord, read_record
+from util.training.run_record import RunRecord, noting_test, read_record
 from util.training.schedule import Progress
 
 MODEL = SimpleNamespace(networks={"G": torch.nn.Linear(3, 2), "F": torch.nn.Identity()})
@@ -98,7 +105,7 @@ def test_a_continued_run_adds_up_and_does_not_count_what_was_lost(tmp_path, cloc
     clock.now += 30
     progress.step = 30
     record.write()  # and killed; the last checkpoint was of step 20
-    progress, record = start(tmp_path, step=20, evaluations=SimpleNamespace(seconds=5.0, summary=None))
+    progress, record = start(tmp_path, step=20, evaluations=SimpleNamespace(seconds=5.0, summary=None, values={}))
     with record:
         clock.now += 10
         progress.step = 30
@@ -142,3 +149,109 @@ def test_a_damaged_file_tells_nothing(tmp_path):
         assert read_record(tmp_path) == {}
     (tmp_path / "run.json").write_text(json.dumps({"steps": 3}))
     assert read_record(tmp_path) == {"steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("a loss is not finite", Exit.NOT_FINITE), 3),
+        (OSError(errno.ENOSPC, "full", "a_file"), 5),
+        (MemoryError(), 6),
+        (ValueError("bad"), 1),
+        (KeyboardInterrupt(), 130),
+        (None, 75),
+    ],
+)
+def test_the_code_is_the_one_that_the_script_ends_with(tmp_path, error, code):
+    with contextlib.suppress(type(error)) if error else contextlib.nullcontext(), start(tmp_path)[1] as record:
+        assert read_record(tmp_path)["code"] is None and read_record(tmp_path)["ended"] is None
+        if error:
+            raise error
+    found = read_record(tmp_path)
+    assert found["code"] == code and found["begun"] <= found["ended"] <= found["updated"]
+    with start(tmp_path, step=5, page="web/index.html")[1] as record:
+        record.finish()
+    again = read_record(tmp_path)
+    assert (again["code"], again["begun"], again["page"]) == (0, found["begun"], "web/index.html")
+    assert again["process"] == {"host": socket.gethostname()[:64], "pid": os.getpid()}
+
+
+def put_results(folder, fid):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(str(fid))
+    (folder / "metrics.json").write_text(json.dumps({"version": 2, "FID": {"value": fid, "better": "lower"}}))
+    (folder / "checkpoint.json").write_text(json.dumps({"checkpoint": "latest", "step": 40}))
+
+
+def test_a_test_is_noted_beside_a_run_that_goes_on(tmp_path):
+    run, results = tmp_path / "checkpoints/run", tmp_path / "results/run/test_latest"
+    run.mkdir(parents=True)
+    put_results(results, 9.0)
+    with noting_test(run, results):
+        put_results(results, 8.0)
+    assert not (run / "run.json").exists()  # weights that somebody gave have no record
+    progress, record = start(run)
+    with record:
+        with noting_test(run, results):
+            put_results(results, 7.0)
+        with noting_test(run, results.with_name("captions_latest")):
+            pass
+        progress.step = 4
+        record.write()
+        assert (read_record(run)["steps"], list(read_record(run)["tests"])) == (4, ["test_latest"])
+    found = read_record(run)["tests"]["test_latest"]
+    assert found.pop("made") and found == {
+        **{"checkpoint": "latest", "step": 40, "values": {"FID": 7.0}},
+        "page": "../../results/run/test_latest/index.html",
+    }
+    with start(run, step=4)[1]:
+        pass
+    assert list(read_record(run)["tests"]) == ["test_latest"]
+    with start(run)[1]:  # from the beginning
+        pass
+    assert read_record(run)["tests"] == {}
+
+
+def test_a_record_that_cannot_be_written_costs_a_test_a_warning(tmp_path, monkeypatch, capsys):
+    (tmp_path / "run.json").write_text("{}")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(run_record, "write_atomically", refuse)
+    with noting_test(tmp_path, tmp_path / "results"):
+        put_results(tmp_path / "results", 7.0)
+    assert capsys.readouterr().err.count("warning: cannot note the test in") == 1
+
+
+def test_a_process_that_hangs_with_the_lock_keeps_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_record, "PATIENCE", 0.05)
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with start(tmp_path)[1]:
+        assert read_record(tmp_path)["state"] == "running"
+    os.close(other)
+
+
+def test_nothing_is_lost_between_two_that_write_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_record, "PATIENCE", 60.0)  # however busy the machine is
+    run, results = tmp_path / "run", tmp_path / "results"
+    run.mkdir()
+    progress, record = start(run)
+
+    def test_often():
+        for number in range(30):
+            with noting_test(run, results / f"test_{number}"):
+                put_results(results / f"test_{number}", float(number))
+
+    with record:
+        other = threading.Thread(target=test_often)
+        other.start()
+        while other.is_alive():
+            progress.step += 1
+            record.write()
+            time.sleep(0.002)  # else it has the lock all the time
+        other.join()
+        record.finish()
+    found = read_record(run)
+    assert (found["state"], found["steps"], len(found["tests"])) == ("finished", progress.step, 30)

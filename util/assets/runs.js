@@ -1,0 +1,18 @@
+"use strict";
+(() => {
+  const table = document.getElementById("table"), rows = [...table.tBodies[0].rows];
+  sorted(table);
+
+  // Rows that hold all of the words; an option counts with its name and as a whole, so ngf=8 is not ngf=80.
+  const filter = document.getElementById("filter"), found = document.getElementById("found");
+  const heads = [...table.tHead.rows[0].cells].map(head => head.classList.contains("option") ? head.textContent.trim() + "=" : "");
+  const texts = rows.map(row => [...row.cells].map((cell, i) => heads[i] + cell.textContent).join(" ").toLowerCase() + " ");
+  const refilter = () => {
+    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const holds = (text, word) => text.includes(/=./.test(word) ? ` ${word} ` : word);
+    rows.forEach((row, i) => { row.hidden = !words.every(word => holds(texts[i], word)); });
+    found.textContent = words.length ? `${rows.filter(row => !row.hidden).length} of ${rows.length}` : "";
+  };
+  filter.addEventListener("input", refilter);
+  if (filter.value) refilter();                         // a browser that comes back keeps what was typed
+})();
