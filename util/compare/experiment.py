@@ -27,9 +27,10 @@ from util.commit import current
 from util.compare.artefacts import damage, lacking_results, other_checkpoint
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.claims import claimed, trained
+from util.compare.launchers.base import Command
 from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
-from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
+from util.compare.runner import ENDED, STOPPED, Task, last_line, of
 from util.compare.troubles import continued
 from util.config import read_config
 from util.files import json_or_empty, sha256
@@ -305,7 +306,7 @@ class Experiment:
 
     def train(self, run: Run, place: str) -> Task:
         """Train a run as far as it is not trained, and test it as far as it is not tested; one process at a time."""
-        claim, waited = yield from claimed(self.folder / "state", run.name)
+        claim, waited = yield from claimed(self.folder / "state", run.name, self.log(run))
         with claim:
             if waited and not self._change(run, self.parse_train(self.train_words(run)), set()):
                 self.overwritten.discard(run.name)  # somebody else has made it anew

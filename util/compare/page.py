@@ -29,13 +29,21 @@ MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
 SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
 
 
-def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str = "", inputs: int = INPUTS) -> Path:
+def build_page(
+    runs: Sequence[ComparedRun],
+    folder: Path,
+    title: str,
+    note: str = "",
+    inputs: int = INPUTS,
+    progress: tags.section | None = None,
+) -> Path:
     """Write index.html, comparison.csv and comparison.tex, in place of earlier ones.
 
     Args:
         runs: in the order in which their variants are shown.
         note: what the experiment is about, in the words of its author.
         inputs: whose images are shown, at most.
+        progress: how far the runs are, where they are not done.
 
     Returns:
         the page.
@@ -49,6 +57,8 @@ def build_page(runs: Sequence[ComparedRun], folder: Path, title: str, note: str 
     page.head.add(tags.style(raw(asset("compare.css"))))
     wall = side_by_side(comparison, inputs)
     main = page.body.add(tags.main(_header(comparison, title, note)))
+    if progress is not None:
+        main.add(progress)
     main.add(_conclusions(comparison), _table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
     curves = _curves(comparison)
     if curves["names"]:

@@ -137,3 +137,9 @@ def test_words_read_as_the_values_they_came_from():
     options = {"lr": 1e-4, "gpu_ids": -1, "no_html": True, "nce_layers": [0, 4], "lr_D": None, "charset": "", "ngf": 8}
     words = ["--lr", "0.0001", "--gpu_ids=-1", "--no_html", "true", "--nce_layers", "0,4", "--lr_D", "none"]
     assert words_of(options) == [*words, "--charset=", "--ngf", "8"]
+
+
+@pytest.mark.parametrize("key", ["launcher", "slurm", "ray", "gpus", "gpus_per_run", "jobs"])
+def test_where_runs_go_is_no_matter_of_a_recipe(tmp_path, key):
+    with pytest.raises(UserError, match=f"no key '{key}'"):
+        recipe(tmp_path, f"{WHOLE}{key}: slurm\n")
