@@ -6,6 +6,7 @@ Slurm is Debian's (munge slurmctld slurmd slurm-client), started by the test as 
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -73,10 +74,22 @@ class Grid:
             if (self.run(name) / "metrics.jsonl").exists() and (claim := claim_of(self.run(name)))
         }
 
+    def kill_one(self, whose=lambda pid: pid, but=""):
+        """A run that trains just now, or whoever started it."""
+
+        def killed():
+            for pid in [pid for name, pid in self.trains().items() if name != but]:
+                with contextlib.suppress(OSError):  # it has just ended
+                    os.kill(whose(pid), signal.SIGKILL)
+                    return True
+
+        self.until(killed)
+
 
 def claim_of(run):
     with contextlib.suppress(OSError, ValueError):
-        return json.loads((run / ".lock").read_text())
+        claim = json.loads((run / ".lock").read_text())
+        return claim if Path(f"/proc/{claim['pid']}").exists() else None
 
 
 def parent(pid):
@@ -107,7 +120,7 @@ def assert_equal(grid, home):
 def test_a_grid_on_this_machine_with_a_run_and_the_launcher_killed(dataroot, tmp_path, at_home):
     grid = Grid(dataroot, tmp_path / "grid", "--jobs", "2")
     first = grid.start()
-    os.kill(grid.until(lambda: next(iter(grid.trains().values()), 0)), signal.SIGKILL)
+    grid.kill_one()
     grid.until(lambda: "killed by SIGKILL" in grid.said.read_text())
     grid.until(grid.trains)
     first.kill()
@@ -119,18 +132,17 @@ def test_a_grid_on_this_machine_with_a_run_and_the_launcher_killed(dataroot, tmp
 @pytest.mark.skipif(bool(lacking()) or os.geteuid() != 0, reason="needs Slurm's daemons, and to be root")
 def test_a_grid_on_slurm_with_a_run_a_worker_and_the_launcher_killed(dataroot, tmp_path, at_home):
     with slurm(tmp_path / "cluster") as env:
-        words = ("--launcher", "slurm", "--slurm", "time=1,signal_delay_s=50", "--jobs", "3")
+        words = ("--launcher", "slurm", "--slurm", "time=4,signal_delay_s=90", "--jobs", "3")
         grid = Grid(dataroot, tmp_path / "grid", *words, env=env)
         first = grid.start()
         name, pid = grid.until(lambda: next(iter(grid.trains().items()), ()))
         os.kill(pid, signal.SIGSTOP)  # until its limit of time comes: machines differ in how long that is
-        others = grid.until(lambda: {n: p for n, p in grid.trains().items() if n != name})
-        os.kill(others.popitem()[1], signal.SIGKILL)
+        grid.kill_one(but=name)
         log = grid.folder / "state"
         grid.until(lambda: any("Calling checkpoint" in f.read_text() for f in log.glob("slurm-*/*_log.*")))
         os.kill(pid, signal.SIGCONT)
         grid.until(lambda: "Requeued job" in "".join(f.read_text() for f in log.glob("slurm-*/*_log.*")))
-        os.kill(parent(grid.until(lambda: [p for n, p in grid.trains().items() if n != name])[0]), signal.SIGKILL)
+        grid.kill_one(parent, but=name)
         first.kill()
         first.wait()
         assert grid.finish()[-1] == 0
@@ -142,17 +154,26 @@ def test_a_grid_on_slurm_with_a_run_a_worker_and_the_launcher_killed(dataroot, t
 class RayCluster:
     """Two nodes of Ray on this machine, which listens for ray://."""
 
-    def __init__(self, port=16379):
+    def __init__(self, port=6399):
         self.folder = tempfile.mkdtemp(prefix="ray")  # names of sockets are short
-        self.env = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
-        self.address = f"ray://127.0.0.1:{port + 1}"
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        self.env = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", **token}
+        self.address, self.port = f"ray://127.0.0.1:{port + 1}", port
+
+    def start(self):
+        port = self.port
         head = ["--head", f"--port={port}", f"--ray-client-server-port={port + 1}", "--include-dashboard=false"]
         self.ray("start", *head, "--num-cpus=2", "--node-name=first", f"--temp-dir={self.folder}")
         self.ray("start", f"--address=127.0.0.1:{port}", "--num-cpus=2", "--node-name=second")
 
-    def ray(self, *words):
+    def ray(self, *words, tries=4):
+        """Ray gives a node half a minute to begin, which a busy machine may not."""
         words = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", *words]
-        subprocess.run(words, env=self.env, check=True, capture_output=True, timeout=300)
+        done = subprocess.run(words, env=self.env, capture_output=True, text=True, timeout=600)
+        if done.returncode and tries > 1:
+            self.kill("" if "--head" in words else "second")
+            return self.ray(*words, tries=tries - 1)
+        assert done.returncode == 0, done.stderr[-3000:]
 
     def processes(self):
         """{pid: command line} of this cluster."""
@@ -168,30 +189,38 @@ class RayCluster:
         (raylet,) = [pid for pid, line in self.processes().items() if "/raylet/raylet " in line and "second" in line]
         os.kill(raylet, signal.SIGKILL)
 
+    def kill(self, those):
+        for pid, line in self.processes().items():
+            if those in line:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def close(self):
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.kill("")
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture
 def two_nodes():
     cluster = RayCluster()
-    yield cluster
-    cluster.close()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
 
 
 @pytest.mark.extra
 def test_a_grid_on_ray_with_a_run_a_node_and_the_launcher_killed(dataroot, tmp_path, at_home, two_nodes):
-    grid = Grid(dataroot, tmp_path / "grid", "--launcher", "ray", "--ray", two_nodes.address, "--jobs", "4")
+    words = ("--launcher", "ray", "--ray", two_nodes.address, "--jobs", "4")
+    grid = Grid(dataroot, tmp_path / "grid", *words, env=two_nodes.env)
     first = grid.start()
     running = grid.until(lambda: len(found := grid.trains()) > 2 and found)
     two_nodes.kill_second()
     grid.until(lambda: any((grid.folder / f"logs/{n}.log").read_text().count("$ python train.py") > 1 for n in running))
-    os.kill(grid.until(lambda: next(iter(grid.trains().values()), 0)), signal.SIGKILL)
+    grid.kill_one()
     grid.until(lambda: "killed by SIGKILL" in grid.said.read_text())
-    os.kill(parent(grid.until(lambda: next(iter(grid.trains().values()), 0))), signal.SIGKILL)  # a worker of Ray
+    grid.kill_one(parent)  # a worker of Ray
     grid.until(grid.trains)
     first.kill()
     first.wait()

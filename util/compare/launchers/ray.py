@@ -4,8 +4,10 @@ Ray packs them onto nodes by the GPUs and cores that each asks for, and carries 
 node; the run goes on from its checkpoint there. Tasks end with the compare.py that started them.
 """
 
+import contextlib
 import math
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from util.compare.launchers.base import Command, Job, Launcher, Settings
 from util.compare.launchers.work import ROOT, Work
 from util.extras import package
 
+STOPPED = int(Exit.STOPPED)
 RETRIES = 20  # of a task, each of which lost its node or its worker
 
 
@@ -28,27 +31,33 @@ class RayJob(Job):
         return "ray"
 
     def code(self) -> int | None:
-        if not self.ray.wait([self.task], timeout=0)[0]:
-            return None
         try:
-            return int(self.ray.get(self.task))
+            return int(self.ray.get(self.task)) if self.ray.wait([self.task], timeout=0)[0] else None
         except self.ray.exceptions.TaskCancelledError:
-            return int(Exit.STOPPED)
+            return STOPPED
         except self.ray.exceptions.RayTaskError as error:  # it could not be started on the node, or its log not written
             raise UserError(f"--launcher ray: {str(error).strip().splitlines()[-1]}") from None
-        except self.ray.exceptions.RayError:  # the cluster is gone, or lost a node too often
+        except self.ray.exceptions.RayError:  # it lost its node too often
             return -9
+        except ConnectionError as error:
+            raise UserError(
+                f"--launcher ray: the cluster is gone ({error}); the same command goes on", STOPPED
+            ) from None
 
-    def stop(self) -> None:
-        self.ray.cancel(self.task)
+    def stop(self, force: bool = False) -> None:
+        with contextlib.suppress(ConnectionError):
+            self.ray.cancel(self.task, force=force)
 
     def kill(self) -> None:
-        self.ray.cancel(self.task, force=True)
+        self.stop(force=True)
 
 
 class Ray(Launcher):
     def __init__(self, settings: Settings):
         super().__init__(settings)
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # its statistics are sent to nobody
+        if settings.ray is None:  # nobody else on this machine may give its cluster something to do
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.ray = package("ray", "ray", Path("--launcher ray"))
         each = settings.gpus_per_run
         if each is not None and each > 1 and each % 1:
@@ -58,13 +67,12 @@ class Ray(Launcher):
     def open(self) -> None:
         if self.started:
             return
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # its statistics are sent to nobody
         address = self.settings.ray
         more: dict[str, Any] = {} if address else {"include_dashboard": False}
         node = {"env_vars": {"PYTHONPATH": str(ROOT)}}
         try:
             self.ray.init(address or "local", runtime_env=node, log_to_driver=False, logging_level="ERROR", **more)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except Exception as error:  # of many kinds, some of them plain
             said = str(error).strip().splitlines()[0]
             raise UserError(f"--ray {address or 'of this machine'}: no cluster answers there ({said})") from None
         self.started = True

@@ -15,6 +15,7 @@ from typing import Any
 
 from options import Exit
 from util.compare.launchers.base import Command
+from util.signals import ASKING
 from util.writing import appending, write_atomically
 
 ROOT = Path(__file__).resolve().parents[3]  # a node imports this file from here too
@@ -96,7 +97,7 @@ class Work:
         with contextlib.suppress(ChildProcessError, AttributeError):  # ended, or not begun
             code = os.waitstatus_to_exitcode(os.waitpid(self.process.pid, 0)[1])
         self.fruitless = 0 if code == Exit.STOPPED else self.fruitless + 1
-        asked = code in (Exit.STOPPED, Exit.INTERRUPTED, -signal.SIGTERM)
+        asked = code in (Exit.STOPPED, Exit.INTERRUPTED) or -code in ASKING  # Slurm warns the process itself too
         if not asked or self.fruitless >= FRUITLESS:
             self._answered(code)
             return None
