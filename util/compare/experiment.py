@@ -27,10 +27,9 @@ from util.commit import current
 from util.compare.artefacts import damage, lacking_results, other_checkpoint
 from util.compare.budget import NOT_COMPARED, UNTIMED, Timings
 from util.compare.claims import claimed, trained
-from util.compare.launchers.base import Command
 from util.compare.recipe import Options, Recipe
 from util.compare.run import CHECKPOINTS
-from util.compare.runner import ENDED, STOPPED, Task, last_line, of
+from util.compare.runner import ENDED, STOPPED, Command, Task, last_line, of
 from util.compare.troubles import continued
 from util.config import read_config
 from util.files import json_or_empty, sha256
