@@ -36,6 +36,7 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 
 def main(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
+    said = shlex.join(["python", "compare.py", *argv])
     if argv and not argv[0].startswith("-"):
         argv.insert(0, "--runs")
     opt = parse_script(CompareOptions, argv, "Run what a recipe compares and build its page, or a page of runs.")
@@ -73,7 +74,7 @@ def main(argv=None):
         code = 0
     print(page or f"{folder}: no run to show yet")
     if code in (STOPPED, KILLED):
-        print(f"stopped; the same command goes on from here: python compare.py {shlex.join(opt.runs)}")
+        print(f"stopped; the same command goes on from here: {said}")
     return code
 
 
