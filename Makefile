@@ -33,9 +33,9 @@ test-fast: setup
 test: setup lint
 	$(PYTEST) -m "not exhaustive $(AND_CHOSEN)"
 
-# With fontcheck, unless core alone was asked for.
+# With fontcheck and ray, unless core alone was asked for. Slurm is tested where its daemons are (see CONTRIBUTING.md).
 test-all:
-	$(MAKE) --no-print-directory EXTRAS="$(if $(strip $(EXTRAS)),$(sort $(EXTRAS) fontcheck))" everything
+	$(MAKE) --no-print-directory EXTRAS="$(if $(strip $(EXTRAS)),$(sort $(EXTRAS) fontcheck ray))" everything
 
 everything: setup lint resolve-extras
 	$(PYTEST) $(if $(AND_CHOSEN),-m "not extra")

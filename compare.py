@@ -16,13 +16,16 @@ from options.shown import shown
 from options.trust import check_trusted
 from util.cli import run
 from util.compare.chosen import chosen_runs
+from util.compare.claims import is_left
 from util.compare.experiment import Experiment
 from util.compare.families import with_families
+from util.compare.launchers import launcher
+from util.compare.launchers.base import Settings
 from util.compare.page import build_page
-from util.compare.progress import GridProgress
+from util.compare.progress import GridProgress, NowAndThen, progress_section, row_of
 from util.compare.recipe import read_budget, read_recipe
 from util.compare.run import read_run
-from util.compare.runner import KILLED, STOPPED, Runner, last_line, shared
+from util.compare.runner import KILLED, STOPPED, Runner, last_line
 from util.compare.table import Comparison
 from util.compare.troubles import troubles
 from util.config import read_config
@@ -34,6 +37,7 @@ PLUGINS = {"model": MODELS, "dataset_mode": DATASETS}
 
 def main(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
+    said = shlex.join(["python", "compare.py", *argv])
     if argv and not argv[0].startswith("-"):
         argv.insert(0, "--runs")
     opt = parse_script(CompareOptions, argv, "Run what a recipe compares and build its page, or a page of runs.")
@@ -50,24 +54,28 @@ def main(argv=None):
     whole = read_recipe(Path(opt.recipe), opt.settings, opt.test_settings, opt.trust)
     budget = None if opt.budget is None else read_budget(opt.budget)
     folder = Path(opt.experiments_dir, whole.name)
-    parts = (SCRIPTS, parse_train, check_test, opt.jobs)
+    settings = Settings(opt.jobs, opt.gpus, opt.gpus_per_run, opt.parameters, opt.ray)
+    starter = launcher(opt.launcher)(settings)
+    parts = (SCRIPTS, parse_train, check_test, starter.jobs)
+    seeds = list(dict.fromkeys((*whole.seeds, *opt.seeds)))
+    everything = Experiment(whole.chosen((), seeds, budget), folder, *parts)
     experiment = Experiment(whole.chosen(opt.models, opt.seeds, budget), folder, *parts)
     if not opt.page_only:
         if opt.overwrite:
             experiment.overwrite_changed()
         experiment.check()
         if opt.dry_run:
-            print("\n".join(plan(experiment)))
+            print("\n".join(plan(experiment, starter)))
             return 0
+        starter.check()
         check_writable(folder, "--experiments_dir")
-        code = run_grid(experiment, opt)
-    seeds = dict.fromkeys((*whole.seeds, *opt.seeds))
-    page = page_of(Experiment(whole.chosen((), list(seeds), budget), folder, *parts), not opt.page_only)
+        code = run_grid(experiment, opt, Runner(starter.jobs, starter), everything)
+    page = page_of(everything, not opt.page_only)
     if opt.page_only:
         code = 0
     print(page or f"{folder}: no run to show yet")
     if code in (STOPPED, KILLED):
-        print(f"stopped; the same command goes on from here: python compare.py {shlex.join(opt.runs)}")
+        print(f"stopped; the same command goes on from here: {said}")
     return code
 
 
@@ -86,7 +94,7 @@ def check_test(words, trained):
         METRICS.find(name, opt.plugin_dir)
 
 
-def plan(experiment):
+def plan(experiment, starter):
     """What --dry_run prints: each run and how far it is, then every command that is left, to be pasted as it is."""
     recipe = experiment.recipe
     yield f"{recipe.name}: {recipe.title}"
@@ -110,10 +118,13 @@ def plan(experiment):
             labels = left if trained else experiment.labels if one.seed is not None else ()
             commands += [("test.py", experiment.test_words(one, label), "") for label in labels]
     yield from kept(experiment)
-    here, jobs = Path.cwd() == SCRIPTS, experiment.jobs
-    share = "".join(f"{name}={value} " for name, value in shared(jobs).items())
-    for script, words, note in commands:
-        yield f"{share}python {script if here else shlex.quote(str(SCRIPTS / script))} {shlex.join(words)}{note}"
+    here = Path.cwd() == SCRIPTS
+    yield from starter.plan(
+        [
+            f"python {script if here else shlex.quote(str(SCRIPTS / script))} {shlex.join(words)}{note}"
+            for script, words, note in commands
+        ]
+    )
 
 
 def kept(experiment):
@@ -126,10 +137,13 @@ def kept(experiment):
             )
 
 
-def run_grid(experiment, opt):
-    """Run what is missing: 0 done, 1 something failed, 5 storage did, 75 a signal stopped it or a run, 130 two did."""
+def run_grid(experiment, opt, runner, everything):
+    """Run what is missing: 0 done, 1 something failed, 5 storage did, 75 a signal stopped it or a run, 130 two did.
+
+    Args:
+        everything: the experiment with every variant and seed, of which the page is built now and then.
+    """
     experiment.begin()
-    runner = Runner(opt.jobs)
     failed: dict[str, str] = {}
     stopped: set[str] = set()
     unstored: dict[str, str] = {}
@@ -142,12 +156,20 @@ def run_grid(experiment, opt):
             failed[one.name] = damage
         elif not experiment.is_done(one):
             todo[one.name] = one
+    todo = dict(sorted(todo.items(), key=lambda item: not is_left(experiment.folder / "state", item[0])))
     total = len(experiment.prepared) + len(experiment.runs)
     progress = GridProgress(experiment, list(todo.values()), total, runner)
     place = {name: f"[{total - len(todo) + number}/{total}]" for number, name in enumerate(todo, 1)}
 
+    rebuilt = NowAndThen(lambda: page_of(everything, True, runner))
+
+    def tell(active):
+        rebuilt()
+        return progress.whole(active)
+
     def work(runs):
-        codes = runner.run({one.name: experiment.train(one, place[one.name]) for one in runs}, progress)
+        runs = sorted(runs, key=lambda one: list(todo).index(one.name))  # what is there already counts among --jobs
+        codes = runner.run({one.name: experiment.train(one, place[one.name]) for one in runs}, tell)
         unstored.update({one.name: last_line(experiment.log(one)) for one in runs if codes[one.name] == Exit.STORAGE})
         ended = (0, STOPPED, Exit.STORAGE)
         failed.update({one.name: experiment.failure(one) for one in runs if codes[one.name] not in ended})
@@ -167,6 +189,7 @@ def run_grid(experiment, opt):
         failed.update({f"{v}-timing": "could not be timed" for v in untimed if codes[v] != STOPPED})
         if not runner.signals:
             work([one for one in experiment.runs if one.name in todo and one.variant not in untimed])
+    runner.launcher.close()
     for name, why in unstored.items():
         print(f"{name}: {why}; the same command goes on once there is room", file=sys.stderr)
     for name, why in failed.items():
@@ -179,20 +202,29 @@ def run_grid(experiment, opt):
     return Exit.STORAGE if unstored else int(bool(failed))
 
 
-def page_of(experiment, has_run):
+def page_of(experiment, has_run, runner=None):
     """The page of all runs of the recipe that are there; None where there is none.
 
     Args:
         has_run: whether ``run_grid`` has named the runs that cannot be tested.
+        runner: what runs them just now.
     """
     recipe = experiment.recipe
     there = [one for one in experiment.runs if experiment.state(one) != "new" or experiment.failure(one)]
     if not there:
         return None
     runs = [read_run(experiment.checkpoints, o.name, experiment.results, o.variant, o.seed, None) for o in there]
+    active = {one.name for one in runner.active} if runner else set()
+    rows = [
+        row_of(experiment, one, one.name in active, runner.where(one.name) if runner else "")
+        for one in [*experiment.prepared, *experiment.runs]
+    ]
+    progress = None if all(row.state == "done" for row in rows) else progress_section(rows)
     runs = with_families(runs, family_of, recipe.families, recipe.notes)
     note = " ".join(experiment.notes(len(there)))
-    page = build_page(runs, experiment.folder, recipe.title, note, settings=recipe.settings)
+    page = build_page(runs, experiment.folder, recipe.title, note, settings=recipe.settings, progress=progress)
+    if runner:
+        return page
     tell_troubles(runs, {one.name for one in experiment.runs if has_run and experiment.damage(one)})
     return page
 

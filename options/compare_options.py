@@ -6,6 +6,8 @@ from typing import ClassVar
 from .errors import UserError
 from .fields import option
 
+LAUNCHERS = ("local", "slurm", "ray")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompareOptions:
@@ -21,7 +23,20 @@ class CompareOptions:
     set: tuple[str, ...] = option((), "recipe: option=value for every run that is compared, e.g. device=cuda ngf=8")
     evaluate: tuple[str, ...] = option((), "recipe: option=value for every test.py, e.g. metrics=fid,kid num_test=all")
     trust: tuple[str, ...] = option((), "the recipe, if it may name code to run, as the command line may")
-    jobs: int = option(1, "recipe: runs side by side, which share the processor's cores", least=1)
+    jobs: int | None = option(
+        None, "recipe: runs at once, wherever they run; none is one, or as many as --gpus have room for", least=1
+    )
+    launcher: str = option("local", "recipe: what starts the runs: this machine, Slurm or Ray", choices=LAUNCHERS)
+    gpus: tuple[str, ...] = option((), "local: GPUs of this machine that runs are given, such as 0,1,2,3")
+    gpus_per_run: float | None = option(
+        None, "recipe: GPUs of each run, a share such as 0.25 too; none is one where there are GPUs to give", least=0
+    )
+    slurm: tuple[str, ...] = option(
+        (), "slurm: parameters of each job, such as partition=gpu,time=600 (minutes), cpus_per_task=8"
+    )
+    ray: str | None = option(
+        None, "ray: address of a cluster, such as ray://head:10001; none is one of this machine, started for the runs"
+    )
     dry_run: bool = option(False, "recipe: print what would be run, with the exact commands, and run nothing")
     page_only: bool = option(False, "recipe: build the page of what there is, and run nothing")
     retry_failed: bool = option(False, "recipe: try runs again that failed earlier")
@@ -46,6 +61,11 @@ class CompareOptions:
         """--evaluate, likewise."""
         return _settings(self.evaluate)
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """--slurm, likewise."""
+        return _settings(self.slurm)
+
     def validate(self) -> None:
         if not self.runs:
             raise UserError("give a recipe, such as recipes/glyphs.yaml, or the names of runs to compare")
@@ -55,6 +75,13 @@ class CompareOptions:
         for flag, words in {"set": self.set, "evaluate": self.evaluate}.items():
             if words and "=" not in words[0]:
                 raise UserError(f"--{flag} {words[0]}: expected option=value, such as device=cuda")
+        if self.slurm and "=" not in self.slurm[0]:
+            raise UserError(f"--slurm {self.slurm[0]}: expected parameter=value, such as partition=gpu,time=600")
+        for flag, owner in {"gpus": "local", "slurm": "slurm", "ray": "ray"}.items():
+            if getattr(self, flag) and self.launcher != owner:
+                raise UserError(
+                    f"--{flag} is of --launcher {owner}, and this is --launcher {self.launcher}; leave it out"
+                )
         if self.page_only and self.dry_run:
             raise UserError("--page_only and --dry_run contradict each other; give one of them")
 

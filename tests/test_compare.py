@@ -238,7 +238,7 @@ def test_what_was_timed_with_other_options_is_timed_anew(tmp_path, pretending, m
 def test_seeds_have_equal_steps_on_whatever_machine_the_later_ones_run(tmp_path, pretending, monkeypatch, capsys):
     text = "models: {cut: {}}\nbudget: 2 minutes"
     assert pretending(text) == 0 and timed_anew(tmp_path)
-    monkeypatch.setattr("util.compare.runner.cores", lambda: 64)
+    monkeypatch.setattr("util.compare.cores.cores", lambda: 64)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     capsys.readouterr()
     assert pretending(text, "--seeds", 0, 1) == 0 and timed_anew(tmp_path) == []
@@ -288,6 +288,16 @@ def test_a_dry_run_prints_commands_and_writes_nothing(tmp_path, pretending, caps
         5,
         0,
     )
+
+
+@pytest.mark.slow
+def test_the_page_of_a_grid_that_is_not_done_says_how_far_each_run_is(tmp_path, pretending):
+    assert pretending(TWO, "--seeds", 0, "--models", "cut") == 0
+    page = tmp_path / "experiments/some/index.html"
+    text = re.sub("<[^>]*>", " ", page.read_text())
+    assert "1 of 4 runs are done." in text and re.search(r"cut-s0\s+done\s+5 of 5\s+0.5 s", text)
+    assert re.search(r"small-s1\s+waits", text)
+    assert pretending(TWO) == 0 and 'id="progress"' not in page.read_text()
 
 
 def test_a_dry_run_says_what_is_timed_first_and_tests_every_checkpoint(tmp_path, pretending, capsys):
@@ -391,7 +401,7 @@ def test_evaluations_are_spread_over_the_steps_of_each_run(tmp_path, pretending,
 
 @pytest.mark.slow
 def test_runs_side_by_side_share_the_cores(tmp_path, pretending, monkeypatch):
-    monkeypatch.setattr("util.compare.runner.cores", lambda: 6)
+    monkeypatch.setattr("util.compare.cores.cores", lambda: 6)
     assert pretending(TWO, "--jobs", 3) == 0
     lines = (tmp_path / "experiments/some/calls.txt").read_text().splitlines()
     assert len(lines) == 8 and all(line.endswith(" 2") for line in lines)

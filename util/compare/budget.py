@@ -21,8 +21,10 @@ from options.parsing import NOT_CONTINUED, as_dict
 from util.claim import Claim
 from util.compare.artefacts import finite_number
 from util.compare.claims import claimed, trained
+from util.compare.cores import threads
+from util.compare.launchers.base import Command
 from util.compare.recipe import Recipe
-from util.compare.runner import ENDED, STOPPED, Command, Task, say, threads
+from util.compare.runner import ENDED, STOPPED, Task, say
 from util.device import choose_device
 from util.files import json_or_empty
 from util.training.run_record import WARM_UP, has_own_clock, read_record
@@ -98,15 +100,16 @@ class Timings:
 
     def time(self, variant: str) -> Task:
         """Train a few steps that are thrown away, and keep how long one takes; one process at a time."""
-        claim, waited = yield from claimed(self.folder / "state", f"{variant}-timing")
+        log = self.folder / "logs" / f"{variant}-timing.log"
+        claim, waited = yield from claimed(self.folder / "state", f"{variant}-timing", log)
         with claim:
             if waited:
                 self._read()
-            return (yield from self._time(variant, claim)) if self.must_time(variant) else 0
+            return (yield from self._time(variant, claim, log)) if self.must_time(variant) else 0
 
-    def _time(self, variant: str, claim: Claim) -> Task:
+    def _time(self, variant: str, claim: Claim, log: Path) -> Task:
         name, steps = f"{variant}-timing", timed_steps(self._parsed(variant))
-        run, log = self.folder / "checkpoints" / name, self.folder / "logs" / f"{name}.log"
+        run = self.folder / "checkpoints" / name
         words = {"name": name, "checkpoints_dir": run.parent, **self.recipe.models[variant], "max_steps": steps}
         words |= {"print_freq": 1, "no_html": True, "overwrite": True}
         command = Command(f"{variant}: timing {steps} steps", self.script, words_of(words), log, claim)

@@ -4,19 +4,22 @@ from collections.abc import Generator
 from pathlib import Path
 
 from util.claim import Claim, Process, Taken, holder
-from util.compare.runner import Command, Wait, last_line
+from util.compare.launchers.base import Command, note_of
+from util.compare.runner import Wait, last_line
 from util.training.run_folder import LOCK, TAKEN
 
 Steps = Generator[Command | Wait, int, tuple[Claim, bool]]
 
 
-def claimed(state: Path, name: str) -> Steps:
+def claimed(state: Path, name: str, log: Path) -> Steps:
     """The claim of one piece of work, and whether it was waited for: somebody else may have done it meanwhile.
 
-    What a compare.py that was killed had started goes on, and writes to its log; that is waited for too.
+    What a compare.py that was killed had started goes on, and writes to its log; that is waited for too. So is a job of
+    a cluster that one has left there.
 
     Args:
         state: the folder of claims.
+        log: of the work.
     """
     file, waited = state / f"{name}.lock", False
     while True:
@@ -26,14 +29,24 @@ def claimed(state: Path, name: str) -> Steps:
             waited = True
             yield Wait(f"{name}: another compare.py is at it ({taken}); waiting", lambda: not holder(file))
             continue
-        if claim.orphan is None:
+        note = note_of(file)
+        if claim.orphan is None and not note.exists():
             return claim, waited
         try:
-            yield of_orphan(name, claim.orphan)
+            if claim.orphan is not None:
+                yield of_orphan(name, claim.orphan)
+            else:
+                what = f"{name}: a job that an earlier compare.py had submitted is at it"
+                yield Command(what, Path(), [], log, claim, again=True)
         except GeneratorExit:
             claim.release()
             raise
         return claim, True
+
+
+def is_left(state: Path, name: str) -> bool:
+    """Whether an earlier compare.py has left a job of a cluster at this work."""
+    return note_of(state / f"{name}.lock").exists()
 
 
 def of_orphan(name: str, orphan: Process) -> Wait:

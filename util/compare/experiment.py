@@ -305,7 +305,7 @@ class Experiment:
 
     def train(self, run: Run, place: str) -> Task:
         """Train a run as far as it is not trained, and test it as far as it is not tested; one process at a time."""
-        claim, waited = yield from claimed(self.folder / "state", run.name)
+        claim, waited = yield from claimed(self.folder / "state", run.name, self.log(run))
         with claim:
             if waited and not self._change(run, self.parse_train(self.train_words(run)), set()):
                 self.overwritten.discard(run.name)  # somebody else has made it anew

@@ -40,7 +40,13 @@ SPOKEN = {"yes": "may be said: ", "limit": "limit: ", "wrong": "went wrong: "}
 
 
 def build_page(
-    runs: Sequence[ComparedRun], folder: Path, title: str, note: str = "", inputs: int | None = None, settings: str = ""
+    runs: Sequence[ComparedRun],
+    folder: Path,
+    title: str,
+    note: str = "",
+    inputs: int | None = None,
+    settings: str = "",
+    progress: tags.section | None = None,
 ) -> Path:
     """Write index.html, comparison.csv and comparison.tex, in place of earlier ones.
 
@@ -49,6 +55,7 @@ def build_page(
         note: what the experiment is about, in the words of its author.
         inputs: whose images are shown, at most; None is as many as suit the page.
         settings: how options were chosen, in the words of its author.
+        progress: how far the runs are, where they are not done.
 
     Returns:
         the page.
@@ -62,6 +69,8 @@ def build_page(
     page.head.add(tags.style(raw(asset("compare.css"))))
     wall = side_by_side(comparison, inputs)
     main = page.body.add(tags.main(_header(comparison, title, note)))
+    if progress is not None:
+        main.add(progress)
     main.add(_conclusions(comparison))
     main.add(*(part for part in (short_list(comparison), filters(comparison)) if part))
     main.add(_table(comparison, {"comparison.csv": table, "comparison.tex": latex}))

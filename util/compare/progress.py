@@ -1,11 +1,97 @@
-"""How far a grid of runs is, and about how long it will take yet."""
+"""How far a grid of runs is, on the terminal and on the page, and about how long it will take yet."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
 
+from dominate import tags
+
+from options import UserError
+from util.claim import holder
+from util.cli import warn
 from util.compare.experiment import Experiment, Run
 from util.compare.runner import Runner
+from util.html import visible
 from util.stopwatch import duration
+from util.training.run_folder import LOCK
 from util.training.run_record import read_record
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, as a person looks for it: what becomes of it, how far it is, how fast, and where."""
+
+    name: str
+    state: str
+    steps: str
+    pace: str
+    where: str
+
+
+ORDER = ("training", "testing", "waits for another", "cut off", "stopped", "failed", "waits", "trained", "done")
+
+
+def row_of(experiment: Experiment, run: Run, at_work: bool = False, where: str = "") -> Row:
+    """A row of a run, whoever trains it.
+
+    Args:
+        at_work: it is this process's just now.
+        where: what carries it out, or what it waits for.
+    """
+    folder = experiment.checkpoints / run.name
+    record = read_record(folder)
+    state = experiment.state(run)
+    if at_work:
+        said = "testing" if state == "finished" else "training"
+    elif state == "finished":
+        said = "done" if experiment.is_done(run) else "failed" if experiment.failure(run) else "trained"
+    elif experiment.failure(run):
+        said = "failed"
+    elif record.get("state") == "running":
+        by = holder(folder / LOCK)
+        said, where = ("training", where or by) if by else ("cut off", where)
+    else:
+        said = "waits for another" if where else "waits" if state in ("new", "overwrite") else "stopped"
+    steps, total, pace = record.get("steps"), record.get("total_steps"), record.get("seconds_per_step")
+    known = isinstance(pace, int | float) and not isinstance(pace, bool)
+    return Row(run.name, said, f"{steps} of {total}" if total else "", f"{pace:.3g} s" if known else "", where)
+
+
+def progress_section(rows: Sequence[Row]) -> tags.section:
+    """A table of every run, for the page of a grid that is not done."""
+    head = tags.tr(*(tags.th(name, scope="col") for name in ("run", "state", "steps", "a step", "where")))
+    body = tags.tbody()
+    for row in rows:
+        first, *others = map(visible, astuple(row))
+        body.add(tags.tr(tags.th(first, scope="row"), *map(tags.td, others)))
+    done = sum(row.state == "done" for row in rows)
+    table = tags.div(
+        tags.table(tags.thead(head), body, cls="which"),
+        cls="scroll",
+        tabindex="0",
+        role="region",
+        aria_label="progress",
+    )
+    said = tags.p(f"{done} of {len(rows)} runs are done.", cls="soft")
+    return tags.section(tags.div(tags.h2("Progress"), cls="head"), said, table, cls="card", id="progress")
+
+
+class NowAndThen:
+    """Has a page built anew while the runs go on: after a minute, and then for a twentieth of the time at most."""
+
+    def __init__(self, build: Callable[[], Path | None], every: float = 60.0):
+        self.build, self.every, self.next = build, every, time.monotonic() + every
+
+    def __call__(self) -> None:
+        start = time.monotonic()
+        if start < self.next:
+            return
+        try:
+            self.build()
+        except UserError as error:  # the runs are what matters; in the end it is built, or fails, again
+            warn(str(error))
+        self.next = time.monotonic() + max(self.every, 20 * (time.monotonic() - start))
 
 
 class GridProgress:
@@ -23,11 +109,21 @@ class GridProgress:
 
     def __call__(self, active: Sequence[str]) -> str:
         for run in self.todo:
-            if run.name not in active and self.experiment.is_done(run):
+            if run.name not in active and run.name not in self.done and self.experiment.is_done(run):
                 self.done.add(run.name)
         steps = [self._steps(name) for name in active]
         ready = self.total - len(self.todo) + len(self.done)
         return f"{ready} of {self.total} runs done; {', '.join(steps)}; {self.left()}"
+
+    def whole(self, active: Sequence[str]) -> str:
+        """The same line, and below it a table of every run, those at work first."""
+        runs = [*self.experiment.prepared, *self.experiment.runs]
+        rows = [row_of(self.experiment, run, run.name in active, self.runner.where(run.name)) for run in runs]
+        rows.sort(key=lambda row: ORDER.index(row.state))
+        texts = list(map(astuple, rows))
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        lines = ["  ".join(map(str.ljust, text, widths)).rstrip() for text in texts]
+        return "\n".join([self(active), *lines])
 
     def left(self) -> str:
         """Time left in words: of training by the pace of each variant, of tests by those that were made."""

@@ -1,41 +1,37 @@
-"""Scripts run one after another or side by side, with a line of progress; a signal stops them as it does one."""
+"""Scripts run one after another or side by side, where a launcher starts them; a signal stops them as it does one."""
 
 import contextlib
-import os
+import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from options import Exit
-from util.claim import Claim
+from options.shown import shown
+from util.compare.launchers import found_again
+from util.compare.launchers.base import Command, Launcher, Settings
+from util.compare.launchers.local import Local
 from util.files import read_text
 from util.signals import ASKING, heard
-from util.writing import appending
 
 POLL = 0.2  # seconds between two looks at the processes
 LOOK = 1.0  # seconds between two looks whether what was waited for is over
 TELL = {True: 1.0, False: 30.0}  # seconds between two lines of progress, on a terminal and elsewhere
+LEAVE = 5.0  # seconds after a signal in which Ctrl-C ends jobs that would be left where they are
 PASS_ON = 2.0  # seconds before a signal is passed on: whoever sent it to all processes has ended them by then
 STOPPED, KILLED = int(Exit.STOPPED), int(Exit.INTERRUPTED)
 # Exit codes of a script that a signal ended: none failed. Windows has no SIGKILL.
 ENDED = {STOPPED, KILLED, *(-number for number in ASKING), -getattr(signal, "SIGKILL", 9)}
-
-
-@dataclass(frozen=True)
-class Command:
-    """One script to run: what it does in words, its file and words, and where its output goes."""
-
-    what: str
-    script: Path
-    words: list[str]
-    log: Path
-    claim: Claim | None = None  # which says the process while it runs, for it may outlive this one
+PASSING = "a signal: what is running saves its checkpoint and ends; Ctrl-C ends it at once"
+LEAVING = (
+    f"a signal: jobs go on without this, and the same command finds them again; Ctrl-C within {LEAVE:.0f} s has them "
+    "save their checkpoints and end"
+)
 
 
 @dataclass(frozen=True)
@@ -51,41 +47,48 @@ Task = Generator[Command | Wait, int, int]  # it is sent the exit code of each c
 
 @dataclass
 class Active:
-    """A task, and the process of the command it waits for."""
+    """A task, and the command it waits for; the job of that once it is started."""
 
     name: str
     task: Task
     command: Command
-    process: "subprocess.Popen[bytes]"
-    start: float  # of the command, on the monotonic clock
-    told: bool = False  # that it should stop
+    job: Any = None
+    start: float = field(default_factory=time.monotonic)  # of the command
+    told: int = 0  # signals
 
 
 class Runner:
     """Runs tasks, ``jobs`` at a time.
 
     Signals are seen while :meth:`run` goes on: the first is passed on, after two seconds, to every process that runs
-    yet, as SIGTERM, which lets training save its checkpoint, and that is waited for; Ctrl-C after it kills them.
+    yet, as SIGTERM, which lets training save its checkpoint, and that is waited for; Ctrl-C after it kills them. Jobs
+    that outlive this process are left where they are by the first, and ended by Ctrl-C within five seconds after it.
 
     Attributes:
         signals: how many have come.
         spent: file name of a script -> seconds of each that ended well.
     """
 
-    def __init__(self, jobs: int = 1):
-        self.jobs, self.signals = jobs, 0
+    def __init__(self, jobs: int = 1, launcher: Launcher | None = None):
+        self.launcher = launcher or Local(Settings(jobs))
+        self.jobs, self.signals = self.launcher.jobs, 0
         self.first = 0.0  # when the first signal came, on the monotonic clock
         self.spent: dict[str, list[float]] = {}
-        self.active: list[Active] = []
+        self.active: list[Active] = []  # those at the end may have no job yet
         self.paused: list[tuple[str, Task, Wait]] = []
 
     def run(self, tasks: Mapping[str, Task], progress: Callable[[list[str]], str]) -> dict[str, int]:
         """{task: exit code}; 75 where a signal came before it ended.
 
         Args:
-            progress: names of the tasks at work -> a line that says how far everything is.
+            progress: names of the tasks at work -> lines that say how far everything is.
+
+        Raises:
+            UserError: the launcher cannot start anything.
         """
         waiting, codes, told = deque(tasks.items()), dict.fromkeys(tasks, STOPPED), time.monotonic()
+        if tasks:
+            self.launcher.open()  # before signals are caught: some of its packages would catch them
         with self._catching(), self._leaving_nothing():
             looked = 0.0
             while waiting or self.active or self.paused:
@@ -97,17 +100,23 @@ class Runner:
                 if time.monotonic() - looked >= LOOK:
                     self._wake(codes)
                     looked = time.monotonic()
+                self._start()
                 for one in list(self.active):
-                    code = one.process.poll()
+                    code = one.job.code()
                     if code is not None:
                         self.active.remove(one)
                         self._ended(one, code, codes)
                 now = time.monotonic()
                 if self.active and now - told > TELL[sys.stdout.isatty()]:
                     told = now
-                    self._tell(progress([one.name for one in self.active]))
+                    tell(progress([one.name for one in self.active]))
                 time.sleep(POLL if self.active or self.paused else 0)
         return codes
+
+    def where(self, name: str) -> str:
+        """What carries out a task, or what it waits for, in words; empty where it does neither."""
+        waits = next((wait.what.partition(": ")[2] for task, _, wait in self.paused if task == name), "")
+        return next((one.job.where for one in self.active if one.name == name and one.job), waits)
 
     def _wake(self, codes: dict[str, int]) -> None:
         """Go on with what has waited long enough, where there is room."""
@@ -118,7 +127,7 @@ class Runner:
                 self._go_on(name, task, 0, codes)
 
     def _go_on(self, name: str, task: Task, code: int | None, codes: dict[str, int]) -> None:
-        """Start the next command of a task, which its last one left with this code."""
+        """Have the next command of a task, which its last one left with this code, started with others."""
         try:
             command = next(task) if code is None else task.send(code)
         except StopIteration as end:
@@ -127,25 +136,26 @@ class Runner:
         say(command.what)
         if isinstance(command, Wait):
             self.paused.append((name, task, command))
-            return
-        with appending(command.log, command.log.parents[1]) as log:
-            os.write(log, f"$ python {command.script.name} {' '.join(command.words)}\n".encode(errors="replace"))
-            process = subprocess.Popen(
-                [sys.executable, str(command.script), *command.words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment(self.jobs),
-                start_new_session=True,  # a terminal's Ctrl-C comes here alone, and is passed on once
-            )
-        self.active.append(Active(name, task, command, process, time.monotonic()))
-        if command.claim is not None:
-            command.claim.note_child(process.pid)
+        else:
+            self.active.append(Active(name, task, command))
+
+    def _start(self) -> None:
+        """Start what is not started yet, together."""
+        new = [one for one in self.active if one.job is None]
+        for one in new:
+            if one.command.again and one.command.note is not None:
+                one.job = found_again(one.command.note)
+        fresh = [one for one in new if one.job is None]
+        if self.signals:
+            for one in fresh:
+                self.active.remove(one)
+                one.task.close()
+        elif fresh:
+            for one, job in zip(fresh, self.launcher.start([one.command for one in fresh]), strict=True):
+                one.job, one.start = job, time.monotonic()
 
     def _ended(self, one: Active, code: int, codes: dict[str, int]) -> None:
-        if one.command.claim is not None:
-            one.command.claim.note_child(None)
-        if code == 0:
+        if code == 0 and not one.command.again:
             self.spent.setdefault(one.command.script.name, []).append(time.monotonic() - one.start)
         if self.signals:
             if code == 0:  # it may note what is done, and starts nothing more
@@ -166,13 +176,20 @@ class Runner:
         for _, task, _ in self.paused:
             task.close()
         self.paused.clear()
+        since = time.monotonic() - self.first
+        if self.launcher.outlives and (self.signals > 2 or (self.signals == 1 and since >= LEAVE)):
+            for one in self.active:
+                one.task.close()
+            self.active.clear()
         for one in self.active:
+            if one.job is None or one.told >= min(self.signals, 2):
+                continue
             if self.signals > 1:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(one.process.pid, signal.SIGKILL)  # workers that load data too
-            elif not one.told and time.monotonic() - self.first >= PASS_ON:
-                one.told = True
-                one.process.terminate()
+                one.told = 2
+                one.job.kill()
+            elif since >= PASS_ON and not self.launcher.outlives:
+                one.told = 1
+                one.job.stop()
 
     @contextlib.contextmanager
     def _leaving_nothing(self) -> Iterator[None]:
@@ -180,7 +197,12 @@ class Runner:
             yield
         finally:
             for one in self.active:  # only where something went wrong here
-                one.process.terminate()
+                if one.job is not None and not self.launcher.outlives:
+                    one.job.stop()
+                one.task.close()
+            for _, task, _ in self.paused:
+                task.close()
+            end_table()
 
     @contextlib.contextmanager
     def _catching(self) -> Iterator[None]:
@@ -190,7 +212,7 @@ class Runner:
             self.signals += 1
             if self.signals == 1:
                 self.first = time.monotonic()
-                say("a signal: what is running saves its checkpoint and ends; Ctrl-C ends it at once")
+                say(LEAVING if self.launcher.outlives else PASSING)
 
         earlier = {number: signal.signal(number, note) for number in heard()}
         try:
@@ -198,12 +220,6 @@ class Runner:
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
-
-    def _tell(self, line: str) -> None:
-        if sys.stdout.isatty():
-            print(f"\r\033[K{line}", end="", flush=True)
-        else:
-            say(line)
 
 
 def of(code: int) -> str:
@@ -215,29 +231,35 @@ def of(code: int) -> str:
 
 
 def say(line: str) -> None:
-    """A line of its own, at once: below is a process that takes minutes."""
-    print(f"\r\033[K{line}" if sys.stdout.isatty() else line, flush=True)
+    """A line of its own, at once: below is a process that takes minutes. It takes the place of a table."""
+    end_table()
+    print(line, flush=True)
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def tell(text: str) -> None:
+    """How far everything is: on a terminal a table that the next takes the place of, elsewhere its first line."""
+    lines = text.splitlines() or [""]
+    if not sys.stdout.isatty():
+        print(lines[0], flush=True)
+        return
+    columns, rows = shutil.get_terminal_size()
+    room = max(2, rows - 2)
+    if len(lines) > room:
+        lines[room - 1 :] = [f"and {len(lines) - room + 1} more"]
+    fits = [shown(line)[: columns - 1] for line in lines]
+    _terminal().write("\r\033[J" + "\n".join(fits) + "\r" + f"\033[{len(fits) - 1}A" * (len(fits) > 1))
+    _terminal().flush()
 
 
-def threads(jobs: int) -> int:
-    """Of a child: alone it takes the threads it likes, beside others its share of the cores."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if jobs == 1 and told.isdecimal() and int(told) else max(1, cores() // jobs)
+def end_table() -> None:
+    """What is printed next begins where the table did."""
+    if sys.stdout.isatty():
+        _terminal().write("\r\033[J")
 
 
-def environment(jobs: int) -> dict[str, str]:
-    """Of a child."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", **shared(jobs)}
-
-
-def shared(jobs: int) -> dict[str, str]:
-    """What the environment of a child beside others says of its share."""
-    return {"OMP_NUM_THREADS": str(threads(jobs))} if jobs > 1 else {}
+def _terminal() -> Any:
+    """Behind what keeps escapes away from it; these are our own."""
+    return getattr(sys.stdout, "stream", sys.stdout)
 
 
 def last_line(log: Path) -> str:

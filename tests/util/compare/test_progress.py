@@ -1,12 +1,17 @@
 """The line that says how far a grid of runs is."""
 
+import io
 import json
 from types import SimpleNamespace
 
 import pytest
 
+from options import UserError
+from tests.util.test_claim import held
+from util.cli import _Shown
 from util.compare.experiment import Run
-from util.compare.progress import GridProgress
+from util.compare.progress import GridProgress, NowAndThen
+from util.compare.runner import say, tell
 from util.stopwatch import duration
 
 
@@ -49,3 +54,67 @@ def test_what_is_not_known_is_not_told(tmp_path):
 @pytest.mark.parametrize(("seconds", "words"), [(4.4, "4 s"), (89, "89 s"), (100, "2 min"), (12_000, "3 h 20 min")])
 def test_a_time_duration(seconds, words):
     assert duration(seconds) == words
+
+
+def grid_of(folder, records, failed=()):
+    experiment = runs_of(folder, records)
+    experiment.prepared = []
+    experiment.state = lambda run: {"finished": "finished", None: "new"}.get(records[run.name].get("state"), "continue")
+    experiment.failure = lambda run: "it failed" if run.name in failed else ""
+    return experiment
+
+
+def test_every_run_has_a_row_whoever_trains_it(tmp_path):
+    half = {"state": "running", "steps": 50, "total_steps": 100, "seconds": 50, "seconds_per_step": 0.123456}
+    names = ["new-s0", "mine-s0", "gone-s0", "theirs-s0", "asked-s0", "bad-s0", "whole-s0"]
+    records = dict.fromkeys(names, half) | {"new-s0": {}, "asked-s0": {}, "whole-s0": half | {"state": "finished"}}
+    experiment = grid_of(tmp_path, records, failed=("bad-s0",))
+    where = {"mine-s0": "job 7_0, running on n1", "asked-s0": "another compare.py is at it (process 9 on b); waiting"}
+    runner = SimpleNamespace(jobs=1, spent={}, where=lambda name: where.get(name, ""))
+    with held(tmp_path / "theirs-s0/.lock") as other:
+        first, *lines = GridProgress(experiment, experiment.runs, 7, runner).whole(["mine-s0"]).splitlines()
+    assert first.startswith("1 of 7 runs done; mine-s0 at step 50 of 100; ")
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
+    assert rows.pop("theirs-s0").startswith(f"training 50 of 100 0.123 s process {other.pid} on ")
+    assert rows == {
+        "mine-s0": "training 50 of 100 0.123 s job 7_0, running on n1",
+        "gone-s0": "cut off 50 of 100 0.123 s",
+        "asked-s0": "waits for another another compare.py is at it (process 9 on b); waiting",
+        "bad-s0": "failed 50 of 100 0.123 s",
+        "whole-s0": "done 50 of 100 0.123 s",
+        "new-s0": "waits",
+    }
+    assert lines[0].startswith("mine-s0") and lines[-1].startswith("whole-s0")
+
+
+def test_the_page_is_built_now_and_then_and_no_failure_of_it_ends_the_runs(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr("util.compare.progress.time.monotonic", lambda: clock[0])
+    built = []
+
+    def build():
+        built.append(clock[0])
+        clock[0] += 10
+        raise UserError("the disk is full")
+
+    page = NowAndThen(build)
+    for now in (10, 61, 100, 200, 272):
+        clock[0] = max(clock[0], now)
+        page()
+    assert built == [61, 272] and "the disk is full" in capsys.readouterr().err  # 20 times what it took
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_table_on_a_terminal_takes_the_place_of_the_last_one(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", _Shown(terminal))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: (20, 6))
+    tell("one\n\033[31mtwo, and longer than it is wide\nthree\nfour\nfive")
+    say("a line")
+    assert terminal.getvalue() == (
+        "\r\033[Jone\n?[31mtwo, and longe\nthree\nand 2 more\r\033[3A" + "\r\033[J" + "a line\n"
+    )

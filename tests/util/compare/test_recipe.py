@@ -173,3 +173,9 @@ def test_what_is_said_of_variants_that_are_not_there_is_refused(tmp_path, line, 
     with pytest.raises(UserError) as refused:
         read_recipe(tmp_path / "some.yaml")
     assert f"some.yaml: {words}" in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["launcher", "slurm", "ray", "gpus", "gpus_per_run", "jobs"])
+def test_where_runs_go_is_no_matter_of_a_recipe(tmp_path, key):
+    with pytest.raises(UserError, match=f"no key '{key}'"):
+        recipe(tmp_path, f"{WHOLE}{key}: slurm\n")
