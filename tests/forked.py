@@ -89,7 +89,9 @@ def asked(args: Any, cwd: Any, env: Mapping[str, str] | None) -> dict[str, Any] 
     if len(words) < 2 or words[0] != sys.executable or not all(isinstance(word, str) for word in words):
         return None
     folder, environment = Path(cwd or Path.cwd()).resolve(), dict(os.environ if env is None else env)
-    unbuffered = environment.get("PYTHONUNBUFFERED")
+    unbuffered = environment.get("PYTHONUNBUFFERED") or words[1] == "-u"
+    if words[1] == "-u" and len(words) > 2:  # as torchrun starts scripts
+        del words[1]
     if read_at_start(environment) | {"PYTHONUNBUFFERED": ""} != AS_IT_IS:
         return None
     module = words[2] if words[1] == "-m" and len(words) > 2 else None
