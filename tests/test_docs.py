@@ -291,7 +291,7 @@ def test_characters_of_the_charsets():
 def test_learning_rates():
     def at(epoch, policy, **more):
         opt = dict(lr_policy=policy, lr_decay_iters=5, lr_gamma=0.1, n_epochs=10, n_epochs_decay=10, total_epochs=20)
-        opt |= {"max_steps": 0, **more}
+        opt |= {"max_steps": 0, "anneal_images": 0, **more}
         return lr_factor(SimpleNamespace(**opt), Progress(epoch=epoch - 1))
 
     assert [at(e, "linear") for e in (1, 10, 11, 21)] == pytest.approx([1, 1, 10 / 11, 0])

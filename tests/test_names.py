@@ -112,7 +112,7 @@ def test_names_of_runs_are_shown_harmless(lab, tmp_path, capsys):
     capsys.readouterr()
     assert runs_script.main(["--checkpoints_dir", str(tmp_path), "--output", str(tmp_path / "runs.html")]) == 0
     assert harmless(capsys.readouterr().out) and harmless((tmp_path / "runs.html").read_text())
-    assert all(float(value) is not None for row in rows[1:] for value in row[5:] if value)  # numbers stay numbers
+    assert all(float(value) is not None for row in rows[1:] for value in row[6:] if value)  # numbers stay numbers
     assert len({len(row) for row in rows}) == 1
 
 

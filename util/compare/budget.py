@@ -140,6 +140,7 @@ class Timings:
             return ""
         if budget.minutes is None:
             return f"Each run had {budget} of the optimizer, whatever a step takes."
+        self._read()  # what was timed since, here or elsewhere
         steps = ", ".join(f"{v} {self._in_budget(v)}" for v in self.recipe.models if v in self._timed)
         return (
             f"Each run had {budget} of training, turned into optimizer steps by timing at least {LEAST} steps of each "
