@@ -83,6 +83,7 @@ class FontDataset(BaseDataset):
         )
         repeat: int = option(1, "training: go through the characters so many times in an epoch", least=1)
         paired: bool = option(False, "training: A and B are the same character")
+        second_A: bool = option(False, "in training items have a second glyph of side A, chosen at random, as A2")
         input_nc: int = default(1)
         output_nc: int = default(1)
         crop_size: int = default(64)
@@ -90,9 +91,8 @@ class FontDataset(BaseDataset):
         def validate(self) -> None:
             if self.test_fraction >= 1:
                 raise UserError(f"--test_fraction {self.test_fraction}: must be below 1")
-            for flag in ("source_font", "target_font"):
-                if not getattr(self, flag):
-                    raise UserError(f"--{flag}: give at least one font")
+            if empty := [flag for flag in ("source_font", "target_font") if not getattr(self, flag)]:
+                raise UserError(f"--{empty[0]}: give at least one font")
 
     def __init__(self, opt: Any):
         super().__init__(opt)
@@ -312,15 +312,10 @@ class FontDataset(BaseDataset):
         return len(self.items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        opt, count = self.opt, len(self.characters)
-        style, code = self.items[index]
-        place, other = bisect.bisect_left(self.characters, code), code
-        if opt.is_train and not opt.paired and count > 1:
-            step = 1 if opt.serial_batches else self.random(index).randrange(1, count)
-            other = self.characters[(place + step) % count]
-            other = other if other in self.real_in[style.name] else code
+        opt, rng, (style, code) = self.opt, self.random(index), self.items[index]
+        other = code if self.paired else self.another(style, code, rng)
         channels = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
-        return {
+        item = {
             "A": self.glyph(self.source_of[code], code, channels[0]),
             "B": self.glyph(style.glyphs, other, channels[1]),
             "A_paths": character_name(code),
@@ -329,6 +324,18 @@ class FontDataset(BaseDataset):
             "group": style.name,
             "character": code,
         }
+        if opt.is_train and opt.second_A:
+            second = self.another(style, code, rng)
+            glyphs = self.source_of[second] if opt.direction == "AtoB" else style.glyphs
+            item["A2"] = self.glyph(glyphs, second, opt.input_nc)
+        return item
+
+    def another(self, style: Style, code: int, rng: Any) -> int:
+        """A character that is not this one, where there are others and the style has the one that is drawn."""
+        place, count = bisect.bisect_left(self.characters, code), len(self.characters)
+        step = 1 if self.opt.serial_batches or count == 1 else rng.randrange(1, count)
+        other = self.characters[(place + step) % count]
+        return other if other in self.real_in[style.name] else code
 
     def __getstate__(self) -> dict[str, Any]:  # ids mean nothing in another process
         return self.__dict__ | {"_drawn": {}}

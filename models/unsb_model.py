@@ -110,7 +110,7 @@ class UNSBModel(CUTModel):
             told = "--second_A false" if hasattr(self.opt, "second_A") else f"--dataset_mode {self.opt.dataset_mode}"
             raise UserError(
                 f"{told}: items have no second image of side A, which UNSB learns from; take --dataset_mode unaligned "
-                "with --second_A true"
+                "or font with --second_A true"
             )
         if self.real_A2 is not None and self.real_A is not None:
             self.real_A2 = at_size_of(self.real_A, self.real_A2)

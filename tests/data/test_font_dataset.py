@@ -43,6 +43,19 @@ def test_training_pairs_characters_at_random_unless_told_otherwise():
         assert not torch.equal(data[0]["A"], data[0]["B"])  # the same character in another font
 
 
+@pytest.mark.parametrize(("direction", "side"), [("AtoB", "source"), ("BtoA", "target")])
+def test_a_second_glyph_is_of_the_side_that_is_translated(direction, side):
+    words = (*ASCII, "--direction", direction, "--input_nc", 3)
+    data, without = dataset("font", *words, "--second_A"), dataset("font", *words)
+    glyphs = data.sources[0] if side == "source" else data.style_list[0].glyphs
+    every = torch.stack([data.glyph(glyphs, code, 3) for code in data.characters])
+    drawn = [int((every - item["A2"]).abs().sum((1, 2, 3)).argmin()) for item in items(data)]
+    assert all(torch.equal(every[place], item["A2"]) for place, item in zip(drawn, items(data), strict=True))
+    assert all(own != second for own, second in enumerate(drawn)) and len(set(drawn)) > 30
+    assert [i["B_paths"] for i in items(data)] == [i["B_paths"] for i in items(without)] and "A2" not in without[0]
+    assert "A2" not in dataset("font", *words, train=False)[0]
+
+
 def test_halves_are_disjoint_and_complete():
     train, test = dataset("font", *ASCII), dataset("font", *ASCII, train=False)
     every = dataset("font", *ASCII, "--phase", "all")
