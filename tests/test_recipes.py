@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 
 import compare
+import train
+from models import MODELS
+from models.base_latent import LatentModel
+from models.base_translation import TranslationModel
 from options.command_line import words_of
 from tests.conftest import train_options
 from util.compare.recipe import read_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
-GRIDS = ["digits", "glyphs"]
+GRIDS = ["digits", "glyphs", "zoo", "zoo_digits"]
+APART = {"sincut", "template"}  # one picture from one other; an example to copy
 
 
 def header(path):
@@ -73,3 +78,43 @@ def test_only_zi2zi_sees_pairs_of_glyphs(tmp_path):
     paired = {name: compare.parse_train(words_of(options)).paired for name, options in recipe.models.items()}
     assert [name for name, sees in paired.items() if sees] == ["zi2zi"]
     assert "zi2zi alone sees pairs" in recipe.note
+
+
+def of_zoo(name):
+    return read_recipe(RECIPES[0].parent / f"{name}.yaml")
+
+
+@pytest.mark.parametrize(("name", "kind", "others"), [
+    ("zoo", TranslationModel, {"zi2zi"}),
+    ("zoo_digits", LatentModel, set()),
+])  # fmt: skip
+def test_no_method_is_missing_from_the_zoo(name, kind, others):
+    """A new method belongs in one of the recipes that compare all of a kind."""
+    recipe = of_zoo(name)
+    there = {method for method in MODELS.names() if issubclass(MODELS.find(method), kind)}
+    assert {options["model"] for options in recipe.models.values()} == (there | others) - APART
+    assert recipe.seeds == (0, 1, 2) and recipe.note
+
+
+def test_pairs_of_the_zoo_are_seen_by_those_that_its_note_names():
+    recipe = of_zoo("zoo")
+    sees = {name for name, options in recipe.models.items() if compare.parse_train(words_of(options)).paired}
+    assert sees == {"pix2pix", "zi2zi"} and recipe.note.startswith("pix2pix and zi2zi see pairs")
+
+
+def test_the_zoo_takes_a_hundred_minutes_on_two_cores():
+    """With what a core was at beside training: 0.4 minutes a run starting and testing, as much timing a variant."""
+    recipe = of_zoo("zoo")
+    variants = len(recipe.models)
+    of_runs = variants * len(recipe.seeds) * (recipe.budget.minutes + 0.4)
+    assert (of_runs + 0.4 * variants) / 2 + 1.5 < 100  # the extractor is alone
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("name", "variant"), [(name, variant) for name in ("zoo", "zoo_digits") for variant in of_zoo(name).models]
+)
+def test_every_variant_of_the_zoo_makes_a_step(name, variant, tmp_path):
+    """On its own data, which --dry_run does not look at."""
+    own = {"name": "run", "checkpoints_dir": tmp_path, "max_steps": 1}
+    assert train.main(words_of(of_zoo(name).models[variant] | own)) == 0
