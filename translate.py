@@ -108,7 +108,7 @@ def model_of(run, plugin_dir):
     """The model of a run whose generator is of no kind that weights show; None where no options say what it is.
 
     Raises:
-        UserError: it is of a plugin that --plugin_dir does not hold.
+        UserError: it is of a plugin that --plugin_dir does not hold, or of a method that translates nothing.
     """
     told = str(kept_options(run).get("model", ""))
     if not told:
@@ -117,8 +117,8 @@ def model_of(run, plugin_dir):
         what = "is no method of the toolkit, and its weights do not show what they are of"
         way_out = "test.py runs it" if "." in told else "give --plugin_dir, the folder of its file"
         raise UserError(f"{run}: --model {told} {what}; {way_out}", code=Exit.CHECKPOINT)
-    if MODELS.find(told, plugin_dir).makes != "translations":
-        return None
+    if (makes := MODELS.find(told, plugin_dir).makes) != "translations":
+        raise UserError(f"{run}: --model {told} makes {makes}, no translations; test.py runs it", code=Exit.CHECKPOINT)
     words = {"name": run.resolve().name, "checkpoints_dir": run.resolve().parent, "gpu_ids": "-1"}
     words |= {"plugin_dir": plugin_dir} if plugin_dir else {}
     tests = parse(TestOptions, {"model": MODELS, "dataset_mode": DATASETS}, words_of(words), read_config, saved_options)

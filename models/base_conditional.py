@@ -1,7 +1,7 @@
 """What methods share that make images of a class: whose classes the fakes of a step are."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -24,13 +24,16 @@ class ConditionalModel(LatentModel):
 
     family = "from noise, with classes"
     conditional = True
+    without_classes: ClassVar[str] = ""  # how the method does without them, for a message
 
     def see_data(self, dataset: Any) -> None:
         opt, count = self.opt, len(dataset.classes)
-        if count < 2:
-            raise UserError(f"--dataroot {opt.dataroot}: --model {opt.model} needs two classes, and there is {count}")
-        tell_of_protocol(opt)
+        if self.conditional and count < 2:
+            why = f"--model {opt.model} needs two classes, and there is {count}{self.without_classes}"
+            raise UserError(f"--dataroot {opt.dataroot}: {why}")
+        if self.conditional:
+            tell_of_protocol(opt)
         super().see_data(dataset)
 
     def conditions(self) -> torch.Tensor | None:
-        return self.y if self.opt.fake_labels == "data" else super().conditions()
+        return self.y if self.conditional and self.opt.fake_labels == "data" else super().conditions()

@@ -5,13 +5,13 @@ Huang, Gokaslan, Kuleshov, Tompkin. The GAN is dead; long live the GAN! A Modern
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
 from models.base_conditional import ConditionalModel
-from models.base_latent import Answers, LatentModel, Losses
+from models.base_latent import Answers, Losses
 from models.losses import relativistic, relativistic_levels, zero_centred
 from models.noise.presets import R3GAN, presets
 from networks.r3gan_discriminator import R3GANHead
@@ -25,6 +25,7 @@ class R3GANModel(ConditionalModel):
         shapes: ClassVar[tuple[str, ...]] = ("class_told",)
         preset: str = presets(R3GAN)
         class_told: bool = option(True, "G is told a class, and D that of each image")
+        fake_labels: Literal["uniform", "data"] = default("data")  # as published: a pair is of one class
         sn_D: bool = default(False)
         lambda_r1: float = default(0.1)
         lambda_r2: float = default(0.1)
@@ -37,27 +38,18 @@ class R3GANModel(ConditionalModel):
                     f"--ada_target {self.ada_target}: asks for the sign of D's logits, of which r3gan fixes "
                     "differences alone; leave it out, then --augment_p says how often --augment_D is applied"
                 )
-            if not self.class_told and self.fake_labels != "uniform":
-                raise UserError(f"--fake_labels {self.fake_labels} --class_told false: there are no labels of fakes")
+            for flag, none in {"fake_labels": "data", "sample_classes": "auto"}.items():
+                if not self.class_told and (value := getattr(self, flag)) != none:
+                    raise UserError(f"--{flag} {value} --class_told false: there are no classes; leave one of them out")
+
+    without_classes = "; --class_told false does without"
 
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.conditional = opt.class_told
 
-    def see_data(self, dataset: Any) -> None:
-        if not self.conditional:
-            LatentModel.see_data(self, dataset)
-        elif len(dataset.classes) < 2:
-            where = f"--dataroot {self.opt.dataroot}: there is {len(dataset.classes)} class"
-            raise UserError(f"{where}, and none can be told from it; --class_told false does without")
-        else:
-            super().see_data(dataset)
-
-    def conditions(self) -> torch.Tensor | None:
-        return super().conditions() if self.conditional else None
-
     def heads(self, features: int, local_channels: int, classes: int) -> dict[str, nn.Module]:
-        return {"logit": R3GANHead(features, classes, dim=features)}
+        return {"logit": R3GANHead(features, classes, dim=local_channels)}
 
     # -- D's step --------------------------------------------------------------------------------
 

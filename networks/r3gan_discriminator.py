@@ -85,7 +85,7 @@ class R3GANHead(nn.Module):
     """Real or fake (B,), up to a constant: a linear layer without a bias; with classes <e(y), W h>.
 
     Args:
-        dim: numbers of a class, published as wide as the image's stage.
+        dim: numbers of a class, published as wide as the last stage.
     """
 
     own_init = True

@@ -77,6 +77,7 @@ class Given:
             words += ["--embed_dim", self.inputs["real.embed"].shape[1]]
         words += {"contragan": ["--contra_pool", "fakes"], "reacgan": ["--d2d_form", "released"]}.get(method, [])
         words += ["--adc"] if entry["adc"] else []
+        words += ["--lambda_cond_G", given["cond_lambda"]] if "cond_lambda" in given else []  # theirs is of both
         for name, value in given.items():
             if FLAGS[name] and given.get(SWITCHES.get(name), True):
                 words += [f"--{FLAGS[name]}", value]

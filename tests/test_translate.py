@@ -388,6 +388,15 @@ class OwnModel(TranslationModel):
 """
 
 
+@pytest.mark.parametrize(("method", "makes"), [("r3gan", "samples"), ("label_judge", "answers")])
+def test_a_run_of_a_method_that_translates_nothing_is_refused_by_name(dataroot, tmp_path, method, makes):
+    torch.save({"convs.0.weight": torch.zeros(2, 2, 3, 3)}, tmp_path / "latest_net_G.pth")
+    (tmp_path / "train_opt.yaml").write_text(f"model: {method}\n")
+    with pytest.raises(UserError, match=f"--model {method} makes {makes}, no translations; test.py") as error:
+        translate(tmp_path, dataroot / "testA/testA_0.png", tmp_path / "out")
+    assert error.value.code == 4
+
+
 @pytest.mark.slow
 def test_a_generator_of_a_plugin_translates_with_its_folder(dataroot, tmp_path, monkeypatch):
     """It is what test.py makes of it; without the folder the message is of the method, not of a discriminator."""

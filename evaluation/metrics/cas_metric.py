@@ -43,10 +43,10 @@ class CasMetric(SetMetric):
         return {"CAS": real.labels.unique(return_counts=True)[1].max().item() / len(real)}
 
     def details(self, real: Observed, fake: Observed) -> dict[str, dict[str, Any]]:
-        if self.flaws(real, fake):
+        if fake.images is None:
             return {}
-        assert fake.images is not None
-        return {"CAS": description(fake.images) | {"comparable": False, "classes": self.of_classes(real, fake)}}
+        classes = {} if self.flaws(real, fake) else {"classes": self.of_classes(real, fake)}
+        return {"CAS": description(fake.images) | {"comparable": False} | classes}
 
     def flaws(self, real: Observed, fake: Observed) -> list[str]:
         if lines := super().flaws(real, fake):

@@ -27,8 +27,8 @@ SNGAN = dict(
     lr=2e-4, lr_D=2e-4, beta1=0.0, beta2=0.9, ema_decay=0.0, gan_mode="hinge_paper", flip=False, fresh_fakes=True,
 )  # fmt: skip
 
-# Of CIFAR-10 in R3GAN's code: networks, and what anneals over 20 million images. Ours are the size of a batch, a run of
-# as many images, and DiffAugment as what is applied so often.
+# Of CIFAR-10 in R3GAN's code: networks, its README's size of a batch, and what anneals over 20 million images. Ours are
+# a run of as many images, and DiffAugment as what is applied so often.
 R3GAN = dict(
     netG="r3gan", netD="r3gan", ngf=768, ndf=768, z_dim=64, class_told=True, sn_D=False, batch_size=512, n_epochs=400,
     n_epochs_decay=0, anneal_images=20_000_000, lr=2e-4, lr_D=2e-4, lr_policy="cosine", lr_min=5e-5, beta1=0.0,

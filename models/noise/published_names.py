@@ -11,6 +11,7 @@ Tensors = dict[str, torch.Tensor]
 MOST = 10_000  # tensors; the largest of these networks have some hundreds
 WRAPPERS = "state_dict", "model_state_dict"  # StudioGAN's and mimicry's keys of the weights
 ORIGINAL, U, V = (f"parametrizations.weight.{name}" for name in ("original", "0._u", "0._v"))
+WRAPPED = r"^(module\.|Model\.)+"  # what names begin with in DistributedDataParallel; in a network of R3GAN's code
 # What a name of one code alone begins with.
 MARKS = {
     "StudioGAN": r".*\.conv2d\d\.|(synthesis|mapping)\.|(conv|linear)\d\.weight",
@@ -69,7 +70,7 @@ def tensors_of(content: Any) -> Tensors:
         raise ValueError("it holds nothing")
     if len(content) > MOST:  # looking among so many names for each of them takes minutes
         raise ValueError(f"it holds {len(content):,} tensors, and no such network has over {MOST:,}")
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
+    return {re.sub(WRAPPED, "", str(key)): value for key, value in content.items()}
 
 
 def origin_of(state: Tensors) -> str | None:

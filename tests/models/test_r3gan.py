@@ -48,6 +48,22 @@ def test_penalties_are_of_images_as_D_sees_them(flags):
         assert losses[name].item() == pytest.approx(weight / 2 * zero_centred(images, logits).item(), rel=1e-5)
 
 
+def test_a_pair_is_of_one_class():
+    """As published, where the classes of real images are those of the fakes that they are compared with."""
+    model, _ = prepared("r3gan")
+    model.set_input(batch(0))
+    model.forward()
+    assert torch.equal(model.fake_y, model.y)
+
+
+def test_the_vector_of_a_class_is_as_wide_as_the_last_map():
+    """And not as the many numbers of a map that a trunk flattens, whose square the layer before it would be."""
+    model, _ = prepared("r3gan")
+    trunk, head = model.netD.trunk, model.netD.heads["logit"]
+    assert head.linear.weight.shape == (trunk.local_channels, trunk.features) and trunk.features == 512
+    assert head.embedding.weight.shape == (32, 3)
+
+
 def test_what_anneals_is_half_way_at_half_of_its_images():
     flags = ("--anneal_images", 48, "--lr_policy", "cosine", "--lr", 4e-4, "--lr_D", 8e-4, "--lr_min", 1e-4)
     flags += (

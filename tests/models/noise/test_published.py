@@ -168,7 +168,7 @@ def test_weights_of_r3gan_are_recognised_and_loaded(tmp_path, capsys):
     }
     named = {theirs.get(key, key.removeprefix("trunk.")): value for key, value in D.state_dict().items()}
     torch.save(G.state_dict(), tmp_path / "G_ema.pth")
-    torch.save(named, tmp_path / "D.pth")
+    torch.save({f"Model.{key}": value for key, value in named.items()}, tmp_path / "D.pth")  # as its trainer wraps it
     flags = ("--pretrained", tmp_path / "G_ema.pth", "--num_samples", 6, "--results_dir", tmp_path / "results")
     assert run(test_script, tmp_path, *flags) == 0
     samples = np.load(tmp_path / "results/run/test_pretrained/samples.npz")
