@@ -48,6 +48,7 @@ def test_many_variants_are_grouped_folded_sorted_and_seen_by_input(tmp_path):
     text = page.read_text()
     assert "no better than the source, copied: IoU" in text and text.count("needs longer") == 2
     assert "Chosen by a sweep of three." in text and "CPU s/step: seconds of the processor" in text
+    assert '"unit":"s"' in text  # of the longest run: 3 steps
     assert (page.parent / "comparison.csv").read_text().splitlines()[1].split(",")[5] == "one-sided"
     rows = "[...document.querySelectorAll('#table tbody tr')].filter(r => r.checkVisibility())"
     names = f"{rows}.map(r => r.querySelector('button, th > span').firstChild.textContent)"
