@@ -11,7 +11,7 @@ from dominate import tags
 from options import UserError
 from util.claim import holder
 from util.cli import warn
-from util.compare.claims import claim_of
+from util.compare.claims import other_at
 from util.compare.experiment import Experiment, Run
 from util.compare.runner import Runner
 from util.html import scrolling, visible
@@ -57,7 +57,7 @@ def row_of(experiment: Experiment, run: Run, at_work: bool = False, where: str =
     record = read_record(folder)
     state, told = experiment.state(run), state_of(folder, record)
     is_trained = state == "finished"
-    other = "" if at_work or where else holder(claim_of(experiment.folder / "state", run.name))  # another compare.py
+    other = "" if at_work or where else other_at(experiment.folder / "state", run.name)  # another compare.py
     if at_work or other:
         said, where = "testing" if is_trained else "running", where if at_work else other
     elif told == "running":  # by hand, or by what a compare.py that was killed had started

@@ -8,10 +8,12 @@ import pytest
 
 from options import UserError
 from tests.util.test_claim import held
+from util.claim import Claim
 from util.cli import _Shown
+from util.compare.claims import other_at
 from util.compare.experiment import Run
 from util.compare.progress import GridProgress, NowAndThen
-from util.compare.runner import say, tell
+from util.compare.runner import Runner, Wait, say, tell
 from util.stopwatch import duration
 
 
@@ -126,3 +128,11 @@ def test_a_table_on_a_terminal_takes_the_place_of_the_last_one(monkeypatch):
     assert terminal.getvalue() == (
         "\r\033[Jone\n?[31mtwo, and longe\nthree\nand 2 more\r\033[3A" + "\r\033[J" + "a line\n"
     )
+
+
+def test_what_was_waited_for_and_is_over_is_named_no_more(tmp_path):
+    runner = Runner()
+    runner.paused = [(name, None, Wait(f"{name}: another is at it", lambda name=name: name == "b")) for name in "ab"]
+    assert [runner.where(name) for name in "abc"] == ["another is at it", "", ""]
+    with Claim(tmp_path / "a.lock"), held(tmp_path / "b.lock") as other:
+        assert other_at(tmp_path, "a") == "" and other_at(tmp_path, "b").startswith(f"process {other.pid} on ")
