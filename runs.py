@@ -19,6 +19,7 @@ from util.training.prune import may_go, prune
 from util.training.runs_table import RunsTable, counted, size_text
 
 PAGE = "runs.html"
+MOST_TOLD = 10  # runs in one state of which a line says why
 
 
 def main(argv=None):
@@ -55,12 +56,19 @@ def summary(table):
     yield f"{len(table.runs)}{whole} runs: {counts}; {size_text(sum(one.size for one in table.runs))}"
     if table.further:
         yield f"--metrics shows other values too: {', '.join(map(shown, table.further))}"
-    for one in table.runs:
-        if one.state == "failed" and one.text("error"):
-            yield f"{shown(one.name)} failed: {shown(one.text('error'))}"
-        elif one.state == "died":
-            step = f"{one.number('steps') or 0:,.0f}"
-            yield f"{shown(one.name)} died after step {step}; train.py --continue_train goes on with it"
+    for state in ("failed", "died"):
+        told = [line for one in table.runs if one.state == state and (line := why(one))]
+        yield from told[:MOST_TOLD]
+        if len(told) > MOST_TOLD:
+            yield f"{len(told) - MOST_TOLD:,} more {state}; the page and --json say of each how"
+
+
+def why(run):
+    """A line of a run that failed, as far as it is known why, or died."""
+    if run.state == "died":
+        step = f"{run.number('steps') or 0:,.0f}"
+        return f"{shown(run.name)} died after step {step}; train.py --continue_train goes on with it"
+    return f"{shown(run.name)} failed: {shown(run.text('error'))}" if run.text("error") else ""
 
 
 def prune_runs(runs, opt):

@@ -14,7 +14,9 @@ from tests.test_claims import tree
 from tests.util.test_claim import hold
 from tests.util.training.test_found_runs import put_run
 from util.cli import run
+from util.training.found_runs import FoundRun
 from util.training.manifest import by_age
+from util.training.runs_table import RunsTable
 
 
 @pytest.fixture
@@ -38,6 +40,11 @@ def test_a_table_a_page_and_json(place, monkeypatch, capsys):
     assert names[:5] == ["run", "two", "three", "one", "3"] and "3 runs: 1 died, 1 failed, 1 finished" in out
     assert "two died after step 40; train.py --continue_train goes on with it" in out
     assert "three failed: a picture ?[2J is gone" in out and out.splitlines()[-1] == "checkpoints/runs.html"
+    found = [FoundRun(folder=place, name=f"run-{k}", state="died") for k in range(12)]
+    assert list(runs_script.summary(RunsTable(found, (), ())))[-2:] == [
+        "run-9 died after step 0; train.py --continue_train goes on with it",
+        "2 more died; the page and --json say of each how",
+    ]
     page = (place / "checkpoints/runs.html").read_text()
     assert "\x1b" not in page and page.count('scope="row"') == 3
     (place / "checkpoints/runs.html").unlink()

@@ -12,11 +12,9 @@ import errno
 import json
 import os
 import secrets
-import socket
 import sys
 import threading
 import time
-import uuid
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +24,7 @@ except ImportError:  # Windows: the lease alone
     fcntl = None  # type: ignore[assignment]
 
 from options import Exit, UserError
+from util.process import Process, process, process_in
 from util.reading.json_file import decode_json
 from util.writing import open_plain
 
@@ -34,6 +33,7 @@ BEAT = 10.0  # seconds between two renewals
 LOOK = 0.5  # seconds between two looks at a lease that may be renewed
 SIZE = 2048  # bytes of a claim, always written as a whole
 TRIES = 6  # at a lock, 50 ms apart: somebody may only be looking whether it is free
+OWN: set[tuple[int, int, int]] = set()  # process, device and inode of claims that are held here: see ``holder``
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of a file system
 
 
@@ -43,84 +43,6 @@ class Taken(Exception):
 
 class Lost(UserError):
     """A folder that was this process's is gone, another one, or another process's: nothing may be written there."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Process:
-    """One process of one host, as no other is at any time.
-
-    Attributes:
-        host: this boot of a machine's kernel; containers on it share the name or not, and always the kernel's locks.
-        name: of the host, for people.
-        space: in which ``pid`` is counted; a container has its own.
-        start: of the process, for its number may be given again.
-    """
-
-    host: str
-    name: str
-    space: str
-    pid: int
-    start: str
-
-    def __str__(self) -> str:
-        name = "".join(c if c.isprintable() else "?" for c in self.name[:64])
-        return f"process {self.pid} on {name}"
-
-    @property
-    def is_here(self) -> bool:
-        return self.host == this_host()
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether this process would see it: on the same host, and not from another container."""
-        return self.is_here and self.space == _space()
-
-    @property
-    def runs(self) -> bool:
-        """Whether it is known to run."""
-        return self.is_seen and _is_running(self.pid, self.start)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is known to be gone."""
-        return self.is_seen and not _is_running(self.pid, self.start)
-
-
-def this_host() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{socket.gethostname()}-{uuid.getnode():x}"
-
-
-def process(pid: int) -> Process:
-    return Process(this_host(), socket.gethostname()[:64], _space(), pid, _start_of(pid))
-
-
-def _space() -> str:
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
-
-
-def _start_of(pid: int) -> str:
-    """When a process began, in ticks of the kernel; empty where that is not told."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _is_running(pid: int, start: str) -> bool:
-    if os.name == "nt":  # where os.kill would end it
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # somebody else's
-        pass
-    return not start or _start_of(pid) == start
 
 
 class Claim:
@@ -140,7 +62,9 @@ class Claim:
         self.file, self.lost = file, False
         self._facts: dict[str, Any] = {**dataclasses.asdict(process(os.getpid())), "token": secrets.token_hex(8)}
         self._descriptor, earlier = _take(file, patient)
-        orphan = _process_in(earlier.get("child"))
+        self._key = _key_of(os.fstat(self._descriptor))
+        OWN.add(self._key)
+        orphan = process_in(earlier.get("child"))
         self.orphan = orphan if orphan is not None and orphan.runs else None  # of an earlier holder, which is gone
         self._facts["child"] = None if self.orphan is None else dataclasses.asdict(self.orphan)
         try:
@@ -148,7 +72,7 @@ class Claim:
         except BaseException:  # a signal too
             with contextlib.suppress(OSError):
                 file.unlink()
-            os.close(self._descriptor)
+            self._close()
             raise
         self._over = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="claim", daemon=True)
@@ -182,7 +106,11 @@ class Claim:
                 self.file.unlink(missing_ok=True)
         self._renewing.join(1.0)
         if not self._renewing.is_alive():  # else it waits for a disk that does not answer, and the kernel will do it
-            os.close(self._descriptor)
+            self._close()
+
+    def _close(self) -> None:
+        OWN.discard(self._key)
+        os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -206,13 +134,18 @@ class Claim:
 
 
 def holder(file: Path) -> str:
-    """Who holds a claim, in words; empty where nobody does. Nothing is written that stays."""
+    """Who holds a claim, in words; empty where nobody does. Nothing is written that stays.
+
+    One of this process is not opened: with the descriptor that is closed then its lock would be given up.
+    """
     try:
+        if _key_of(file.stat(follow_symlinks=False)) in OWN:
+            return str(process(os.getpid()))
         descriptor = _open(file, os.O_RDONLY)
     except (OSError, UserError):
         return ""
     try:
-        found = _process_in(_read(descriptor))
+        found = process_in(_read(descriptor))
         free = _is_free(_lock(descriptor, shared=True), found)
         if free is None:
             free = _age(file, looking=True) >= LEASE
@@ -221,6 +154,10 @@ def holder(file: Path) -> str:
         return ""
     finally:
         os.close(descriptor)
+
+
+def _key_of(found: os.stat_result) -> tuple[int, int, int]:
+    return os.getpid(), found.st_dev, found.st_ino
 
 
 # -- the file ------------------------------------------------------------------------------------------------------
@@ -250,7 +187,7 @@ def _ask(descriptor: int, file: Path, patient: bool) -> dict[str, Any]:
         Taken: it is not.
     """
     locked, facts = _lock(descriptor), _read(descriptor)
-    found = _process_in(facts)
+    found = process_in(facts)
     if locked is None:
         print(f"{file.parent}: this file system has no locks; a lease of {LEASE:.0f} s counts instead", file=sys.stderr)
     free = _is_free(locked, found)
@@ -356,12 +293,3 @@ def _read(descriptor: int) -> dict[str, Any]:
         if isinstance(facts, dict):
             return facts
     return {}
-
-
-def _process_in(facts: Any) -> Process | None:
-    names = [field.name for field in dataclasses.fields(Process)]
-    if not isinstance(facts, dict) or not isinstance(facts.get("pid"), int) or facts["pid"] <= 0:
-        return None
-    if not all(isinstance(facts.get(name), str) for name in names if name != "pid"):
-        return None
-    return Process(**{name: facts[name] for name in names})

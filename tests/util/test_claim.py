@@ -16,12 +16,13 @@ import pytest
 from options import UserError
 from util import claim as module
 from util.claim import Claim, Taken, holder
+from util.process import this_host
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from util import claim
+from util import claim, process
 
 {before}
 held = claim.Claim(Path(sys.argv[1]))
@@ -51,7 +52,7 @@ def killed(process):
     process.wait()
 
 
-ELSEWHERE = "claim.this_host = lambda: 'another boot'; claim.BEAT = 0.1"
+ELSEWHERE = "process.this_host = lambda: 'another boot'; claim.BEAT = 0.1"
 NO_LOCKS = f"""
 import fcntl, errno
 def no_locks(*_):
@@ -89,6 +90,16 @@ def test_on_one_host_the_lock_decides_and_a_kill_frees_it_at_once(tmp_path):
         with Claim(file):
             assert json.loads(file.read_bytes())["pid"] == os.getpid()
     assert not file.exists()
+
+
+@pytest.mark.slow
+def test_who_holds_a_claim_may_ask_who_does_and_keeps_it(tmp_path):
+    file = tmp_path / ".lock"
+    ask = "said = claim.holder(Path(sys.argv[1]))\nassert said.startswith('process '), said"
+    with held(file, after=ask) as other:
+        assert holder(file).startswith(f"process {other.pid} on ")
+        with pytest.raises(Taken):
+            Claim(file)
 
 
 @pytest.mark.slow
@@ -161,7 +172,7 @@ def test_without_locks_the_process_decides_on_one_host(tmp_path, no_locks, capsy
 
 def test_what_another_container_holds_without_locks_is_a_lease(tmp_path, no_locks, monkeypatch):
     file = tmp_path / ".lock"
-    facts = {"host": module.this_host(), "name": "box", "space": "pid:[1]", "pid": 2**22 + 1, "start": ""}
+    facts = {"host": this_host(), "name": "box", "space": "pid:[1]", "pid": 2**22 + 1, "start": ""}
     file.write_text(json.dumps(facts))
     with pytest.raises(Taken, match="on box"):
         Claim(file, patient=False)

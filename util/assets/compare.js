@@ -24,7 +24,7 @@ const page = (() => {
     away.clear();
     variants.forEach((v, i) => { if (without.has(v.family) || !words.every(word => v.label.toLowerCase().includes(word))) away.add(i); });
     families.forEach((chip, k) => chip.setAttribute("aria-pressed", String(!without.has(k))));
-    for (const row of document.querySelectorAll("table.which tr")) [...row.cells].slice(1).forEach((cell, i) => { cell.hidden = away.has(i); });
+    for (const row of document.querySelectorAll("table.options tr")) [...row.cells].slice(1).forEach((cell, i) => { cell.hidden = away.has(i); });
     for (const item of document.querySelectorAll("ul.said > li")) item.hidden = away.has(Number(item.dataset.v));
     find("found").textContent = words.length || without.size ? `${variants.length - away.size} of ${variants.length}` : "";
     document.dispatchEvent(new Event("filtered"));

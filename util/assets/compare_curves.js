@@ -4,6 +4,7 @@
 (() => {
   const {data, root, find, make, DASHES, pattern, swatch, ink, picked, number, away, toggle} = page, {curves, many} = data;
   const canvas = find("chart"), legend = find("legend"), tip = find("tip"), hidden = new Set();
+  const LONG = {h: "Hours", min: "Minutes", s: "Seconds"};
   const view = {kind: "", name: "", axis: document.querySelector("input[name=axis]:checked")?.value, smooth: 0.8, log: false};
   const smoothed = (values, weight) => {                // exponential mean without the bias of its first points
     let mean = 0, mass = 0;
@@ -22,7 +23,7 @@
     return b === a ? u : u + (v - u) * Math.min(1, (x - a) / (b - a));
   };
   const lines_of = variant => variant.runs.map(run => {
-    const part = run[view.kind], values = part.y[view.name], scale = view.axis === "hours" ? run.pace : 1;
+    const part = run[view.kind], values = part.y[view.name], scale = view.axis === "time" ? run.pace : 1;
     if (!values || scale === null) return {points: [], raw: []};
     const soft = view.kind === "losses" ? smoothed(values, view.smooth) : values;
     const pairs = all => part.x.map((x, i) => [x * scale, all[i]]).filter(p => p[1] !== null);
@@ -80,10 +81,10 @@
       g.fillStyle = ink("--soft"); g.fillText(text(v), left - 7, Y(v));
     }
     g.textBaseline = "alphabetic";
-    const unit = view.axis === "hours" ? " h" : "";
+    const unit = view.axis === "time" ? " " + curves.unit : "";
     for (const v of ticks(first, last, Math.max(2, Math.min(9, (right - left) / 95)))) {
       g.textAlign = X(v) > right - 26 ? "right" : X(v) < left + 10 ? "left" : "center";
-      g.fillText(view.axis === "hours" ? number(v) + unit : v.toLocaleString("en"), X(v), H - 7);
+      g.fillText(view.axis === "time" ? number(v) + unit : v.toLocaleString("en"), X(v), H - 7);
     }
     g.save(); g.beginPath(); g.rect(left, top - 4, right - left + 4, foot - top + 8); g.clip();
     const dim = i => hot === null || hot === i ? 1 : 0.16;
@@ -164,7 +165,7 @@
       mark_legend();
     }
     draw(x);
-    const where = view.axis === "hours" ? number(x) + " h" : "step " + Math.round(x).toLocaleString("en");
+    const where = view.axis === "time" ? `${number(x)} ${curves.unit}` : "step " + Math.round(x).toLocaleString("en");
     tip.replaceChildren(make("strong", {textContent: where}));
     const middle = Math.max(0, rows.findIndex(s => s.i === hot)), start = Math.max(0, Math.min(middle - 4, rows.length - TOLD));
     const told = many ? rows.slice(start, start + TOLD) : rows;
@@ -188,7 +189,7 @@
     else if (view.kind === "losses" && view.smooth > 0) parts.push("Faint: before smoothing.");
     if (view.kind === "evaluations" && !many && shown.some(s => s.lines.some(l => l.best !== null))) parts.push("Rings: where a run was best.");
     if (shown.some(s => s.lines.some(l => l.failed))) parts.push("Crosses: where a run failed; the mean is of the others.");
-    if (view.axis === "hours") parts.push(`Hours of ${curves.clock} without evaluations, as if each step of a run took equally long.`);
+    if (view.axis === "time") parts.push(`${LONG[curves.unit]} of ${curves.clock} without evaluations, as if each step of a run took equally long.`);
     const none = curves.variants.filter((_, i) => !hidden.has(i) && !away.has(i) && !shown.some(s => s.i === i)).map(v => v.label);
     if (none.length) parts.push(`Without it: ${none.join(", ")}.`);
     find("about").textContent = parts.join(" ");
@@ -198,9 +199,9 @@
   const tabulate = () => {
     if (!box || !box.open) return;
     const all = [...new Set(shown.flatMap(s => s.mean.points.map(p => p[0])))].sort((a, b) => a - b), every = Math.ceil(all.length / ROWS) || 1;
-    const xs = all.filter((_, i) => (all.length - 1 - i) % every === 0), unit = view.axis === "hours" ? "hours" : "step";
+    const xs = all.filter((_, i) => (all.length - 1 - i) % every === 0), unit = view.axis === "time" ? LONG[curves.unit].toLowerCase() : "step";
     const head = make("tr", {}, ...[unit, ...shown.map(s => s.label)].map(text => make("th", {scope: "col", textContent: text})));
-    const rows = xs.map(x => make("tr", {}, make("th", {scope: "row", textContent: view.axis === "hours" ? number(x) : Math.round(x).toLocaleString("en")}),
+    const rows = xs.map(x => make("tr", {}, make("th", {scope: "row", textContent: view.axis === "time" ? number(x) : Math.round(x).toLocaleString("en")}),
       ...shown.map(s => make("td", {textContent: number(at(s.mean, x))}))));
     box.querySelector(".scroll").replaceChildren(make("table", {className: "scores"}, make("thead", {}, head), make("tbody", {}, ...rows)));
     box.querySelector("p").textContent = `${view.name}, the mean over seeds${every > 1 ? `; one in ${every} of ${all.length.toLocaleString("en")} points, the last among them` : ""}`;

@@ -16,6 +16,6 @@ const sorted = (table, rows = [...table.tBodies[0].rows], show = order => table.
       const x = key(a), y = key(b);
       return isNaN(x) || isNaN(y) ? isNaN(x) - isNaN(y) : sign * (x - y);
     });
-    show(rows);
+    show(rows, column);
   }));
 };

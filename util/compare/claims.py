@@ -1,11 +1,13 @@
 """Whose turn it is where several compare.py, or what one that was killed had started, work in one folder."""
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
-from util.claim import Claim, Process, Taken, holder
+from util.claim import Claim, Taken, holder
 from util.compare.launchers.base import Command, note_of
 from util.compare.runner import Wait, last_line
+from util.process import Process, process
 from util.training.run_folder import LOCK, TAKEN
 
 Steps = Generator[Command | Wait, int, tuple[Claim, bool]]
@@ -21,7 +23,7 @@ def claimed(state: Path, name: str, log: Path) -> Steps:
         state: the folder of claims.
         log: of the work.
     """
-    file, waited = state / f"{name}.lock", False
+    file, waited = claim_of(state, name), False
     while True:
         try:
             claim = Claim(file, patient=False)
@@ -44,9 +46,20 @@ def claimed(state: Path, name: str, log: Path) -> Steps:
         return claim, True
 
 
+def claim_of(state: Path, name: str) -> Path:
+    """The claim of a piece of work."""
+    return state / f"{name}.lock"
+
+
+def other_at(state: Path, name: str) -> str:
+    """Who is at a piece of work, in words; empty where nobody is but this process."""
+    by = holder(claim_of(state, name))
+    return "" if by == str(process(os.getpid())) else by
+
+
 def is_left(state: Path, name: str) -> bool:
     """Whether an earlier compare.py has left a job of a cluster at this work."""
-    return note_of(state / f"{name}.lock").exists()
+    return note_of(claim_of(state, name)).exists()
 
 
 def of_orphan(name: str, orphan: Process) -> Wait:

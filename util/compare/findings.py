@@ -1,35 +1,24 @@
 """What may be concluded from a comparison and what may not, in sentences that its numbers dictate."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from util.compare.failing import behind
+from util.compare.finding import NAMED, Finding, listed
 from util.compare.measured import counts_of, data_of, extractor_of
 from util.compare.run import ComparedRun, finite_number
 from util.compare.table import WORDS, Comparison, costs_of, span, spreads_overlap
-from util.compare.troubles import troubles
+from util.compare.wrong import gone_wrong
 from util.table import REAL, extent
 
 TOLERANCE = 0.01  # budgets that differ by less count as equal
-NAMED = 8  # values that a sentence names, at most
 FEW = 5  # seeds below which a spread is itself hardly known
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence: something that may be said, a limit of what may be said, or something that went wrong."""
-
-    kind: Literal["yes", "limit", "wrong"]
-    text: str
-    details: str = ""  # of which values, runs or numbers it is said
-    command: str = ""  # with which they end, where one puts it right
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """What went wrong comes first, then what may be said, then its limits."""
-    return [*_gone_wrong(comparison), *_best_two(comparison), *_limits(comparison)]
+    return [*gone_wrong(comparison), *_best_two(comparison), *_limits(comparison)]
 
 
 def supervision(run: ComparedRun) -> str:
@@ -42,46 +31,6 @@ def supervision(run: ComparedRun) -> str:
     if run.options.get("dataset_mode") == "caption":
         told.append("captions")
     return " and ".join(told)
-
-
-def _gone_wrong(comparison: Comparison) -> list[Finding]:
-    found = []
-    for variant, runs in comparison.variants.items():
-        for state, said, so in (
-            ("failed", "failed", "Its values are left out of means."),
-            ("missing", "was not run", ""),
-            ("unknown", "does not say whether it finished", ""),
-            ("running", "has not ended", "Its values are not final."),
-            ("died", "died before its end", "Its values are those reached until then."),
-            ("stopped", "was stopped before its end", "Its values are those reached until then."),
-        ):
-            ended = [run for run in runs if run.state == state]
-            if not ended:
-                continue
-            errors = dict.fromkeys(str(run.facts["error"]).rstrip(".") for run in ended if run.facts.get("error"))
-            seeds = ("seed " if len(ended) == 1 else "seeds ") + ", ".join(str(run.seed) for run in ended)
-            details = " ".join([*(f"{error}." for error in errors), so]).strip()
-            found.append(Finding("wrong", f"{comparison.title_of(variant)}, {seeds} {said}.", details))
-    for variant, runs in comparison.variants.items():
-        alarmed = [run for run in runs if run.alarms]
-        if alarmed:
-            text = f"{comparison.title_of(variant)}: signs of a collapse in {len(alarmed)} of {len(runs)} runs."
-            first, *others = alarmed
-            more = f" Of seed {', '.join(str(run.seed) for run in others)} likewise." if others else ""
-            found.append(Finding("wrong", text, f"Of seed {first.seed}: {'; '.join(first.alarms)}.{more}"))
-    for trouble in troubles(comparison):
-        details = f"{trouble.details} {trouble.command}".strip()
-        found.append(Finding("wrong", trouble.text, details, trouble.command))
-    lacking: dict[str, None] = {}
-    for name, label in itertools.product(comparison.names, comparison.labels):
-        for variant, runs in comparison.variants.items():
-            there = [run for run in runs if run.state not in ("failed", "missing") and run.values(label)]
-            count = len(comparison.cell(variant, name, label).values)
-            if count < len(there) and any(name in run.entries(label) for run in there):
-                lacking[f"{name} of {comparison.title_of(variant)}, {count} of {len(runs)} seeds"] = None
-    if lacking:
-        found.append(Finding("wrong", "Values that not every run has:", f"{_list(lacking)}."))
-    return found
 
 
 def _unmeasured(comparison: Comparison) -> list[Finding]:
@@ -97,7 +46,7 @@ def _unmeasured(comparison: Comparison) -> list[Finding]:
             lacking.setdefault(", ".join(map(comparison.title_of, without)), {})[name] = None
     if not lacking:
         return []
-    details = "; ".join(f"{variants}: {_list(names)}" for variants, names in lacking.items())
+    details = "; ".join(f"{variants}: {listed(names)}" for variants, names in lacking.items())
     return [Finding("limit", "Values that some variants do not have.", f"{details}.")]
 
 
@@ -122,16 +71,16 @@ def _best_two(comparison: Comparison) -> list[Finding]:
     if clear:
         few = " With so few seeds that is a hint, no proof." if least < FEW else ""
         text = f"The best is ahead of the second by more than the two spread over seeds.{few}"
-        found.append(Finding("yes", text, f"{_list(clear, '; ')}."))
+        found.append(Finding("yes", text, f"{listed(clear, '; ')}."))
     if within:
         text = "No winner: mean \u00b1 spread of the best two overlap."
-        found.append(Finding("limit", text, f"{_list(within, '; ')}."))
+        found.append(Finding("limit", text, f"{listed(within, '; ')}."))
     if unknown:
         text = "No ranking: one of the best two has one seed alone, so no spread, and their order may be chance."
-        found.append(Finding("limit", text, f"{_list(unknown, '; ')}."))
+        found.append(Finding("limit", text, f"{listed(unknown, '; ')}."))
     if unlike:
         text = "No ranking: variants were not judged alike."
-        how = "; ".join(f"{_list(names)}: {reasons}" for reasons, names in unlike.items())
+        how = "; ".join(f"{listed(names)}: {reasons}" for reasons, names in unlike.items())
         found.append(Finding("limit", text, f"{how}."))
     if label and not found and len(comparison.variants) > 1:
         apart = " that were told alike" * (len(comparison.peers) > 1)
@@ -167,11 +116,12 @@ def _behind(comparison: Comparison) -> Finding | None:
     label = comparison.labels[0] if comparison.labels else ""
     for (floor, name), worse in behind(comparison).items():
         all_of_them = len(worse) == len(comparison.ranked(name, label)) > 1
-        who = "every variant" if all_of_them else _list(map(comparison.title_of, worse))
+        those = "every variant" + " that has this value" * (len(worse) < len(comparison.variants))
+        who = those if all_of_them else listed(map(comparison.title_of, worse))
         ends = comparison.floors[floor][name]
         told.setdefault(f"{floor}, than {who}", []).append(f"{name} {span(ends, comparison.column(name))}")
     text = "Images that took no learning do better."
-    details = "; ".join(f"{what}: {_list(names)}" for what, names in told.items())
+    details = "; ".join(f"{what}: {listed(names)}" for what, names in told.items())
     return Finding("limit", text, f"{details}.") if told else None
 
 
@@ -187,7 +137,7 @@ def _floors(comparison: Comparison) -> Finding | None:
     if not differ:
         return None
     text = "Runs were judged on different images, so the spread is of the images too."
-    return Finding("limit", text, f"Their floors differ: {_list(differ[:1])}.")
+    return Finding("limit", text, f"Their floors differ: {listed(differ[:1])}.")
 
 
 def _supervision(comparison: Comparison) -> Finding | None:
@@ -199,7 +149,7 @@ def _supervision(comparison: Comparison) -> Finding | None:
     if len(groups) < 2:
         return None
     text = "Models were told different things in training, so a better value may be what more knowledge is worth."
-    details = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items()) + "."
+    details = "; ".join(f"{what}: {listed(names)}" for what, names in groups.items()) + "."
     apart = " Those that see pairs are ranked among themselves alone." * (len(comparison.peers) > 1)
     return Finding("limit", text, details + apart)
 
@@ -215,9 +165,11 @@ def _budgets(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | N
         return None
     known = [(run.variant, cost["steps"]) for run, cost in costs if cost["steps"] is not None]
     ranges = {v: extent(count for variant, count in known if variant == v) for v in comparison.variants}
-    details = (
-        ", ".join(f"{comparison.title_of(variant)} {ends}" for variant, ends in ranges.items() if ends) + " steps."
-    )
+    details = f"{', '.join(f'{comparison.title_of(v)} {ends}' for v, ends in ranges.items() if ends)} steps."
+    if len(ranges) > NAMED:
+        told = sorted((count, comparison.title_of(variant)) for variant, count in known)
+        fewest, most = (f"{count:,.0f} of {title}" for count, title in (told[0], told[-1]))
+        details = f"From {fewest} to {most}; the table has all."
     if len(images) == len(steps) and _equal(images):
         return Finding("limit", "Steps differ; the images that were seen do not.", details)
     if len(hours) == len(steps) and _equal(hours, 0.1):
@@ -231,7 +183,7 @@ def _chosen(comparison: Comparison, runs: Sequence[ComparedRun]) -> Finding | No
     if "best" not in comparison.labels or (elsewhere and all(elsewhere)):
         return None
     best = [found for run in runs if isinstance(found := run.facts.get("best"), dict) and found.get("metric")]
-    judged = f" by {_list(sorted({str(found['metric']) for found in best}))}" if best else ""
+    judged = f" by {listed(sorted({str(found['metric']) for found in best}))}" if best else ""
     text = f"The best checkpoints were chosen{judged} on the images that they are reported on."
     return Finding("limit", text, "Their values are too good to be expected of new images; those of the last are not.")
 
@@ -241,7 +193,7 @@ def _incomparable(comparison: Comparison) -> Finding | None:
     names = {name for entries in scores for name, entry in entries.items() if entry.get("comparable") is False}
     if not names:
         return None
-    text = f"{_list(sorted(names))}: of another extractor than published values, not comparable with those."
+    text = f"{listed(sorted(names))}: of another extractor than published values, not comparable with those."
     return Finding(
         "limit", text, "Read them beside their floor." if any(f.startswith(REAL) for f in comparison.floors) else ""
     )
@@ -250,7 +202,7 @@ def _incomparable(comparison: Comparison) -> Finding | None:
 def _same(text: str, runs: Sequence[ComparedRun], fact: Callable[[ComparedRun], object]) -> Finding | None:
     """The sentence, where runs that know a fact disagree about it."""
     known = dict.fromkeys(str(value) for run in runs if (value := fact(run)) not in (None, ""))
-    return Finding("limit", text, f"{_list(known, '; ')}.") if len(known) > 1 else None
+    return Finding("limit", text, f"{listed(known, '; ')}.") if len(known) > 1 else None
 
 
 def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, Any]], str]) -> Finding | None:
@@ -263,8 +215,8 @@ def _measured(comparison: Comparison, text: str, fact: Callable[[Mapping[str, An
             if finite_number(entry.get("value")) is not None and (said := fact(entry)):
                 known.setdefault(said, {})[run.title] = None
         if len(known) > 1:
-            told.setdefault("; ".join(f"{said} ({_list(who)})" for said, who in known.items()), {})[name] = None
-    details = " ".join(f"{_list(names)}: {how}." for how, names in told.items())
+            told.setdefault("; ".join(f"{said} ({listed(who)})" for said, who in known.items()), {})[name] = None
+    details = " ".join(f"{listed(names)}: {how}." for how, names in told.items())
     return Finding("limit", text, details) if told else None
 
 
@@ -279,7 +231,7 @@ def _sources(comparison: Comparison, label: str) -> Finding | None:
         text = f"Values of the {WORDS[label]} are of evaluations while training; no run has a test."
         return Finding("limit", text)
     text = f"Values of the {WORDS[label]} are of tests for some runs, of evaluations in training for others."
-    return Finding("limit", text, f"test.py: {_list(tested)}; while training: {_list(evaluated)}.")
+    return Finding("limit", text, f"test.py: {listed(tested)}; while training: {listed(evaluated)}.")
 
 
 def _data(runs: Sequence[ComparedRun]) -> Finding | None:
@@ -296,7 +248,7 @@ def _data(runs: Sequence[ComparedRun]) -> Finding | None:
             for run, data in known:
                 if key in data:
                     who.setdefault(data[key], {})[run.title] = None
-            told.append(f"{key} " + ", ".join(f"{value} ({_list(labels)})" for value, labels in who.items()))
+            told.append(f"{key} " + ", ".join(f"{value} ({listed(labels)})" for value, labels in who.items()))
     return Finding("limit", "Runs were trained on different data.", f"{'; '.join(told)}.") if told else None
 
 
@@ -306,9 +258,3 @@ def _machine(run: ComparedRun) -> str:
 
 def _equal(values: Sequence[float], tolerance: float = TOLERANCE) -> bool:
     return max(values) - min(values) <= tolerance * max(values)
-
-
-def _list(texts: Iterable[str], join: str = ", ") -> str:
-    known = list(texts)
-    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
-    return join.join(known[:NAMED]) + more

@@ -12,7 +12,7 @@ from options import TrainOptions
 from options.fields import flags_of
 from util.compare.run import ComparedRun
 from util.compare.table import Comparison
-from util.html import visible
+from util.html import scrolling, visible
 
 TOLD = {"model", "max_steps"}  # by the name of a variant, and among what it cost
 COLOURS, PATTERNS = 10, 4  # of variants, in compare.css: the colours begin again, in other patterns
@@ -120,9 +120,7 @@ def _option_table(comparison: Comparison, rows: Mapping[str, Sequence[str]]) -> 
         bold = {"cls": "other"} if usual else {}  # what is not as in most variants; none where most have no such option
         cells = [tags.td(visible(t) or "\u2013", **(bold if t and t != usual else {})) for t in texts]
         body.add(tags.tr(tags.th(visible(name), scope="row"), *cells))
-    return tags.div(
-        tags.table(tags.thead(head), body, cls="which"), cls="scroll", tabindex="0", role="region", aria_label="options"
-    )
+    return scrolling("options", tags.table(tags.thead(head), body, cls="which options"))
 
 
 def option_cell(texts: Sequence[str], place: int, cls: str) -> tags.td:

@@ -1,34 +1,32 @@
 """The page of a comparison: one file with everything in it, to be opened anywhere and sent to anybody."""
 
 import base64
-import collections
-import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from dominate import tags
 from dominate.util import raw
 
 from options import Exit, UserError
+from util.compare.curves import curves_of, pace_of
 from util.compare.export import MOST_OPTIONS, as_csv, as_latex
 from util.compare.failing import failures
 from util.compare.families import FEW, PAIRS
+from util.compare.finding import Finding, first_to_read
 from util.compare.findings import findings
 from util.compare.options import commands_section, divided, option_cell, options_section, swatch
 from util.compare.pictures import side_by_side
-from util.compare.run import ComparedRun, Series
+from util.compare.run import ComparedRun
 from util.compare.sections import chart_section, filters, is_grouped, switch, wall_section
 from util.compare.shortlist import short_list
 from util.compare.table import WORDS, Cell, Comparison, decimals, protocol, span
-from util.html import asset, embed, new_page, scrolling, short, visible
+from util.html import asset, embed, new_page, scrolling, visible
 from util.stopwatch import duration
 from util.table import ARROWS, extent
 from util.writing import write_atomically
 
 SCRIPTS = ("sorted.js", "compare.js", "compare_table.js", "compare_curves.js", "compare_wall.js")  # one after another
-NUMBERS = 9000  # of the curves of one value, about: of many runs each has fewer points
 TWICE = 2  # steps of many variants that differ by more are told apart better over hours
 ROOM = 3  # values of which last and best are side by side from the beginning
 MARKS = {"yes": "\u2713", "limit": "!", "wrong": "\u00d7"}
@@ -74,11 +72,11 @@ def build_page(
     main.add(_conclusions(comparison))
     main.add(*(part for part in (short_list(comparison), filters(comparison)) if part))
     main.add(_table(comparison, {"comparison.csv": table, "comparison.tex": latex}))
-    curves = _curves(comparison)
+    curves = curves_of(comparison)
     if curves["names"]:
         steps = [n for run in runs if (n := run.fact("steps"))]
-        timed = all(_pace(comparison, run) for run in runs) and max(steps, default=0) > TWICE * min(steps, default=0)
-        main.add(chart_section("hours" if timed and len(comparison.variants) > FEW else "steps"))
+        timed = all(pace_of(comparison, run) for run in runs) and max(steps, default=0) > TWICE * min(steps, default=0)
+        main.add(chart_section("time" if timed and len(comparison.variants) > FEW else "steps"))
     if wall:
         main.add(wall_section(wall))
     main.add(options_section(comparison, settings), commands_section(comparison))
@@ -129,8 +127,16 @@ def _machine(run: ComparedRun) -> str:
 
 
 def _conclusions(comparison: Comparison) -> tags.section:
+    first, others = first_to_read(findings(comparison))
+    section = tags.section(tags.div(tags.h2("What may be concluded"), cls="head"), _said(first), cls="card")
+    if others:
+        section.add(tags.details(tags.summary(f"{len(others)} more"), _said(others)))
+    return section
+
+
+def _said(found: Sequence[Finding]) -> tags.ul:
     items = tags.ul(cls="findings")
-    for finding in findings(comparison):
+    for finding in found:
         mark = tags.i(MARKS[finding.kind], aria_hidden="true")
         said = tags.span(SPOKEN[finding.kind], cls="spoken")
         details = visible(finding.details.removesuffix(finding.command))
@@ -138,7 +144,7 @@ def _conclusions(comparison: Comparison) -> tags.section:
         if finding.command:
             text.add(_command(finding.command))
         items.add(tags.li(mark, text, cls=finding.kind))
-    return tags.section(tags.div(tags.h2("What may be concluded"), cls="head"), items, cls="card")
+    return items
 
 
 def _command(line: str) -> tags.code:
@@ -286,56 +292,3 @@ def _unit(name: str, means: Sequence[float]) -> tuple[str, float, int]:
     else:
         return "", 1.0, 0
     return unit, scale, decimals([v / scale for v in known], 3)
-
-
-def _curves(comparison: Comparison) -> dict[str, Any]:
-    """Values over steps for the page's script: evaluations first, then losses."""
-    variants: list[dict[str, Any]] = []
-    most, families = max(50, NUMBERS // max(1, len(comparison.runs))), list(comparison.families)
-    for variant, runs in comparison.variants.items():
-        parts = [
-            {
-                "seed": str(run.seed),
-                "pace": None if (pace := _pace(comparison, run)) is None else short(pace / 3600),
-                "failed": run.state == "failed",
-                "best": run.best_step,
-                "evaluations": _points(run.evaluations),
-                "losses": _points(run.losses, most),
-            }
-            for run in runs
-        ]
-        family = families.index(runs[0].family)
-        variants.append({"label": visible(comparison.title_of(variant)), "family": family, "runs": parts})
-    judged = _common_first(run.evaluations for run in comparison.runs)
-    losses = _common_first(run.losses for run in comparison.runs)
-    return {
-        "names": [*(["evaluations", visible(n)] for n in judged), *(["losses", visible(n)] for n in losses)],
-        "better": {visible(n): way for run in comparison.runs for n, way in run.better.items()},
-        "floors": {
-            visible(n): {
-                visible(floor): short(values[n][0]) for floor, values in comparison.floors.items() if n in values
-            }
-            for n in judged
-        },
-        "variants": variants,
-        "clock": "the processor" if comparison.own_clock else "training",
-    }
-
-
-def _pace(comparison: Comparison, run: ComparedRun) -> float | None:
-    """Seconds per step by the clock that the table has too."""
-    return run.own_pace if comparison.own_clock else run.pace
-
-
-def _common_first(series: Iterable[Series]) -> list[str]:
-    """Names of values, those that most runs have before others."""
-    counts = collections.Counter(name for one in series for name in one.values)
-    return sorted(counts, key=lambda name: -counts[name])
-
-
-def _points(series: Series, most: int = 0) -> dict[str, Any]:
-    """Every point, or so many of them, the last among them."""
-    every = max(1, math.ceil(len(series.steps) / most)) if most else 1
-    first = (len(series.steps) - 1) % every if series.steps else 0
-    values = {visible(name): [short(v) for v in column[first::every]] for name, column in series.values.items()}
-    return {"x": [short(step) for step in series.steps[first::every]], "y": values}

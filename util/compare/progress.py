@@ -1,8 +1,9 @@
 """How far a grid of runs is, on the terminal and on the page, and about how long it will take yet."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from dominate import tags
@@ -10,26 +11,39 @@ from dominate import tags
 from options import UserError
 from util.claim import holder
 from util.cli import warn
+from util.compare.claims import other_at
 from util.compare.experiment import Experiment, Run
 from util.compare.runner import Runner
-from util.html import visible
+from util.html import scrolling, visible
 from util.stopwatch import duration
+from util.table import aligned
+from util.training.found_runs import FoundRun
 from util.training.run_folder import LOCK
-from util.training.run_record import read_record
+from util.training.run_record import read_record, state_of
+from util.training.runs_table import COLUMNS
+
+# As runs.py calls them, and what a grid knows besides: ``finished`` is trained and not tested, ``done`` is all of it.
+ORDER = ("running", "testing", "waits for another", "died", "stopped", "failed", "waits", "finished", "done")
+MANY = 12  # rows of a table that is folded at first
+SHOWN = tuple(column for column in COLUMNS if column.name != "model")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A run, as a person looks for it: what becomes of it, how far it is, how fast, and where."""
+    """A run, as a person looks for it: what becomes of it, how far it is, how fast; and where."""
 
-    name: str
-    state: str
-    steps: str
-    pace: str
-    where: str
+    run: FoundRun
+    where: str = ""
+
+    @property
+    def state(self) -> str:
+        return self.run.state
+
+    def texts(self) -> list[str]:
+        return [*(column.text(self.run) for column in SHOWN), self.where]
 
 
-ORDER = ("training", "testing", "waits for another", "cut off", "stopped", "failed", "waits", "trained", "done")
+HEADS = (*(column.name for column in SHOWN), "where")
 
 
 def row_of(experiment: Experiment, run: Run, at_work: bool = False, where: str = "") -> Row:
@@ -41,40 +55,37 @@ def row_of(experiment: Experiment, run: Run, at_work: bool = False, where: str =
     """
     folder = experiment.checkpoints / run.name
     record = read_record(folder)
-    state = experiment.state(run)
-    if at_work:
-        said = "testing" if state == "finished" else "training"
-    elif state == "finished":
-        said = "done" if experiment.is_done(run) else "failed" if experiment.failure(run) else "trained"
+    state, told = experiment.state(run), state_of(folder, record)
+    is_trained = state == "finished"
+    other = "" if at_work or where else other_at(experiment.folder / "state", run.name)  # another compare.py
+    if at_work or other:
+        said, where = "testing" if is_trained else "running", where if at_work else other
+    elif told == "running":  # by hand, or by what a compare.py that was killed had started
+        said, where = told, holder(folder / LOCK) or where
+    elif where:
+        said = "waits for another"
     elif experiment.failure(run):
         said = "failed"
-    elif record.get("state") == "running":
-        by = holder(folder / LOCK)
-        said, where = ("training", where or by) if by else ("cut off", where)
+    elif is_trained:
+        said = "done" if experiment.is_done(run) else "finished"
     else:
-        said = "waits for another" if where else "waits" if state in ("new", "overwrite") else "stopped"
-    steps, total, pace = record.get("steps"), record.get("total_steps"), record.get("seconds_per_step")
-    known = isinstance(pace, int | float) and not isinstance(pace, bool)
-    return Row(run.name, said, f"{steps} of {total}" if total else "", f"{pace:.3g} s" if known else "", where)
+        said = told if told in ("died", "stopped") and state != "overwrite" else "waits"
+    return Row(FoundRun(folder=folder, name=run.name, state=said, record=record), where)
 
 
 def progress_section(rows: Sequence[Row]) -> tags.section:
     """A table of every run, for the page of a grid that is not done."""
-    head = tags.tr(*(tags.th(name, scope="col") for name in ("run", "state", "steps", "a step", "where")))
+    head = tags.tr(*(tags.th(name, scope="col") for name in HEADS))
     body = tags.tbody()
     for row in rows:
-        first, *others = map(visible, astuple(row))
-        body.add(tags.tr(tags.th(first, scope="row"), *map(tags.td, others)))
-    done = sum(row.state == "done" for row in rows)
-    table = tags.div(
-        tags.table(tags.thead(head), body, cls="which"),
-        cls="scroll",
-        tabindex="0",
-        role="region",
-        aria_label="progress",
-    )
-    said = tags.p(f"{done} of {len(rows)} runs are done.", cls="soft")
-    return tags.section(tags.div(tags.h2("Progress"), cls="head"), said, table, cls="card", id="progress")
+        name, *texts = map(visible, row.texts())
+        body.add(tags.tr(tags.th(name, scope="row"), *map(tags.td, texts)))
+    counts = Counter(row.state for row in rows)
+    others = ", ".join(f"{state} {counts[state]}" for state in ORDER if counts[state] and state != "done")
+    table = scrolling("progress", tags.table(tags.thead(head), body, cls="which"))
+    unfolded = {"open": True} if len(rows) <= MANY else {}
+    fold = tags.details(tags.summary(f"{counts['done']} of {len(rows)} runs are done; {others}"), table, **unfolded)
+    return tags.section(tags.div(tags.h2("Progress"), cls="head"), fold, cls="card", id="progress")
 
 
 class NowAndThen:
@@ -120,10 +131,8 @@ class GridProgress:
         runs = [*self.experiment.prepared, *self.experiment.runs]
         rows = [row_of(self.experiment, run, run.name in active, self.runner.where(run.name)) for run in runs]
         rows.sort(key=lambda row: ORDER.index(row.state))
-        texts = list(map(astuple, rows))
-        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-        lines = ["  ".join(map(str.ljust, text, widths)).rstrip() for text in texts]
-        return "\n".join([self(active), *lines])
+        left = {0, HEADS.index("state"), HEADS.index("where")}
+        return "\n".join([self(active), *aligned([HEADS, *(row.texts() for row in rows)], left)])
 
     def left(self) -> str:
         """Time left in words: of training by the pace of each variant, of tests by those that were made."""

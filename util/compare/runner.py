@@ -114,8 +114,9 @@ class Runner:
         return codes
 
     def where(self, name: str) -> str:
-        """What carries out a task, or what it waits for, in words; empty where it does neither."""
-        waits = next((wait.what.partition(": ")[2] for task, _, wait in self.paused if task == name), "")
+        """What carries out a task, or what it waits for yet, in words; empty where it does neither."""
+        waiting = (wait for task, _, wait in self.paused if task == name and not wait.over())
+        waits = next((wait.what.partition(": ")[2] for wait in waiting), "")
         return next((one.job.where for one in self.active if one.name == name and one.job), waits)
 
     def _wake(self, codes: dict[str, int]) -> None:

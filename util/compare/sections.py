@@ -36,7 +36,7 @@ def filters(comparison: Comparison) -> tags.div | None:
 def chart_section(axis: str = "steps") -> tags.section:
     controls = tags.div(
         tags.label("value ", tags.select(id="value")),
-        switch("axis", "x axis", {"steps": "steps", "hours": "hours"}, axis),
+        switch("axis", "x axis", {"steps": "steps", "time": "time"}, axis),
         tags.label("smoothing ", tags.input_(type="range", id="smooth", min="0", max="0.98", step="0.02", value="0.8")),
         tags.label(tags.input_(type="checkbox", id="log"), "log scale"),
         cls="controls",

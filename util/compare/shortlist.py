@@ -48,6 +48,8 @@ def _row(comparison: Comparison, name: str, label: str, peers: Sequence[str]) ->
         head.add(tags.small(PAIRS if peers == comparison.peers[1] else "without pairs", cls="soft"))
     first = [entry for entry in ranked if entry[0] in leaders]
     leads = _who(comparison, first, places, "lead")
+    if any(run.alarms for variant, _ in first for run in comparison.variants[variant]):
+        leads.add(tags.small("signs of a collapse", cls="lacking"))
     alike = len(comparison.peers) > 1 and not comparison.differences(name, label)
     if alike and comparison.ranked(name, label)[0][0] in leaders:
         leads.add(tags.small("the best value of all"))

@@ -16,9 +16,10 @@ except ImportError:  # Windows: a test that ends in the very instant of a write 
     fcntl = None  # type: ignore[assignment]
 
 from options import Exit, UserError
-from util.claim import Lost, holder, process
+from util.claim import Lost, holder
 from util.cli import in_words, reason, warn
 from util.files import as_json, json_or_empty
+from util.process import process
 from util.stopwatch import peak_memory
 from util.training.run_folder import LOCK
 from util.writing import write_atomically
@@ -268,6 +269,9 @@ def noting_test(run: Path, folder: Path) -> Iterator[None]:
     try:
         with _alone(run):
             record = read_record(run)
+            if not record:  # damaged, or somebody else's: what it says stays as it is
+                warn(f"cannot note the test in {run / FILE} (it cannot be read); the results are whole without it")
+                return
             earlier = record.get("tests")
             record["tests"] = {**(earlier if isinstance(earlier, dict) else {}), folder.name: found}
             write_atomically(run / FILE, as_json(record, indent=1) + "\n")

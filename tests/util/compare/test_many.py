@@ -13,7 +13,9 @@ from tests.util.compare.test_page import save, shape
 from tests.util.pages.test_accessibility import CONTRAST
 from util.compare.families import with_families
 from util.compare.page import build_page
+from util.compare.progress import Row, progress_section
 from util.compare.run import read_run
+from util.training.found_runs import FoundRun
 
 MODELS = ("cut", "enco", "santa", "monce", "dcl", "cycle_gan", "pix2pix", "zi2zi")
 
@@ -44,10 +46,12 @@ def many(root, models=MODELS, seeds=2):
 
 @pytest.mark.slow
 def test_many_variants_are_grouped_folded_sorted_and_seen_by_input(tmp_path):
-    page = build_page(many(tmp_path), tmp_path / "page", "Many", settings="Chosen by a sweep of three.")
+    told = progress_section([Row(FoundRun(folder=tmp_path, name="cut-s0", state="running"))])
+    page = build_page(many(tmp_path), tmp_path / "page", "Many", settings="Chosen by a sweep of three.", progress=told)
     text = page.read_text()
     assert "no better than the source, copied: IoU" in text and text.count("needs longer") == 2
     assert "Chosen by a sweep of three." in text and "CPU s/step: seconds of the processor" in text
+    assert '"unit":"s"' in text  # of the longest run: 3 steps
     assert (page.parent / "comparison.csv").read_text().splitlines()[1].split(",")[5] == "one-sided"
     rows = "[...document.querySelectorAll('#table tbody tr')].filter(r => r.checkVisibility())"
     names = f"{rows}.map(r => r.querySelector('button, th > span').firstChild.textContent)"
@@ -96,6 +100,7 @@ def test_many_variants_are_grouped_folded_sorted_and_seen_by_input(tmp_path):
         ]
         assert tab.run("document.getElementById('found').textContent") == "2 of 8"
         assert tab.run("document.documentElement.dataset.curves") == "2"
+        assert tab.run("[...document.querySelectorAll('#progress th, #progress td')].every(c => c.checkVisibility())")
         assert tab.run("[...document.querySelectorAll('#chips button')].map(b => b.ariaPressed)") == [
             "false",
             "true",

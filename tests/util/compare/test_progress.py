@@ -8,10 +8,12 @@ import pytest
 
 from options import UserError
 from tests.util.test_claim import held
+from util.claim import Claim
 from util.cli import _Shown
+from util.compare.claims import other_at
 from util.compare.experiment import Run
 from util.compare.progress import GridProgress, NowAndThen
-from util.compare.runner import say, tell
+from util.compare.runner import Runner, Wait, say, tell
 from util.stopwatch import duration
 
 
@@ -23,6 +25,7 @@ def runs_of(folder, records):
         if record:
             (folder / name / "run.json").write_text(json.dumps(record))
     return SimpleNamespace(
+        folder=folder,
         checkpoints=folder,
         runs=runs,
         timings=SimpleNamespace(pace_of={"dcl": 3.0}.get, steps_of=lambda variant: 100),
@@ -66,22 +69,29 @@ def grid_of(folder, records, failed=()):
 
 def test_every_run_has_a_row_whoever_trains_it(tmp_path):
     half = {"state": "running", "steps": 50, "total_steps": 100, "seconds": 50, "seconds_per_step": 0.123456}
-    names = ["new-s0", "mine-s0", "gone-s0", "theirs-s0", "asked-s0", "bad-s0", "whole-s0"]
-    records = dict.fromkeys(names, half) | {"new-s0": {}, "asked-s0": {}, "whole-s0": half | {"state": "finished"}}
+    names = ["new-s0", "mine-s0", "gone-s0", "theirs-s0", "tested-s0", "asked-s0", "bad-s0", "whole-s0"]
+    whole = half | {"state": "finished", "steps": 100}
+    records = dict.fromkeys(names, half) | {"new-s0": {}, "asked-s0": {}, "tested-s0": whole, "whole-s0": whole}
+    records["stopped-s0"] = {**half, "state": "stopped", "seconds_per_step": None}
     experiment = grid_of(tmp_path, records, failed=("bad-s0",))
     where = {"mine-s0": "job 7_0, running on n1", "asked-s0": "another compare.py is at it (process 9 on b); waiting"}
     runner = SimpleNamespace(jobs=1, spent={}, where=lambda name: where.get(name, ""))
-    with held(tmp_path / "theirs-s0/.lock") as other:
-        first, *lines = GridProgress(experiment, experiment.runs, 7, runner).whole(["mine-s0"]).splitlines()
-    assert first.startswith("1 of 7 runs done; mine-s0 at step 50 of 100; ")
+    (tmp_path / "state").mkdir()
+    with held(tmp_path / "theirs-s0/.lock") as other, held(tmp_path / "state/tested-s0.lock"):
+        first, *lines = GridProgress(experiment, experiment.runs, 9, runner).whole(["mine-s0"]).splitlines()
+    assert first.startswith("2 of 9 runs done; mine-s0 at step 50 of 100; ")
+    head, *lines = lines
+    assert head.split() == ["run", "state", "steps", "left", "s/step", "where"]
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
-    assert rows.pop("theirs-s0").startswith(f"training 50 of 100 0.123 s process {other.pid} on ")
+    assert rows.pop("theirs-s0").startswith(f"running 50 of 100 6 s 0.123 process {other.pid} on ")
+    assert rows.pop("tested-s0").startswith("testing 100 of 100 0.123 process ")
     assert rows == {
-        "mine-s0": "training 50 of 100 0.123 s job 7_0, running on n1",
-        "gone-s0": "cut off 50 of 100 0.123 s",
+        "mine-s0": "running 50 of 100 6 s 0.123 job 7_0, running on n1",
+        "gone-s0": "died 50 of 100 0.123",  # the words of runs.py
+        "stopped-s0": "stopped 50 of 100 1",
         "asked-s0": "waits for another another compare.py is at it (process 9 on b); waiting",
-        "bad-s0": "failed 50 of 100 0.123 s",
-        "whole-s0": "done 50 of 100 0.123 s",
+        "bad-s0": "failed 50 of 100 0.123",
+        "whole-s0": "done 100 of 100 0.123",
         "new-s0": "waits",
     }
     assert lines[0].startswith("mine-s0") and lines[-1].startswith("whole-s0")
@@ -118,3 +128,11 @@ def test_a_table_on_a_terminal_takes_the_place_of_the_last_one(monkeypatch):
     assert terminal.getvalue() == (
         "\r\033[Jone\n?[31mtwo, and longe\nthree\nand 2 more\r\033[3A" + "\r\033[J" + "a line\n"
     )
+
+
+def test_what_was_waited_for_and_is_over_is_named_no_more(tmp_path):
+    runner = Runner()
+    runner.paused = [(name, None, Wait(f"{name}: another is at it", lambda name=name: name == "b")) for name in "ab"]
+    assert [runner.where(name) for name in "abc"] == ["another is at it", "", ""]
+    with Claim(tmp_path / "a.lock"), held(tmp_path / "b.lock") as other:
+        assert other_at(tmp_path, "a") == "" and other_at(tmp_path, "b").startswith(f"process {other.pid} on ")

@@ -213,7 +213,12 @@ def test_a_test_is_noted_beside_a_run_that_goes_on(tmp_path):
 
 
 def test_a_record_that_cannot_be_written_costs_a_test_a_warning(tmp_path, monkeypatch, capsys):
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"state": "fini')  # is not replaced by less
+    with noting_test(tmp_path, tmp_path / "results"):
+        put_results(tmp_path / "results", 8.0)
+    assert capsys.readouterr().err.count("warning: cannot note the test in") == 1
+    assert (tmp_path / "run.json").read_text() == '{"state": "fini'
+    (tmp_path / "run.json").write_text('{"state": "finished"}')
 
     def refuse(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
