@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.fonts.fitting import Fit
 from options import UserError
-from util.fonts.characters import character_name, refuse_shaped
+from util.fonts.characters import character_name, refuse_shaped, runs_leftwards
 from util.fonts.export import SPACE, SPACE_WIDTH
 from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import kerning_of
@@ -22,10 +22,11 @@ def readable(pen: Any, text: str) -> dict[int, Any]:
     """The sources of a text's characters.
 
     Raises:
-        UserError: a character is in no source font.
+        UserError: a character is in no source font, or the text runs both ways.
     """
     wanted = [ord(c) for c in text if not blank(c)]
     refuse_shaped(wanted, f"--text {text}")
+    runs_leftwards(text, f"--text {text}")
     sources = pen.sources(wanted)
     missing = [character_name(code) for code in dict.fromkeys(wanted) if code not in sources]
     if missing or not wanted:
@@ -68,17 +69,19 @@ def _mixed(one: Mapping[Any, float], other: Mapping[Any, float], part: float) ->
 
 
 def typeset(text: str, glyphs: Mapping[int, np.ndarray], fit: Fit, geometry: Geometry) -> np.ndarray:
-    """A line of glyphs as an exported font would set them: bytes (H, W), ink 0."""
+    """A line of glyphs as an exported font would set them, Hebrew from the right: bytes (H, W), ink 0."""
+    leftwards = runs_leftwards(text, text)
     H, em = geometry.canvas, geometry.em
     codes = [ord(character) for character in text]
     widths = [advance_in(fit, code) for code in codes]
     kerned = [fit.kerning.get(pair, 0.0) for pair in itertools.pairwise(codes)]
-    margin = (H - em) / 2
-    line = np.full((H, int(np.ceil(em * (sum(widths) + sum(kerned)) + 2 * margin + 2 * H))), 255, np.uint8)
-    x = margin
+    margin, x = (H - em) / 2, (H - em) / 2
+    end = em * (sum(widths) + sum(kerned)) + 2 * margin
+    line = np.full((H, int(np.ceil(end + 2 * H))), 255, np.uint8)
     for code, width, kern in zip(codes, widths, [*kerned, 0.0], strict=True):
         if not blank(chr(code)):
-            left = round(x - geometry.origin(fit.boxes.get(code, width))[0]) + round(margin)  # where its canvas begins
+            origin = end - x - width * em if leftwards else x
+            left = round(origin - geometry.origin(fit.boxes.get(code, width))[0]) + round(margin)  # of its canvas
             window = line[:, max(left, 0) : left + H]
             np.minimum(window, glyphs[code][:, max(-left, 0) :][:, : window.shape[1]], out=window)
         x += (width + kern) * em

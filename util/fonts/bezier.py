@@ -1,4 +1,4 @@
-"""Smooth curves through dense polylines: quadratic splines by least squares, for all pieces of a glyph at once."""
+"""Smooth curves through dense polylines: quadratic splines by least squares, for all pieces of many glyphs at once."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from scipy.linalg import solveh_banded
 HELD = 1e4  # weight of what a curve is held to: 1 is a sample
 STILL = 1e-3  # weight of even spacing, for an interval without samples
 SHORTEST = 1.5  # samples: an interval is halved while its halves are longer
+SETTLE = 5  # fits after the last knot has been left out
+RELAX = 2.5  # times what a point is off along a curve, by which it moves then: fits settle in fewer rounds
+STRAYS = 1.3  # tolerances that a curve may be away then: nearer on the whole
 HARMFUL = 2  # tolerances that a curve moves by without a knot, roughly: from there on it is not tried
 
 
@@ -32,6 +35,7 @@ def fit_curves(strands: list[Strand], tolerances: np.ndarray) -> list[np.ndarray
     Two points become a line. Within a strand neighbours share a tangent. They are a quadratic spline whose ends are the
     strand's, by least squares for all strands together: an interval whose points are too far away is halved, and all is
     fitted again. Then knots that are not needed are left out, those first at which the curve bends on nearly as before.
+    At last the curves settle: each point is measured where they come nearest to it.
     """
     curves: list[np.ndarray] = [_straight(strand) for strand in strands]
     bent = [(number, strand) for number, strand in enumerate(strands) if len(strand.points) > 2]
@@ -39,9 +43,9 @@ def fit_curves(strands: list[Strand], tolerances: np.ndarray) -> list[np.ndarray
     while open_:
         pieces, open_ = open_, []
         for piece, fitted in zip(pieces, _fit(pieces), strict=True):
-            if piece.goes_on(*fitted):
+            if piece.goes_on(fitted):
                 open_.append(piece)
-            elif piece.curves is not None:
+            else:
                 curves[piece.number] = piece.curves
     return curves
 
@@ -51,13 +55,24 @@ def _straight(strand: Strand) -> np.ndarray:
     return np.array([[first, (first + end) / 2, end]])
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """The curves of a piece between its knots, how far each is from its points, and where each point is nearest."""
+
+    quads: np.ndarray
+    far: np.ndarray
+    at: np.ndarray
+
+
 class _Piece:
     """A strand that is being fitted: where its samples lie along it, and the knots between its curves.
 
     Attributes:
-        curves: the best so far; None until they are as near as the tolerance asks, or cannot be.
-        left_out: knots that the curves have and the next ones try to do without.
-        needed: knots that stay: ends, extrema, and those that could not be left out.
+        curves: the best so far, none until there are knots enough.
+        there: of the knots that were enough those that ``curves`` have, or the next ones try to do with.
+        left_out: those that the next curves try to do without.
+        needed: those that stay: ends, extrema, and those that could not be left out.
+        settling: how often the curves have been fitted since no knot could be left out.
     """
 
     def __init__(self, number: int, strand: Strand, tolerance: float):
@@ -66,55 +81,64 @@ class _Piece:
         self.at = np.concatenate([[0.0], np.cumsum(np.maximum(steps, 1e-9))])
         self.at *= (len(steps)) / self.at[-1]  # in samples
         self.turns = {float(self.at[index]): axis for index, axis in strand.turns}
-        self.knots = np.unique([0.0, self.at[-1], *self.turns])
-        self.curves: np.ndarray | None = None
-        self.left_out, self.needed = np.zeros(0), self.knots
+        self.knots = self.ends = np.unique([0.0, self.at[-1], *self.turns])
+        self.curves, self.settling = np.zeros((0, 3, 2)), 0
+        self.left_out = np.zeros(0, bool)
 
-    def goes_on(self, quads: np.ndarray, far: np.ndarray) -> bool:
-        """Whether there is another set of knots to be fitted, after this one gave these curves, so far away each."""
-        over = far > self.tolerance
-        if self.curves is None:
-            halve = over & (np.diff(self.knots) > 2 * SHORTEST)
-            if halve.any():
-                self.knots = np.union1d(self.knots, (self.knots[:-1] + self.knots[1:])[halve] / 2)
-                return True
-            self.curves = quads
-            if over.any():
-                return False
-        elif not over.any():
-            self.curves = quads
-        else:
-            missed = self._missed(over)
-            self.needed, self.knots = np.union1d(self.needed, missed), np.union1d(self.knots, missed)
-            self.left_out = np.setdiff1d(self.left_out, missed)
-            if len(self.left_out):
-                return True
-        return self._leave_out()
+    def goes_on(self, fitted: _Fitted) -> bool:
+        """Whether there is more to be fitted, after these knots gave these curves."""
+        over = fitted.far > self.tolerance
+        if self.settling:
+            return self._settles(fitted)
+        if len(self.curves):
+            return self._leave_out(fitted.quads) if not over.any() else self._takes_back(over) or self._leave_out()
+        halve = over & (np.diff(self.knots) > 2 * SHORTEST)
+        if halve.any():
+            middle = (self.knots[:-1] + self.knots[1:]) / 2
+            self.knots = np.insert(self.knots, np.flatnonzero(halve) + 1, middle[halve])
+            return True
+        self.enough, self.there = self.knots, np.ones(len(self.knots), bool)
+        self.needed = over.any() | np.isin(self.knots, self.ends)
+        return self._leave_out(fitted.quads)
 
-    def _missed(self, over: np.ndarray) -> np.ndarray:
-        """Of the knots left out those in or beside an interval that is too far away; all where that is none."""
+    def _takes_back(self, over: np.ndarray) -> bool:
+        """Knots left out in or beside an interval that is too far away, all where that is none; if others stay out."""
         beside = over | np.append(over[1:], False) | np.insert(over[:-1], 0, False)
-        missed = self.left_out[beside[np.searchsorted(self.knots, self.left_out) - 1]]
-        return missed if len(missed) else self.left_out
+        missed = self.left_out & beside[np.minimum(np.cumsum(self.there), len(over)) - 1]
+        missed = missed if missed.any() else self.left_out
+        self.needed, self.there, self.left_out = self.needed | missed, self.there | missed, self.left_out & ~missed
+        self.knots = self.enough[self.there]
+        return bool(self.left_out.any())
 
-    def _leave_out(self) -> bool:
-        """Try to do without knots that may be, no two of which are neighbours; whether there are any."""
-        assert self.curves is not None
+    def _leave_out(self, quads: np.ndarray | None = None) -> bool:
+        """Try to do without knots that may be, no two of which are neighbours; where there are none, settle.
+
+        Args:
+            quads: the curves, if there are better ones.
+        """
+        self.curves = self.curves if quads is None else quads
         length = np.diff(self.knots)
         bend = 2 * (self.curves[:, 0] - 2 * self.curves[:, 1] + self.curves[:, 2]) / length[:, None] ** 2
         harm = np.hypot(*np.diff(bend, axis=0).T) * (length[:-1] * length[1:] / (length[:-1] + length[1:])) ** 2
-        inner, free = self.knots[1:-1], ~np.isin(self.knots, self.needed)[1:-1] & (harm < HARMFUL * self.tolerance)
-        for here in np.argsort(harm):
+        free = ~self.needed[self.there][1:-1] & (harm < HARMFUL * self.tolerance)
+        for here in np.argsort(harm) if free.any() else ():
             if free[here]:
                 free[max(here - 1, 0) : here + 2] = False
                 free[here] = True
-        self.left_out = inner[free]
-        self.knots = np.setdiff1d(self.knots, self.left_out)
-        return len(self.left_out) > 0
+        self.left_out = np.zeros(len(self.enough), bool)
+        self.left_out[np.flatnonzero(self.there)[1:-1][free]] = True
+        self.there = self.there & ~self.left_out
+        self.knots, self.settling = self.enough[self.there], not free.any()
+        return True
+
+    def _settles(self, fitted: _Fitted) -> bool:
+        self.at, self.settling = fitted.at, self.settling + 1
+        if fitted.far.max() <= STRAYS * self.tolerance:
+            self.curves = fitted.quads
+        return self.settling <= SETTLE
 
 
-def _fit(pieces: list[_Piece]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each piece the curves between its knots, and how far each is from the points at most."""
+def _fit(pieces: list[_Piece]) -> list[_Fitted]:
     starts = np.cumsum([0] + [len(piece.knots) + 1 for piece in pieces])  # of each piece's control points
     at = np.concatenate([piece.at for piece in pieces])
     target = np.concatenate([piece.strand.points for piece in pieces])
@@ -150,7 +174,14 @@ def _fit(pieces: list[_Piece]) -> list[tuple[np.ndarray, np.ndarray]]:
     worst = np.zeros(len(low))
     np.maximum.at(worst, interval, error)
 
-    return [(quads[a:b], worst[a:b]) for a, b in itertools.pairwise(first)]
+    onwards = (away * along).sum(1) / np.maximum((along**2).sum(1), 1e-9) * (high - low)[interval]
+    ends = np.cumsum([0, *size])
+    onwards[ends[:-1]] = onwards[ends[1:] - 1] = 0
+    nearest = np.clip(at + np.clip(RELAX * onwards, -1, 1), 0, at[ends[1:] - 1][owner])
+    return [
+        _Fitted(quads[a:b], worst[a:b], nearest[c:d])
+        for (a, b), (c, d) in zip(itertools.pairwise(first), itertools.pairwise(ends), strict=True)
+    ]
 
 
 def _neighbour(knots: np.ndarray, step: int) -> np.ndarray:

@@ -96,5 +96,23 @@ def why_shaped(character: str) -> str:
     return f"{script.capitalize()} marks" if category[0] == "M" else ""
 
 
+def runs_leftwards(text: str, flag: str) -> bool:
+    """Whether a text runs from right to left, all of it.
+
+    Raises:
+        UserError: a part of it runs the other way, or its brackets would have to be turned.
+    """
+    ways = [unicodedata.bidirectional(character) for character in text]
+    if not {"R", "AL"} & set(ways):
+        return False
+    other = [ord(c) for c, way in zip(text, ways, strict=True) if way in ("L", "EN", "AN") or unicodedata.mirrored(c)]
+    if other:
+        raise UserError(
+            f"{flag}: is set from right to left, and {first_names(dict.fromkeys(other))} would run the other way or be "
+            "turned, which is not done; leave them out, or the rest"
+        )
+    return True
+
+
 def _selects(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"

@@ -14,24 +14,25 @@ PAD = 3  # white around the image: ink at the border closes, and the spline is a
 def edges(image: np.ndarray) -> list[np.ndarray]:
     """Closed polylines (N, 2) of x and y in pixels, where a pixel (0, 0) spans 0 to 1; ink lies to one side of all."""
     ink = np.pad(1 - image.astype(np.float32) / 255, PAD)
-    finer, mean = _finer(len(ink))
+    finer = _finer(len(ink))
     surface, covered = finer @ ink @ finer.T, np.empty((len(ink) * FINE,) * 2, np.float32)
     for _ in range(SHARPENINGS):  # what lies above one half shall cover as much of each pixel as its grey says
         np.multiply(surface, 4, out=covered)
         covered -= 1.5
         np.clip(covered, 0, 1, out=covered)
-        surface += finer @ ((ink - mean @ covered @ mean.T) / 2) @ finer.T  # whole, narrow gaps swing and close
+        rows = np.add.reduce([covered[:, i::FINE] for i in range(FINE)])
+        mean = np.add.reduce([rows[i::FINE] for i in range(FINE)]) / FINE**2
+        surface += finer @ ((ink - mean) / 2) @ finer.T  # whole, narrow gaps swing and close
     return [(loop[:-1, ::-1] + 0.5) / FINE - PAD for loop in find_contours(surface, 0.5)]
 
 
 @lru_cache(maxsize=4)
-def _finer(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(size * FINE, size): samples of a cubic spline whose means over each pixel are the pixels' values; the means."""
+def _finer(size: int) -> np.ndarray:
+    """(size * FINE, size): samples of a cubic spline whose means over each pixel are the pixels' values."""
     at = (np.arange(size * FINE) + 0.5) / FINE
     spline = make_interp_spline(np.arange(size) + 0.5, np.eye(size), k=3)(at)
     means = spline.reshape(size, FINE, size).mean(axis=1)
-    mean = np.kron(np.eye(size), np.full(FINE, 1 / FINE))
-    return (spline @ np.linalg.inv(means)).astype(np.float32), mean.astype(np.float32)
+    return (spline @ np.linalg.inv(means)).astype(np.float32)
 
 
 def area(loop: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """The edge of a glyph cut at its corners, with the extrema of what lies between them."""
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from util.fonts.bezier import Strand
 
@@ -159,7 +160,7 @@ def _corners(loop: np.ndarray) -> tuple[np.ndarray, Lines, Lines]:
     away = np.hypot(*(_meet((before, into), (behind, out)) - loop).T)
     fits = (turn > TURN) & (np.maximum(bend_in, bend_out) < STRAIGHT) & (away < REACH)
     score = np.where(fits, -away, -np.inf)  # of neighbours, the one at the middle is nearest to where the sides meet
-    best = np.max([np.roll(score, step) for step in range(-NEAR, NEAR + 1)], axis=0)
+    best = maximum_filter1d(score, 2 * NEAR + 1, mode="wrap")
     where = np.flatnonzero(fits & (score == best))
     where = where[np.diff(where, prepend=-len(loop)) > NEAR]
     return where, (before[where], into[where]), (behind[where], out[where])

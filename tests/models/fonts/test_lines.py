@@ -6,6 +6,8 @@ from PIL import ImageFont
 
 from models.fonts.fitting import Fit
 from models.fonts.lines import between, source_fit, typeset
+from options import UserError
+from util.fonts.characters import runs_leftwards
 from util.fonts.export import build_font
 from util.fonts.faces import Face, Geometry
 from util.fonts.kerning import kerning_of
@@ -53,3 +55,21 @@ def test_what_lies_between_two_styles_is_as_wide_as_a_part_of_both():
         mixed = between(one, other, part)
         assert mixed.advances[65] == pytest.approx(width) and mixed.boxes[65] == pytest.approx(box)
         assert mixed.kerning[65, 86] == pytest.approx(kern)
+
+
+def test_hebrew_is_set_from_the_right():
+    face, text, mirrored = Face("DejaVuSans"), "\u05e9\u05dc \u05d5\u05dd", "dc ba"  # as if those letters were these
+    glyphs = {ord(c): face.draw(ord(c), GEOMETRY) for c in text if c != " "}
+    advances = {code: face.advance(code) for code in [*glyphs, 32]}
+    other = {ord(m): ord(c) for m, c in zip(mirrored, reversed(text), strict=True)}
+    fit = Fit(advances, kerning={(ord(text[0]), ord(text[1])): 0.2})
+    plain = Fit({m: advances[c] for m, c in other.items()}, kerning={(ord("b"), ord("a")): 0.2})
+    right = typeset(text, glyphs, fit, GEOMETRY)
+    left = typeset(mirrored, {m: glyphs[c] for m, c in other.items() if c != 32}, plain, GEOMETRY)
+    assert edges_of_ink(right) == pytest.approx(edges_of_ink(left), abs=1)
+
+
+@pytest.mark.parametrize("text", ("\u05d0a", "\u05d0 12", "(\u05d0)"))
+def test_a_text_that_runs_both_ways_is_refused(text):
+    with pytest.raises(UserError, match=r"from right to left, and U.00.* would run the other way"):
+        runs_leftwards(text, f"--text {text}")

@@ -26,6 +26,17 @@ def test_curves_keep_to_the_tolerance(tolerance):
     assert len(curves) <= (8 if tolerance == 0.3 else 16)
 
 
+def test_curves_that_have_settled_are_nearer_with_as_many_pieces(monkeypatch):
+    ellipse, away, pieces = CIRCLE * [1, 0.5], [], []
+    for rounds in (0, bezier.SETTLE):
+        monkeypatch.setattr(bezier, "SETTLE", rounds)
+        (curves,) = fitted(Strand(ellipse, closed=True), tolerance=0.3)
+        x, y = np.concatenate([along(curve) for curve in curves]).T
+        away.append(abs(np.hypot(x, 2 * y) - 20).mean())
+        pieces.append(len(curves))
+    assert pieces[0] == pieces[1] and away[1] < 0.8 * away[0]
+
+
 def test_neighbours_share_a_tangent_and_extrema_lie_between_them():
     turns = ((0, 0), (100, 1), (200, 0), (300, 1), (400, 0))
     (curves,) = fitted(Strand(CIRCLE * [1, 0.4], closed=True, turns=turns), tolerance=0.02)

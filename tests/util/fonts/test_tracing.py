@@ -4,7 +4,7 @@ import pytest
 from options import UserError
 from util.fonts import tracing
 from util.fonts.faces import Face, Geometry
-from util.fonts.tracing import trace_all
+from util.fonts.tracing import trace, trace_all
 from util.reading import child
 
 GEOMETRY, SERIF = Geometry(64), Face("DejaVuSerif")
@@ -23,6 +23,11 @@ def test_outlines_are_the_same_with_any_number_of_processes(monkeypatch, capsys)
     assert shapes(one[0]) == shapes(two[0]) and len(one[0]) == 5
     assert one[1] == two[1] == [0x20AC] and "1 of 6 images are white" in capsys.readouterr().err
     assert child._child is before
+
+
+def test_a_glyph_is_the_same_alone_and_among_others():
+    among, _ = trace_all(GLYPHS, GEOMETRY, {}, 1000, processes=1)
+    assert shapes(among) == shapes({code: trace(GLYPHS[code], GEOMETRY) for code in among})
 
 
 @pytest.mark.slow
