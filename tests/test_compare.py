@@ -295,7 +295,7 @@ def test_the_page_of_a_grid_that_is_not_done_says_how_far_each_run_is(tmp_path, 
     assert pretending(TWO, "--seeds", 0, "--models", "cut") == 0
     page = tmp_path / "experiments/some/index.html"
     text = re.sub("<[^>]*>", " ", page.read_text())
-    assert "1 of 4 runs are done." in text and re.search(r"cut-s0\s+done\s+5 of 5\s+0.5 s", text)
+    assert "1 of 4 runs are done; waits 3" in text and re.search(r"cut-s0\s+done\s+5 of 5\s+0.5\s", text)
     assert re.search(r"small-s1\s+waits", text)
     assert pretending(TWO) == 0 and 'id="progress"' not in page.read_text()
 
