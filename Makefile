@@ -38,7 +38,7 @@ test-all:
 	$(MAKE) --no-print-directory EXTRAS="$(if $(strip $(EXTRAS)),$(sort $(EXTRAS) fontcheck ray))" everything
 
 everything: setup lint resolve-extras
-	$(PYTEST) $(if $(AND_CHOSEN),-m "not extra")
+	DIPTYCH_TESTS_FORK=0 $(PYTEST) $(if $(AND_CHOSEN),-m "not extra")
 
 lint: setup
 	$(BIN)/ruff check .

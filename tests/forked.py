@@ -6,7 +6,7 @@ streams, session and group, signals as an interpreter has them, and a pid of its
 parent alone is another, a process that waits for it. What needs a new interpreter is started as ever: ``-c``, other
 words before the script, and an environment in which something differs that is read when Python or torch starts.
 
-``DIPTYCH_TESTS_FORK=0`` starts everything as ever.
+``DIPTYCH_TESTS_FORK=0`` starts everything as ever, as ``make test-all`` does.
 """
 
 import atexit
@@ -149,8 +149,8 @@ AS_IT_IS: dict[str, str] = {}  # what of that is as it was when the tests began
 
 
 def install() -> None:
+    AS_IT_IS.update(read_at_start(os.environ) | {"PYTHONUNBUFFERED": ""})
     if os.environ.get("DIPTYCH_TESTS_FORK") != "0" and sys.platform == "linux":
-        AS_IT_IS.update(read_at_start(os.environ) | {"PYTHONUNBUFFERED": ""})
         subprocess.Popen = ForkedPopen  # type: ignore[misc]
 
 
