@@ -50,6 +50,10 @@ def contour_of(quads: np.ndarray, straight: np.ndarray, corner: np.ndarray, slac
     low, high = np.minimum(quads[:, 0], quads[:, 2]), np.maximum(quads[:, 0], quads[:, 2])
     begin = np.rint(quads[:, 0])
     middle = np.rint(np.clip(quads[:, 1], low, high))
+    # A curve of one unit is less than is rounded away; at a sharp end it would run back across its neighbours.
+    hair = np.abs(np.roll(begin, -1, axis=0) - begin).max(axis=1) <= 1
+    corner = corner | np.roll(hair & corner, 1)
+    begin, middle, straight, corner = (rows[~hair] for rows in (begin, middle, straight, corner))
     end = np.roll(begin, -1, axis=0)
     straight = straight | (_cross(middle - begin, end - begin) == 0)
     implied = _implied(begin, middle, straight, corner, slack)

@@ -159,6 +159,10 @@ def test_outlines_cross_nothing_and_have_points_at_extrema(size):
         check_sound(trace(wavy(face, character, size, seed), Geometry(size)))
 
 
+def test_a_hairpin_that_ends_in_less_than_a_unit_does_not_cross_itself():
+    check_sound(trace(Face("STIXGeneral").draw(ord("m"), Geometry(32)), Geometry(32)))
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("font", ("DejaVuSerif-Italic", "DejaVuSansMono-Bold", "STIXGeneral", "cmr10"))
 def test_no_outline_of_any_letter_crosses_anything(font):
