@@ -28,6 +28,8 @@ class StabilizerOptions(AugmentationOptions):
     )
     lambda_zCR_G: float = option(0.0, "weight of zCR for G, whose two images are to differ; 0.5 as published", least=0)
     zCR_radius: float = option(0.05, "zCR: deviation of the numbers that are added to the noise", above=0)
+    lambda_lecam: float = option(0.0, "weight of LeCam, which holds D's answers near their averages", least=0)
+    lecam_from: int = option(1000, "LeCam: step of the discriminator from which it counts", least=0)
 
     def validate(self) -> None:
         if self.zCR_radius != 0.05 and not (self.lambda_zCR or self.lambda_zCR_G):
@@ -35,9 +37,6 @@ class StabilizerOptions(AugmentationOptions):
                 f"--zCR_radius {self.zCR_radius}: how far noise is moved for --lambda_zCR and --lambda_zCR_G, and "
                 "neither is given; add one, or leave it out"
             )
-
-    lambda_lecam: float = option(0.0, "weight of LeCam, which holds D's answers near their averages", least=0)
-    lecam_from: int = option(1000, "LeCam: step of the discriminator from which it counts", least=0)
 
 
 COMPARED = ("logit", "embedding", "classes")  # answers of D that consistency is of, of those that a method wants
