@@ -149,9 +149,10 @@ class GridProgress:
             return self._tests(run, len(self.experiment.untested(run)))
         total = record.get("total_steps") or self.experiment.timings.steps_of(run.variant)
         pace = record.get("seconds_per_step") or self._pace(run.variant)
-        if not total or not pace:
-            return None
         tests = self._tests(run, 2 if self.experiment.recipe.during else 1)
+        if not total or not pace:
+            budget = self.experiment.recipe.budget if run.seed is not None else None
+            return None if budget is None or budget.minutes is None else 60 * budget.minutes + tests
         return max(0, total - (record.get("steps") or 0)) * pace + tests
 
     def _tests(self, run: Run, count: int) -> float:

@@ -29,7 +29,7 @@ def runs_of(folder, records):
         checkpoints=folder,
         runs=runs,
         timings=SimpleNamespace(pace_of={"dcl": 3.0}.get, steps_of=lambda variant: 100),
-        recipe=SimpleNamespace(during={}),
+        recipe=SimpleNamespace(during={}, budget=None),
         is_done=lambda run: records[run.name].get("state") == "finished",
         untested=lambda run: ["latest"],
     )
@@ -52,6 +52,16 @@ def test_what_is_not_known_is_not_told(tmp_path):
     runner = SimpleNamespace(jobs=1, spent={})
     line = GridProgress(experiment, experiment.runs, 1, runner)(["cut-s0"])
     assert line == "0 of 1 runs done; cut-s0; the time left is not known yet"
+
+
+def test_a_budget_of_minutes_is_known_before_any_run_has_begun(tmp_path):
+    judge = {"state": "running", "steps": 50, "total_steps": 100, "seconds": 50, "seconds_per_step": 1.0}
+    experiment = runs_of(tmp_path, {"judge": judge, "cut-s0": {}, "sb-s0": {}, "sb-s1": {}})
+    experiment.runs[0] = Run("judge", "judge", None, {})
+    experiment.recipe.budget = SimpleNamespace(minutes=2.5, steps=None)
+    experiment.timings.steps_of = {}.get
+    progress = GridProgress(experiment, experiment.runs, 4, SimpleNamespace(jobs=1, spent={}))
+    assert progress.left() == "about 8 min left" and duration(50 + 3 * 150) == "8 min"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(4.4, "4 s"), (89, "89 s"), (100, "2 min"), (12_000, "3 h 20 min")])
