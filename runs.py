@@ -28,15 +28,18 @@ def main(argv=None):
     )
     root = Path(opt.checkpoints_dir)
     found, remarks = find_runs(root)
-    table = RunsTable(found, opt.filter, opt.metrics)
-    table.sort(opt.sort, opt.reverse)
     for line in remarks:
         print(line, file=sys.stderr)
+    if not found:
+        print("[]" if opt.json else f"{root}: there is no run")
+        return 0
+    table = RunsTable(found, opt.filter, opt.metrics)
+    table.sort(opt.sort, opt.reverse)
     if opt.json:
         print(as_json(table.entries(), indent=1))
         return 0
     if not table.runs:
-        print(f"{root}: {f'none of {len(found)} runs is like that' if found else 'there is no run'}")
+        print(f"{root}: none of {len(found)} runs is like that")
         return 0
     if opt.prune:
         return prune_runs(table.runs, opt)
@@ -79,7 +82,7 @@ def prune_runs(runs, opt):
             print(f"{shown(one.name)}: is running, and stays as it is")
             continue
         try:
-            planned.append(may_go(one.folder, opt.keep_every))
+            planned.append(may_go(one.folder, opt.every))
         except UserError as error:
             failures.append(error)
     for plan in planned:
@@ -93,7 +96,7 @@ def prune_runs(runs, opt):
         gone = []
         for plan in planned:
             try:
-                gone.append(prune(plan, opt.keep_every))
+                gone.append(prune(plan, opt.every))
             except UserError as error:
                 failures.append(error)
         told = plural(sum(len(one.labels) for one in gone), "checkpoint")

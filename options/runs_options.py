@@ -22,9 +22,14 @@ class RunsOptions:
     output: str | None = option(None, "file of the page; none is runs.html in --checkpoints_dir")
     no_html: bool = option(False, "write no page")
     prune: bool = option(False, "delete checkpoints of epochs, after asking; latest, previous and best stay")
-    keep_every: int = option(10, "--prune: every n-th epoch stays; 0 is none", least=0)
+    keep_every: int | None = option(None, "--prune: every n-th epoch stays, 10 unless told; 0 keeps none", least=0)
     yes: bool = option(False, "--prune: do not ask")
     verbose: bool = option(False, "print a traceback when something fails")
+
+    @property
+    def every(self) -> int:
+        """--keep_every, or what it is unless told."""
+        return 10 if self.keep_every is None else self.keep_every
 
     def validate(self) -> None:
         for flag in ("json", "output", "no_html"):
@@ -34,3 +39,7 @@ class RunsOptions:
             raise UserError(f"--output {self.output}: --json and --no_html write no page; give one of them")
         if self.yes and not self.prune:
             raise UserError("--yes: only --prune asks; leave it out")
+        if self.keep_every is not None and not self.prune:
+            raise UserError(
+                f"--keep_every {self.keep_every}: only --prune deletes what it leaves; give both, or neither"
+            )

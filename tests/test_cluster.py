@@ -229,6 +229,19 @@ def test_a_grid_on_ray_with_a_run_a_node_and_the_launcher_killed(dataroot, tmp_p
 
 
 @pytest.mark.extra
+def test_a_cluster_of_ray_that_vanishes_is_a_line_and_its_runs_end(dataroot, tmp_path, two_nodes):
+    grid = Grid(dataroot, tmp_path / "grid", "--launcher", "ray", "--ray", two_nodes.address, env=two_nodes.env)
+    first = grid.start()
+    grid.until(grid.trains)
+    two_nodes.kill("")
+    assert first.wait(timeout=600) == 75
+    said = grid.said.read_text()
+    assert "compare.py: --launcher ray: the cluster is gone (" in said and "Traceback" not in said, said
+    grid.until(lambda: not grid.trains())
+    assert not list((grid.folder / "state").iterdir())
+
+
+@pytest.mark.extra
 def test_ray_starts_a_cluster_of_this_machine_itself(dataroot, tmp_path, at_home):
     """It is asked to end once, saves, and the same command goes on."""
     grid = Grid(dataroot, tmp_path / "grid", "--launcher", "ray", "--jobs", "2")

@@ -56,6 +56,14 @@ def test_a_table_a_page_and_json(place, monkeypatch, capsys):
     assert capsys.readouterr().out == "checkpoints: none of 3 runs is like that\n"
 
 
+@pytest.mark.parametrize("words", [(), ("--sort", "FID"), ("--metrics", "FID", "--filter", "ngf=8"), ("--prune",)])
+def test_a_folder_without_a_run(tmp_path, monkeypatch, capsys, words):
+    assert call(monkeypatch, "--checkpoints_dir", str(tmp_path), *words) == 0
+    assert capsys.readouterr() == (f"{tmp_path}: there is no run\n", "")
+    assert call(monkeypatch, "--checkpoints_dir", str(tmp_path), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [] and not list(tmp_path.iterdir())
+
+
 def test_a_page_of_somebody_else_is_not_overwritten(place, monkeypatch, capsys):
     (place / "checkpoints/runs.html").write_text("mine")
     assert call(monkeypatch) == 2
@@ -73,6 +81,12 @@ def test_a_page_of_somebody_else_is_not_overwritten(place, monkeypatch, capsys):
         (["--checkpoints_dir", "nosuch"], 2, "--checkpoints_dir nosuch: there is no such folder"),
         (["--prune", "--json"], 2, "--prune and --json contradict each other"),
         (["--yes"], 2, "--yes: only --prune asks"),
+        (["--keep_every", "5"], 2, "--keep_every 5: only --prune deletes"),
+        (
+            ["--checkpoints_dir", "checkpoints/one/run.json"],
+            2,
+            "--checkpoints_dir checkpoints/one/run.json: is no folder",
+        ),
         (["--json", "--output", "x.html"], 2, "--output x.html: --json and --no_html write no page"),
         (["--keep_every", "-1"], 2, "--keep_every -1"),
         (["--filter="], 2, "--filter '': names nothing"),

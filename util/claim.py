@@ -2,8 +2,9 @@
 
 A claim is a file. On one host its lock decides alone: the kernel frees it at once, however the process ends, and no
 child keeps it. Between hosts, where locks may not reach, what the file says counts alone: host, process, and that it
-was renewed within the last 90 seconds, by the clock of the disk. Where the file system has no locks, that counts on one
-host too, except that a process which is gone holds nothing.
+is renewed. Who would take one over has seen itself that nobody renews it, for the clocks of two hosts may differ, and
+on some disks they are what gives files their times. Where the file system has no locks, that counts on one host too,
+except that a process which is gone holds nothing.
 """
 
 import contextlib
@@ -31,6 +32,8 @@ from util.writing import open_plain
 LEASE = 90.0  # seconds after which a host that does not renew its claim has none
 BEAT = 10.0  # seconds between two renewals
 LOOK = 0.5  # seconds between two looks at a lease that may be renewed
+SEEN = 1 / 3  # of a lease, in which who takes it over has seen no sign of its holder, whatever the time of the file
+SETTLE = 1.0  # seconds in which hosts that take a claim at once have all written to it
 SIZE = 2048  # bytes of a claim, always written as a whole
 TRIES = 6  # at a lock, 50 ms apart: somebody may only be looking whether it is free
 OWN: set[tuple[int, int, int]] = set()  # process, device and inode of claims that are held here: see ``holder``
@@ -38,11 +41,40 @@ NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # of a 
 
 
 class Taken(Exception):
-    """Somebody else holds the claim; the text says who."""
+    """Somebody else holds the claim; the text says who, and ``until`` what ends that of another host."""
+
+    def __init__(self, who: Process | str | None):
+        super().__init__(str(who or "another process"))
+        elsewhere = isinstance(who, Process) and not who.is_here
+        self.until = f", until {LEASE:.0f} s after the last sign of it" if elsewhere else ""
 
 
 class Lost(UserError):
     """A folder that was this process's is gone, another one, or another process's: nothing may be written there."""
+
+
+class Watch:
+    """Whether a claim is free by now, for who asks again and again.
+
+    That of another host is after a lease without a sign of it; for a third of that at least this itself saw none.
+    """
+
+    def __init__(self, file: Path):
+        self.file, self.renewed = file, False
+        self._version: int | None = None
+        self._end = 0.0
+
+    def __call__(self) -> bool:
+        return not holder(self.file, self)
+
+    def left(self) -> float:
+        """Seconds in which a sign may come yet; 0 where the lease has ended."""
+        version, now = self.file.stat().st_mtime_ns, time.monotonic()
+        if version != self._version:
+            self.renewed = self._version is not None
+            self._version = version
+            self._end = now + max(SEEN * LEASE, LEASE - _age(self.file))
+        return max(0.0, self._end - now)
 
 
 class Claim:
@@ -50,7 +82,9 @@ class Claim:
 
     Args:
         file: the claim's own, in a folder that is there.
-        patient: where a process of another host holds it, to wait whether it lets its lease end.
+        patient: where a process of another host holds it, to wait whether it lets its lease end; who is not waits
+            only where it seems to have ended.
+        watch: of this claim, by somebody who waits for nothing here.
 
     Raises:
         Taken: by somebody else.
@@ -58,10 +92,10 @@ class Claim:
         UserError: the file is none.
     """
 
-    def __init__(self, file: Path, patient: bool = True):
+    def __init__(self, file: Path, patient: bool = True, watch: Watch | None = None):
         self.file, self.lost = file, False
         self._facts: dict[str, Any] = {**dataclasses.asdict(process(os.getpid())), "token": secrets.token_hex(8)}
-        self._descriptor, earlier = _take(file, patient)
+        self._descriptor, earlier = _take(file, patient, watch)
         self._key = _key_of(os.fstat(self._descriptor))
         OWN.add(self._key)
         orphan = process_in(earlier.get("child"))
@@ -69,6 +103,10 @@ class Claim:
         self._facts["child"] = None if self.orphan is None else dataclasses.asdict(self.orphan)
         try:
             self._write()
+            self._settle(earlier)
+        except Taken:
+            self._close()
+            raise
         except BaseException:  # a signal too
             with contextlib.suppress(OSError):
                 file.unlink()
@@ -123,20 +161,32 @@ class Claim:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
         os.fsync(self._descriptor)
 
+    def _settle(self, earlier: dict[str, Any]) -> None:
+        """A lease that ended may be taken over from several hosts at once: theirs it is who wrote last."""
+        before = process_in(earlier)
+        if before is not None and not before.is_seen:
+            time.sleep(SETTLE)
+            if self._is_over_written():
+                raise Taken(process_in(_read(self._descriptor)))
+
+    def _is_over_written(self) -> bool:
+        said = _read(self._descriptor).get("token")
+        return said is not None and said != self._facts["token"]
+
     def _renew(self) -> None:
         while not self._over.wait(BEAT):
             with contextlib.suppress(OSError):  # the disk may come back; if not, the lease ends
-                said = _read(self._descriptor).get("token")
-                if said is not None and said != self._facts["token"]:
+                if self._is_over_written():
                     self.lost = True
                     return
                 self._write()
 
 
-def holder(file: Path) -> str:
+def holder(file: Path, watch: Watch | None = None) -> str:
     """Who holds a claim, in words; empty where nobody does. Nothing is written that stays.
 
-    One of this process is not opened: with the descriptor that is closed then its lock would be given up.
+    One of this process is not opened: with the descriptor that is closed then its lock would be given up. A claim of
+    another host is judged by the time of its file, and where something hangs on it by who watches it.
     """
     try:
         if _key_of(file.stat(follow_symlinks=False)) in OWN:
@@ -148,7 +198,7 @@ def holder(file: Path) -> str:
         found = process_in(_read(descriptor))
         free = _is_free(_lock(descriptor, shared=True), found)
         if free is None:
-            free = _age(file, looking=True) >= LEASE
+            free = _age(file) >= LEASE if watch is None else not watch.left()
         return "" if free else str(found or "another process")
     except OSError:
         return ""
@@ -163,15 +213,27 @@ def _key_of(found: os.stat_result) -> tuple[int, int, int]:
 # -- the file ------------------------------------------------------------------------------------------------------
 
 
-def _take(file: Path, patient: bool) -> tuple[int, dict[str, Any]]:
-    """The descriptor of a claim that nobody else has, and what it said before."""
+def _take(file: Path, patient: bool, watch: Watch | None) -> tuple[int, dict[str, Any]]:
+    """The descriptor of a claim that nobody else has, and what it said before.
+
+    Of many hosts one makes the file; the others give it the time to say whose it is.
+    """
+    end = time.monotonic() + SETTLE
     while True:
-        descriptor = _open(file, os.O_RDWR | os.O_CREAT)
         try:
-            earlier = _ask(descriptor, file, patient)
+            descriptor, made = _open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL), True
+        except FileExistsError:
+            try:
+                descriptor, made = _open(file, os.O_RDWR), False
+            except FileNotFoundError:  # whoever had it removed it just now
+                continue
+        try:
+            earlier = _ask(descriptor, file, patient, watch)
             there = file.stat(follow_symlinks=False)
-            if there.st_ino == os.fstat(descriptor).st_ino:
+            is_new = not made and process_in(earlier) is None and _age(file) < SETTLE and time.monotonic() < end
+            if there.st_ino == os.fstat(descriptor).st_ino and not is_new:
                 return descriptor, earlier
+            time.sleep(0.05 * is_new)
         except FileNotFoundError:  # whoever had it removed it just now
             pass
         except BaseException:
@@ -180,7 +242,7 @@ def _take(file: Path, patient: bool) -> tuple[int, dict[str, Any]]:
         os.close(descriptor)
 
 
-def _ask(descriptor: int, file: Path, patient: bool) -> dict[str, Any]:
+def _ask(descriptor: int, file: Path, patient: bool, watch: Watch | None) -> dict[str, Any]:
     """What the claim said, if it is free.
 
     Raises:
@@ -192,9 +254,9 @@ def _ask(descriptor: int, file: Path, patient: bool) -> dict[str, Any]:
         print(f"{file.parent}: this file system has no locks; a lease of {LEASE:.0f} s counts instead", file=sys.stderr)
     free = _is_free(locked, found)
     if free is None and found is not None:
-        free = _runs_out(file, found, patient)
+        free = not watch.left() if watch is not None else _runs_out(file, found, patient)
     if not free:
-        raise Taken(str(found or "another process"))
+        raise Taken(found)
     return facts
 
 
@@ -209,32 +271,24 @@ def _is_free(locked: bool | None, found: Process | None) -> bool | None:
 
 def _runs_out(file: Path, found: Process, patient: bool) -> bool:
     """Whether a lease has ended; who is patient waits whether it is renewed."""
-    first, said = file.stat().st_mtime_ns, False
-    while (age := _age(file)) < LEASE:
-        if not patient:
+    watch, said = Watch(file), False
+    while (left := watch.left()) and not watch.renewed:
+        age = _age(file)
+        if not patient and age < LEASE:
             return False
         if not said:
+            ago = f"{file.parent}: {found} was here {age:,.0f} s ago"
+            print(f"{ago}; waiting up to {left:.0f} s for a sign of it", file=sys.stderr)
             said = True
-            print(
-                f"{file.parent}: {found} was here {age:.0f} s ago; waiting up to {LEASE - age:.0f} s for a sign of it",
-                file=sys.stderr,
-            )
-        time.sleep(min(LOOK, LEASE - age))
-        if file.stat().st_mtime_ns != first:
-            return False
-    return True
+        time.sleep(min(LOOK, left))
+    return not watch.renewed
 
 
-def _age(file: Path, looking: bool = False) -> float:
-    """Seconds since a claim was renewed, by the clock that gives files their times.
-
-    Who is only ``looking``, where nothing can be written, has this machine's clock.
-    """
+def _age(file: Path) -> float:
+    """Seconds since a claim was renewed, by the clock of the disk, or this host's where nothing can be written."""
     try:
         now = _time_there(file)
     except OSError:
-        if not looking:
-            raise
         now = time.time()
     return max(0.0, now - file.stat().st_mtime)
 

@@ -15,7 +15,8 @@ import pytest
 
 from options import UserError
 from util import claim as module
-from util.claim import Claim, Taken, holder
+from util import process as processes
+from util.claim import Claim, Taken, Watch, holder
 from util.process import this_host
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,16 @@ def killed(process):
 
 
 ELSEWHERE = "process.this_host = lambda: 'another boot'; claim.BEAT = 0.1"
+# A disk where the time of a file is that of the machine that wrote it, of a host whose clock is so many seconds off.
+CLOCK = f"""
+import os, time
+{ELSEWHERE}
+write = claim.Claim._write
+def stamped(held):
+    write(held)
+    os.utime(held.file, (time.time() + {{off}},) * 2)
+claim.Claim._write = stamped
+"""
 NO_LOCKS = f"""
 import fcntl, errno
 def no_locks(*_):
@@ -142,15 +153,48 @@ def test_between_hosts_a_lease_counts_and_ends(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("off", [-3600, pytest.param(3600, marks=pytest.mark.exhaustive)])
+def test_clocks_of_hosts_may_differ(tmp_path, monkeypatch, off):
+    """Who is at work is not taken for gone, however old its claim seems; who is gone not for at work."""
+    file = tmp_path / ".lock"
+    monkeypatch.setattr(module, "LEASE", 1.5)
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "SETTLE", 0.05)
+    monkeypatch.setattr(module, "_lock", lambda *_, **__: True)
+    watch = Watch(file)
+    with held(file, CLOCK.format(off=off)) as other:
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            assert not watch()
+            with pytest.raises(Taken) as taken:
+                Claim(file, watch=watch)
+            time.sleep(0.1)
+        for patient in (True, False):
+            with pytest.raises(Taken, match=f"process {other.pid} on "):
+                Claim(file, patient=patient)
+        assert taken.value.until == ", until 2 s after the last sign of it"
+        killed(other)
+        began = time.monotonic()
+        while not watch():
+            assert time.monotonic() < began + 5
+            time.sleep(0.02)
+        assert time.monotonic() - began > 0.3
+        with Claim(file, watch=watch) as mine:
+            assert mine.is_mine
+
+
+@pytest.mark.slow
 def test_a_lease_that_ended_counts_for_nothing_even_where_a_lock_is_left(tmp_path, monkeypatch):
     """A server may keep the lock of a host that was switched off."""
     file = tmp_path / ".lock"
+    monkeypatch.setattr(module, "LEASE", 2.0)
+    monkeypatch.setattr(module, "SETTLE", 0.05)
     with held(file, ELSEWHERE.replace("0.1", "1000")):
         with pytest.raises(Taken):
             Claim(file, patient=False)
         old = time.time() - module.LEASE - 1
         os.utime(file, (old, old))
-        with Claim(file) as mine:
+        with Claim(file, patient=False) as mine:
             assert mine.is_mine
 
 
@@ -176,6 +220,7 @@ def test_what_another_container_holds_without_locks_is_a_lease(tmp_path, no_lock
     file.write_text(json.dumps(facts))
     with pytest.raises(Taken, match="on box"):
         Claim(file, patient=False)
+    monkeypatch.setattr(module, "LEASE", 1.0)
     os.utime(file, (0, 0))
     with Claim(file):
         pass
@@ -210,7 +255,8 @@ def test_a_file_that_was_replaced_is_not_ones_own(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "process 12 on somewhere\n", "{", "[" * 3000, '{"pid": -1}', '{"pid": "x"}', '{"pid": 1}', "null"]
 )
-def test_what_a_claim_says_may_be_anything(tmp_path, text):
+def test_what_a_claim_says_may_be_anything(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(module, "SETTLE", 0.05)
     file = tmp_path / ".lock"
     file.write_text(text)
     assert holder(file) == ""
@@ -272,6 +318,40 @@ def test_of_many_that_start_at_once_one_has_it(tmp_path):
     over.set()
     for process in processes:
         process.join()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", [False, True])
+def test_of_many_hosts_that_start_at_once_one_has_it(tmp_path, monkeypatch, left):
+    """Where no lock reaches from one to another: a new claim, and one that a host has left which is gone."""
+    file, context = tmp_path / ".lock", multiprocessing.get_context("fork")
+    if left:
+        hold(tmp_path)
+        os.utime(file, (0, 0))
+    for name, seconds in {"LEASE": 3.0, "LOOK": 0.01, "BEAT": 0.1, "SETTLE": 0.7}.items():
+        monkeypatch.setattr(module, name, seconds)
+    monkeypatch.setattr(module, "_lock", lambda *_, **__: True)
+    won, go, over = context.Value("i", 0), context.Event(), context.Event()
+
+    def start(number):
+        processes.this_host = lambda: f"boot {number}"
+        go.wait()
+        with contextlib.suppress(Taken), Claim(file):
+            with won.get_lock():
+                won.value += 1
+            over.wait()
+
+    hosts = [context.Process(target=start, args=(number,)) for number in range(6)]
+    for host in hosts:
+        host.start()
+    go.set()
+    deadline = time.monotonic() + 30
+    while (sum(host.is_alive() for host in hosts) > 1 or not won.value) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    over.set()
+    for host in hosts:
+        host.join()
+    assert won.value == 1
 
 
 @pytest.mark.slow

@@ -3,9 +3,11 @@
   const table = document.getElementById("table"), rows = [...table.tBodies[0].rows];
   sorted(table);
 
-  // Rows that hold all of the words; an option counts with its name and as a whole, so ngf=8 is not ngf=80.
+  // Rows that hold all of the words, as --filter takes them; an option counts with its name and as a whole, so ngf=8 is
+  // not ngf=80. Further options say their names themselves.
   const filter = document.getElementById("filter"), found = document.getElementById("found");
-  const heads = [...table.tHead.rows[0].cells].map(head => head.classList.contains("option") ? head.textContent.trim() + "=" : "");
+  const isNamed = (head, i) => head.querySelector("button") && i && /\b(option|text)\b/.test(head.className);
+  const heads = [...table.tHead.rows[0].cells].map((head, i) => isNamed(head, i) ? head.textContent.trim() + "=" : "");
   const texts = rows.map(row => [...row.cells].map((cell, i) => heads[i] + cell.textContent).join(" ").toLowerCase() + " ");
   const refilter = () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -4,7 +4,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from util.claim import Claim, Taken, holder
+from util.claim import Claim, Taken, Watch, holder
 from util.compare.launchers.base import Command, note_of
 from util.compare.runner import Wait, last_line
 from util.process import Process, process
@@ -24,12 +24,13 @@ def claimed(state: Path, name: str, log: Path) -> Steps:
         log: of the work.
     """
     file, waited = claim_of(state, name), False
+    watch = Watch(file)
     while True:
         try:
-            claim = Claim(file, patient=False)
+            claim = Claim(file, watch=watch)
         except Taken as taken:
             waited = True
-            yield Wait(f"{name}: another compare.py is at it ({taken}); waiting", lambda: not holder(file))
+            yield Wait(f"{name}: another compare.py is at it ({taken}); waiting{taken.until}", watch)
             continue
         note = note_of(file)
         if claim.orphan is None and not note.exists():
@@ -69,10 +70,11 @@ def of_orphan(name: str, orphan: Process) -> Wait:
 
 def trained(run: Path, command: Command) -> Generator[Command | Wait, int, int]:
     """Run train.py; its exit code. Where another process trains the run, wait for that and run it then."""
+    watch = Watch(run / LOCK)
     while True:
-        if by := holder(run / LOCK):
-            yield Wait(f"{run.name}: {TAKEN} ({by}); waiting", lambda: not holder(run / LOCK))
+        if by := holder(run / LOCK, watch):
+            yield Wait(f"{run.name}: {TAKEN} ({by}); waiting", watch)
         code = yield command
         if code != 2 or TAKEN not in last_line(command.log):
             return code
-        yield Wait(f"{run.name}: {TAKEN}; waiting", lambda: not holder(run / LOCK))
+        yield Wait(f"{run.name}: {TAKEN}; waiting", watch)

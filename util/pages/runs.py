@@ -1,6 +1,7 @@
 """The page of many runs: one table that sorts and filters itself, with links to the page and the tests of each."""
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,9 +122,10 @@ def _option_head(name: str, first: bool) -> tags.th:
 
 def _name(run: FoundRun, number: int, place: float | None, here: Path) -> tags.th:
     """The name, which leads to the run's page; below it its tests."""
-    text = visible(run.name)
+    first, *parts = re.split(r"(?<=[/_])", visible(run.name))
+    text = [first, *(one for part in parts for one in (tags.wbr(), part))]  # where a line may end
     page = None if run.page is None else os.path.relpath(run.page.absolute(), here)
-    head = tags.th(tags.a(text, href=link(page)) if page else tags.span(text), scope="row", data_v=str(place))
+    head = tags.th(tags.a(*text, href=link(page)) if page else tags.span(*text), scope="row", data_v=str(place))
     for name, test in run.tests.items():
         told = test.get("page")
         found = Path(run.folder, told) if isinstance(told, str) and told.endswith("index.html") else None

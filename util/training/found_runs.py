@@ -117,6 +117,7 @@ def find_runs(root: Path) -> tuple[list[FoundRun], list[str]]:
     walk = _Walk(root)
     runs = [_read(walk.name_of(folder), folder, names, walk.sizes[folder]) for folder, names in walk.runs.items()]
     walk.damaged += [run.name for run in runs if FILE in walk.runs[run.folder] and not run.record]
+    walk.strange += [run.name for run in runs if run.state == "unknown" and run.record.get("state") is not None]
     return sorted(runs, key=lambda run: in_order(run.name)), list(walk.remarks())
 
 
@@ -128,12 +129,13 @@ class _Walk:
         self.runs: dict[Path, set[str]] = {}
         self.sizes: dict[Path, int] = {}
         self.damaged: list[str] = []
+        self.strange: list[str] = []
         self._seen: set[tuple[int, int]] = set()
         self._unread: list[str] = []
         self._linked: list[str] = []
         self._tops: list[Path] = []
         if not root.is_dir():
-            raise UserError(f"--checkpoints_dir {root}: there is no such folder")
+            raise UserError(f"--checkpoints_dir {root}: {'is no' if root.exists() else 'there is no such'} folder")
         todo: list[tuple[Path, Path | None]] = [(root, None)]
         while todo:
             todo += self._look(*todo.pop())
@@ -147,6 +149,7 @@ class _Walk:
             "cannot be read": self._unread,
             "links that lead elsewhere are not followed; --checkpoints_dir takes such a folder": self._linked,
             "run.json is damaged": self.damaged,
+            "run.json says a state that is not known here, perhaps of a later version": self.strange,
             "no run below": [self.name_of(top) for top in empty] if self.runs else [],
         }.items():
             if names:

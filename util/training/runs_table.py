@@ -66,10 +66,16 @@ class RunsTable:
         self.runs = [run for _, run in known] + rest
 
     def lines(self, width: int | None = None) -> list[str]:
-        """For a terminal of so many columns; options that differ stand at the end, and are cut there."""
+        """For a terminal of so many columns; options that differ stand at the end, and are cut there.
+
+        Of a name that would take more than half of it the middle is left out: what became of the run is to be seen.
+        """
         shown_here = [c for c in self.columns if c in COLUMNS[:2] or any(c.text(run) for run in self.runs)]
         head = [*(arrowed(column.name, {column.name: column.better}) for column in shown_here)]
         rows = [[column.text(run) for column in shown_here] for run in self.runs]
+        for row in rows if width else ():
+            ends = max(8, (width or 0) // 4)
+            row[0] = row[0] if len(row[0]) <= 2 * ends else f"{row[0][:ends]}\u2026{row[0][1 - ends :]}"
         if self.varying:
             head.append("options that differ")
             rows = [[*row, self.options_of(run)] for row, run in zip(rows, self.runs, strict=True)]

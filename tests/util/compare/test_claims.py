@@ -13,7 +13,8 @@ import pytest
 
 from tests.test_compare import REAL, calls, pretending  # noqa: F401  a fixture
 from tests.test_train import ROOT
-from tests.util.test_claim import held
+from tests.util.test_claim import CLOCK, held
+from util.claim import Watch
 from util.files import read_json_lines
 from util.training.run_record import read_record
 
@@ -31,6 +32,20 @@ def soon(act, seconds=1.5):
         timer.join()
 
 
+@contextlib.contextmanager
+def once(condition, act):
+    """As soon as something holds, however slow the machine is."""
+
+    def wait():
+        end = time.monotonic() + 60
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.05)
+        act()
+
+    with soon(wait, 0):
+        yield
+
+
 def place(tmp_path, *parts):
     file = tmp_path.joinpath("experiments/some", *parts)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +54,8 @@ def place(tmp_path, *parts):
 
 @pytest.mark.slow
 def test_what_another_compare_is_at_is_waited_for_while_others_run(tmp_path, pretending, capsys):  # noqa: F811
-    with held(place(tmp_path, "state/cut-s0.lock")) as other, soon(other.kill):
+    begun = place(tmp_path, "logs/small-s0.log").exists
+    with held(place(tmp_path, "state/cut-s0.lock")) as other, once(begun, other.kill):
         assert pretending(BOTH) == 0
     said = capsys.readouterr()
     assert f"cut-s0: another compare.py is at it (process {other.pid} on" in said.out and not said.err
@@ -49,6 +65,28 @@ def test_what_another_compare_is_at_is_waited_for_while_others_run(tmp_path, pre
         "cut-s0.test_latest.json",
         "small-s0.test_latest.json",
     ]
+
+
+@pytest.mark.slow
+def test_what_a_host_is_at_whose_clock_differs_is_begun_once_it_is_gone(tmp_path, pretending, monkeypatch, capsys):  # noqa: F811
+    """Both claims are its own: that on the place in the grid, and that on the run."""
+    monkeypatch.setattr("util.claim.LEASE", 1.5)
+    monkeypatch.setattr("util.claim.SETTLE", 0.05)
+    looks, log, left = [], place(tmp_path, "logs/cut-s0.log"), Watch.left
+    monkeypatch.setattr(Watch, "left", lambda watch: looks.append(time.monotonic()) or left(watch))
+    both = f"also = claim.Claim(Path({str(place(tmp_path, 'checkpoints/cut-s0/.lock'))!r}))"
+    with held(place(tmp_path, "state/cut-s0.lock"), CLOCK.format(off=-3600), both) as other:
+
+        def end():
+            looks.append(log.exists())
+            other.kill()
+
+        with once(lambda: looks and looks[-1] - looks[0] > 2, end):
+            assert pretending(ONE) == 0
+    said = capsys.readouterr().out
+    assert f"another compare.py is at it (process {other.pid} on " in said and "until 2 s after the last sign" in said
+    assert False in looks and True not in looks
+    assert calls(tmp_path) == ["train.py cut-s0", "test.py cut-s0 latest"]
 
 
 @pytest.mark.slow

@@ -27,7 +27,11 @@ def put_several(root):
         values = {"FID": {"last": (30, 10, 20, 40)[number], "better": "lower"}, "variety": {"last": 1, "better": "one"}}
         state = "running" if name == "r4" else "finished"
         put_run(
-            root, name, f"model={model} ngf={(2, 3, 4, 40)[number]}", values={} if name == "r4" else values, state=state
+            root,
+            name,
+            f"model={model} ngf={(2, 3, 4, 40)[number]} " + " ".join(f"of{k}={number}" for k in range(9)),
+            values={} if name == "r4" else values,
+            state=state,
         )
 
 
@@ -81,6 +85,10 @@ def test_the_page_sorts_and_filters_itself(tmp_path):
             ("cut ngf=4", ["r3"]),
             ("ngf=", 4),
             ("DIED", ["r4"]),
+            ("state=died", ["r4"]),
+            ("model=cut of2=2", ["r3"]),
+            ("of7=1", ["r2"]),
+            ("of8=3 model=dcl", []),
             ("", 4),
         ):
             page.run(f"filter.value = '{words}'; filter.dispatchEvent(new Event('input'))")

@@ -113,6 +113,8 @@ def test_a_record_may_say_anything(tmp_path, text):
     assert {name: set(entry) for name, entry in one.values.items()} in ({}, {"KID": set()})
     told = any("run.json is damaged: run" in line for line in find_runs(tmp_path)[1])
     assert told == (text in ("", "{", "[1]", "[" * 9000))
+    strange = any("run.json says a state that is not known here" in line for line in find_runs(tmp_path)[1])
+    assert strange == ('"state"' in text)
 
 
 def test_values_of_evaluations_and_tests(tmp_path):

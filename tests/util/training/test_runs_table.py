@@ -1,6 +1,7 @@
 """Which runs a table shows, in what order, in which columns."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,8 @@ def test_lines_for_a_terminal(found):
     assert lines[1].split()[:9] == ["cut-2", "cut", "finished", "100", "of", "100", "0.25", "30", "29"]
     assert lines[1].endswith("ngf=8") and not lines[4].endswith("ngf=64")
     assert {len(line) for line in table.lines(20)} <= set(range(21))
+    far = RunsTable([replace(found[0], name=f"experiments/a_grid/{'x' * 70}-s0")], (), ()).lines(80)
+    assert far[1].startswith("experiments/a_grid/x\u2026x") and "finished" in far[1] and "100 of 100" in far[1]
     assert [name for name in RunsTable(found, (), ("iou",)).lines()[0].split() if name in ("FID", "IoU")] == ["IoU"]
 
 

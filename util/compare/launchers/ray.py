@@ -32,6 +32,8 @@ class RayJob(Job):
 
     def code(self) -> int | None:
         try:
+            if not self.ray.is_initialized():  # a client that has lost its cluster meanwhile
+                raise ConnectionError("it does not answer any more")
             return int(self.ray.get(self.task)) if self.ray.wait([self.task], timeout=0)[0] else None
         except self.ray.exceptions.TaskCancelledError:
             return STOPPED
@@ -40,13 +42,13 @@ class RayJob(Job):
         except self.ray.exceptions.RayError:  # it lost its node too often
             return -9
         except ConnectionError as error:
-            raise UserError(
-                f"--launcher ray: the cluster is gone ({error}); the same command goes on", STOPPED
-            ) from None
+            said = f"--launcher ray: the cluster is gone ({error}); the same command goes on"
+            raise UserError(said, STOPPED) from None
 
     def stop(self, force: bool = False) -> None:
-        with contextlib.suppress(ConnectionError):
-            self.ray.cancel(self.task, force=force)
+        if self.ray.is_initialized():
+            with contextlib.suppress(ConnectionError, self.ray.exceptions.RayError):
+                self.ray.cancel(self.task, force=force)
 
     def kill(self) -> None:
         self.stop(force=True)
@@ -55,7 +57,8 @@ class RayJob(Job):
 class Ray(Launcher):
     def __init__(self, settings: Settings):
         super().__init__(settings)
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # its statistics are sent to nobody
+        # Its statistics are sent to nobody, and where a cluster is lost no call of it starts another one.
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
         if settings.ray is None:  # nobody else on this machine may give its cluster something to do
             os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.ray = package("ray", "ray", Path("--launcher ray"))
@@ -87,10 +90,8 @@ class Ray(Launcher):
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         if not nodes:
             raise UserError("--launcher ray: the cluster has no node with cores")
-        gpus = self.settings.gpus_per_run
         most = max(node.get("GPU", 0) for node in nodes)
-        if gpus is None:
-            gpus = 1.0 if most else 0.0
+        gpus = float(most > 0) if self.settings.gpus_per_run is None else self.settings.gpus_per_run
         if gpus > most:
             raise UserError(f"--gpus_per_run {gpus:g}: no node of the cluster has more than {most:g} GPUs; use fewer")
         cores = min(node["CPU"] for node in nodes) / math.ceil(self.jobs / len(nodes))

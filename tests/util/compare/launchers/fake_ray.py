@@ -13,7 +13,7 @@ def fake_ray(nodes):
         nodes: the resources of each node.
     """
     ray = ModuleType("ray")
-    ray.told = SimpleNamespace(init=None, asked=[], shut=0)
+    ray.told = SimpleNamespace(init=None, asked=[], shut=0, gone=False)
 
     class RayError(Exception):
         pass
@@ -50,7 +50,15 @@ def fake_ray(nodes):
             raise task.error
         return task.code
 
+    def wait(tasks, timeout):
+        """A client that notices that its cluster is gone is none any more."""
+        if ray.told.gone:
+            ray.is_initialized = lambda: False
+            raise ConnectionError("Client is shutting down.")
+        return ([], tasks) if any(task.is_alive() for task in tasks) else (tasks, [])
+
     def cancel(task, force=False):
+        assert ray.is_initialized(), "ray would start a cluster of this machine, for a task that it does not know"
         if force:
             task.error = TaskCancelledError()
             task.work.process.kill()
@@ -63,7 +71,7 @@ def fake_ray(nodes):
     ray.exceptions = SimpleNamespace(
         RayError=RayError, TaskCancelledError=TaskCancelledError, RayTaskError=RayTaskError
     )
-    ray.wait = lambda tasks, timeout: ([], tasks) if any(task.is_alive() for task in tasks) else (tasks, [])
+    ray.is_initialized, ray.wait = lambda: True, wait
     ray.nodes = lambda: [{"Alive": True, "Resources": node} for node in nodes]
     ray.init, ray.remote, ray.get, ray.cancel, ray.shutdown = init, remote, get, cancel, shutdown
     sys.modules["ray"] = ray

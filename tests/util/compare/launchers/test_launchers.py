@@ -286,6 +286,27 @@ def test_ray_shares_nodes_among_the_runs_at_once(pretended):
         launcher("ray")(Settings(ray="ray://nowhere:10001")).open()
 
 
+def test_a_cluster_of_ray_that_vanishes_is_a_line(pretended, tmp_path):
+    """With two runs at work: one notices, and none of the calls after that is one of a cluster."""
+    (tmp_path / "state").mkdir()
+    starter = launcher("ray")(Settings(2, ray="ray://head:10001"))
+    assert os.environ["RAY_ENABLE_AUTO_CONNECT"] == "0"
+    pretended.remote = lambda **_: lambda _: SimpleNamespace(remote=lambda work: work)
+
+    def task(name):
+        with Claim(tmp_path / f"state/{name}.lock") as claim:
+            pretended.told.gone = name == "b"
+            return (yield Command(name, tmp_path / "script.py", [], tmp_path / f"logs/{name}.log", claim))
+
+    with pytest.raises(UserError, match=r"the cluster is gone \(Client is shutting down.\); the same command") as error:
+        Runner(launcher=starter).run({name: task(name) for name in "ab"}, str)
+    assert error.value.code == 75 and not list((tmp_path / "state").iterdir())
+    job = starter.start([Command("c", tmp_path / "script.py", [], tmp_path / "logs/c.log")])[0]
+    with pytest.raises(UserError, match="it does not answer any more"):
+        job.code()
+    job.kill()
+
+
 @pytest.mark.parametrize(
     ("gpus", "each", "expected"),
     [
