@@ -35,7 +35,17 @@ class Slurm(Launcher):
         if (gpus := settings.gpus_per_run) is not None:
             if gpus % 1:
                 raise UserError(f"--gpus_per_run {gpus:g}: Slurm gives whole ones; use 1, or --slurm gres=...")
+            if other := next((name for name in ("gpus_per_node", "gres") if name in settings.slurm), None):
+                said = f"--slurm {other}={settings.slurm[other]}"
+                raise UserError(
+                    f"--gpus_per_run {gpus:g} and {said} both say how many GPUs a job has; give one of them"
+                )
             self.parameters["gpus_per_node"] = int(gpus)
+        if (delay := self.parameters.get("signal_delay_s", 90)) >= 60 * self.parameters["time"]:
+            raise UserError(
+                f"--slurm time={self.parameters['time']}: jobs end before the warning {delay} seconds earlier; "
+                "give more time, or a smaller signal_delay_s"
+            )
         self.folders: dict[Path, list[Path]] = {}  # of submitit -> the notes of its jobs
         self.parameters |= {"job_name": "compare", "setup": [f"export PYTHONPATH={ROOT}"]}
 

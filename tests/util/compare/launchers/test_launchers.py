@@ -238,6 +238,14 @@ def test_a_note_that_names_no_job_is_a_line(tmp_path, pretended, monkeypatch):
         (("--launcher", "slurm", "--slurm", "time=10:00"), "--slurm time=10:00: expected a whole number of minutes"),
         (("--launcher", "slurm", "--slurm", "partition="), "--slurm partition=: expected a value"),
         (("--launcher", "slurm", "--gpus_per_run", "0.5"), "--gpus_per_run 0.5: Slurm gives whole ones"),
+        (
+            ("--launcher", "slurm", "--gpus_per_run", "1", "--slurm", "gres=gpu:2"),
+            "--gpus_per_run 1 and --slurm gres=gpu:2",
+        ),
+        (
+            ("--launcher", "slurm", "--slurm", "time=1"),
+            "--slurm time=1: jobs end before the warning 90 seconds earlier",
+        ),
         (("--launcher", "ray", "--gpus_per_run", "1.5"), "--gpus_per_run 1.5: Ray gives shares"),
         (("--launcher", "ray", "--gpus", "0"), "--gpus is of --launcher local"),
         (("--slurm", "time=5"), "--slurm is of --launcher slurm"),
