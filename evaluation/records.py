@@ -73,6 +73,7 @@ class Evaluations:
             UserError: the losses are not finite; --best_metric names no value of these; or as the evaluator.
         """
         self.engine.check_finite(model)
+        self.engine.own.collect(model, self.engine)  # which the main process alone then saves
         with distributed.together(self.engine.device):
             self._make(model, epoch, record, visualizer)
 

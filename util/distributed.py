@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,7 @@ from options import Exit, UserError
 from options.shown import shortened, shown
 from util.patience import patiently
 
+T = TypeVar("T")
 _alone = ContextVar("alone", default=False)
 WORD = 10.0  # seconds in which the main process says that it lives
 END = timedelta(seconds=20)  # in which the others hear of the end of one; torchrun kills after 30
@@ -206,6 +207,40 @@ def everywhere(flags: torch.Tensor) -> list[bool]:
             dist.all_reduce(numbers, dist.ReduceOp.MIN)
             return [number > 0 for number in numbers.tolist()]
     return flags.tolist()
+
+
+def told_by_main(value: T) -> T:
+    """What the main process has of this, in every one."""
+    told = [value]
+    with _with_others():
+        dist.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def told_to_main(value: T) -> list[T]:
+    """What every process has of this, in the order of their numbers, in the main one; in the others their own alone."""
+    told: list[T] | None = [value] * world_size() if rank() == 0 else None
+    with _with_others():
+        dist.gather_object(value, told, dst=0)
+    return [value] if told is None else told
+
+
+def refuse_unlike(value: str, told: Callable[[str, int, str], str]) -> None:
+    """Raise a UserError in every process where one has another value than the main one.
+
+    Args:
+        told: makes the message of the main one's value, of the number of another process, and of its value.
+    """
+    if world_size() == 1:
+        return
+    values: list[str] = [value] * world_size()
+    with _with_others():
+        dist.all_gather_object(values, value)
+    other = next((n for n, found in enumerate(values) if found != values[0]), None)
+    if other is not None:
+        error = UserError(told(values[0], other, values[other]))
+        error.is_shared = True  # type: ignore[attr-defined]
+        raise error
 
 
 def mean(value: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from util.device import DTYPES, channels_last_pays, choose_device, computes_in_b
 from util.seeding import seed_everything
 from util.signals import Signals
 from util.training.gate import check_finite
+from util.training.own_state import OwnStates
 from util.training.schedule import Progress, has_passed, learning_rate, left_to_anneal, part_done
 from util.training.whole_step import WholeStep
 
@@ -51,6 +52,7 @@ class Engine:
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.saved: dict[str, dict[str, Any]] = {}  # label of a checkpoint -> the progress that it holds
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
+        self.own = OwnStates()
         self.signals = Signals()
         self.in_step = False
         self.last: WholeStep | None = None  # before the step that is under way, where one may be taken back
