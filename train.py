@@ -59,7 +59,7 @@ def main(argv=None):
     model.see_data(dataset)
     engine.prepare(model)
     check_pairs(opt, dataset, model)
-    evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq and engine.is_main else None
+    evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq else None
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
     with contextlib.ExitStack() as stack:

@@ -59,6 +59,7 @@ def _join(backend: str, patience: timedelta) -> None:
 def stop() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
+        _apart.cache_clear()
 
 
 @contextlib.contextmanager
@@ -84,6 +85,8 @@ def is_lost(error: BaseException | None) -> bool:
 def together(device: torch.device, first: Callable[[], Any] = lambda: None) -> Iterator[None]:
     """What goes wrong inside in one process goes wrong in all, so that none waits for one that has left.
 
+    One may be inside another: processes that are in different ones by then agree in the same way.
+
     Args:
         first: what a process does where it goes wrong, before the others hear of it: they may hang.
 
@@ -97,6 +100,8 @@ def together(device: torch.device, first: Callable[[], Any] = lambda: None) -> I
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
+        if is_shared(error):  # of what went on together inside
+            raise
         mine = error
         first()
     if any_process(mine is not None, device, None if mine is None else END):
@@ -168,8 +173,8 @@ def rank() -> int:
 
 @functools.cache
 def say_once(line: str) -> None:
-    """Tell the user, however often it comes up: on stderr, in the first process alone."""
-    if rank() == 0:
+    """Tell the user, however often it comes up: on stderr, in the first process alone, whoever computes by himself."""
+    if not dist.is_initialized() or dist.get_rank() == 0:
         print(shortened(shown(line)), file=sys.stderr)
 
 
@@ -211,6 +216,8 @@ def everywhere(flags: torch.Tensor) -> list[bool]:
 
 def told_by_main(value: T) -> T:
     """What the main process has of this, in every one."""
+    if world_size() == 1:
+        return value
     told = [value]
     with _with_others():
         dist.broadcast_object_list(told, src=0)
@@ -219,6 +226,8 @@ def told_by_main(value: T) -> T:
 
 def told_to_main(value: T) -> list[T]:
     """What every process has of this, in the order of their numbers, in the main one; in the others their own alone."""
+    if world_size() == 1:
+        return [value]
     told: list[T] | None = [value] * world_size() if rank() == 0 else None
     with _with_others():
         dist.gather_object(value, told, dst=0)
@@ -279,6 +288,34 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat /= world_size()
     for g, piece in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
         g.copy_(piece.view_as(g))
+
+
+def begin_total(x: torch.Tensor) -> Callable[[], None]:
+    """Begin to sum x over processes, in its place; what is returned waits for the end.
+
+    In a group of its own: losses that gather have collectives in the backward pass too, which must not meet these.
+    """
+    with _with_others():
+        work = dist.all_reduce(x, group=_apart(), async_op=True)
+
+    def wait() -> None:
+        with _with_others():
+            work.wait()
+
+    return wait
+
+
+@functools.cache
+def _apart() -> Any:
+    return dist.new_group()
+
+
+def total(x: torch.Tensor) -> torch.Tensor:
+    """The sum over processes, differentiable as ``gather`` is."""
+    if world_size() == 1:
+        return x
+    with _with_others():
+        return dist_nn.all_reduce(x)
 
 
 def gather(x: torch.Tensor) -> torch.Tensor:

@@ -191,4 +191,5 @@ def test_the_other_processes_only_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(module.distributed, "together", together)
     found = Evaluations(tmp_path, None, None, engine)
     found.make(None, 1, None, None)
-    assert waited == ["cpu"] and told == [(None, engine)] and found.lines() == [] and not (tmp_path / "evaluations.jsonl").exists()
+    assert told == [(None, engine)]
+    assert waited == ["cpu"] and found.lines() == [] and not (tmp_path / "evaluations.jsonl").exists()
