@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from util import distributed
 from util.finite import tensors_of
@@ -61,14 +61,14 @@ def name_of(label: str, process: int | str) -> str:
 
 def is_of_process(module: torch.nn.Module) -> bool:
     if isinstance(module, _BatchNorm):
-        return module.training and module.track_running_stats and not isinstance(module, SyncBatchNorm)
+        return module.training and module.track_running_stats and getattr(module, "of_process", True)
     return bool(getattr(module, "of_process", False))
 
 
 def own_state(model: Any, engine: Any) -> dict[str, Any]:
     """All of networks and averages that may differ between processes at the end of a step: what is no weight."""
     parts = {"model": model} | {f"averages.{name}": average for name, average in engine.averages.items()}
-    found = {}
+    found: dict[str, Any] = {}
     for home, module in parts.items():
         weights = {name for name, _ in module.named_parameters(remove_duplicate=False)}
         found |= {f"{home}.{key}": value for key, value in module.state_dict().items() if key not in weights}
@@ -89,7 +89,7 @@ def digest(value: Any) -> str:
     found = hashlib.sha256()
     for tensor in tensors_of(value):
         found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

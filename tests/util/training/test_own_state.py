@@ -15,6 +15,7 @@ from util.training import checkpoint
 from util.training.engine import Engine
 from util.training.manifest import problem, read_manifest
 from util.training.own_state import is_of_process, name_of, own_state
+from util.training.sync_norm import SyncedBatchNorm
 
 WORDS = ("--ema_decay", "0.9", "--lr_policy", "plateau", "--plateau_metric", "D", "--n_epochs", "9")
 
@@ -97,7 +98,9 @@ def test_each_process_goes_on_from_what_it_kept(tmp_path, capsys):
 
 def test_which_modules_are_of_their_process():
     own = nn.BatchNorm2d(2), ImagePool(1)
-    shared = nn.SyncBatchNorm(2), ImagePool(0), nn.BatchNorm2d(2, track_running_stats=False), nn.BatchNorm2d(2).eval()
+    synced = nn.BatchNorm2d(2)
+    synced.__class__ = SyncedBatchNorm
+    shared = synced, ImagePool(0), nn.BatchNorm2d(2, track_running_stats=False), nn.BatchNorm2d(2).eval()
     assert all(map(is_of_process, own)) and not any(map(is_of_process, shared))
 
 
