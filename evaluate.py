@@ -201,7 +201,8 @@ def looked_at(opt, extractor, side, keep):
     mine = [n for n in range(len(images)) if n // AT_ONCE % world == rank]
     chosen = (images[n] for n in mine)
     read = levels(opt, list(chosen), side.flag) if side.images is None else map(of_archive, chosen)
-    countdown, batch, first = Countdown(len(mine), "picture"), [], 0
+    countdown, first = Countdown(len(mine), "picture"), 0
+    batch: list[torch.Tensor] = []
 
     def look():
         together = torch.stack(batch)

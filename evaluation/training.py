@@ -1,7 +1,7 @@
 """Evaluation of a model while it trains: the test that test.py would make of it now."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -173,7 +173,7 @@ class Evaluator:
         with distributed.alone():
             return evaluation.compute(self.tests.training_items)
 
-    def made(self, evaluation: Evaluation) -> Iterator[tuple[int, Any]]:
+    def made(self, evaluation: Evaluation) -> Generator[tuple[int, Any], None, None]:
         """Of each batch of this process its number, what it tells, its images, and what is seen in them."""
         for number, batch in self.tests.part(distributed.rank(), distributed.world_size()):
             seed_everything(self.opt.seed, "test", number)
