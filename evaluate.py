@@ -2,6 +2,8 @@
 
 import util.early  # noqa: F401, I001  (first: see there)
 
+import contextlib
+import io
 import sys
 from dataclasses import replace
 from functools import partial
@@ -28,6 +30,7 @@ from util import distributed
 from util.cli import run
 from util.device import choose_device
 from util.images import from_bytes, read_image, read_values, to_bytes
+from util.in_order import in_order
 from util.patience import read_patiently
 from util.stopwatch import Countdown
 from util.storage import check_writable, unwritten
@@ -36,6 +39,7 @@ from util.values import units_of
 
 SIDES = {"real": "A", "fake": "B", "train": "A"}  # which numbers of --value_range a folder goes by
 SHOWN = 5  # names in a message
+AT_ONCE = 32  # pictures that are looked at at once
 CLASSES = "intra-FID of classes"  # in metrics.json
 
 
@@ -51,6 +55,15 @@ def main(argv=None):
     sets = [cls(opt) for cls in found.values() if issubclass(cls, SetMetric)]
     pairs = [cls for cls in found.values() if not issubclass(cls, SetMetric)]
     device = choose_device(opt.device, opt.gpu_ids)
+    distributed.start(device)
+    with contextlib.ExitStack() as stack:
+        if distributed.rank() > 0:  # what is to be said, one process says
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        return compare(opt, found, sets, pairs, device)
+
+
+def compare(opt, found, sets, pairs, device):
+    """Values of the metrics; several processes share the pictures, and the main one has the values."""
     extractor = extractor_for(sets, opt, (), device) if sets else None  # what is wrong shows before anything is read
     given = [flag for flag in ("real", "fake", "train") if getattr(opt, flag)]
     sides = {flag: open_side(flag, Path(getattr(opt, flag))) for flag in given}
@@ -58,13 +71,16 @@ def main(argv=None):
     check_labels(found, sides)
     warn_of_values(opt, sides)
     both = partners(opt, *(named(opt, flag, sides[flag]) for flag in ("real", "fake"))) if pairs else {}
-    tables = [joined(scores_of_pairs(opt, pairs, both).compute())] if pairs else []
+    scores = scores_of_pairs(opt, pairs, both, device) if pairs else None
+    tables = [joined(scores.compute())] if scores and distributed.rank() == 0 else []
     facts = {}
     if extractor is not None:
         if classes and any("answers" in metric.asks for metric in sets):
             extractor = extractor_for(sets, opt, classes, device)
         table, facts = scores_of_sets(opt, sets, sides, classes, extractor)
         tables.append(table)
+    if distributed.rank() > 0:
+        return 0
     print("\n".join(line for table in tables for line in table.lines()))
     for name, value in facts.get(CLASSES, {}).items():
         print(f"intra-FID of {shown(name)}: {figures(value, 'not defined')}")
@@ -127,10 +143,13 @@ def partners(opt, real, fake):
     return {name: (real[name], fake[name]) for name in real}
 
 
-def scores_of_pairs(opt, metrics, both):
+def scores_of_pairs(opt, metrics, both, device):
     scores, countdown = Scores(lambda: [cls(opt) for cls in metrics]), Countdown(len(both), "pair")
-    sides = (levels(opt, [pair[k] for pair in both.values()], flag) for k, flag in enumerate(("real", "fake")))
-    for name, real, fake in zip(both, *sides, strict=True):
+    mine = range(distributed.rank(), len(both), distributed.world_size())
+    names, files = list(both), list(both.values())
+    sides = (levels(opt, [files[n][k] for n in mine], flag) for k, flag in enumerate(("real", "fake")))
+    read = ((n, (names[n], real, fake)) for n, real, fake in zip(mine, *sides, strict=True))
+    for name, real, fake in in_order(read, device):
         real, fake = from_bytes(real)[None], from_bytes(fake)[None]
         if real.shape != fake.shape:
             sizes = [" x ".join(map(str, image.shape[:1:-1])) for image in (real, fake)]
@@ -148,6 +167,8 @@ def scores_of_sets(opt, metrics, sides, classes, extractor):
     seen = {flag: observed(opt, extractor, side, kept) for flag, side in sides.items() if side.statistics is None}
     for side in sides.values():
         check_width(side, extractor)  # once more, for an extractor that only its first image tells how many they are
+    if distributed.rank() > 0:
+        return None, {}
     if len(seen) < len(sides):
         return against_statistics(extractor, seen, sides, remarks), {}
     table = SetScores(metrics, extractor, classes).beside_training(seen["real"], seen["fake"], seen.get("train"))
@@ -163,16 +184,9 @@ def observed(opt, extractor, side, keep=False):
     """What the extractor sees in the pictures, those of one size at once; with themselves where a metric needs them."""
     if side.features is not None:
         return Observed(side.features)
-    images = side.files if side.images is None else side.images
-    countdown, parts = Countdown(len(images), "picture"), []
-    batch: list[torch.Tensor] = []
-    for image in levels(opt, side.files, side.flag) if side.images is None else of_archive(side.images):
-        if batch and (len(batch) == 32 or image.shape != batch[0].shape):
-            parts.append(looked_at(extractor, batch, keep))
-            batch = []
-        batch.append(image)
-        countdown.step()
-    parts.append(looked_at(extractor, batch, keep))
+    parts = list(in_order(looked_at(opt, extractor, side, keep), extractor.device))
+    if distributed.rank() > 0:
+        return None
     if keep and len({part.images.shape[1:] for part in parts}) > 1:
         sizes = sorted({" x ".join(map(str, part.images.shape[:1:-1])) for part in parts})
         shown = f"{', '.join(sizes[:SHOWN])}{', ...' * (len(sizes) > SHOWN)}"
@@ -180,15 +194,34 @@ def observed(opt, extractor, side, keep=False):
     return replace(Observed.join(parts), labels=side.labels)
 
 
-def looked_at(extractor, batch, keep):
-    """Images (C, H, W) of one size."""
-    levels = torch.stack(batch)
-    return replace(extractor(levels), images=levels if keep else None)
+def looked_at(opt, extractor, side, keep):
+    """Of the batches of this process, which are parts of every 32 pictures: number, and what the extractor sees."""
+    images = side.files if side.images is None else side.images
+    rank, world = distributed.rank(), distributed.world_size()
+    mine = [n for n in range(len(images)) if n // AT_ONCE % world == rank]
+    chosen = (images[n] for n in mine)
+    read = levels(opt, list(chosen), side.flag) if side.images is None else map(of_archive, chosen)
+    countdown, first = Countdown(len(mine), "picture"), 0
+    batch: list[torch.Tensor] = []
+
+    def look():
+        together = torch.stack(batch)
+        return first, replace(extractor(together), images=together if keep else None)
+
+    for n, image in zip(mine, read, strict=True):
+        if batch and (n % AT_ONCE == 0 or image.shape != batch[0].shape):
+            yield look()
+            batch = []
+        first = first if batch else n
+        batch.append(image)
+        countdown.step()
+    if batch:
+        yield look()
 
 
-def of_archive(images):
-    """Its images as bytes (C, H, W), one after another."""
-    return (torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in images)
+def of_archive(image):
+    """One image of an archive as bytes (C, H, W)."""
+    return torch.from_numpy(image.transpose(2, 0, 1).copy())
 
 
 def levels(opt, files, flag):

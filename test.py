@@ -3,12 +3,13 @@
 import util.early  # noqa: F401, I001  (first: see there)
 
 import contextlib
+import io
 import sys
 from pathlib import Path
 
 from data import DATASETS
 from data.loading.rows import TestSet
-from evaluation.testing import JUDGED, Evaluation, refuse_ignored
+from evaluation.testing import JUDGED, Evaluation, refuse_ignored, told_of
 from models import MODELS
 from models.inference.memory import check_model, check_tiled, generators_of, smaller, telling_of_memory
 from models.inference.scaling import Scaling
@@ -21,8 +22,10 @@ from options.parsing import parse
 from util import distributed
 from util.cli import run
 from util.config import read_config, save_options
+from util.in_order import brought, in_order, on_cpu
 from util.pages.files import note_checkpoint
 from util.pages.results import VALUES, Results, deep_files
+from util.seeding import seed_everything
 from util.stopwatch import Countdown
 from util.storage import check_writable
 from util.training import checkpoint
@@ -43,6 +46,8 @@ def run_test(argv, stack):
     model_class = MODELS.find(opt.model, opt.plugin_dir)
     opt, other_way = as_directed(opt, model_class)
     engine = Engine(opt)
+    if not engine.is_main:  # what is to be said, one process says
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
     ways = smaller((), opt.tile, opt.batch_size)  # as far as is known before the method is
     stack.enter_context(telling_of_memory(engine.device, ways))
     run_folder = Path(opt.checkpoints_dir, opt.name)
@@ -78,11 +83,14 @@ def run_test(argv, stack):
 
     folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{label}")
     check_folders(folder, folder.parent)
-    if not pretrained:
+    if not pretrained and engine.is_main:
         stack.enter_context(noting_test(run_folder, folder))
-    for method in dict.fromkeys(model.tasks[flag] for flag in asked):
-        getattr(model, method)(dataset, engine, folder)
     if evaluation is None:
+        if engine.world > 1:
+            distributed.say_once(f"--{asked[0]} is of one process: the others of the {engine.world} have nothing to do")
+        with distributed.alone():
+            for method in dict.fromkeys(model.tasks[flag] for flag in asked if engine.is_main):
+                getattr(model, method)(dataset, engine, folder)
         return 0
 
     deep = deep_files(opt, model.visual_names)
@@ -94,7 +102,8 @@ def run_test(argv, stack):
         print(scaling.words)
     several = list(getattr(dataset, "styles", ()))
     results, countdown = None, Countdown(len(rows))
-    for batch, visuals, paths in translated(tests, model, engine, scaling):
+    made = translated(tests, model, engine, scaling, evaluation)
+    for batch, visuals, paths, seen in in_order(made, engine.device):
         if results is None:  # the first batch went through: only now is anything written
             if all(visual.startswith("real") for visual in visuals):
                 raise UserError(
@@ -110,11 +119,13 @@ def run_test(argv, stack):
             note_checkpoint(results.files, run_folder, label)
         count = len(next(iter(paths.values())))
         styles = batch["group"] if len(several) > 1 else [""] * count
-        evaluation.update(batch, visuals)
+        evaluation.update(batch, brought(visuals, engine.device), seen)
         for i in range(count):
             images = {visual: images[i] for visual, images in visuals.items()}
             results.add(styles[i], images, {side: files[i] for side, files in paths.items()})
             countdown.step()
+    if not engine.is_main:
+        return 0
     if results is None:
         raise UserError(f"{dataset.where}: no image could be read")
     try:
@@ -131,9 +142,10 @@ def run_test(argv, stack):
     return 0
 
 
-def translated(tests, model, engine, scaling):
-    """Each batch, what the method makes of it, and the source files by side."""
-    for batch in tests.batches():
+def translated(tests, model, engine, scaling, evaluation):
+    """Each batch of this process by its number: facts, what the method makes, source files by side, what is seen."""
+    for number, batch in tests.part(engine.rank, engine.world):
+        seed_everything(model.opt.seed, "test", number)
         given = scaling.brought(batch)
         model.set_input(given)
         with engine.inference():
@@ -141,7 +153,8 @@ def translated(tests, model, engine, scaling):
         if "A" in given:
             check_tiled(model.opt, model, given["A"])
         visuals, paths = model.checked_visuals()
-        yield batch, scaling.back(visuals, batch, model.visual_sides), paths
+        visuals = scaling.back(visuals, batch, model.visual_sides)
+        yield number, (told_of(batch), on_cpu(visuals), paths, evaluation.look(batch, visuals))
 
 
 def as_upstream(argv):

@@ -59,7 +59,7 @@ def main(argv=None):
     model.see_data(dataset)
     engine.prepare(model)
     check_pairs(opt, dataset, model)
-    evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq and engine.is_main else None
+    evaluator = make_evaluator(opt, dataset, engine) if opt.eval_freq else None
     folder, progress = Path(opt.checkpoints_dir, opt.name), engine.progress
 
     with contextlib.ExitStack() as stack:
@@ -73,7 +73,7 @@ def main(argv=None):
             return 0
         if not restored:
             begin_with_weights(opt, model, dataset, engine)
-        distributed.broadcast_module(model)
+            distributed.broadcast_module(model)
         if claimed is not None:
             require_packages(opt)
             claimed.begin(progress, size_of(model, engine.averages))
@@ -179,7 +179,15 @@ def main(argv=None):
 
 def restore(opt, folder, model, engine):
     """Continue the run; the checkpoint that it goes on from, nothing where it was stopped before its first."""
-    found = checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
+    with distributed.together(engine.device):
+        found = checkpoint.restore(folder, "latest" if opt.continue_train == "auto" else opt.epoch, model, engine)
+    distributed.refuse_unlike(
+        f"{found or 'no checkpoint'}, step {engine.progress.step}",
+        lambda main, other, there: (
+            f"{folder}: the main process finds {main} there, process {other} {there}; "
+            "give --checkpoints_dir on storage that all machines share"
+        ),
+    )
     for flag in ("pretrained_name", "pretrained"):
         if found and engine.is_main and (told := getattr(opt, flag, None)):
             print(f"--{flag} {text_of(told)}: ignored, for the run goes on from its own checkpoint")

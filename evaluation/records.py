@@ -1,9 +1,11 @@
 """The evaluations of a training run: when they are made, what is kept of them, and which is the best."""
 
+import contextlib
+import io
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,15 +24,14 @@ BEST = "best"  # the checkpoint
 
 
 class Evaluations:
-    """Evaluates a run from time to time, in the main process while the others wait.
+    """Evaluates a run from time to time; several processes share the images.
 
     Each evaluation is a line of ``<run>/evaluations.jsonl``; one that improves on all before it is kept as the
     checkpoint ``best``. Nothing here changes what is trained.
 
     Args:
         run: the run's folder.
-        evaluator: a training.Evaluator, closed in the end; None where nothing is evaluated, and in every process
-            but the main one.
+        evaluator: a training.Evaluator, closed in the end; None where nothing is evaluated.
         metric: the value that says which is best; None is the first value.
         engine: at the step from which the run goes on; records after it are dropped, and made again.
     """
@@ -50,9 +51,10 @@ class Evaluations:
             UserError: as ``make``.
         """
         if self.evaluator is not None:
-            with isolated():
-                values, better = self.evaluator.prepare()
-            self._direction({"values": values, "better": better})
+            with distributed.together(self.engine.device), _told_by_main(self.engine):
+                with isolated():
+                    values, better = self.evaluator.prepare()
+                self._direction({"values": values, "better": better})
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,13 +75,20 @@ class Evaluations:
             UserError: the losses are not finite; --best_metric names no value of these; or as the evaluator.
         """
         self.engine.check_finite(model)
+        self.engine.own.collect(model, self.engine)  # which the main process alone then saves
         with distributed.together(self.engine.device):
             self._make(model, epoch, record, visualizer)
 
     def _make(self, model: Any, epoch: int, record: RunRecord, visualizer: Visualizer) -> None:
         step = self.engine.progress.step
-        if self.evaluator is not None and not (self.records and self.records[-1]["step"] == step):
-            with record.evaluating(), isolated():
+        made = bool(self.records) and self.records[-1]["step"] == step
+        if self.evaluator is None or distributed.told_by_main(made):
+            return
+        if not self.engine.is_main:
+            with isolated(together=True):
+                self.evaluator(model, self.engine)
+        else:
+            with record.evaluating(), isolated(together=True):
                 found, lines = self._evaluate(model, epoch)
             record.best, record.values = self.summary, self.values
             record.write()
@@ -128,7 +137,8 @@ class Evaluations:
     def _evaluate(self, model: Any, epoch: int) -> tuple[dict[str, Any], list[str]]:
         """The record of an evaluation, and the lines that test.py would print of it."""
         start, progress = time.monotonic(), self.engine.progress
-        with self.engine.signals.leaving():
+        # Several processes leave it at once between two batches alone.
+        with self.engine.signals.leaving() if distributed.world_size() == 1 else contextlib.nullcontext():
             evaluated = self.evaluator(model, self.engine)
         found: dict[str, Any] = {
             "step": progress.step,
@@ -146,10 +156,11 @@ class Evaluations:
         found["seconds"] = round(time.monotonic() - start, 3)
         text = as_json(found)
         texts = {FILE: f"{read_text(self.run / FILE)}{text}\n"}
-        if found["best"]:  # with latest, which is then never behind it: a continued run keeps its best
-            checkpoint.save(self.run, BEST, model, self.engine, also=["latest"], texts=texts)
-        else:
-            checkpoint.write_together(self.run, texts)
+        with distributed.alone():
+            if found["best"]:  # with latest, which is then never behind it: a continued run keeps its best
+                checkpoint.save(self.run, BEST, model, self.engine, also=["latest"], texts=texts)
+            else:
+                checkpoint.write_together(self.run, texts)
         found = decode_json(text)
         self.records.append(found)
         self.best = found if found["best"] else self.best
@@ -219,6 +230,17 @@ class Evaluations:
         if best is None:
             return line
         return f"{line}; best so far: {best['metric']} {figures(best['value'])} at step {best['step']}"
+
+
+@contextlib.contextmanager
+def _told_by_main(engine: Any) -> Iterator[None]:
+    """What every process would say alike, the main one says."""
+    silent = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        if not engine.is_main:
+            stack.enter_context(contextlib.redirect_stdout(silent))
+            stack.enter_context(contextlib.redirect_stderr(silent))
+        yield
 
 
 def _cost(value: float, better: str) -> float:

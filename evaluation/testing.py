@@ -18,7 +18,9 @@ from evaluation.pairs import Scores, make_metrics
 from evaluation.samples import RealImages, floor_rows
 from evaluation.sets import SetScores, keeps_images
 from options import UserError
+from util import distributed
 from util.images import from_bytes, to_bytes
+from util.in_order import on_cpu
 from util.table import Table, joined
 
 # what is added to the names of values -> the images that are compared, and with which
@@ -29,6 +31,7 @@ EVENLY = "; --sample_classes data mixes samples as the held-out images are"
 FLOATS_AT_ONCE = 1024  # images from noise that are floats at a time
 JUDGED = ("metrics", "recogniser", "style_judge")  # flags of a test that have what it made judged
 
+Seen = Mapping[str, Observed]  # name of images -> what the extractor sees in them
 TrainingItems = Callable[[str, int], Iterator[Mapping[str, Any]]]  # see data.loading.rows.TestSet.training_items
 
 
@@ -136,8 +139,21 @@ class Evaluation:
 
     # -- translations ----------------------------------------------------------------------------
 
-    def update(self, batch: Mapping[str, Any], visuals: Mapping[str, torch.Tensor]) -> None:
-        """One batch of a test: its facts, and the images (B, C, H, W) in [-1, 1] that the model shows of it."""
+    def look(self, batch: Mapping[str, Any], visuals: Mapping[str, torch.Tensor]) -> Seen:
+        """What the extractor sees in a batch, by the name of the images; any process may do that."""
+        if self.extractor is None:
+            return {}
+        labels = batch["label"].cpu() if "label" in batch else None
+        wanted = [made for made, _ in SIDES.values()]
+        wanted += [true for side, (_, true) in SIDES.items() if side not in self.others]
+        return {name: self.seen(to_bytes(visuals[name]).cpu(), labels) for name in wanted if name in visuals}
+
+    def update(self, batch: Mapping[str, Any], visuals: Mapping[str, torch.Tensor], seen: Seen | None = None) -> None:
+        """One batch of a test: its facts, and the images (B, C, H, W) in [-1, 1] that the model shows of it.
+
+        Args:
+            seen: of ``look``, where another process did that.
+        """
         for kind, names in (("fake", ("fake_B", "fake_A")), ("real", ("real_B", "real_A"))):
             if images := [visuals[name] for name in names if name in visuals]:
                 self.diversity.add(kind, images[0])
@@ -152,16 +168,12 @@ class Evaluation:
                 self.pairs.update(styles, real, visuals["fake_B"], visuals["real_A"], facts)
             else:
                 self.pairs.without_target += len(visuals["fake_B"])
-        if self.extractor is not None:
-            for side, (made, true) in SIDES.items():
-                if made in visuals:
-                    self.observe(self.fakes.setdefault(side, []), visuals[made], facts.get("label"))
-                if true in visuals and side not in self.others:
-                    self.observe(self.reals.setdefault(side, []), visuals[true], facts.get("label"))
-
-    def observe(self, into: list[Observed], images: torch.Tensor, labels: torch.Tensor | None) -> None:
-        assert self.extractor is not None
-        into.append(self.seen(to_bytes(images).cpu(), labels))
+        seen = self.look(batch, visuals) if seen is None else seen
+        for side, (made, true) in SIDES.items():
+            if made in seen:
+                self.fakes.setdefault(side, []).append(seen[made])
+            if true in seen and side not in self.others:
+                self.reals.setdefault(side, []).append(seen[true])
 
     def compute(self, training_items: TrainingItems) -> Scored:
         """The values; real images of training are read for the floors.
@@ -198,11 +210,13 @@ class Evaluation:
         parts: list[Observed] = []
         for item in training_items(key, count):
             label = torch.tensor([item["label"]]) if "label" in item else None
-            self.observe(parts, item[key][None], label)
+            parts.append(self.seen(to_bytes(item[key][None]).cpu(), label))
         return Observed.join(parts) if len(parts) > 1 else None
 
     def start_again(self) -> None:
-        """Forget what was made; what is real stays as it was seen."""
+        """Forget what was made; what is real stays as it was seen, in the main process."""
+        known = distributed.told_by_main(list(self.others))
+        self.others = self.others or dict.fromkeys(known)
         self.pairs = Scores(self.pairs.make, list(self.pairs.floors))
         self.fakes, self.diversity = {}, Diversity()
 
@@ -225,6 +239,11 @@ class Evaluation:
         found = self.extractor(levels)
         labels = None if labels is None or labels.ndim != 1 else labels
         return replace(found, labels=labels, images=levels if self.keeps_images else None)
+
+
+def told_of(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What an evaluation needs of a batch besides its images."""
+    return {name: on_cpu(batch[name]) for name in ("group", *FACTS) if name in batch}
 
 
 def refuse_ignored(opt: Any, flags: Sequence[str], why: str) -> None:

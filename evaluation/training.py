@@ -1,16 +1,18 @@
 """Evaluation of a model while it trains: the test that test.py would make of it now."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evaluation.copies import take_weights
 from evaluation.samples import Asked
-from evaluation.testing import Evaluation, Scored
+from evaluation.testing import Evaluation, Scored, told_of
 from options import UserError
 from options.command_line import words_of
+from util import distributed
+from util.in_order import brought, in_order, on_cpu
 from util.seeding import seed_everything
 from util.training.engine import Engine
 
@@ -106,16 +108,25 @@ class Evaluator:
         Evaluation(opt, dataset, device, self.translates)
         self.asked: Any = None  # of a model that makes images from noise: an evaluation.samples.Asked
         self._ready = False
+        self.before: Callable[[], None] = nothing  # each batch
 
-    def __call__(self, model: Any, engine: Any) -> Evaluated:
-        """Evaluate the model with its averaged weights, where it has them."""
+    def __call__(self, model: Any, engine: Any) -> Evaluated | None:
+        """Evaluate the model with its averaged weights, where it has them.
+
+        Processes share the images; the main one, which alone has all that they made, has the values.
+        """
         if not self._ready:
-            self.prepare()
+            with distributed.alone():
+                self.prepare()
         seed_everything(self.opt.seed, "evaluation")
         take_weights(self.copy, model, engine, self.opt.use_ema)
+        distributed.broadcast_module(self.copy)  # statistics of batch norm are each process's own
         self.copy.train(not self.opt.eval)
         self.evaluation.start_again()
+        self.before = engine.signals.answer if distributed.world_size() > 1 else nothing
         scored = self.of_batches(self.evaluation) if self.translates else self.of_noise(self.evaluation, self.asked)
+        if scored is None:
+            return None
         values, better = scored.values(self.evaluation.sets_first)
         ratio = self.evaluation.diversity.ratio()
         return Evaluated(values, better, scored.remarks(), ratio, scored.lines(), scored.entries())
@@ -145,30 +156,47 @@ class Evaluator:
         trial.start_again()
         scored = self.of_batches(trial, FEW) if self.translates else self.of_noise(trial, few(self.asked))
         self._ready = True
+        assert scored is not None  # it was tried alone
         return scored.values(self.evaluation.sets_first)
 
-    def of_batches(self, evaluation: Evaluation, images: int | None = None) -> Scored:
-        """The test set, or its first few images, without a floor of training images."""
+    def of_batches(self, evaluation: Evaluation, images: int | None = None) -> Scored | None:
+        """The test set, or its first few images, without a floor of training images; None but in the main process."""
         done = 0
-        with contextlib.closing(self.tests.batches()) as batches:
-            for batch in batches:
-                self.copy.set_input(batch)
-                with self.engine.inference():
-                    self.copy.test()
-                visuals = self.copy.get_current_visuals()
-                evaluation.update(batch, visuals)
+        with contextlib.closing(self.made(evaluation)) as mine:
+            for batch, visuals, seen in in_order(mine, self.engine.device, self.before):
+                evaluation.update(batch, brought(visuals, self.engine.device), seen)
                 done += len(next(iter(visuals.values())))
                 if images is not None and done >= images:
                     return evaluation.compute(lambda side, count: iter(()))
-        return evaluation.compute(self.tests.training_items)
+        if distributed.rank() > 0:
+            return None
+        with distributed.alone():
+            return evaluation.compute(self.tests.training_items)
 
-    def of_noise(self, evaluation: Evaluation, asked: Asked) -> Scored:
+    def made(self, evaluation: Evaluation) -> Generator[tuple[int, Any], None, None]:
+        """Of each batch of this process its number, what it tells, its images, and what is seen in them."""
+        for number, batch in self.tests.part(distributed.rank(), distributed.world_size()):
+            seed_everything(self.opt.seed, "test", number)
+            self.copy.set_input(batch)
+            with self.engine.inference():
+                self.copy.test()
+            visuals = self.copy.get_current_visuals()
+            yield number, (told_of(batch), on_cpu(visuals), evaluation.look(batch, visuals))
+
+    def of_noise(self, evaluation: Evaluation, asked: Asked) -> Scored | None:
         levels = self.copy.generated(asked)
-        return Scored({}, {"": evaluation.of_samples(levels, asked.labels, asked.real)})
+        if distributed.rank() > 0:
+            return None
+        with distributed.alone():
+            return Scored({}, {"": evaluation.of_samples(levels, asked.labels, asked.real)})
 
     def close(self) -> None:
         if self._ready:
             self.tests.close()
+
+
+def nothing() -> None:
+    """Is to be done before a batch."""
 
 
 def few(asked: Asked) -> Asked:

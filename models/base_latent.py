@@ -19,6 +19,7 @@ from networks.discriminator import Discriminator, LogitHead
 from options import Exit, UserError, default, option
 from options.sizes import sides
 from util.images import mosaic, to_bytes
+from util.in_order import shared_out
 from util.seeding import derive
 
 __all__ = ["Answers", "LatentModel", "Losses"]
@@ -158,4 +159,7 @@ class LatentModel(NoiseModel):
         z = self.noise(asked.count, torch.Generator().manual_seed(derive(self.opt.seed, "samples")))
         rows = torch.arange(asked.count).split(DRAWN_AT_ONCE)
         y = asked.conditions
-        return torch.cat([to_bytes(self.draw(z[some], None if y is None else y[some])) for some in rows])
+        drawn = shared_out(
+            lambda some: to_bytes(self.draw(z[some], None if y is None else y[some])), rows, self.engine.device
+        )
+        return torch.cat(drawn)

@@ -36,6 +36,7 @@ from options import UserError, default, option
 from util import distributed
 from util.attributes import UNSAID, holds
 from util.images import mosaic, to_bytes
+from util.in_order import shared_out
 from util.seeding import derive
 from util.writing import write_atomically
 
@@ -295,9 +296,12 @@ class XMCGANModel(NoiseModel):
         generator = torch.Generator().manual_seed(derive(self.opt.seed, "samples"))
         self.noise(self.opt.images_per_caption, generator)  # of the page of a test, drawn first there
         z = self.noise(asked.count, generator)
-        starts = range(0, asked.count, DRAWN_AT_ONCE)
-        texts = ((z[i : i + DRAWN_AT_ONCE], self.encode(asked.conditions[i : i + DRAWN_AT_ONCE])) for i in starts)
-        return torch.cat([to_bytes(self.draw(noise, text)) for noise, text in texts])
+
+        def drawn(start: int) -> torch.Tensor:
+            rows = slice(start, start + DRAWN_AT_ONCE)
+            return to_bytes(self.draw(z[rows], self.encode(asked.conditions[rows])))
+
+        return torch.cat(shared_out(drawn, range(0, asked.count, DRAWN_AT_ONCE), self.engine.device))
 
 
 def everyones(text: Text, most: int) -> Text:

@@ -80,6 +80,7 @@ class StridedConv(nn.Module):
     32 x 32, one centre per location instead of per channel, and keeps both outside of its state.
     """
 
+    of_process = True  # centres are of the images that a process was given
     calls: torch.Tensor
 
     def __init__(self, channels: Sequence[int], dim: int = 256):

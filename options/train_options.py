@@ -57,6 +57,16 @@ class TrainOptions(EvaluationOptions):
     )
     pool_size: int = option(50, "earlier fakes kept for the discriminator; 0 turns the pool off", least=0)
     accumulate: int = option(1, "batches whose gradients are averaged into one update", least=1)
+    bucket_mb: float = option(
+        0,
+        "several processes: send gradients in parts of so many megabytes while the rest is computed, on slow networks; "
+        "0 sends them together, afterwards",
+        least=0,
+        per_run=True,
+    )
+    sync_bn: bool = option(
+        False, "several processes: batch norm counts the batches of all, as if they were one (torchrun)"
+    )
     ema_decay: float = option(
         0.0,
         "decay per step of the generator's moving average, which rises to this over the first steps; 0 turns it off",

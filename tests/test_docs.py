@@ -23,6 +23,7 @@ import torch
 import networks
 import test as test_script
 import train as train_script
+from benchmarks import overlap, scaling
 from data import DATASETS
 from data.loading.transforms import parse_steps, transform
 from evaluation.metrics import METRICS
@@ -58,6 +59,7 @@ ELSEWHERE = {
     "logdir",
     "help",
     *("max-restarts", "time", "requeue", "open-mode", "signal"),  # of torchrun and Slurm
+    *("nnodes", "rdzv-backend", "rdzv-endpoint", "rdzv-id", "rdzv-conf"),  # of torchrun
     *("headless", "no-sandbox", "hide-scrollbars", "window-size", "screenshot"),
 }  # flags of other programs
 
@@ -116,7 +118,7 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
     constrained, elsewhere = words[0].startswith("PIP_CONSTRAINT="), words[0].startswith("PYTHONPATH=")
     words = words[1:] if constrained or elsewhere else words
     if words[0] == "torchrun":
-        words = ["python", *words[words.index("train.py") :]]
+        words = ["python", *words[next(n for n, word in enumerate(words) if word.endswith(".py")) :]]
     match words:
         case ["python", "train.py", *argv] | ["python", "test.py", *argv]:
             parse = train_options if words[1] == "train.py" else test_options
@@ -141,6 +143,10 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
             assert visdom_server.main() == 0
         case ["python", "-m", "benchmarks.gpu", *argv]:
             assert (ROOT / "benchmarks/gpu.py").is_file() and not argv  # run by tests/benchmarks/test_gpu.py
+        case ["python", "-m", "benchmarks.scaling" | "benchmarks.overlap", *argv]:
+            script = {"benchmarks.scaling": scaling, "benchmarks.overlap": overlap}[words[2]]
+            args, rest = script.parser().parse_known_args(argv)
+            assert set(args.models.split(",")) <= set(scaling.SIZES) and not rest
         case ["python", "-m", "util.handwriting", *argv]:
             assert handwriting_parser().parse_args(argv).output
         case ["make", target, *variables]:

@@ -215,8 +215,8 @@ def test_a_value_that_does_not_exist_is_named_before_the_first_step(dataroot, tm
 
 
 @pytest.mark.slow
-def test_of_two_processes_one_evaluates(dataroot, tmp_path):
-    """The copy of the model is made and run by one of them alone, so nothing in it may wait for the other."""
+def test_two_processes_evaluate_together_and_one_says_so(dataroot, tmp_path):
+    """That the values are those of one process is shown in tests/evaluation/test_shares.py."""
     argv = small_argv(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--no_html", "--max_steps", 3)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29737"]
     command += ["train.py", *argv, "--eval_freq", "4", "--eval_metrics", "self_similarity"]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,7 @@ from options import Exit, UserError
 from options.shown import shortened, shown
 from util.patience import patiently
 
+T = TypeVar("T")
 _alone = ContextVar("alone", default=False)
 WORD = 10.0  # seconds in which the main process says that it lives
 END = timedelta(seconds=20)  # in which the others hear of the end of one; torchrun kills after 30
@@ -58,6 +59,7 @@ def _join(backend: str, patience: timedelta) -> None:
 def stop() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
+        _apart.cache_clear()
 
 
 @contextlib.contextmanager
@@ -83,6 +85,8 @@ def is_lost(error: BaseException | None) -> bool:
 def together(device: torch.device, first: Callable[[], Any] = lambda: None) -> Iterator[None]:
     """What goes wrong inside in one process goes wrong in all, so that none waits for one that has left.
 
+    One may be inside another: processes that are in different ones by then agree in the same way.
+
     Args:
         first: what a process does where it goes wrong, before the others hear of it: they may hang.
 
@@ -96,6 +100,8 @@ def together(device: torch.device, first: Callable[[], Any] = lambda: None) -> I
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
+        if is_shared(error):  # of what went on together inside
+            raise
         mine = error
         first()
     if any_process(mine is not None, device, None if mine is None else END):
@@ -167,8 +173,8 @@ def rank() -> int:
 
 @functools.cache
 def say_once(line: str) -> None:
-    """Tell the user, however often it comes up: on stderr, in the first process alone."""
-    if rank() == 0:
+    """Tell the user, however often it comes up: on stderr, in the first process alone, whoever computes by himself."""
+    if not dist.is_initialized() or dist.get_rank() == 0:
         print(shortened(shown(line)), file=sys.stderr)
 
 
@@ -208,6 +214,44 @@ def everywhere(flags: torch.Tensor) -> list[bool]:
     return flags.tolist()
 
 
+def told_by_main(value: T) -> T:
+    """What the main process has of this, in every one."""
+    if world_size() == 1:
+        return value
+    told = [value]
+    with _with_others():
+        dist.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def told_to_main(value: T) -> list[T]:
+    """What every process has of this, in the order of their numbers, in the main one; in the others their own alone."""
+    if world_size() == 1:
+        return [value]
+    told: list[T] | None = [value] * world_size() if rank() == 0 else None
+    with _with_others():
+        dist.gather_object(value, told, dst=0)
+    return [value] if told is None else told
+
+
+def refuse_unlike(value: str, told: Callable[[str, int, str], str]) -> None:
+    """Raise a UserError in every process where one has another value than the main one.
+
+    Args:
+        told: makes the message of the main one's value, of the number of another process, and of its value.
+    """
+    if world_size() == 1:
+        return
+    values: list[str] = [value] * world_size()
+    with _with_others():
+        dist.all_gather_object(values, value)
+    other = next((n for n, found in enumerate(values) if found != values[0]), None)
+    if other is not None:
+        error = UserError(told(values[0], other, values[other]))
+        error.is_shared = True  # type: ignore[attr-defined]
+        raise error
+
+
 def mean(value: torch.Tensor) -> torch.Tensor:
     """The mean over processes of one number."""
     if world_size() > 1:
@@ -244,6 +288,34 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat /= world_size()
     for g, piece in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
         g.copy_(piece.view_as(g))
+
+
+def begin_total(x: torch.Tensor) -> Callable[[], None]:
+    """Begin to sum x over processes, in its place; what is returned waits for the end.
+
+    In a group of its own: losses that gather have collectives in the backward pass too, which must not meet these.
+    """
+    with _with_others():
+        work = dist.all_reduce(x, group=_apart(), async_op=True)
+
+    def wait() -> None:
+        with _with_others():
+            work.wait()
+
+    return wait
+
+
+@functools.cache
+def _apart() -> Any:
+    return dist.new_group()
+
+
+def total(x: torch.Tensor) -> torch.Tensor:
+    """The sum over processes, differentiable as ``gather`` is."""
+    if world_size() == 1:
+        return x
+    with _with_others():
+        return dist_nn.all_reduce(x)
 
 
 def gather(x: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,11 @@ class ImagePool(nn.Module):
         self.size = size
         self.images: list[torch.Tensor] = []
 
+    @property
+    def of_process(self) -> bool:
+        """Whether a process has its own, see util.training.own_state."""
+        return self.size > 0
+
     def query(self, images: torch.Tensor) -> torch.Tensor:
         """Images (B, C, H, W): each is new, or with probability 1/2 a stored one that it then replaces.
 

@@ -112,6 +112,11 @@ class Signals:
         finally:
             self._at_once = False
 
+    def answer(self) -> None:
+        """Raise Interrupted if a signal came."""
+        if self.number:
+            raise Interrupted(self.number)
+
     def ignore(self) -> None:
         """From here on none breaks what is being done: it is the end."""
         self._deaf = True

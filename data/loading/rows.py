@@ -15,6 +15,8 @@ from options import UserError
 from util.contract import indices_of, length_of
 from util.seeding import derive
 
+NUMBER = "row"  # of an item, while it is read
+
 
 class FirstRows(BaseDataset):
     """The first ``count`` items of a dataset, as it counts them; ``all`` is every item."""
@@ -46,6 +48,22 @@ class Chosen(BaseDataset):
         return self.dataset[self.items[index]]
 
 
+class Part(BaseDataset):
+    """Of the rows of a test every ``world``-th, from ``rank`` on, each with its number."""
+
+    def __init__(self, rows: FirstRows, rank: int, world: int):
+        super().__init__(rows.opt)
+        self.dataset, self.none_left, self.items = rows.dataset, rows.none_left, rows.items
+        self.numbers = range(rank, len(rows), world)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        number = self.numbers[index]
+        return {**self.dataset[self.items[number]], NUMBER: number}
+
+
 class TestSet:
     """Rows of the dataset of test options, in batches on the device.
 
@@ -61,7 +79,7 @@ class TestSet:
     def __init__(self, opt: Any, place: Callable[[torch.Tensor], torch.Tensor]):
         self.opt, self.place = opt, place
         self.dataset: BaseDataset = DATASETS.make(opt.dataset_mode, opt.plugin_dir, opt)
-        self._loader: Loader | None = None
+        self._loaders: dict[tuple[int, int], Loader] = {}  # of a process among so many
 
     @property
     def rows(self) -> FirstRows:
@@ -69,8 +87,27 @@ class TestSet:
         return FirstRows(self.dataset, self.opt.num_test)
 
     def batches(self) -> Iterator[dict[str, Any]]:
-        self._loader = self._loader or Loader(self.rows, self.opt, self.place)
-        return self._loader.epoch()
+        return self._loader(0, 0, self.rows).epoch()
+
+    def part(self, rank: int, world: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Of the batches of one process every ``world``-th, with its number, by which all can be put in order.
+
+        Which rows are a batch of several depends on those before, so they are all read.
+        """
+        if self.opt.batch_size > 1:
+            yield from ((n, batch) for n, batch in enumerate(self.batches()) if n % world == rank)
+            return
+        rows = Part(self.rows, rank, world)
+        if len(rows) == 0 and len(self.rows) > 0:  # fewer rows than processes
+            return
+        for batch in self._loader(rank, world, rows).epoch():
+            number = int(batch.pop(NUMBER)[0])
+            yield number, batch
+
+    def _loader(self, rank: int, world: int, rows: BaseDataset) -> Loader:
+        if (rank, world) not in self._loaders:
+            self._loaders[rank, world] = Loader(rows, self.opt, self.place)
+        return self._loaders[rank, world]
 
     def spread(self, count: int) -> list[dict[str, Any]]:
         """Batches of one row each, on the device, of the side that is translated alone: ``count`` rows, if there are so
@@ -88,8 +125,8 @@ class TestSet:
         return [{key: value for key, value in batch.items() if key not in ("B", "B_paths")} for batch in loader.epoch()]
 
     def close(self) -> None:
-        if self._loader is not None:
-            self._loader.close()
+        for loader in self._loaders.values():
+            loader.close()
 
     def training_items(self, side: str, count: int) -> Iterator[dict[str, Any]]:
         """At most ``count`` items of the training half that have this side; none where there is no such half.

@@ -21,6 +21,7 @@ class Run:
     def __init__(self, folder, monkeypatch, metric=None, step=0, better=None):
         self.saved, self.said, self.plotted = [], [], []
         self.engine = SimpleNamespace(
+            own=SimpleNamespace(collect=lambda model, engine: None),
             is_main=True,
             progress=Progress(step=step),
             check_finite=lambda model: None,
@@ -179,7 +180,8 @@ def test_an_evaluation_that_fails_leaves_no_record(tmp_path, monkeypatch):
 
 def test_the_other_processes_only_wait(tmp_path, monkeypatch):
     engine = SimpleNamespace(is_main=False, progress=Progress(step=3), check_finite=lambda model: None, device="cpu")
-    waited = []
+    waited, told = [], []
+    engine.own = SimpleNamespace(collect=lambda *given: told.append(given))
 
     @contextlib.contextmanager
     def together(device):
@@ -189,4 +191,5 @@ def test_the_other_processes_only_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(module.distributed, "together", together)
     found = Evaluations(tmp_path, None, None, engine)
     found.make(None, 1, None, None)
+    assert told == [(None, engine)]
     assert waited == ["cpu"] and found.lines() == [] and not (tmp_path / "evaluations.jsonl").exists()

@@ -4,6 +4,7 @@ A checkpoint <label> (latest, best, an epoch's number, iter_<n>) is a set of fil
 
     <label>_net_<NAME>.pth      the weights of one network under the published names, nothing else
     <label>_state.pt            everything, for exact resume; random states are absent, see util/seeding.py
+    <label>_process_<n>.pt      of several processes, what the n-th keeps to itself, see util/training/own_state.py
     <label>.manifest.json       size and sha256 of the others: a set that does not match it was altered
 
 The set that ``latest`` replaces is kept as ``previous``. All that a save writes appears at once, see util/commit.py.
@@ -42,11 +43,13 @@ from util.training.manifest import (
     usable,
     weights_of,
 )
+from util.training.own_state import name_of, with_own
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 STATE = {
     **dict.fromkeys(("model", "optimizers", "averages", "scalers"), dict),
     **{"sums": {...: torch.Tensor}, "losses?": {...: torch.Tensor}, "loss_owners?": {...: str}, "progress": dict},
+    "world?": int,
 }
 
 
@@ -73,6 +76,7 @@ def save(
         engine.folder.check()
     elif engine.is_main:  # of a program of one's own, which has claimed none
         run.mkdir(parents=True, exist_ok=True)
+    engine.own.collect(model, engine)
     progress = engine.progress.state_dict()
     labels = [one for one in (label, *also) if engine.saved.get(one) != progress]
     if engine.is_main and (labels or texts):
@@ -98,6 +102,8 @@ def remove(run: Path, label: str) -> None:
     with _committing(run) as commit:
         for name in sorted(those_like(names(run), f"{label}_net_*.pth")):
             commit.remove(name)
+        for name in sorted(those_like(names(run), name_of(label, "*"))):
+            commit.remove(name)
         commit.remove(f"{label}_state.pt")
         commit.remove(f"{label}{SUFFIX}")
 
@@ -118,6 +124,7 @@ def _committing(run: Path) -> Iterator[Commit]:
 def _stage(commit: Commit, labels: Sequence[str], model: Any, engine: Any) -> None:
     label, *others = labels
     contents: dict[str, Any] = {f"{label}_state.pt": state_of(model, engine)}
+    contents |= engine.own.files(label, engine)
     contents |= {f"{label}_net_{name}.pth": _plain(network.state_dict()) for name, network in model.networks.items()}
     contents |= {
         f"{label}_net_{name}_ema.pth": _plain(average.module.state_dict()) for name, average in engine.averages.items()
@@ -126,6 +133,7 @@ def _stage(commit: Commit, labels: Sequence[str], model: Any, engine: Any) -> No
     manifest = {"epoch": progress.epoch, "step": progress.step, "torch": str(torch.__version__)}
     manifest["files"] = {name: commit.write(name, packed(content)) for name, content in contents.items()}
     commit.write(f"{label}{SUFFIX}", json.dumps(manifest, indent=1).encode())
+    _leave_processes(commit, label, manifest)
     for other in others:
         _stage_again(commit, label, other, manifest)
 
@@ -136,7 +144,15 @@ def _stage_again(commit: Commit, label: str, other: str, manifest: Mapping[str, 
     for name, facts in manifest["files"].items():
         files[other + name.removeprefix(label)] = facts
         commit.twin(name, other + name.removeprefix(label), facts)
+    _leave_processes(commit, other, {"files": files})
     commit.write(f"{other}{SUFFIX}", json.dumps({**manifest, "files": files}, indent=1).encode())
+
+
+def _leave_processes(commit: Commit, label: str, manifest: Mapping[str, Any]) -> None:
+    """Remove what an earlier checkpoint of this label had of processes of which this one has nothing."""
+    for name in those_like(names(commit.path), name_of(label, "*")):
+        if name not in manifest["files"]:
+            commit.remove(name)
 
 
 def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -155,6 +171,7 @@ def state_of(model: Any, engine: Any) -> dict[str, Any]:
         "losses": model.losses,  # what rests at the moment is logged with its last value
         "loss_owners": model.loss_owners,
         "progress": engine.progress.state_dict(),
+        **({"world": engine.world} if engine.world > 1 else {}),
     }
 
 
@@ -189,7 +206,7 @@ def restore(run: Path, label: str, model: Any, engine: Any) -> str:
                 print(f"checkpoint {candidate} is not used: {wrong}", file=sys.stderr)
             continue
         check_sides(run, model.opt)
-        _restore_state(run / f"{candidate}_state.pt", model, engine)
+        _restore_state(run, candidate, model, engine)
         if candidate != label:
             print(f"continuing from checkpoint {candidate} instead", file=sys.stderr)
         engine.saved[candidate] = engine.progress.state_dict()
@@ -251,8 +268,9 @@ def load_networks(
     return steady(run, label, load)
 
 
-def _restore_state(path: Path, model: Any, engine: Any) -> None:
-    state = read_tensors(path, STATE, "state of a run")
+def _restore_state(run: Path, label: str, model: Any, engine: Any) -> None:
+    path = run / f"{label}_state.pt"
+    state = with_own(run, label, read_tensors(path, STATE, "state of a run"))
     try:
         check_loaded(path, state)
         model.load_state_dict(state["model"])

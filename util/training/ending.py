@@ -16,6 +16,7 @@ from util.training import checkpoint
 
 T = TypeVar("T")
 END = object()
+LACKING = UserError("it would lack what other processes keep to themselves, such as image pools")
 
 
 class Ending:
@@ -90,6 +91,8 @@ class Ending:
 
     def _leave(self, error: BaseException) -> str:
         """What there is to go on from, in words: of this step where its networks are whole, else of the last save."""
+        if distributed.is_shared(error):
+            self._collect()
         told = self._save()
         step = self.engine.progress.step
         if self._saved == step:
@@ -97,15 +100,27 @@ class Ending:
         if told is not None and isinstance(error, Interrupted | BrokenPipeError):
             raise told from None
         problem = "" if told is None or str(told) == str(error) else f"; step {step} could not be saved"
+        if told is LACKING:
+            problem += f" ({told})"
         if not self.engine.saved:
             return problem if told is not None else f"; {self.engine.last_checkpoint()}"
         return f"{problem}; {self.engine.last_checkpoint()}; --continue_train goes on from there"
+
+    def _collect(self) -> None:
+        """Where all processes end together at a whole step, have the main one know what each keeps to itself."""
+        engine = self.engine
+        with contextlib.suppress(distributed.PeerLost):
+            if not distributed.any_process(not engine.is_whole(self.model), engine.device, distributed.END):
+                engine.back_to_whole(self.model)
+                engine.own.collect(self.model, engine)
 
     def _save(self) -> UserError | None:
         """Save the last whole step, once, where the networks are at it and have learnt something; why it cannot be."""
         progress, engine = self.engine.progress, self.engine
         if not engine.is_main or not engine.back_to_whole(self.model) or progress.step in (self._first, self._saved):
             return None
+        if engine.own.lack(self.model, engine):
+            return LACKING
         engine.signals.ignore()
         try:
             with distributed.alone():

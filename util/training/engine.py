@@ -19,8 +19,11 @@ from util.contract import broken, kind, not_losses
 from util.device import DTYPES, channels_last_pays, choose_device, computes_in_bf16
 from util.seeding import seed_everything
 from util.signals import Signals
+from util.training.buckets import Buckets
 from util.training.gate import check_finite
+from util.training.own_state import OwnStates
 from util.training.schedule import Progress, has_passed, learning_rate, left_to_anneal, part_done
+from util.training.sync_norm import synchronise
 from util.training.whole_step import WholeStep
 
 Losses = dict[str, torch.Tensor]
@@ -43,6 +46,7 @@ class Engine:
         self.is_main = self.rank == 0
         if opt.precision == "bf16" and self.is_main and not computes_in_bf16(self.device):
             print(f"--precision bf16: {self.device} has no bf16 arithmetic, so fp32 is faster here", file=sys.stderr)
+        self.buckets: dict[str, Buckets] = {}
         self.micro = 0  # batches accumulated towards the next update
         self.stepped: set[str] = set()  # optimizers that did, since the step began
         self.known: set[str] = set()  # and those that ever did
@@ -51,6 +55,7 @@ class Engine:
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.saved: dict[str, dict[str, Any]] = {}  # label of a checkpoint -> the progress that it holds
         self.sums: dict[str, torch.Tensor] = {}  # of the watched loss over this epoch (plateau)
+        self.own = OwnStates()
         self.signals = Signals()
         self.in_step = False
         self.last: WholeStep | None = None  # before the step that is under way, where one may be taken back
@@ -75,6 +80,8 @@ class Engine:
         self.channels_last = self.channels_last or model.channels_last
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
+        if self.opt.is_train and self.opt.sync_bn:
+            synchronise(model)
         distributed.broadcast_module(model)
         if self.opt.is_train:
             if self.opt.ema_decay > 0:
@@ -164,16 +171,23 @@ class Engine:
             raise broken(model, f"update({name!r})", f"was given {kind(compute)}; give it the method that computes it")
         optimizer, scaler = model.optimizers[name], self.scalers[name]
         mine = [p for group in optimizer.param_groups for p in group["params"]]
+        last = self.micro == self.opt.accumulate - 1
+        buckets = self.buckets_of(name, mine) if last and self.world > 1 else None
         with only_trainable(model, mine):
             terms = compute()
             if name not in self.known and (mistake := not_losses(model, name, compute, terms)):
                 raise mistake  # in the first turn; later only where they cannot be summed
             total = total_of(model, name, compute, terms)
             self.finite &= torch.isfinite(total.detach())
-            with torch.autocast(self.device.type, enabled=False), backward_of(model, name):
+            with (
+                torch.autocast(self.device.type, enabled=False),
+                contextlib.nullcontext() if buckets is None else buckets.sending(),
+                backward_of(model, name),
+            ):
                 scaler.scale(total / self.opt.accumulate).backward()
-        if self.micro == self.opt.accumulate - 1:
-            distributed.average_gradients(mine)
+        if last:
+            if buckets is None:
+                distributed.average_gradients(mine)
             cut_gradients(optimizer, scaler)
             scaler.step(optimizer)
             scaler.update()
@@ -182,6 +196,14 @@ class Engine:
             self.stepped.add(name)
             self.known.add(name)
         return {**terms, name: total}
+
+    def buckets_of(self, name: str, parameters: list[torch.nn.Parameter]) -> Buckets | None:
+        """In which the gradients of an optimizer are sent; None where all are, after the backward pass."""
+        if not self.opt.bucket_mb:
+            return None
+        if name not in self.buckets:
+            self.buckets[name] = Buckets(parameters, self.opt.bucket_mb)
+        return self.buckets[name]
 
     def every(self, n: int) -> bool:
         """True in the last of each n steps: ``if self.every(5): self.update("G", ...)``."""

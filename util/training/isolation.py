@@ -11,11 +11,14 @@ from util import distributed
 
 
 @contextlib.contextmanager
-def isolated() -> Iterator[None]:
+def isolated(together: bool = False) -> Iterator[None]:
     """Inside, a process computes for itself; afterwards training goes on as if nothing had been.
 
     Put back are the states of all global generators, whether gradients are recorded, and what an engine sets for
     all of torch. Weights, and generators that somebody holds, are the caller's business.
+
+    Args:
+        together: all processes are in it, and what they compute they share.
     """
     cuda = torch.cuda.is_initialized()
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -27,8 +30,8 @@ def isolated() -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     try:
-        with torch.enable_grad(), distributed.alone():  # enable_grad puts back the mode that was
-            yield
+        with torch.enable_grad(), contextlib.nullcontext() if together else distributed.alone():
+            yield  # enable_grad puts back the mode that was
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])

@@ -126,7 +126,8 @@ def _goes(label: str, keep_every: int) -> bool:
 def _belongs(name: str, label: str) -> bool:
     """Whether a file is one of this checkpoint by its name: a manifest is a file like others, and may name any."""
     weights = name.startswith(f"{label}_net_") and name.endswith(".pth") and Path(name).name == name
-    return weights or name in (f"{label}_state.pt", f"{label}{SUFFIX}")
+    of_process = re.fullmatch(rf"{re.escape(label)}_process_[0-9]+\.pt", name) is not None
+    return weights or of_process or name in (f"{label}_state.pt", f"{label}{SUFFIX}")
 
 
 def _freed(run: Path, names: list[str]) -> int:

@@ -18,6 +18,7 @@ BEGUN = ("*.manifest.json", "*_net_*.pth", "*_state.pt", ".*.tmp", "loss_log.txt
 RESULTS_OF_A_RUN = (
     RECORD,
     *BEGUN,
+    "*_process_*.pt",
     "metrics.jsonl",
     "evaluations.jsonl",
     "run.json",
