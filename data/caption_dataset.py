@@ -19,9 +19,9 @@ from data.captions.glyphs import CaptionGlyphOptions, glyphs
 from data.captions.sharded import captioned
 from data.captions.sources import UNSAID, Captioned, CaptionSource
 from data.captions.words import parse_caption
+from data.items.collection import Rows
 from data.items.opening import check_source
 from data.items.roots import is_beyond
-from data.items.shards import Rows
 from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from data.items import marks
-from data.items.opening import ShardOptions, open_shards
+from data.items.collection import CollectionItem, Items
+from data.items.opening import ShardOptions, open_collection
 from data.items.roots import is_beyond
-from data.items.shards import Items, ShardItem
 from data.loading.augmentation import Augment, AugmentOptions
 from data.loading.cache import PixelCache
 from data.loading.phases import phase_folder, read_for, standard
@@ -119,7 +119,7 @@ class FolderDataset(BaseDataset):
                 f"--{flag} {root}: --dataset_mode {self.opt.dataset_mode} reads folders; shards are read by unaligned, "
                 "labeled and caption"
             )
-        return open_shards(self.opt, root, flag)
+        return open_collection(self.opt, root, flag)
 
     def images(self, folder: Path, side: str = "AB") -> list[Path]:
         """The images below a folder, the first ``--max_dataset_size`` by name; none if there is no such folder.
@@ -146,18 +146,18 @@ class FolderDataset(BaseDataset):
             for path in files:
                 self._sides[path] = side
                 self._bad.setdefault(path, len(self._bad))
-        count = len(self._bad) + sum(len(items.shards.shard) for items, _ in self._items)
+        count = len(self._bad) + sum(len(items.collection) for items, _ in self._items)
         self._is_bad = torch.zeros(count, dtype=torch.bool).share_memory_()
 
-    def _number(self, path: Path | ShardItem) -> int:
+    def _number(self, path: Path | CollectionItem) -> int:
         """The place of a file, or of an item, among all that are watched."""
         if isinstance(path, Path):
             return self._bad[path]
         first = len(self._bad)
         for items, _ in self._items:
-            if items.shards is path.shards:
+            if items.collection is path.collection:
                 return first + path.row
-            first += len(items.shards.shard)
+            first += len(items.collection)
         raise KeyError(str(path))
 
     def watched(self, side: str) -> list[Any]:
@@ -212,11 +212,11 @@ class FolderDataset(BaseDataset):
 
     # -- pixels --------------------------------------------------------------------------------------------------------
 
-    def read(self, path: Path | ShardItem, channels: int, rng: random.Random, side: str = "A") -> torch.Tensor:
+    def read(self, path: Path | CollectionItem, channels: int, rng: random.Random, side: str = "A") -> torch.Tensor:
         """One image of this side, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
         return self.prepare_side(self.pixels(path, channels, scaled=True, side=side), rng, side)
 
-    def pixels(self, path: Path | ShardItem, channels: int, scaled: bool = False, side: str = "A") -> np.ndarray:
+    def pixels(self, path: Path | CollectionItem, channels: int, scaled: bool = False, side: str = "A") -> np.ndarray:
         """One image as its file has it: (H, W, C), bytes or floats in [-1, 1].
 
         It is decoded once, and kept. With ``scaled`` it has gone through those steps that draw nothing, and is kept
@@ -279,7 +279,7 @@ class FolderDataset(BaseDataset):
         head = read_head(path)
         return head.width, head.height
 
-    def reject(self, path: Path | ShardItem, error: UserError) -> NoReturn:
+    def reject(self, path: Path | CollectionItem, error: UserError) -> NoReturn:
         """Stop with this error, or say it once and do without the item."""
         if self.opt.on_bad_image == "error":
             raise UserError(f"{error}; --on_bad_image skip leaves such files out")
@@ -296,12 +296,12 @@ class FolderDataset(BaseDataset):
 
     def of_phase(self, phase: str, side: str) -> Any:
         """The pictures of a phase and a side: of ``<dataroot>/<phase><side>``, or so called in shards."""
-        if shards := self.shards.get("dataroot"):
+        if (shards := self.shards.get("dataroot")) is not None:
             return self.take(marks.of_phase(shards, phase, side), side)
         return self.images(self.folder_of(phase, side), side)
 
     def has_val(self) -> bool:
-        if shards := self.shards.get("dataroot"):
+        if (shards := self.shards.get("dataroot")) is not None:
             own = self.split_of("test", self.val_sides) != "val"
             return own and any(marks.of_phase(shards, "val", side) for side in self.val_sides)
         own = bool(self.val_sides) and self.split_of("test", self.val_sides) != "val"  # else the test reads them
@@ -309,14 +309,14 @@ class FolderDataset(BaseDataset):
 
     def split_of(self, phase: str, sides: Sequence[str] = ("A", "B")) -> str:
         """The phase whose folders are read: a test without testA and testB reads valA and valB."""
-        if shards := self.shards.get("dataroot"):
+        if (shards := self.shards.get("dataroot")) is not None:
             there = {name for name in ("test", "val") if any(marks.of_phase(shards, name, side) for side in sides)}
             return "val" if standard(phase) == "test" and there == {"val"} else phase
         return read_for(self.root, phase, sides)
 
     def found(self) -> str:
         """What lies in --dataroot, in a few words, for messages."""
-        if shards := self.shards.get("dataroot"):
+        if (shards := self.shards.get("dataroot")) is not None:
             return marks.found(shards)
         if not self.root.is_dir():
             return "it is a file"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.items import marks
-from data.items.shards import Names
+from data.items.collection import Names
 from data.loading import held_out
 from data.loading.phases import standard
 from options import UserError, option
@@ -129,7 +129,7 @@ class UnalignedDataset(FolderDataset):
 
     def _all_of(self, side: str, root: str) -> tuple[Any, Collection[str]]:
         """Every picture of a side, and the names of their files."""
-        if shards := self.shards.get(side):
+        if (shards := self.shards.get(side)) is not None:
             items = marks.whole(shards)
             if not len(items):
                 raise UserError(f"--{side} {root}: no pictures in it")

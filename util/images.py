@@ -27,7 +27,7 @@ from util.writing import new_file
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
 ANIMATED = ("GIF", "WEBP", "AVIF")
-PLAIN = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".gif"})  # endings of what Pillow alone reads
+PLAIN = frozenset({"", ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".gif"})  # endings of what Pillow reads
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 T = TypeVar("T")
 SMALL_QUALITY = 82  # of the WebPs that pages show in place of large files, in [0, 100]

@@ -8,8 +8,7 @@ import numpy as np
 from data.captions.files import CaptionedFiles, caption_number, normalised
 from data.captions.sources import CaptionSource
 from data.items import marks
-from data.items.index import SEPARATOR
-from data.items.shards import Items, Names, Rows, Shards
+from data.items.collection import Collection, Items, Names, Rows
 from data.pictures.sharded import opened
 from options import UserError
 from util import distributed
@@ -20,9 +19,9 @@ class Captions(Rows):
 
     def one(self, row: int) -> tuple[str, ...]:
         found: dict[str, str] = {}
-        for text in self.shards.captions[row].split(SEPARATOR):
+        for text in self.collection.captions_of(row):
             found.setdefault(normalised(text), text)
-        return tuple(found.values())
+        return tuple(found.values()) or ("",)  # a table may have what is no text
 
 
 class Said(Captions):
@@ -49,7 +48,7 @@ def captioned(opt: Any, seed: int) -> CaptionSource:
     if opt.caption_file:
         raise UserError(f"--caption_file {opt.caption_file}: captions of shards lie in them; leave the flag out")
     shards = opened(opt)
-    told = np.diff(shards.captions.ends, prepend=0) > 0
+    told = shards.captioned()
     if not told.any():
         raise UserError(f"--dataroot {opt.dataroot}: no captions; expected a .txt or a .json beside each picture")
     if not told.all():
@@ -63,7 +62,7 @@ def captioned(opt: Any, seed: int) -> CaptionSource:
     return CaptionSource("shards", {}, {phase: partial(_read, shards, rows) for phase, rows in found.items()}, 0)
 
 
-def _read(shards: Shards, rows: np.ndarray) -> CaptionedFiles:
+def _read(shards: Collection, rows: np.ndarray) -> CaptionedFiles:
     columns = {name: kind(shards, rows) for name, kind in (("captions", Captions), ("said", Said), ("shown", Shown))}
     labels = np.zeros(len(rows), np.int64)
     return CaptionedFiles(labels=labels, names=Names(shards, rows), paths=Items(shards, rows), **columns)

@@ -9,7 +9,6 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from data.items.columns import Growing
@@ -118,7 +117,7 @@ class _Shard:
         name = member.name
         while name.startswith("./"):
             name = name[2:]
-        parts = PurePosixPath(name).parts
+        parts = [part for part in name.split("/") if part not in ("", ".")]
         leads_out = ".." in parts or name.startswith("/") or "\\" in name or ":" in name[:2] or "\0" in name
         if leads_out or not parts or not member.plain or member.size > MOST_FILE:
             self.left.add(member.name)

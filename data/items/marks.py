@@ -4,45 +4,43 @@
 What stands in a shard counts before the name of the shard.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
-from data.items.shards import Items, Shards
+from data.items.collection import Collection, Items
+from data.items.roots import PARTS
 from data.loading.phases import PHASES, WORDS, standard
 
-PARTS = re.compile(r"[^0-9A-Za-z]+")  # between the words of a shard's name
 
-
-def of_phase(shards: Shards, phase: str, side: str = "") -> Items:
+def of_phase(shards: Collection, phase: str, side: str = "") -> Items:
     """The pictures of a phase, and of A or B, in the order of the shards."""
     wanted = f"{standard(phase)}{side}"
     return Items(shards, np.flatnonzero(_marks(shards, bool(side)).chosen(wanted)))
 
 
-def phases_in(shards: Shards) -> dict[str, np.ndarray]:
+def phases_in(shards: Collection) -> dict[str, np.ndarray]:
     """Phase -> rows of its pictures; of "every" where none is told."""
     marks = _marks(shards, False)
     found = {phase: np.flatnonzero(marks.chosen(phase)) for phase in PHASES}
     found = {phase: rows for phase, rows in found.items() if len(rows)}
-    return found or {"every": np.arange(len(shards.shard))}
+    return found or {"every": np.arange(len(shards))}
 
 
-def has_sides(shards: Shards) -> bool:
+def has_sides(shards: Collection) -> bool:
     """Whether folders in shards are called as those of a side."""
     return any(_mark(folder.split("/"), True) for folder in shards.folders)
 
 
-def whole(shards: Shards) -> Items:
-    return Items(shards, np.arange(len(shards.shard)))
+def whole(shards: Collection) -> Items:
+    return Items(shards, np.arange(len(shards)))
 
 
 class _Marks:
     """For each picture a mark by its folder, else by its shard."""
 
-    def __init__(self, shards: Shards, of_folders: list[str], of_shards: list[str]):
+    def __init__(self, shards: Collection, of_folders: list[str], of_shards: list[str]):
         self.shards, self.of_folders, self.of_shards = shards, of_folders, of_shards
 
     def chosen(self, mark: str) -> np.ndarray:
@@ -54,16 +52,16 @@ class _Marks:
         return inside[folder] | (~told[folder] & around[shard])
 
 
-def _marks(shards: Shards, sides: bool) -> _Marks:
+def _marks(shards: Collection, sides: bool) -> _Marks:
     folders = [_mark(folder.split("/"), sides) for folder in shards.folders]
-    names = [_mark(_words(name), sides) for name in shards.store.names.names]
+    names = [_mark(_words(name), sides) for name in shards.groups]
     return _Marks(shards, folders, names)
 
 
 def _words(name: str) -> list[str]:
     """The folders of a shard, then the words of its name, the last first."""
     *folders, file = name.split("/")
-    return [*folders, *reversed(PARTS.split(file.rpartition(".")[0]))]
+    return [*folders, *reversed(PARTS.split(file.rpartition(".")[0] or file))]
 
 
 def _mark(words: Iterable[str], sides: bool) -> str:
@@ -79,16 +77,16 @@ def _mark(words: Iterable[str], sides: bool) -> str:
     return ""
 
 
-def found(shards: Shards) -> str:
+def found(shards: Collection) -> str:
     """What there is, in a few words, for messages."""
     counts = Counter(folder.partition("/")[0] for folder in shards.folders)
     words = [f"{name or '.'}/" for name in sorted(counts)[:6]]
     more = f" and {len(counts) - 6} more" * (len(counts) > 6)
-    there = f"{len(shards.shard)} pictures of {len(shards.store.names.names)} shards"
+    there = f"{len(shards)} pictures of {len(shards.groups)} shards"
     return f"found {there}, in {', '.join(words)}{more}" if words else f"found {there}"
 
 
-def classes_of(shards: Shards) -> tuple[tuple[str, ...], np.ndarray]:
+def classes_of(shards: Collection) -> tuple[tuple[str, ...], np.ndarray]:
     """Names of classes, and (N,) which a picture has, -1 for none.
 
     By what is written of them (.cls, .json) where anything is, else by the folder below that of their phase.

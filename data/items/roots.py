@@ -9,8 +9,9 @@ from pathlib import Path
 from options import UserError
 from options.trust import ADDRESSES
 
-SHARDS = "shards:"
+SHARDS, TABLE = "shards:", "hf:"
 MOST_SHARDS = 1_000_000
+PARTS = re.compile(r"[^0-9A-Za-z]+")  # between the words of a shard's name
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 QUOTE = "write it in quotes, or a shell takes the braces for itself"
@@ -39,7 +40,7 @@ class ShardNames:
 
 def is_beyond(root: str) -> bool:
     """Whether this names something else than a folder or a file."""
-    return root.startswith((SHARDS, *ADDRESSES))
+    return root.startswith((SHARDS, TABLE, *ADDRESSES))
 
 
 def is_remote(root: str) -> bool:
@@ -140,4 +141,7 @@ def identity(root: str) -> str:
         return root.removeprefix(SHARDS)
     if root.startswith(SHARDS):
         return SHARDS + str(Path(root.removeprefix(SHARDS)).expanduser().resolve())
+    if root.startswith(TABLE):
+        path = Path(root.removeprefix(TABLE)).expanduser()
+        return TABLE + str(path.resolve()) if path.exists() else root
     return str(Path(root).resolve())

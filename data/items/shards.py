@@ -3,19 +3,19 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data.items.collection import Collection
 from data.items.columns import read_columns, strings, write_columns
-from data.items.index import MOST_FILE, Builder, key_of
+from data.items.index import MOST_FILE, SEPARATOR, Builder, key_of
 from data.items.stores import Store
 from options import UserError
 from util import distributed
-from util.reading.item import Item
 from util.writing import Refused, make_folder, open_plain, write_atomically
 
 try:
@@ -26,12 +26,11 @@ except ImportError:  # Windows
 NUMBERS = {"shard": "<i4", "folder": "<i4", "label": "<i4", "offset": "<i8", "size": "<i4"}
 
 
-class Shards:
+class Shards(Collection):
     """All pictures of a set of shards.
 
     Attributes:
         names: of the pictures within their folders.
-        folders: of which ``folder`` has one for each picture; likewise ``labels`` and ``label``, -1 for none.
         captions: of each picture, joined by SEPARATOR.
         notes: what is not read.
         broken: [shard, why, pictures before] of shards that are cut short or damaged.
@@ -39,6 +38,7 @@ class Shards:
 
     def __init__(self, store: Store, cache: Path, flag: str):
         self.store, self.flag = store, flag
+        self.root, self.groups = store.names.root, store.names.names
         self._path = Path()
         names, base = store.names.names, store.names.base
         key = key_of(names, base if store.folder is None else str(store.folder.resolve()))
@@ -50,7 +50,7 @@ class Shards:
                     self._make()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: getattr(self, key) for key in ("store", "flag", "_path", "_places")}
+        return {key: getattr(self, key) for key in ("store", "flag", "root", "groups", "_path", "_places")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -152,81 +152,26 @@ class Shards:
             raise UserError(f"{self.place(row)}: cannot be read (it is cut short)")
         return data
 
+    def file_name(self, row: int) -> str:
+        return self.names[row]
+
     def inside(self, row: int) -> str:
         """The name of a picture within its shard."""
         folder = self.folders[int(self.folder[row])]
         return f"{folder}/{self.names[row]}" if folder else self.names[row]
 
     def name(self, row: int) -> str:
-        """The name of a picture within the set, which no other has."""
-        return f"{self.store.names.names[self.shard[row]]}/{self.inside(row)}"
+        return f"{self.groups[self.shard[row]]}/{self.inside(row)}"
 
     def place(self, row: int) -> str:
         return f"{self.store.place(int(self.shard[row]))}/{self.inside(row)}"
 
+    def captions_of(self, row: int) -> list[str]:
+        text = self.captions[row]
+        return text.split(SEPARATOR) if text else []
 
-class Rows(Sequence[Any]):
-    """A column of which each value is made when it is asked for. Rows are taken as of an array.
-
-    Attributes:
-        rows: (N,) places in the set of shards.
-    """
-
-    def __init__(self, shards: Shards, rows: np.ndarray):
-        self.shards, self.rows = shards, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        """The value of a row, by a number; a column of some, by a slice or an array."""
-        chosen = self.rows[index]
-        return type(self)(self.shards, chosen) if isinstance(chosen, np.ndarray) else self.one(int(chosen))
-
-    def join(self, other: "Rows") -> "Rows":
-        return type(self)(self.shards, np.concatenate([self.rows, other.rows]))
-
-    def one(self, row: int) -> Any:
-        raise NotImplementedError
-
-
-class ShardItem(Item):
-    """One picture of a set of shards."""
-
-    __slots__ = ("row", "shards")
-
-    def __init__(self, shards: Shards, row: int):
-        self.shards, self.row = shards, row
-
-    @property
-    def name(self) -> str:
-        return self.shards.names[self.row]
-
-    def read(self) -> bytes:
-        return self.shards.read(self.row)
-
-    def __str__(self) -> str:
-        return self.shards.place(self.row)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ShardItem) and (self.shards, self.row) == (other.shards, other.row)
-
-    def __hash__(self) -> int:
-        return hash((id(self.shards), self.row))
-
-
-class Items(Rows):
-    """Some pictures of a set of shards, in an order."""
-
-    def one(self, row: int) -> ShardItem:
-        return ShardItem(self.shards, row)
-
-
-class Names(Rows):
-    """Names of pictures within a set of shards."""
-
-    def one(self, row: int) -> str:
-        return self.shards.name(row)
+    def captioned(self) -> np.ndarray:
+        return np.diff(self.captions.ends, prepend=0) > 0
 
 
 @contextlib.contextmanager

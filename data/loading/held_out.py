@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from data.items.collection import Items
 from data.items.roots import identity
-from data.items.shards import Items
 from data.loading.phases import standard
 from options import UserError
 from util import distributed

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from data.items import marks
-from data.items.opening import open_shards
+from data.items.collection import Collection, Items, Names
+from data.items.opening import open_collection
 from data.items.roots import NoShards
-from data.items.shards import Items, Names, Shards
 from data.pictures.folders import divided_or_whole
 from data.pictures.sources import Files, Missing, Pictures, Source
 from options import UserError
 from util import distributed
 
 
-def opened(opt: Any) -> Shards:
+def opened(opt: Any) -> Collection:
     """The shards of --dataroot.
 
     Raises:
@@ -25,10 +25,10 @@ def opened(opt: Any) -> Shards:
         UserError: they hold no pictures, or something is wrong with one.
     """
     try:
-        shards = open_shards(opt, opt.dataroot)
+        shards = open_collection(opt, opt.dataroot)
     except NoShards as error:
         raise Missing(str(error)) from None
-    if shards is None or not len(shards.shard):
+    if shards is None or not len(shards):
         raise UserError(f"--dataroot {opt.dataroot}: no pictures in these shards")
     return shards
 
@@ -58,5 +58,5 @@ def sharded(opt: Any, seed: int) -> Source:
     return dataclasses.replace(divided_or_whole("shards", classes, readers, places), kind="shards")
 
 
-def _read(shards: Shards, labels: np.ndarray, rows: np.ndarray) -> Files:
+def _read(shards: Collection, labels: np.ndarray, rows: np.ndarray) -> Files:
     return Files(labels[rows], Names(shards, rows), Items(shards, rows))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data.items.shards import Rows
+from data.items.collection import Rows
 from data.loading.transforms import resize
 from options import UserError
 from options.sizes import Sides, sides

@@ -10,7 +10,7 @@ import torch
 import train as train_script
 from data import Loader
 from data.items import shards as module
-from data.items.shards import ShardItem
+from data.items.collection import CollectionItem
 from options import UserError
 from tests.conftest import small_argv
 from tests.data.helpers import dataset, images
@@ -200,7 +200,7 @@ def test_a_source_and_a_root_that_do_not_go_together(tmp_path):
     shard(tmp_path / "0.tar", {"a/0.png": 0, "b/0.png": 0})
     with pytest.raises(UserError, match=r"--source digits --dataroot shards:.*leave --source out"):
         labeled(tmp_path, "--source", "digits")
-    with pytest.raises(UserError, match="--source shards --dataroot digits: give shards"):
+    with pytest.raises(UserError, match="--source shards --dataroot digits: give --dataroot shards"):
         dataset("labeled", "--dataroot", "digits", "--source", "shards")
     shard(tmp_path / "u/0.tar", {"trainA/0.png": 0, "trainB/0.png": 0})
     with pytest.raises(UserError, match="trainA and trainB hold no classes; they are for --dataset_mode unaligned"):
@@ -377,7 +377,7 @@ def test_pictures_of_every_kind_are_what_they_are_in_a_folder(tmp_path, name):
     shard(tmp_path / "s/0.tar", {name: path.read_bytes()})
     data = labeled(tmp_path / "s", "--phase", "all")
     item = data.pictures.paths[0]
-    assert isinstance(item, ShardItem) and item.name == name and item == data.pictures.paths[0]
+    assert isinstance(item, CollectionItem) and item.name == name and item == data.pictures.paths[0]
     for read in (read_pixels, read_values):
         one, other = read(path, 3), read(item, 3)
         assert np.array_equal(one[0], other[0]) and read_head(path) == read_head(item)
