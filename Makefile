@@ -33,9 +33,9 @@ test-fast: setup
 test: setup lint
 	$(PYTEST) -m "not exhaustive $(AND_CHOSEN)"
 
-# With fontcheck and ray, unless core alone was asked for. Slurm is tested where its daemons are (see CONTRIBUTING.md).
+# With fontcheck, ray, cloud and hf, unless core alone was asked for. Slurm is tested where its daemons are (see CONTRIBUTING.md).
 test-all:
-	$(MAKE) --no-print-directory EXTRAS="$(if $(strip $(EXTRAS)),$(sort $(EXTRAS) fontcheck ray))" everything
+	$(MAKE) --no-print-directory EXTRAS="$(if $(strip $(EXTRAS)),$(sort $(EXTRAS) fontcheck ray cloud hf))" everything
 
 everything: setup lint resolve-extras
 	DIPTYCH_TESTS_FORK=0 $(PYTEST) $(if $(AND_CHOSEN),-m "not extra")

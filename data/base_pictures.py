@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import torch
 
+from data.items.opening import ShardOptions
 from data.loading.augmentation import Augment, AugmentOptions
 from data.loading.cache import PixelCache
 from data.loading.phases import standard
@@ -40,7 +41,7 @@ class PictureDataset(BaseDataset):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseDataset.Options, AugmentOptions):
+    class Options(BaseDataset.Options, AugmentOptions, ShardOptions):
         section = "pictures"
         of_a_family = True
         test_fraction: float = option(

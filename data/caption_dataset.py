@@ -16,8 +16,12 @@ import torch
 from data.captions.digits import digits
 from data.captions.files import caption_number, files, normalised
 from data.captions.glyphs import CaptionGlyphOptions, glyphs
+from data.captions.sharded import captioned
 from data.captions.sources import UNSAID, Captioned, CaptionSource
 from data.captions.words import parse_caption
+from data.items.collection import Rows
+from data.items.opening import check_source
+from data.items.roots import is_beyond
 from data.pictures.sources import Missing
 from options import UserError, option
 from util import distributed
@@ -32,7 +36,12 @@ SHIPPED = ("glyphs", "digits")  # data that need no files
 SIDES = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
 
 
-SOURCES: Mapping[str, Callable[[Any, int], CaptionSource]] = {"glyphs": glyphs, "digits": digits, "files": files}
+SOURCES: Mapping[str, Callable[[Any, int], CaptionSource]] = {
+    "glyphs": glyphs,
+    "digits": digits,
+    "files": files,
+    "shards": captioned,
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +79,10 @@ class CaptionDataset(PictureDataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(PictureDataset.Options, CaptionGlyphOptions):
         section = "captioned pictures"
-        source: Literal["auto", "glyphs", "digits", "files"] = option(
-            "auto", "kind of data; auto: --dataroot glyphs or digits are drawn or shipped, else what lies in --dataroot"
+        source: Literal["auto", "glyphs", "digits", "files", "shards"] = option(
+            "auto",
+            "kind of data; auto: --dataroot glyphs or digits are drawn or shipped, shards:FOLDER are shards, else what "
+            "lies in --dataroot",
         )
         caption_file: str = option("", "a .json, .jsonl or .csv of pictures in --dataroot and their captions")
         caption_encoding: str = option("utf-8", "of files of captions that do not begin with a byte-order mark")
@@ -119,6 +130,9 @@ class CaptionDataset(PictureDataset):
     def _open(self) -> CaptionSource:
         opt = self.opt
         kind: str = opt.source
+        if is_beyond(opt.dataroot) or kind == "shards":
+            check_source(opt, ("auto", "shards"))
+            kind = "shards"
         if kind == "auto":
             shipped = opt.dataroot in SHIPPED and not Path(opt.dataroot).is_dir() and not opt.caption_file
             kind = opt.dataroot if shipped else "files"
@@ -137,13 +151,15 @@ class CaptionDataset(PictureDataset):
         return found
 
     def _report(self) -> None:
-        every = [caption for captions in self.pictures.captions for caption in captions]
+        every, sides = 0, 0
+        for captions in self.pictures.captions:
+            every += len(captions)
+            sides += sum(bool(SIDES.search(caption)) for caption in captions) if self.mirrors else 0
         names = ", ".join(f"{len(values)} of {name}" for name, values in self.attributes.items())
         print(
-            f"{self.source.kind}: {len(self)} pictures to train on, {len(every)} captions, {len(self.captions)} "
+            f"{self.source.kind}: {len(self)} pictures to train on, {every} captions, {len(self.captions)} "
             f"different{f'; values: {names}' if names else ''}; held out: {self._held_out()}"
         )
-        sides = sum(bool(SIDES.search(caption)) for caption in every) if self.mirrors else 0
         if sides:
             print(f"--flip: {sides} captions say left or right, and pictures are mirrored", file=sys.stderr)
 
@@ -157,10 +173,11 @@ class CaptionDataset(PictureDataset):
         except UserError as error:  # a test will say so too; training has what it needs
             print(f"held-out pictures cannot be read: {error}", file=sys.stderr)
             return "nothing that can be read"
-        both = sorted(set(self.pictures.names) & set(test.names))
+        apart = isinstance(test.names, Rows)  # pictures of shards are of one phase
+        both = [] if apart else sorted(set(self.pictures.names) & set(test.names))
         if both:
             print(f"{len(both)} pictures are for training and for the test, the first: {both[0]}", file=sys.stderr)
-        kinds = len(set(test.groups))
+        kinds = len(test) if test.groups is test.names else len(set(test.groups))
         return f"{len(test)} pictures" + (f" of {kinds} compositions" if kinds < len(test) else "")
 
     def save_files(self, folder: Path) -> None:
@@ -224,7 +241,9 @@ class CaptionDataset(PictureDataset):
         images, pictures, kept, count = self._read(phase, limit, torch.uint8, "levels")
         said = np.stack([numbers[0] for numbers in pictures.said[kept]])
         captions = [captions[0] for captions in pictures.captions[kept]]
-        return Levels(images, captions, torch.from_numpy(said), torch.from_numpy(pictures.shown[kept]), count)
+        return Levels(
+            images, captions, torch.from_numpy(said), torch.from_numpy(np.stack([*pictures.shown[kept]])), count
+        )
 
     # -- what a user asks for ------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,13 @@ from typing import Any, ClassVar, Literal, NoReturn
 import numpy as np
 import torch
 
+from data.items import marks
+from data.items.collection import CollectionItem, Items
+from data.items.opening import ShardOptions, open_collection
+from data.items.roots import is_beyond
 from data.loading.augmentation import Augment, AugmentOptions
 from data.loading.cache import PixelCache
-from data.loading.phases import phase_folder, read_for
+from data.loading.phases import phase_folder, read_for, standard
 from data.loading.transforms import SCALING, factor_of, parse_steps, scale, transform
 from data.loading.value_range import AUTO, LOOKED, deep, kept_range, look, other_range, ranges, skip
 from options import UserError, option
@@ -35,7 +39,7 @@ class FolderDataset(BaseDataset):
     """A subclass finds its files with ``images`` and reads them with ``read``."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseDataset.Options, AugmentOptions):
+    class Options(BaseDataset.Options, AugmentOptions, ShardOptions):
         section = "image folders"
         of_a_family = True
         more_steps: ClassVar[tuple[str, ...]] = ()  # of --preprocess, that the dataset takes itself
@@ -82,14 +86,18 @@ class FolderDataset(BaseDataset):
                 )
 
     val_sides: tuple[str, ...] = ()  # what the folders of a phase are called after it: "A" is valA; () has no phase val
+    beyond = False  # whether it reads what lies in shards too
 
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.steps = parse_steps(opt.preprocess, opt.is_train, opt.more_steps)
         self.augment = Augment(opt)
         self.root = Path(opt.dataroot)
+        self.shards = {}  # {flag: what its root names}, of roots that are no folders
         for flag, root in self.roots().items():
-            if not Path(root).exists():
+            if is_beyond(root):
+                self.shards[flag] = self._opened(root, flag)
+            elif not Path(root).exists():
                 hint = "give the folder of the data with --dataroot" if root == "placeholder" else "no such folder"
                 raise UserError(f"--{flag} {root}: {hint}")
         self.cache = PixelCache(opt.cache_mb if opt.is_train else 0)  # a test reads every file once
@@ -97,12 +105,21 @@ class FolderDataset(BaseDataset):
             self.opt = dataclasses.replace(opt, **kept_range(opt))
         self._settled = False
         self._sides: dict[Path, str] = {}  # the side of each file that was listed, A or B, or both
-        self._bad: dict[Path, int] = {}  # the number of each file that was listed,
+        self._items: list[tuple[Items, str]] = []  # likewise what is read from shards
+        self._bad: dict[Path, int] = {}  # the number of each file that was listed; those of items come after them,
         self._is_bad = torch.zeros(0, dtype=torch.bool)  # and whether it was skipped: memory all workers share
 
     def roots(self) -> dict[str, str]:
         """{flag: the folder, or file, that it names}: where the data lie."""
         return {"dataroot": self.opt.dataroot}
+
+    def _opened(self, root: str, flag: str) -> Any:
+        if not self.beyond:
+            raise UserError(
+                f"--{flag} {root}: --dataset_mode {self.opt.dataset_mode} reads folders; shards are read by unaligned, "
+                "labeled and caption"
+            )
+        return open_collection(self.opt, root, flag)
 
     def images(self, folder: Path, side: str = "AB") -> list[Path]:
         """The images below a folder, the first ``--max_dataset_size`` by name; none if there is no such folder.
@@ -115,18 +132,38 @@ class FolderDataset(BaseDataset):
             listing.tell()
         return self.take(listing.pictures, side)
 
-    def take(self, files: Sequence[Path], side: str = "AB") -> list[Path]:
-        """The first ``--max_dataset_size`` of these files, which are of this side."""
-        taken = list(files[: self.opt.max_dataset_size])
+    def take(self, files: Any, side: str = "AB") -> Any:
+        """The first ``--max_dataset_size`` of these files or items, which are of this side."""
+        taken = files[: self.opt.max_dataset_size]
         self.watch(taken, side)
         return taken
 
-    def watch(self, files: Sequence[Path], side: str = "AB") -> None:
+    def watch(self, files: Sequence[Path] | Items, side: str = "AB") -> None:
         """Count among these files those that ``--on_bad_image skip`` leaves out."""
-        for path in files:
-            self._sides[path] = side
-            self._bad.setdefault(path, len(self._bad))
-        self._is_bad = torch.zeros(len(self._bad), dtype=torch.bool).share_memory_()
+        if isinstance(files, Items):
+            self._items.append((files, side))
+        else:
+            for path in files:
+                self._sides[path] = side
+                self._bad.setdefault(path, len(self._bad))
+        count = len(self._bad) + sum(len(items.collection) for items, _ in self._items)
+        self._is_bad = torch.zeros(count, dtype=torch.bool).share_memory_()
+
+    def _number(self, path: Path | CollectionItem) -> int:
+        """The place of a file, or of an item, among all that are watched."""
+        if isinstance(path, Path):
+            return self._bad[path]
+        first = len(self._bad)
+        for items, _ in self._items:
+            if items.collection is path.collection:
+                return first + path.row
+            first += len(items.collection)
+        raise KeyError(str(path))
+
+    def watched(self, side: str) -> list[Any]:
+        """The files and items of a side, as sequences."""
+        files = [path for path, of in self._sides.items() if side in of]
+        return [files, *(items for items, of in self._items if side in of)]
 
     def channels(self, side: str) -> int:
         """Channels of side A or B: ``input_nc`` belongs to the side that is translated."""
@@ -146,7 +183,7 @@ class FolderDataset(BaseDataset):
         if self._settled:
             return opt
         for side in "AB":
-            files = [path for path, of in self._sides.items() if side in of]
+            files = max(self.watched(side), key=len)
             files = deep(files) if opt.value_range is None else files
             read, reject = partial(self.values_of, side=side), self.reject if opt.is_train else skip
             found = look(files, AUTO if auto else LOOKED, read, reject)
@@ -169,17 +206,17 @@ class FolderDataset(BaseDataset):
                 print(line, file=sys.stderr)
         return opt
 
-    def values_of(self, path: Path, side: str) -> tuple[np.ndarray, Units | None]:
+    def values_of(self, path: Any, side: str) -> tuple[np.ndarray, Units | None]:
         """The values in a file that are of this side, and what they are in by their type."""
         return read_values(path, self.channels(side))
 
     # -- pixels --------------------------------------------------------------------------------------------------------
 
-    def read(self, path: Path, channels: int, rng: random.Random, side: str = "A") -> torch.Tensor:
+    def read(self, path: Path | CollectionItem, channels: int, rng: random.Random, side: str = "A") -> torch.Tensor:
         """One image of this side, scaled, cropped and flipped: float (C, H, W) in [-1, 1]."""
         return self.prepare_side(self.pixels(path, channels, scaled=True, side=side), rng, side)
 
-    def pixels(self, path: Path, channels: int, scaled: bool = False, side: str = "A") -> np.ndarray:
+    def pixels(self, path: Path | CollectionItem, channels: int, scaled: bool = False, side: str = "A") -> np.ndarray:
         """One image as its file has it: (H, W, C), bytes or floats in [-1, 1].
 
         It is decoded once, and kept. With ``scaled`` it has gone through those steps that draw nothing, and is kept
@@ -225,47 +262,62 @@ class FolderDataset(BaseDataset):
         """Keep with the run at which scale it sees the pictures of each side."""
         save_scales(folder, {side: self.factors(files) for side, files in self.files_of_sides().items()})
 
-    def files_of_sides(self) -> dict[str, list[Path]]:
+    def files_of_sides(self) -> Mapping[str, Sequence[Any]]:
         """The files of side A and B, as far as they are known; a subclass that knows more says so."""
         sides = getattr(self, "sides", None)
         return dict(sides) if isinstance(sides, dict) and sides.keys() <= {"A", "B"} else {}
 
-    def factors(self, files: Sequence[Path]) -> Iterator[float]:
+    def factors(self, files: Sequence[Any]) -> Iterator[float]:
         """What ``--preprocess`` multiplies the sides of some of these files by; those that cannot be read count not."""
         for path in files[:: -(-len(files) // MEASURED) or 1]:
             with contextlib.suppress(Exception):  # whoever reads it says what is wrong with it
                 width, height = self.size_of(path)
                 yield factor_of(height, width, self.steps, self.opt.load_size, self.opt.crop_size)
 
-    def size_of(self, path: Path) -> tuple[int, int]:
+    def size_of(self, path: Any) -> tuple[int, int]:
         """Width and height of a picture."""
         head = read_head(path)
         return head.width, head.height
 
-    def reject(self, path: Path, error: UserError) -> NoReturn:
+    def reject(self, path: Path | CollectionItem, error: UserError) -> NoReturn:
         """Stop with this error, or say it once and do without the item."""
         if self.opt.on_bad_image == "error":
             raise UserError(f"{error}; --on_bad_image skip leaves such files out")
-        number = self._bad[path]
+        number = self._number(path)
         if not self._is_bad[number]:
             self._is_bad[number] = True
-            print(f"skipped: {error} ({int(self._is_bad.sum())} of {len(self._bad)} files so far)", file=sys.stderr)
+            count = len(self._bad) + sum(len(items) for items, _ in self._items)
+            print(f"skipped: {error} ({int(self._is_bad.sum())} of {count} files so far)", file=sys.stderr)
         raise SkipItem(str(path))
 
     def folder_of(self, phase: str, side: str = "") -> Path:
         """The folder of this phase and side; see :mod:`data.loading.phases`."""
         return phase_folder(self.root, phase, side)
 
+    def of_phase(self, phase: str, side: str) -> Any:
+        """The pictures of a phase and a side: of ``<dataroot>/<phase><side>``, or so called in shards."""
+        if (shards := self.shards.get("dataroot")) is not None:
+            return self.take(marks.of_phase(shards, phase, side), side)
+        return self.images(self.folder_of(phase, side), side)
+
     def has_val(self) -> bool:
+        if (shards := self.shards.get("dataroot")) is not None:
+            own = self.split_of("test", self.val_sides) != "val"
+            return own and any(marks.of_phase(shards, "val", side) for side in self.val_sides)
         own = bool(self.val_sides) and self.split_of("test", self.val_sides) != "val"  # else the test reads them
         return own and any(look_into(self.folder_of("val", side)).pictures for side in self.val_sides)
 
     def split_of(self, phase: str, sides: Sequence[str] = ("A", "B")) -> str:
         """The phase whose folders are read: a test without testA and testB reads valA and valB."""
+        if (shards := self.shards.get("dataroot")) is not None:
+            there = {name for name in ("test", "val") if any(marks.of_phase(shards, name, side) for side in sides)}
+            return "val" if standard(phase) == "test" and there == {"val"} else phase
         return read_for(self.root, phase, sides)
 
     def found(self) -> str:
         """What lies in --dataroot, in a few words, for messages."""
+        if (shards := self.shards.get("dataroot")) is not None:
+            return marks.found(shards)
         if not self.root.is_dir():
             return "it is a file"
         entries = sorted(p for p in self.root.iterdir() if not p.name.startswith("."))

@@ -13,11 +13,14 @@ import numpy as np
 import torch
 
 from data.fonts.drawn import GlyphOptions, glyphs
+from data.items.opening import check_source
+from data.items.roots import is_beyond
 from data.pictures.archives import LAYOUTS, archive, locate
 from data.pictures.arrays import ENDINGS, arrays, files_of
 from data.pictures.choice import alike
 from data.pictures.folders import folder
 from data.pictures.packs import packed
+from data.pictures.sharded import sharded
 from data.pictures.sources import Missing, Pictures, Source, digits
 from options import UserError, option
 from options.listed import classes_listed, in_words, quoted
@@ -39,6 +42,7 @@ SOURCES: Mapping[str, Callable[[Any, int], Source]] = {
     **{kind: partial(archive, kind) for kind in LAYOUTS},
     **{kind: partial(arrays, kind) for kind in ENDINGS},
     **{kind: partial(packed, kind) for kind in PACKS},
+    "shards": sharded,
 }
 
 
@@ -64,7 +68,8 @@ class LabeledDataset(PictureDataset):
         source: str = option(
             "auto",
             "kind of data; auto: --dataroot digits are scikit-learn's, else what lies in --dataroot: CIFAR, MNIST, "
-            "STL-10 or SVHN as torchvision keeps them, .npz, HDF5, .zip, .tar, or a folder of pictures for each class",
+            "STL-10 or SVHN as torchvision keeps them, .npz, HDF5, .zip, .tar, or a folder of pictures for each class; "
+            "shards:FOLDER are shards",
             choices=("auto", *SOURCES),
         )
         download: bool = option(
@@ -123,6 +128,9 @@ class LabeledDataset(PictureDataset):
     def _open(self) -> Source:
         opt, root = self.opt, Path(self.opt.dataroot)
         kind = opt.source
+        if is_beyond(opt.dataroot) or kind == "shards":
+            check_source(opt, ("auto", "shards"))
+            kind = "shards"
         if kind == "auto":
             found = [kind for kind in LAYOUTS if locate(root, kind)]
             if len(found) > 1:

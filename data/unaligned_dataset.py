@@ -2,10 +2,13 @@
 
 import dataclasses
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.items import marks
+from data.items.collection import Names
 from data.loading import held_out
 from data.loading.phases import standard
 from options import UserError, option
@@ -58,12 +61,13 @@ class UnalignedDataset(FolderDataset):
                 )
 
     val_sides = ("A", "B")
+    beyond = True
 
     def __init__(self, opt: Any):
         super().__init__(opt)
         self.held_out: dict[str, held_out.HeldOut | None] = {}
         kept = held_out.kept_by(opt)
-        self.sides: dict[str, list[Path]] = self._of_phase() if opt.A is None else self._divided(kept)
+        self.sides: dict[str, Any] = self._of_phase() if opt.A is None else self._divided(kept)
 
     def roots(self) -> dict[str, str]:
         return super().roots() if self.opt.A is None else {"A": self.opt.A, "B": self.opt.B}
@@ -77,14 +81,16 @@ class UnalignedDataset(FolderDataset):
 
     # -- <dataroot>/<phase>A and <dataroot>/<phase>B -------------------------------------------------------------------
 
-    def _of_phase(self) -> dict[str, list[Path]]:
+    def _of_phase(self) -> dict[str, Any]:
         opt = self.opt
         phase = self.split_of(opt.phase)
-        sides = {side: self.images(self.folder_of(phase, side), side) for side in "AB"}
+        sides = {side: self.of_phase(phase, side) for side in "AB"}
         empty = [f"{phase}{side}" for side, files in sides.items() if not files]
         if len(empty) > (0 if opt.is_train else 1):
             need = f"{phase}A and {phase}B" if opt.is_train else f"{phase}A or {phase}B"
-            if look_into(self.folder_of(phase)).pictures:
+            if self.shards:
+                hint = "; or give the shards of each side by --A and --B"
+            elif look_into(self.folder_of(phase)).pictures:
                 hint = "; images with both sides in one file are read by --dataset_mode aligned"
             elif not opt.is_train:
                 hint = "; images in no such folder are read by --dataset_mode single"
@@ -95,33 +101,43 @@ class UnalignedDataset(FolderDataset):
                 f"but {self.found()}{hint}"
             )
         for side in [side for side, files in sides.items() if not files]:
-            look_into(self.folder_of(phase, side)).tell()
+            if not self.shards:
+                look_into(self.folder_of(phase, side)).tell()
         return sides
 
     # -- --A and --B ---------------------------------------------------------------------------------------------------
 
-    def _divided(self, kept: dict[str, held_out.HeldOut]) -> dict[str, list[Path]]:
+    def _divided(self, kept: dict[str, held_out.HeldOut]) -> dict[str, Any]:
         opt, sides, counts = self.opt, {}, []
         phases = ("train",) if opt.is_train else ("train", "test", "val", "all")
         if standard(opt.phase) not in phases:
             raise UserError(f"--phase {opt.phase}: --A and --B have {', '.join(phases)}")
-        for side, folder in ((side, Path(root)) for side, root in self.roots().items()):
-            listing = look_into(folder)
-            if not listing.pictures:
-                raise UserError(f"--{side} {folder}: no pictures in it{listing.unread(before='; ')}")
-            names = held_out.names_of(listing.tell(), folder)
+        for side, root in self.roots().items():
+            pictures, names = self._all_of(side, root)
             held = self.held_out[side] = held_out.of_side(opt, side, names, kept.get(side))
-            files = held_out.of_phase(opt.phase, listing.pictures, names, held)
+            files = held_out.of_phase(opt.phase, pictures, names, held)
             sides[side] = self.take(files, side)
-            out = len(listing.pictures) - len(files) if opt.is_train else len(files)
+            out = len(pictures) - len(files) if opt.is_train else len(files)
             every = " (a folder that the run was not trained on)" * (held is None)
-            counts.append(f"{out} of {len(names)} of {side}{every}")
+            counts.append(f"{out} of {len(pictures)} of {side}{every}")
         if not any(sides.values()):
             raise UserError(f"--phase {opt.phase}: nothing is held out of {self.where}; --phase all reads all pictures")
         told = "held out for test.py" if opt.is_train else f"--phase {opt.phase}"
         distributed.say_once(f"{told}: {' and '.join(counts)}")
         self._warn_of_overlap()
         return sides
+
+    def _all_of(self, side: str, root: str) -> tuple[Any, Collection[str]]:
+        """Every picture of a side, and the names of their files."""
+        if (shards := self.shards.get(side)) is not None:
+            items = marks.whole(shards)
+            if not len(items):
+                raise UserError(f"--{side} {root}: no pictures in it")
+            return items, Names(shards, items.rows)
+        listing = look_into(Path(root))
+        if not listing.pictures:
+            raise UserError(f"--{side} {root}: no pictures in it{listing.unread(before='; ')}")
+        return listing.pictures, held_out.names_of(listing.tell(), Path(root))
 
     def _warn_of_overlap(self) -> None:
         one, other = (Path(root).resolve() for root in self.roots().values())
@@ -153,7 +169,7 @@ class UnalignedDataset(FolderDataset):
             item["A2"] = self.read(rng.choice(self.sides[side]), self.channels(side), rng, side)
         return item
 
-    def pair(self, index: int, rng: random.Random) -> dict[str, Path]:
+    def pair(self, index: int, rng: random.Random) -> dict[str, Any]:
         """The A of this index, round and round, and a random B."""
         files_A, files_B = self.sides["A"], self.sides["B"]
         other = index % len(files_B) if self.opt.serial_batches else rng.randrange(len(files_B))

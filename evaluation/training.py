@@ -11,6 +11,7 @@ from evaluation.samples import Asked
 from evaluation.testing import Evaluation, Scored, told_of
 from options import UserError
 from options.command_line import words_of
+from options.trust import READ, leads_to_server
 from util import distributed
 from util.in_order import brought, in_order, on_cpu
 from util.seeding import seed_everything
@@ -78,7 +79,8 @@ def words_of_test(opt: Any, model: Any) -> list[str]:
     told = ["name", "checkpoints_dir", "model", "dataset_mode", "plugin_dir", "num_threads", "gpu_ids", "device"]
     told += ["data_timeout"]
     told += ["precision", "extractor", "inception_weights", "lpips_weights", "recogniser", "style_judge"]
-    told += ["on_bad_image"] if hasattr(opt, "on_bad_image") else []
+    told += [name for name in ("on_bad_image", "shard_cache_dir", "shard_cache_gb") if hasattr(opt, name)]
+    told += [name for name in READ if leads_to_server(name, getattr(opt, name, None))]
     many = {"num_samples": opt.eval_samples} if "num_samples" in model.tasks else {"num_test": "all"}
     phase = {} if opt.eval_phase == "auto" else {"phase": opt.eval_phase}
     values = {flag: value for flag in told if (value := getattr(opt, flag)) is not None}

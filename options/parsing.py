@@ -14,7 +14,7 @@ from .command_line import peek, print_help, read_words
 from .errors import UserError, check_there, nearest
 from .fields import INHERIT, Flag, Usual, flags_of, shaping, silenced
 from .sizes import Sides
-from .trust import SERVERS, check_code, check_trusted, is_trusted
+from .trust import SERVERS, check_code, check_server, check_trusted, is_trusted
 
 # What a continued run is told anew: where it is, what it computes on, what its plugins may execute, and whom it tells.
 NOT_CONTINUED = {
@@ -249,6 +249,7 @@ def _read(
         for key, value in values.items():
             if sources.of_run(source):
                 check_code(source, {key: value}, read, trustable=False)
+                check_server(source, key, value, read)
             if key in silent:
                 continue
             try:

@@ -28,6 +28,9 @@ CODE: Mapping[str, Callable[[Any], bool]] = {
 }
 # What has losses, images and options of a run sent to a server, and says to which.
 SERVERS = ("use_visdom", "display_id", "display_server", "display_port", "use_wandb", "wandb_project")
+# What is read from a server where its value is an address.
+READ = ("dataroot", "A", "B")
+ADDRESSES = ("https://", "http://", "s3://", "gs://")
 
 
 def names_code(option: str, value: Any) -> bool:
@@ -54,6 +57,22 @@ def check_code(source: str, values: Mapping[str, Any], typed: Collection[str] = 
             if trustable:
                 way += f", or --trust {source} if you have read that file and the code"
             raise UserError(f"{source}: {option} is {text!r}, a module of its own; {way}")
+
+
+def leads_to_server(option: str, value: Any) -> bool:
+    """Whether this value of an option has data asked for from a server."""
+    return option in READ and str(value).removeprefix("shards:").startswith(ADDRESSES)
+
+
+def check_server(run: str, option: str, value: Any, typed: Collection[str]) -> None:
+    """Refuse options of a run that name a server with data.
+
+    Raises:
+        UserError: they do, and it was not typed by hand too.
+    """
+    if option not in typed and leads_to_server(option, value):
+        address = str(value).partition("?")[0]
+        raise UserError(f"{run}: {option} is {address}, a server, which no file of a run may name; give --{option} too")
 
 
 def is_trusted(path: str | Path, trusted: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from options import UserError
 
 
-def package(name: str, extra: str, path: Path) -> Any:
+def package(name: str, extra: str, path: Path | str) -> Any:
     """The module ``name``, which reading ``path`` needs.
 
     Raises:
@@ -25,6 +25,6 @@ def require(name: str, extra: str, path: Path) -> None:
         raise _missing(name, extra, path)
 
 
-def _missing(name: str, extra: str, path: Path) -> UserError:
+def _missing(name: str, extra: str, path: Path | str) -> UserError:
     known = name.partition(".")[0].replace("_", "-")
     return UserError(f"{path}: needs {known}, of the extra {extra}: uv pip install {known}")

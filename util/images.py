@@ -10,7 +10,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from PIL import Image
 from options import UserError
 from util.reading import heif, science, tiff
 from util.reading.frames import split
+from util.reading.item import Item, as_file
 from util.reading.pixels import ORIENTATION, check_size, open_array, pixels_of, upright
 from util.values import SHARE, Units, real
 from util.writing import new_file
@@ -26,6 +27,7 @@ from util.writing import new_file
 # What a file may be, whatever its name says. EPS is not among them: Pillow would start Ghostscript for it.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF", "AVIF")
 ANIMATED = ("GIF", "WEBP", "AVIF")
+PLAIN = frozenset({"", ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".gif"})  # endings of what Pillow reads
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's mode L
 T = TypeVar("T")
 SMALL_QUALITY = 82  # of the WebPs that pages show in place of large files, in [0, 100]
@@ -123,7 +125,7 @@ def _deep_png(values: np.ndarray) -> bytes:
     return PNG + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)) + chunk(b"IEND", b"")
 
 
-def read_image(path: Path, channels: int, units: Units | None = None) -> torch.Tensor:
+def read_image(path: Path | Item, channels: int, units: Units | None = None) -> torch.Tensor:
     """One image as float (C, H, W) in [-1, 1]; see :func:`read_pixels`."""
     return to_tensor(read_pixels(path, channels, units))
 
@@ -145,8 +147,8 @@ def from_pillow(image: Image.Image, channels: int, units: Units | None = None) -
     )
 
 
-def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.ndarray:
-    """Decode a file into pixels with this many channels.
+def read_pixels(path: Path | Item, channels: int, units: Units | None = None) -> np.ndarray:
+    """Decode a file, or an item, into pixels with this many channels.
 
     EXIF orientation is applied. Of a file of several pages the path names one, see :mod:`util.reading.frames`.
     For one channel or three, transparency is laid on white and colours become luma or grey becomes colour; any other
@@ -169,7 +171,7 @@ def read_pixels(path: Path, channels: int, units: Units | None = None) -> np.nda
     return _reading(path, read)
 
 
-def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
+def read_values(path: Path | Item, channels: int) -> tuple[np.ndarray, Units | None]:
     """The values of a file as they are, without transparency, and what they are in unless somebody says otherwise.
 
     Raises:
@@ -186,9 +188,8 @@ def read_values(path: Path, channels: int) -> tuple[np.ndarray, Units | None]:
     return _reading(path, read)
 
 
-def _reading(path: Path, read: Callable[[], T]) -> T:
-    file = split(path)[0]
-    if not file.is_file():
+def _reading(path: Path | Item, read: Callable[[], T]) -> T:
+    if isinstance(path, Path) and not split(path)[0].is_file():
         what = "a link to nothing" if path.is_symlink() else "not a file" if path.exists() else "no such file"
         raise UserError(f"{path}: {what}")
     try:
@@ -203,12 +204,19 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
     except Exception as error:  # decoders of damaged files raise what they please
         reason = str(error) or type(error).__name__
         if isinstance(error, Image.UnidentifiedImageError):
-            reason = "not an image" if file.stat().st_size else "empty file"
+            filled = path.read() if isinstance(path, Item) else split(path)[0].stat().st_size
+            reason = "not an image" if filled else "empty file"
         raise UserError(f"{path}: cannot be read ({reason})") from None
 
 
-def _decode(path: Path, channels: int, units: Units | None) -> tuple[np.ndarray, Units | None]:
+def _decode(path: Path | Item, channels: int, units: Units | None) -> tuple[np.ndarray, Units | None]:
     """Values with whatever type and channels the file has, upright, and what they are in if the file says so."""
+    if isinstance(path, Item):
+        data = path.read()
+        if is_plain(path.suffix, data):
+            return _decode_opened(io.BytesIO(data), path, None, channels, units), None
+        with as_file(path, data) as file:
+            return _decode(file, channels, units)
     file, page = split(path)
     if science.knows(file):
         return science.read(file, _the_page(path, range(science.count(file)), page))
@@ -228,22 +236,36 @@ def _decode(path: Path, channels: int, units: Units | None) -> tuple[np.ndarray,
 def _decode_picture(path: Path, channels: int, units: Units | None) -> np.ndarray:
     file, page = split(path)
     with file.open("rb") as opened:
-        head = opened.read(26)
-        if head[:4] in tiff.HEADS:
+        if opened.read(4) in tiff.HEADS:
             return tiff.decode(file, _the_page(path, tiff.pages(file), page), channels, deep=units is not None)
-        opened.seek(0)
-        with Image.open(opened, formats=FORMATS) as image:
-            if image.format in ANIMATED:
-                image.seek(_the_page(path, range(getattr(image, "n_frames", 1)), page))
-            turn = image.getexif().get(ORIENTATION, 1)
-            if head[:4] == PNG[:4] and head[24] == 16 and head[25] != 0:
-                array = _decode_deep_png(file)  # Pillow keeps 8 of the 16 bits of a colour
-            else:
-                array = pixels_of(image, channels, deep=units is not None)
+        return _decode_opened(opened, path, page, channels, units)
+
+
+def _decode_opened(
+    opened: BinaryIO, path: Path | Item, page: int | None, channels: int, units: Units | None
+) -> np.ndarray:
+    """What Pillow reads, of an opened file or of bytes in memory."""
+    opened.seek(0)
+    head = opened.read(26)
+    opened.seek(0)
+    with Image.open(opened, formats=FORMATS) as image:
+        if image.format in ANIMATED:
+            image.seek(_the_page(path, range(getattr(image, "n_frames", 1)), page))
+        turn = image.getexif().get(ORIENTATION, 1)
+        if head[:4] == PNG[:4] and head[24] == 16 and head[25] != 0:
+            opened.seek(0)
+            array = _decode_deep_png(opened.read())  # Pillow keeps 8 of the 16 bits of a colour
+        else:
+            array = pixels_of(image, channels, deep=units is not None)
     return upright(array, turn)
 
 
-def _the_page(path: Path, places: Sequence[T], page: int | None) -> T:
+def is_plain(suffix: str, data: bytes) -> bool:
+    """Whether Pillow reads these bytes as they are: no TIFF, HEIC or AVIF, nor an array."""
+    return suffix.lower() in PLAIN and data[:4] not in tiff.HEADS and data[4:8] != b"ftyp"
+
+
+def _the_page(path: Path | Item, places: Sequence[T], page: int | None) -> T:
     """The place of a page in its file, or of the only one where none is named."""
     if page is None and len(places) > 1:
         raise UserError(
@@ -255,10 +277,10 @@ def _the_page(path: Path, places: Sequence[T], page: int | None) -> T:
     return places[page or 0]
 
 
-def _decode_deep_png(path: Path) -> np.ndarray:
+def _decode_deep_png(file: bytes) -> np.ndarray:
     from torchvision.io import ImageReadMode, decode_png
 
-    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    data = torch.frombuffer(bytearray(file), dtype=torch.uint8)
     return decode_png(data, ImageReadMode.UNCHANGED).numpy().transpose(1, 2, 0)
 
 
@@ -308,7 +330,7 @@ def _scaled_by_type(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) * 2 - 1
 
 
-def _fit(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
+def _fit(pixels: np.ndarray, channels: int, path: Path | Item) -> np.ndarray:
     """Give pixels the channels that are wanted: luma, replication, transparency on white."""
     found = pixels.shape[2]
     if pixels.size == 0:

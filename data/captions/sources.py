@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from data.pictures.sources import Pictures
 from util.attributes import UNSAID
@@ -23,9 +22,9 @@ class Captioned(Pictures):
         shown: (N, A) int64: what the picture shows; UNSAID where that is not known.
     """
 
-    captions: np.ndarray
-    said: np.ndarray
-    shown: np.ndarray
+    captions: Any
+    said: Any
+    shown: Any
 
 
 @dataclass(frozen=True)

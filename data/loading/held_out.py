@@ -1,11 +1,15 @@
 """Which files training never sees where two folders are all there is: drawn by name once, and kept with the run."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from data.items.collection import Items
+from data.items.roots import identity
 from data.loading.phases import standard
 from options import UserError
 from util import distributed
@@ -22,8 +26,22 @@ SHAPE = {"folder": str, "files": [str]}
 
 def drawn(names: Iterable[str], seed: int, fraction: float) -> set[str]:
     """A share of these names, a function of them and the seed: at least one, never all; of fraction 0 none."""
-    order = sorted(set(names), key=lambda name: derive(seed, "held out", name))
-    return set(order[: min(max(round(len(order) * fraction), 1), len(order) - 1)]) if fraction else set()
+    names = names if isinstance(names, Sequence) else list(names)
+    places = places_of(names, seed)
+    last = last_drawn(places, fraction)
+    return {name for name, place in zip(names, places, strict=True) if place <= last}
+
+
+def places_of(names: Iterable[str], seed: int) -> np.ndarray:
+    """(N,) int64: in what order names are drawn; of a million in little memory."""
+    return np.fromiter((derive(seed, "held out", name) for name in names), np.int64)
+
+
+def last_drawn(places: np.ndarray, fraction: float) -> int:
+    """The place of the last name that a share holds, below all places where it holds none."""
+    order = np.unique(places)  # a name counts once
+    count = min(max(round(len(order) * fraction), 1), len(order) - 1) if fraction else 0
+    return int(order[count - 1]) if count > 0 else -1
 
 
 @dataclass(frozen=True)
@@ -78,14 +96,14 @@ def names_of(pictures: Sequence[Path], folder: Path) -> list[str]:
     return [split(path)[0].relative_to(folder).as_posix() for path in pictures]
 
 
-def of_side(opt: Any, side: str, names: Sequence[str], kept: HeldOut | None) -> HeldOut | None:
+def of_side(opt: Any, side: str, names: Collection[str], kept: HeldOut | None) -> HeldOut | None:
     """What is held out of a side whose files are called so; None where a test reads a folder of its own.
 
     Raises:
         UserError: a run goes on with a folder that lacks what it held out.
     """
     typed = getattr(opt, side)
-    folder = str(Path(typed).resolve())
+    folder = identity(typed)
     if kept is None:
         fresh = frozenset(drawn(names, opt.split_seed, opt.test_fraction))
         return HeldOut(folder, fresh) if opt.is_train else None
@@ -104,9 +122,11 @@ def of_side(opt: Any, side: str, names: Sequence[str], kept: HeldOut | None) -> 
     return HeldOut(folder, kept.files)
 
 
-def of_phase(phase: str, pictures: Sequence[Path], names: Sequence[str], held: HeldOut | None) -> list[Path]:
+def of_phase(phase: str, pictures: Any, names: Iterable[str], held: HeldOut | None) -> Any:
     """The pictures that a phase reads: train what is not held out, test and val what is, all every one."""
     if held is None or phase == "all":
-        return list(pictures)
+        return pictures
     wanted = standard(phase) != "train"
+    if isinstance(pictures, Items):
+        return pictures[np.fromiter(((name in held.files) == wanted for name in names), bool, len(pictures))]
     return [path for path, name in zip(pictures, names, strict=True) if (name in held.files) == wanted]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from data.loading.held_out import drawn
+from data.loading.held_out import last_drawn, places_of
 from data.pictures.sources import Pictures
 
 
@@ -18,10 +18,10 @@ def held_out(pictures: Pictures, seed: int, fraction: float) -> np.ndarray:
         return chosen
     for label in np.unique(pictures.labels):
         rows = np.flatnonzero(pictures.labels == label)
-        keys = pictures.groups[rows]
-        keys = pictures.names[rows] if len(set(keys)) == 1 else keys
-        test = drawn(keys, seed, fraction)
-        chosen[rows] = [key in test for key in keys]
+        places = places_of(pictures.groups[rows], seed)
+        if len(np.unique(places)) == 1:
+            places = places_of(pictures.names[rows], seed)
+        chosen[rows] = places <= last_drawn(places, fraction)
     return chosen
 
 

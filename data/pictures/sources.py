@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data.items.collection import Rows
 from data.loading.transforms import resize
 from options import UserError
 from options.sizes import Sides, sides
@@ -23,7 +24,7 @@ class Missing(UserError):
 
 @dataclass(frozen=True)
 class Pictures:
-    """Some pictures with a label each. Fields that are arrays have a row for each picture.
+    """Some pictures with a label each. Fields that are arrays, or columns of shards, have a row for each picture.
 
     Attributes:
         labels: (N,) int64, places in the classes of the source.
@@ -31,13 +32,13 @@ class Pictures:
     """
 
     labels: np.ndarray
-    names: np.ndarray
+    names: Any
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def groups(self) -> np.ndarray:
+    def groups(self) -> Any:
         """(N,) strings; pictures of one group are never divided between training and test."""
         return self.names
 
@@ -54,13 +55,15 @@ class Pictures:
 
     def join(self, other: "Pictures") -> "Pictures":
         theirs = other._columns()
-        return dataclasses.replace(
-            self, **{name: np.concatenate([column, theirs[name]]) for name, column in self._columns().items()}
-        )
+        joined: dict[str, Any] = {
+            name: column.join(theirs[name]) if isinstance(column, Rows) else np.concatenate([column, theirs[name]])
+            for name, column in self._columns().items()
+        }
+        return dataclasses.replace(self, **joined)
 
-    def _columns(self) -> dict[str, np.ndarray]:
+    def _columns(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray | Rows)}
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,9 @@ class Stored(Pictures):
 
 @dataclass(frozen=True)
 class Files(Pictures):
-    """Pictures in files: ``paths`` are their Paths."""
+    """Pictures in files: ``paths`` are their Paths, or items of shards."""
 
-    paths: np.ndarray
+    paths: Any
 
     def path(self, row: int) -> str:
         return str(self.paths[row])

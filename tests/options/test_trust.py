@@ -1,5 +1,6 @@
 """What may execute is typed by hand: every door through which a file could name code, and those that stay open."""
 
+import itertools
 import sys
 
 import pytest
@@ -146,3 +147,22 @@ def test_a_saved_file_has_no_server_contacted(dataroot, tmp_path, capsys, monkey
     said = "shown on no server, for no file may ask for one; add: --use_visdom true --display_server http://elsewhere"
     assert said in capsys.readouterr().out.splitlines() and not contacted
     assert set(SERVERS) <= {field.name for field in TrainOptions.__dataclass_fields__.values()}
+
+
+@pytest.mark.parametrize(
+    "root", ["https://elsewhere/x.tar?key=1", "shards:https://elsewhere/x.tar", "s3://elsewhere/x"]
+)
+def test_the_options_of_a_run_name_no_server_with_data(tmp_path, root):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/train_opt.yaml").write_text(f"dataroot: '{root}'\nmodel: cut\n")
+    words = ("--checkpoints_dir", tmp_path, "--name", "run")
+    for options, more in ((test_options, ()), (train_options, ("--continue_train",))):
+        with pytest.raises(
+            UserError, match=r"dataroot is \S+elsewhere/x\S*, a server, .*; give --dataroot too"
+        ) as error:
+            options(*words, *more)
+        assert "key" not in str(error.value)
+        assert options(*words, *more, "--dataroot", root).dataroot == root
+    (tmp_path / "a.yaml").write_text(f"dataroot: '{root}'\n")
+    opt = train_options("--config", tmp_path / "a.yaml", "--eval_freq", 4, "--eval_metrics", "l1")
+    assert opt.dataroot == root and ("--dataroot", root) in itertools.pairwise(words_of_test(opt, CUTModel))

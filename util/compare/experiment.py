@@ -22,6 +22,7 @@ from options.command_line import text_of, words_of
 from options.evaluation_options import EvaluationOptions
 from options.fields import flags_of
 from options.parsing import as_dict
+from options.trust import leads_to_server
 from util.claim import Claim
 from util.commit import current
 from util.compare.artefacts import damage, lacking_results, other_checkpoint
@@ -112,6 +113,7 @@ class Experiment:
         for plugin in ("model", "dataset_mode"):  # a module that a run's own files may not name
             if "." in str(run.options.get(plugin, "")):
                 options[plugin] = run.options[plugin]
+        options |= {name: value for name, value in run.options.items() if leads_to_server(name, value)}  # likewise
         return words_of(options | self.filled("evaluate", self.recipe.evaluate))
 
     def during(self, run: Run, options: Options, steps: int | None) -> Options:

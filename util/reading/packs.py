@@ -8,13 +8,14 @@ import bz2
 import gzip
 import io
 import lzma
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+
+from util.reading.tar import Broken, members
 
 ENDINGS = {"zip": (".zip",), "tar": (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")}
 MOST_NAMES = 20_000_000
@@ -144,38 +145,18 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Entry | None]]:
         yield info.filename, entry if known and info.compress_size <= MOST_FILE else None
 
 
-class _Bounded(io.RawIOBase):
-    """A file of which nothing is read that a header of a .tar would not have."""
-
-    def __init__(self, file: BinaryIO):
-        self.file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= 1 << 20:
-            raise ValueError("a header of it is too long")
-        return self.file.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-
 def _of_tar(path: Path, data: bytes | None) -> Iterator[tuple[str, Entry | None]]:
     with io.BytesIO(data) if data is not None else path.open("rb") as opened:
+
+        def read(offset: int, size: int) -> bytes:
+            opened.seek(offset)
+            return opened.read(size)
+
+        size = opened.seek(0, io.SEEK_END)
         try:
-            with tarfile.open(fileobj=_Bounded(opened), mode="r:") as file:  # type: ignore[arg-type]
-                end = 0
-                for info in file:
-                    file.members.clear()  # type: ignore[attr-defined]
-                    if info.size < 0 or info.offset_data <= end:  # it would be read again and again
-                        raise ValueError("a header of it leads back")
-                    end = info.offset_data
-                    if info.isdir():
-                        continue
-                    plain = info.isreg() and not info.issparse()
-                    entry = Entry(info.name, info.offset_data, info.size, info.size)
-                    yield info.name, entry if plain else None
-        except (tarfile.TarError, EOFError, UnicodeError, OverflowError, RecursionError, AttributeError) as error:
-            raise ValueError(f"it is damaged, or no .tar ({type(error).__name__})") from None
+            for member in members(read, size):
+                entry = Entry(member.name, member.offset, member.size, member.size)
+                yield member.name, entry if member.plain else None
+        except Broken as error:
+            if not error.unmarked:
+                raise
