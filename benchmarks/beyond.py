@@ -2,8 +2,9 @@
 
 Every variant reads the same JPEGs through the same loader, without its cache of decoded pictures; variants take turns,
 and each is compared with folders by the median of its rounds. ``web`` comes from a server of this machine, a process of
-its own, once everything lies in the cache; ``web, first`` is the epoch before that, index included; in ``failing``
-every tenth request fails. With --million the index of so many pictures is made, and the memory of the process told.
+its own, once everything lies in the cache; ``web, first`` is the epoch before that, which takes the index from beside
+the shards; in ``failing`` every tenth request fails. With --million the index of so many pictures is made, and the
+memory of the process told.
 """
 
 import argparse
