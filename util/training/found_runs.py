@@ -67,7 +67,7 @@ class FoundRun:
     def pace(self) -> float | None:
         """Seconds of training per step: of its last part, or of the whole run."""
         seconds, steps = self.number("seconds"), self.number("steps")
-        return self.number("seconds_per_step") or (seconds / steps if seconds and steps else None)
+        return self.number("seconds_per_step") or finite_number(seconds / steps if seconds and steps else None)
 
     @property
     def left(self) -> float | None:
@@ -75,7 +75,7 @@ class FoundRun:
         steps, total = self.number("steps"), self.number("total_steps")
         if self.state != "running" or steps is None or total is None or self.pace is None:
             return None
-        return max(0.0, total - steps) * self.pace
+        return finite_number(max(0.0, total - steps) * self.pace)
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:

@@ -117,6 +117,13 @@ def test_a_record_may_say_anything(tmp_path, text):
     assert strange == ('"state"' in text)
 
 
+def test_numbers_without_end_are_none(tmp_path):
+    hold(put_run(tmp_path, "left", steps=1, total_steps=1e300, seconds_per_step=1e308))
+    put_run(tmp_path, "pace", steps=1e-300, seconds=1e308, seconds_per_step=None)
+    runs = by_name(tmp_path)
+    assert runs["left"].state == "running" and runs["left"].left is None and runs["pace"].pace is None
+
+
 def test_values_of_evaluations_and_tests(tmp_path):
     entry = {"last": 9.0, "best": 8.0, "better": "lower"}
     tests = {
