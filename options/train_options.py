@@ -59,8 +59,7 @@ class TrainOptions(EvaluationOptions):
     accumulate: int = option(1, "batches whose gradients are averaged into one update", least=1)
     bucket_mb: float = option(
         0,
-        "several processes: send gradients in parts of so many megabytes while the rest is computed, on slow networks; "
-        "0 sends them together, afterwards",
+        "several processes: send gradients in parts of so many megabytes meanwhile; 0 sends them afterwards",
         least=0,
         per_run=True,
     )

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "logdir",
     "help",
     *("max-restarts", "time", "requeue", "open-mode", "signal"),  # of torchrun and Slurm
+    *("million", "buckets", "delay_ms", "mbit", "rounds"),  # of benchmarks
     *("nnodes", "rdzv-backend", "rdzv-endpoint", "rdzv-id", "rdzv-conf"),  # of torchrun
     *("headless", "no-sandbox", "hide-scrollbars", "window-size", "screenshot"),
 }  # flags of other programs
@@ -146,7 +147,9 @@ def test_a_command_that_is_shown_is_understood(words, workshop, monkeypatch):
         case ["python", "-m", "benchmarks.scaling" | "benchmarks.overlap", *argv]:
             script = {"benchmarks.scaling": scaling, "benchmarks.overlap": overlap}[words[2]]
             args, rest = script.parser().parse_known_args(argv)
-            assert set(args.models.split(",")) <= set(scaling.SIZES) and not rest
+            models = args.models.split(",")
+            assert set(models) <= set(scaling.SIZES)
+            train_options("--name", "measured", "--model", models[0], *rest)
         case ["python", "-m", "util.handwriting", *argv]:
             assert handwriting_parser().parse_args(argv).output
         case ["make", target, *variables]:

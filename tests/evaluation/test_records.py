@@ -163,7 +163,7 @@ def test_a_best_without_the_value_that_now_decides_is_none(tmp_path, monkeypatch
 
 def test_before_the_first_step_the_value_that_decides_is_known(tmp_path, monkeypatch):
     tried = SimpleNamespace(prepare=lambda: ({"FID": math.nan}, {"FID": "lower"}), close=lambda: None)
-    engine = SimpleNamespace(is_main=True, progress=Progress())
+    engine = SimpleNamespace(is_main=True, progress=Progress(), device=torch.device("cpu"))
     with pytest.raises(UserError, match="--best_metric SSIM: there is no such value; the values are FID"):
         Evaluations(tmp_path, tried, "SSIM", engine).__enter__()
     with Evaluations(tmp_path, tried, "fid", engine):
