@@ -55,8 +55,9 @@ def main(argv=None):
 def summary(table):
     """What is below the table: how many runs are in which state, which died, and why others failed."""
     counts = ", ".join(f"{count} {state}" for state, count in counted(table.runs).items())
-    whole = "" if len(table.runs) == len(table.found) else f" of {len(table.found)}"
-    yield f"{len(table.runs)}{whole} runs: {counts}; {size_text(sum(one.size for one in table.runs))}"
+    whole = "" if len(table.runs) == len(table.found) else f" of {len(table.found):,}"
+    how_many = f"{len(table.runs):,}{whole} run{'s' * (len(table.found) != 1)}"
+    yield f"{how_many}: {counts}; {size_text(sum(one.size for one in table.runs))}"
     if table.further:
         yield f"--metrics shows other values too: {', '.join(map(shown, table.further))}"
     for state in ("failed", "died"):

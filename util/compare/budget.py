@@ -70,7 +70,7 @@ class Timings:
 
     def pace_of(self, variant: str) -> float | None:
         """Seconds per step as they were timed, whenever that was."""
-        return self._timed.get(variant, {}).get("seconds_per_step")
+        return finite_number(self._timed.get(variant, {}).get("seconds_per_step"))
 
     def steps_of(self, variant: str) -> int | None:
         """Optimizer steps of a variant; None where it has no budget, or minutes that are not timed yet."""

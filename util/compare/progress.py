@@ -14,6 +14,7 @@ from util.cli import warn
 from util.compare.claims import other_at
 from util.compare.experiment import Experiment, Run
 from util.compare.runner import Runner
+from util.files import finite_number
 from util.html import scrolling, visible
 from util.stopwatch import duration
 from util.table import aligned
@@ -138,21 +139,20 @@ class GridProgress:
         """Time left in words: of training by the pace of each variant, of tests by those that were made."""
         seconds = [self._seconds(run) for run in self.todo if run.name not in self.done]
         known = [s for s in seconds if s is not None]
-        if not known:
-            return "the time left is not known yet"
-        unknown = (len(seconds) - len(known)) * sum(known) / len(known)
-        return f"about {duration((sum(known) + unknown) / self.runner.jobs)} left"
+        unknown = (len(seconds) - len(known)) * sum(known) / len(known) if known else 0.0
+        left = finite_number((sum(known) + unknown) / self.runner.jobs) if known else None
+        return "the time left is not known yet" if left is None else f"about {duration(left)} left"
 
     def _seconds(self, run: Run) -> float | None:
         record = read_record(self.experiment.checkpoints / run.name)
         if record.get("state") == "finished":
             return self._tests(run, len(self.experiment.untested(run)))
-        total = record.get("total_steps") or self.experiment.timings.steps_of(run.variant)
-        pace = record.get("seconds_per_step") or self._pace(run.variant)
+        total = finite_number(record.get("total_steps")) or self.experiment.timings.steps_of(run.variant)
+        pace = finite_number(record.get("seconds_per_step")) or self._pace(run.variant)
         if not total or not pace:
             return None
         tests = self._tests(run, 2 if self.experiment.recipe.during else 1)
-        return max(0, total - (record.get("steps") or 0)) * pace + tests
+        return finite_number(max(0.0, total - (finite_number(record.get("steps")) or 0)) * pace + tests)
 
     def _tests(self, run: Run, count: int) -> float:
         """Seconds of so many tests; nothing is known before the first."""
@@ -163,8 +163,9 @@ class GridProgress:
         """Seconds per step of another run of the variant, else as they were timed."""
         for run in self.experiment.runs:
             record = read_record(self.experiment.checkpoints / run.name)
-            if run.variant == variant and record.get("seconds") and record.get("steps"):
-                return float(record["seconds"]) / float(record["steps"])
+            seconds, steps = finite_number(record.get("seconds")), finite_number(record.get("steps"))
+            if run.variant == variant and seconds and steps:
+                return seconds / steps
         return self.experiment.timings.pace_of(variant)
 
     def _steps(self, name: str) -> str:

@@ -22,6 +22,7 @@ WEIGHTS = re.compile(r".+_net_.+\.pth")
 OF_A_RUN = {"web", "tensorboard", "wandb"}  # folders in which no run is looked for
 OPTION = re.compile(r"\s*(\w+): (.*?)\s*(\t\[default: .*\])?")  # a line of train_opt.txt
 NAMED = 5  # in one line
+LARGEST = 1e15  # steps, seconds or bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,9 @@ class FoundRun:
     size: int = 0
 
     def number(self, name: str) -> float | None:
-        """Of the record."""
-        return finite_number(self.record.get(name))
+        """Of the record; none where no run has as much of anything."""
+        found = finite_number(self.record.get(name))
+        return None if found is None or abs(found) > LARGEST else found
 
     def text(self, name: str) -> str:
         """Likewise."""
@@ -67,7 +69,7 @@ class FoundRun:
     def pace(self) -> float | None:
         """Seconds of training per step: of its last part, or of the whole run."""
         seconds, steps = self.number("seconds"), self.number("steps")
-        return self.number("seconds_per_step") or (seconds / steps if seconds and steps else None)
+        return self.number("seconds_per_step") or finite_number(seconds / steps if seconds and steps else None)
 
     @property
     def left(self) -> float | None:
@@ -75,7 +77,7 @@ class FoundRun:
         steps, total = self.number("steps"), self.number("total_steps")
         if self.state != "running" or steps is None or total is None or self.pace is None:
             return None
-        return max(0.0, total - steps) * self.pace
+        return finite_number(max(0.0, total - steps) * self.pace)
 
     @cached_property
     def values(self) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ except ImportError:  # Windows: a test that ends in the very instant of a write 
 from options import Exit, UserError
 from util.claim import Lost, holder
 from util.cli import in_words, reason, warn
-from util.files import as_json, json_or_empty
+from util.files import as_json, finite_number, json_or_empty
 from util.process import process
 from util.stopwatch import peak_memory
 from util.training.run_folder import LOCK
@@ -102,11 +102,12 @@ class RunRecord:
     ):
         self._run, self._engine = run, engine
         earlier = read_record(run) if run is not None and engine.progress.step else {}
-        before, done = int(earlier.get("steps") or 0), engine.progress.step
-        part = min(1.0, done / before) if before else 1.0  # steps that were lost are made, and counted, again
-        self._seconds = part * float(earlier.get("seconds") or 0.0)
+        told = {name: max(0.0, finite_number(earlier.get(name)) or 0.0) for name in ("steps", "seconds", "peak_memory")}
+        done = engine.progress.step
+        part = min(1.0, done / told["steps"]) if told["steps"] else 1.0  # lost steps are made, and counted, again
+        self._seconds = part * told["seconds"]
         self._evaluation_seconds = 0.0 if evaluations is None else evaluations.seconds
-        self._peak, self._ceiling = int(earlier.get("peak_memory") or 0), 0
+        self._peak, self._ceiling = int(told["peak_memory"]), 0
         self._state = "running"
         self._code: int | None = None
         self._ended: str | None = None

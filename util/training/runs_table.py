@@ -51,7 +51,7 @@ class RunsTable:
 
     def __init__(self, found: Sequence[FoundRun], filters: Sequence[str], metrics: Sequence[str]):
         self.found = found
-        tests = [_filter(words, found) for words in filters]
+        tests = [_filter(words, found) for words in _whole(filters, found)]
         self.runs = [run for run in found if all(test(run) for test in tests)]
         self.values, self.further = _values(found, self.runs, metrics)
         self._names = sorted({value for run in found for value in run.values})
@@ -212,27 +212,49 @@ def _best_first(key: Key, better: str) -> Key:
 # -- which -------------------------------------------------------------------------------------------------------------
 
 
-def _filter(words: str, found: Sequence[FoundRun]) -> Callable[[FoundRun], bool]:
-    """Whether a run is what one word of --filter says."""
-    name, sign, pattern = words.partition("=")
+def _whole(words: Sequence[str], found: Sequence[FoundRun]) -> list[list[str]]:
+    """What --filter says of one thing each, for commas divide its words: ``state=died,failed``, either of them, and
+    ``nce_layers=0,4,8``, a list. A word that is no such value is a name."""
+    told: list[list[str]] = []
+    for word in words:
+        option, sign, first = told[-1][0].partition("=") if told else ("", "", "")
+        values = [value.lower() for value in _known(option, found)] if sign and "=" not in word else []
+        longer = ",".join([first, *(told[-1][1:] if told else ()), word]).lower()
+        if word.lower() in values or any(_like(value, longer) or _like(value, f"{longer},*") for value in values):
+            told[-1].append(word)
+        else:
+            told.append([word])
+    return told
+
+
+def _known(option: str, found: Sequence[FoundRun]) -> Iterable[str]:
+    return STATES if option == "state" else {run.options[option] for run in found if option in run.options}
+
+
+def _filter(words: Sequence[str], found: Sequence[FoundRun]) -> Callable[[FoundRun], bool]:
+    """Whether a run is what a name, or an option and the values of which it has one, say."""
+    name, sign, first = words[0].partition("=")
     if not sign:
-        name, pattern = "name", words
-    pattern = pattern.lower()
+        name, first = "name", words[0]
+    patterns = [",".join([first, *words[1:]]).lower(), *(word.lower() for word in (first, *words[1:]))]
     if name in ("name", "run"):
-        return lambda run: any(_like(text, pattern) for text in (run.name, run.folder.name))
+        return lambda run: any(_like(text, patterns[0]) for text in (run.name, run.folder.name))
+    told = ",".join(words)
     if name == "state":
-        if not any(_like(state, pattern) for state in STATES):
-            raise UserError(f"--filter {words}: no such state; they are {', '.join(STATES)}")
-        return lambda run: _like(run.state, pattern)
+        if not any(_like(state, pattern) for state in STATES for pattern in patterns):
+            raise UserError(f"--filter {told}: no such state; they are {', '.join(STATES)}")
+        return lambda run: any(_like(run.state, pattern) for pattern in patterns)
     options = {option for run in found for option in run.options}
     if found and name not in options:
         known = ["name", "state", *options]
-        raise UserError(f"--filter {words}: no option {name} in any of these runs{nearest(name, known)}")
-    return lambda run: name in run.options and _like(run.options[name], pattern)
+        named = "" if nearest(name, known) else f"; a name is name={told}"
+        raise UserError(f"--filter {told}: no option {name} in any of these runs{nearest(name, known)}{named}")
+    return lambda run: name in run.options and any(_like(run.options[name], pattern) for pattern in patterns)
 
 
 def _like(text: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(text.lower(), pattern)
+    """* and ? alone are more than themselves."""
+    return fnmatch.fnmatchcase(text.lower(), pattern.replace("[", "[[]"))
 
 
 def _values(found: Sequence[FoundRun], runs: Sequence[FoundRun], asked: Sequence[str]) -> tuple[list[str], list[str]]:

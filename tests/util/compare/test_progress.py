@@ -54,6 +54,20 @@ def test_what_is_not_known_is_not_told(tmp_path):
     assert line == "0 of 1 runs done; cut-s0; the time left is not known yet"
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"steps": "many", "total_steps": [100], "seconds_per_step": {}, "seconds": "x"},
+        {"steps": {"done": 5}, "seconds": [1], "total_steps": 1e300, "seconds_per_step": 1e308},
+        {"steps": -1e308, "total_steps": 1e308, "seconds_per_step": 1.0},
+    ],
+)
+def test_a_record_of_another_version_stops_no_grid(tmp_path, record):
+    experiment = runs_of(tmp_path, {name: {"state": "running"} | record for name in ("cut-s0", "cut-s1")})
+    line = GridProgress(experiment, experiment.runs, 2, SimpleNamespace(jobs=1, spent={}))(["cut-s0"])
+    assert line.startswith("0 of 2 runs done; cut-s0 at step ") and line.endswith("; the time left is not known yet")
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(4.4, "4 s"), (89, "89 s"), (100, "2 min"), (12_000, "3 h 20 min")])
 def test_a_time_duration(seconds, words):
     assert duration(seconds) == words

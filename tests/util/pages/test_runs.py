@@ -23,7 +23,7 @@ def build(root, where="runs.html"):
 
 
 def put_several(root):
-    for number, (name, model) in enumerate((("r1", "cut"), ("r2", "dcl"), ("r3", "cut"), ("r4", "cut"))):
+    for number, (name, model) in enumerate((("r1", "cut"), ("r2-lr=1", "dcl"), ("r3", "cut"), ("r4", "cut"))):
         values = {"FID": {"last": (30, 10, 20, 40)[number], "better": "lower"}, "variety": {"last": 1, "better": "one"}}
         state = "running" if name == "r4" else "finished"
         put_run(
@@ -88,6 +88,7 @@ def test_the_page_sorts_and_filters_itself(tmp_path):
             ("state=died", ["r4"]),
             ("model=cut of2=2", ["r3"]),
             ("of7=1", ["r2"]),
+            ("lr=1", ["r2"]),
             ("of8=3 model=dcl", []),
             ("", 4),
         ):

@@ -114,6 +114,16 @@ def test_a_continued_run_adds_up_and_does_not_count_what_was_lost(tmp_path, cloc
     assert found["state"] == "stopped" and found["seconds_per_step"] == 1
 
 
+@pytest.mark.parametrize("told", ['"many"', '{"done": 5}', "[1]", "-7", "true", "null"])
+def test_a_run_goes_on_after_a_record_of_another_version(tmp_path, clock, told):
+    (tmp_path / "run.json").write_text(
+        f'{{"seconds": {told}, "steps": {told}, "peak_memory": {told}, "tests": {told}}}'
+    )
+    with start(tmp_path, step=20)[1]:
+        clock.now += 10
+    assert read_record(tmp_path)["seconds"] == 10
+
+
 def test_a_run_from_the_beginning_owes_nothing_to_an_earlier_file(tmp_path, clock):
     (tmp_path / "run.json").write_text('{"seconds": 99, "steps": 50}')
     with start(tmp_path)[1]:

@@ -42,6 +42,9 @@ def rows(found, filters=(), sort="run", reverse=False, metrics=()):
         (("state=died",), "dcl-2"),
         (("state=*ed", "ngf=1*"), "cut-10 dcl-1"),
         (("ngf=7",), ""),
+        (("state=died", "stopped"), "dcl-1 dcl-2"),  # as state=died,stopped arrives
+        (("ngf=8", "1*", "cut-*"), ""),
+        (("ngf=8", "16", "100", "cut-*"), "cut-2 cut-10"),
     ],
 )
 def test_a_filter(found, filters, names):
@@ -62,6 +65,24 @@ def test_a_filter(found, filters, names):
 )
 def test_an_order(found, sort, names):
     assert rows(found, sort=sort) == names.split()
+
+
+def test_a_list_is_filtered_as_a_whole_and_brackets_are_letters(tmp_path):
+    put_run(tmp_path, "a[1]", "nce_layers=0,4,8")
+    put_run(tmp_path, "a1", "nce_layers=0,4")
+    put_run(tmp_path, "x=y", "nce_layers=0,4,8,12")
+    found = find_runs(tmp_path)[0]
+    for words, names in [
+        ("nce_layers=0,4,8", ["a[1]"]),
+        ("nce_layers=0,4", ["a1"]),
+        ("nce_layers=0,4,8*", ["a[1]", "x=y"]),
+        ("nce_layers=0,4,8,a1", []),
+        ("a[1]", ["a[1]"]),
+        ("name=x=y", ["x=y"]),
+    ]:
+        assert sorted(rows(found, words.split(","))) == names, words
+    with pytest.raises(UserError, match="--filter x=y: no option x in any of these runs; a name is name=x=y"):
+        rows(found, ["x=y"])
 
 
 def test_an_order_turned_round(found):
