@@ -99,7 +99,7 @@ def plan(experiment, starter):
     recipe = experiment.recipe
     yield f"{recipe.name}: {recipe.title}"
     yield f"{len(recipe.models)} variants, seeds {', '.join(map(str, recipe.seeds))}; {experiment.folder}"
-    commands = []
+    commands, runs = [], 0
     for one in [*experiment.prepared, *experiment.runs]:
         done, failure = experiment.is_done(one), experiment.failure(one)
         damage, ended = experiment.damage(one), one.seed is not None and experiment.state(one) == "finished"
@@ -113,7 +113,7 @@ def plan(experiment, starter):
         if not done and not failure and not damage:
             follows = "--max_steps and --eval_freq follow" if recipe.during else "--max_steps follows"
             note = f"  # {recipe.budget} are not timed yet, from which {follows}" if timed else ""
-            trained = experiment.state(one) == "finished"
+            trained, runs = experiment.state(one) == "finished", runs + 1
             commands += [] if trained else [("train.py", experiment.train_words(one, experiment.state(one)), note)]
             labels = left if trained else experiment.labels if one.seed is not None else ()
             commands += [("test.py", experiment.test_words(one, label), "") for label in labels]
@@ -123,7 +123,8 @@ def plan(experiment, starter):
         [
             f"python {script if here else shlex.quote(str(SCRIPTS / script))} {shlex.join(words)}{note}"
             for script, words, note in commands
-        ]
+        ],
+        runs,
     )
 
 

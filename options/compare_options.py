@@ -7,6 +7,12 @@ from .errors import UserError
 from .fields import option
 
 LAUNCHERS = ("local", "slurm", "ray")
+SMALLEST = 0.01  # share of a GPU
+OF_RECIPES = (
+    *("models", "seeds", "budget", "set", "evaluate", "trust", "jobs", "launcher", "gpus", "gpus_per_run"),
+    *("slurm", "ray", "dry_run", "page_only", "retry_failed", "overwrite"),
+)
+OF_RUNS = ("checkpoints_dir", "results_dir", "output")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,11 @@ class CompareOptions:
         recipes = [name for name in self.runs if name.lower().endswith((".yaml", ".yml"))]
         if recipes and len(self.runs) > 1:
             raise UserError(f"{' '.join(self.runs)}: one recipe at a time, and no runs beside it")
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        for flag in OF_RUNS if recipes else OF_RECIPES:
+            if getattr(self, flag) != usual[flag]:
+                kinds = ("runs that are there", "a recipe") if recipes else ("a recipe", "runs that are there")
+                raise UserError(f"--{flag} is of {kinds[0]}, and this compares {kinds[1]}; leave it out")
         for flag, words in {"set": self.set, "evaluate": self.evaluate}.items():
             if words and "=" not in words[0]:
                 raise UserError(f"--{flag} {words[0]}: expected option=value, such as device=cuda")
@@ -82,6 +93,10 @@ class CompareOptions:
                 raise UserError(
                     f"--{flag} is of --launcher {owner}, and this is --launcher {self.launcher}; leave it out"
                 )
+        if self.gpus_per_run and self.gpus_per_run < SMALLEST:
+            raise UserError(
+                f"--gpus_per_run {self.gpus_per_run:g}: expected {SMALLEST:g} or more, a hundred runs on a GPU"
+            )
         if self.page_only and self.dry_run:
             raise UserError("--page_only and --dry_run contradict each other; give one of them")
 

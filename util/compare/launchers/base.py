@@ -105,8 +105,8 @@ class Launcher(ABC):
         """Start commands; those of one call may be submitted together."""
 
     @abstractmethod
-    def plan(self, lines: Sequence[str]) -> Iterator[str]:
-        """What --dry_run prints for commands that it has as lines of a shell."""
+    def plan(self, lines: Sequence[str], runs: int) -> Iterator[str]:
+        """What --dry_run prints for commands of so many runs, which it has as lines of a shell."""
 
     @classmethod
     def find(cls, note: Path) -> Job:

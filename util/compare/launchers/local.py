@@ -14,7 +14,7 @@ from util.compare.cores import shared
 from util.compare.launchers.base import Command, Job, Launcher, Settings
 from util.compare.launchers.work import begin, kill
 
-GPU = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")  # as CUDA_VISIBLE_DEVICES takes them
+GPU = re.compile(r"0|[1-9][0-9]*|(GPU|MIG)-[\w/-]+", re.ASCII)  # as CUDA_VISIBLE_DEVICES takes them
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -81,7 +81,7 @@ class Local(Launcher):
             command.claim.note_child(process.pid)  # for it may outlive this process
         return LocalJob(command, process, gpus, self.used)
 
-    def plan(self, lines: Sequence[str]) -> Iterator[str]:
+    def plan(self, lines: Sequence[str], runs: int) -> Iterator[str]:
         for number, line in enumerate(lines):
             place = {VISIBLE: self.places[number % len(self.places)]} if self.places else {}
             words = [f"{name}={shlex.quote(value)} " for name, value in (shared(self.jobs) | place).items()]

@@ -76,7 +76,7 @@ class Ray(Launcher):
         try:
             self.ray.init(address or "local", runtime_env=node, log_to_driver=False, logging_level="ERROR", **more)
         except Exception as error:  # of many kinds, some of them plain
-            said = str(error).strip().splitlines()[0]
+            said = (str(error).strip() or type(error).__name__).splitlines()[-1 if "Traceback" in str(error) else 0]
             raise UserError(f"--ray {address or 'of this machine'}: no cluster answers there ({said})") from None
         self.started = True
         self.threads, self.needs = self._share()
@@ -104,7 +104,7 @@ class Ray(Launcher):
         share: Callable[[], dict[str, str]] = partial(dict, OMP_NUM_THREADS=str(self.threads))
         return [RayJob(self.ray, remote.remote(Work(command, share))) for command in commands]
 
-    def plan(self, lines: Sequence[str]) -> Iterator[str]:
+    def plan(self, lines: Sequence[str], runs: int) -> Iterator[str]:
         each, address = self.settings.gpus_per_run, self.settings.ray
         gpus = "a GPU each where nodes have some" if each is None else f"{each:g} GPUs each"
         yield f"# tasks of Ray on {address or 'this machine'}, {self.jobs} at once, {gpus}:"

@@ -35,11 +35,10 @@ class Slurm(Launcher):
         if (gpus := settings.gpus_per_run) is not None:
             if gpus % 1:
                 raise UserError(f"--gpus_per_run {gpus:g}: Slurm gives whole ones; use 1, or --slurm gres=...")
-            if other := next((name for name in ("gpus_per_node", "gres") if name in settings.slurm), None):
-                said = f"--slurm {other}={settings.slurm[other]}"
-                raise UserError(
-                    f"--gpus_per_run {gpus:g} and {said} both say how many GPUs a job has; give one of them"
-                )
+            twice = {n: v for n, v in settings.slurm.items() if n == "gpus_per_node" or (n == "gres" and "gpu" in v)}
+            for name, value in twice.items():
+                said = f"--gpus_per_run {gpus:g} and --slurm {name}={value}"
+                raise UserError(f"{said} both say how many GPUs a job has; give one of them")
             self.parameters["gpus_per_node"] = int(gpus)
         if (delay := self.parameters.get("signal_delay_s", 90)) >= 60 * self.parameters["time"]:
             raise UserError(
@@ -68,14 +67,16 @@ class Slurm(Launcher):
                 works = zip(commands, notes, strict=True)
                 jobs = [executor.submit(Work(command, _share, answer_of(note), _number)) for command, note in works]
         except self.submitit.core.utils.UncompletedJobError as error:
+            self.folders.pop(folder)
+            remove_folder(folder, state.parent, ignore_errors=True)
             said = str(error).strip().splitlines()[-1]
             raise UserError(f"--launcher slurm: sbatch refused it ({said}); see --slurm") from None
         for job, note in zip(jobs, notes, strict=True):
             write_atomically(note, json.dumps({"launcher": "slurm", "id": job.job_id}) + "\n", state.parent)
         return [SlurmJob(job.job_id, note) for job, note in zip(jobs, notes, strict=True)]
 
-    def plan(self, lines: Sequence[str]) -> Iterator[str]:
-        count = min(self.jobs, len(lines))
+    def plan(self, lines: Sequence[str], runs: int) -> Iterator[str]:
+        count = min(self.jobs, runs)
         text = self.submitit.slurm.slurm._make_sbatch_string("", "-", map_count=count or None, **self.parameters)
         told = (line for line in text.splitlines() if line.startswith("#SBATCH"))
         yield from (line for line in told if not re.match(r"#SBATCH --(output|error|open-mode|wckey)", line))

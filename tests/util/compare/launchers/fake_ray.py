@@ -39,6 +39,9 @@ def fake_ray(nodes):
     def init(address, **more):
         if address == "ray://nowhere:10001":
             raise ConnectionError("ray client connection timeout")
+        if address == "ray://slow:10001":
+            told = "Traceback (most recent call last):\n  File ...\nRuntimeError: Starting Ray client server failed."
+            raise ConnectionAbortedError(f"Initialization failure from server:\n{told}\n")
         ray.told.init = (address, more)
 
     def remote(**asked):

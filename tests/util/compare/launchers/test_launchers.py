@@ -97,7 +97,7 @@ def test_the_contract(name, pretended, command, tmp_path, monkeypatch):
     assert log.startswith("$ python script.py 3 --overwrite\n['3', '--overwrite'] ") and str(Path.cwd()) in log
     threads = {"slurm": "3", "ray": "8"}.get(name, str(max(1, len(os.sched_getaffinity(0)) // 2)))
     assert f"'OMP_NUM_THREADS': '{threads}'" in log
-    until(lambda: "ready" in waits.log.read_text())
+    until(lambda: waits.log.exists() and "ready" in waits.log.read_text())
     assert (other.code() is None and name in ("ray", "local")) or "node1" in other.where
     other.stop()
     assert until(other.code) == 75
@@ -153,7 +153,7 @@ class Lasting(Launcher):
     def kill(self, command):
         self.killed.append(command.what)
 
-    def plan(self, lines):
+    def plan(self, lines, runs):
         yield from lines
 
 
@@ -186,7 +186,7 @@ def test_the_first_signal_leaves_jobs_that_outlive_compare_and_a_second_ends_the
 def test_a_dry_run_prints_what_would_be_submitted(tmp_path, pretended, capsys):
     recipe = tmp_path / "some.yaml"
     recipe.write_text("models: {cut: {}}\nseeds: [0, 1]\nbudget: 5 steps")
-    words = [str(recipe), "--experiments_dir", str(tmp_path / "new"), "--dry_run", "--jobs", "2"]
+    words = [str(recipe), "--experiments_dir", str(tmp_path / "new"), "--dry_run", "--jobs", "3"]
     slurm = ["--launcher", "slurm", "--slurm", "partition=gpu,time=600", "--gpus_per_run", "1"]
     for more, expected in [
         (
@@ -195,9 +195,9 @@ def test_a_dry_run_prints_what_would_be_submitted(tmp_path, pretended, capsys):
         ),
         (
             ["--launcher", "ray", "--gpus_per_run", "0.25"],
-            ["# tasks of Ray on this machine, 2 at once, 0.25 GPUs each:"],
+            ["# tasks of Ray on this machine, 3 at once, 0.25 GPUs each:"],
         ),
-        (["--gpus", "4,7"], []),
+        (["--gpus", "4,7,8"], []),
     ]:
         assert compare.main([*words, *more]) == 0
         lines = capsys.readouterr().out.splitlines()
@@ -254,6 +254,9 @@ def test_a_note_that_names_no_job_is_a_line(tmp_path, pretended, monkeypatch):
         (("--gpus_per_run", "1"), "--gpus_per_run 1: of which"),
         (("--gpus", "0,x"), "--gpus x: expected numbers"),
         (("--gpus", "0,0"), "0 is named twice"),
+        (("--gpus", "0,00"), "--gpus 00: expected numbers"),
+        (("--gpus", "0", "--gpus_per_run", "1e-9"), "--gpus_per_run 1e-09: expected 0.01 or more"),
+        (("--output", "x"), "--output is of runs that are there, and this compares a recipe; leave it out"),
         (("--gpus", "0,1", "--gpus_per_run", "1.5"), "--gpus_per_run 1.5: expected a share"),
         (("--gpus", "0", "--gpus_per_run", "2"), "--gpus_per_run 2: --gpus 0 are fewer"),
         (("--gpus", "0,1", "--jobs", "3"), "--jobs 3: --gpus 0,1 has room for 2 runs at once"),
@@ -266,6 +269,12 @@ def test_what_does_not_fit_is_a_line(words, said, pretended):
         launcher(opt.launcher)(Settings(opt.jobs, opt.gpus, opt.gpus_per_run, opt.parameters, opt.ray))
 
 
+@pytest.mark.parametrize("words", [("--launcher", "slurm"), ("--gpus_per_run", "1"), ("--jobs", "2"), ("--dry_run",)])
+def test_what_runs_that_are_there_do_not_need_is_refused(words):
+    with pytest.raises(UserError, match=f"{words[0]} is of a recipe, and this compares runs that are there; leave it"):
+        parse_script(CompareOptions, ["--runs", "a", "b", *words])
+
+
 @pytest.mark.parametrize("name", ["slurm", "ray"])
 def test_a_package_that_is_missing_is_named_with_its_extra(name, monkeypatch):
     monkeypatch.setitem(sys.modules, {"slurm": "submitit"}.get(name, name), None)
@@ -274,9 +283,11 @@ def test_a_package_that_is_missing_is_named_with_its_extra(name, monkeypatch):
 
 
 @pytest.mark.extra
-def test_what_slurm_refuses_is_a_line(pretended, command):
+def test_what_slurm_refuses_is_a_line(pretended, command, tmp_path):
     with pytest.raises(UserError, match=r"sbatch refused it .*invalid partition specified: none"):
         launcher("slurm")(Settings(slurm={"partition": "none"})).start([command("a", "0")])
+    assert [path.name for path in (tmp_path / "grid/state").iterdir()] == ["a.lock"]
+    launcher("slurm")(Settings(slurm={"gres": "lscratch:10"}, gpus_per_run=1))  # which is no GPU
 
 
 def test_ray_shares_nodes_among_the_runs_at_once(pretended):
@@ -292,6 +303,8 @@ def test_ray_shares_nodes_among_the_runs_at_once(pretended):
         launcher("ray")(Settings(gpus_per_run=2)).open()
     with pytest.raises(UserError, match="--ray ray://nowhere:10001: no cluster answers there"):
         launcher("ray")(Settings(ray="ray://nowhere:10001")).open()
+    with pytest.raises(UserError, match=r"answers there \(RuntimeError: Starting Ray client server failed.\)"):
+        launcher("ray")(Settings(ray="ray://slow:10001")).open()
 
 
 def test_a_cluster_of_ray_that_vanishes_is_a_line(pretended, tmp_path):
