@@ -22,6 +22,7 @@ WEIGHTS = re.compile(r".+_net_.+\.pth")
 OF_A_RUN = {"web", "tensorboard", "wandb"}  # folders in which no run is looked for
 OPTION = re.compile(r"\s*(\w+): (.*?)\s*(\t\[default: .*\])?")  # a line of train_opt.txt
 NAMED = 5  # in one line
+LARGEST = 1e15  # steps, seconds or bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,9 @@ class FoundRun:
     size: int = 0
 
     def number(self, name: str) -> float | None:
-        """Of the record."""
-        return finite_number(self.record.get(name))
+        """Of the record; none where no run has as much of anything."""
+        found = finite_number(self.record.get(name))
+        return None if found is None or abs(found) > LARGEST else found
 
     def text(self, name: str) -> str:
         """Likewise."""

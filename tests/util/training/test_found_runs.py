@@ -10,6 +10,7 @@ from options import UserError
 from tests.util.test_claim import hold
 from util.training import found_runs, run_record
 from util.training.found_runs import find_runs
+from util.training.runs_table import progress_text
 
 RECORD = {"state": "finished", "code": 0, "steps": 100, "total_steps": 100, "seconds": 50.0, "seconds_per_step": 0.25}
 
@@ -122,6 +123,7 @@ def test_numbers_without_end_are_none(tmp_path):
     put_run(tmp_path, "pace", steps=1e-300, seconds=1e308, seconds_per_step=None)
     runs = by_name(tmp_path)
     assert runs["left"].state == "running" and runs["left"].left is None and runs["pace"].pace is None
+    assert progress_text(runs["left"]) == "1"
 
 
 def test_values_of_evaluations_and_tests(tmp_path):
