@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 READY := .venv/.ready-$(subst $() ,-,$(or $(strip $(EXTRAS)),core))
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest
-PYTEST := $(BIN)/python -m pytest -q -n 2
+PYTEST := $(BIN)/python -m pytest -q -n 3
 AND_CHOSEN := $(if $(strip $(EXTRAS)),,and not extra)
 
 .PHONY: setup demo test-fast test test-all everything lint bench lock resolve-extras clean

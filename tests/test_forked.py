@@ -19,7 +19,7 @@ def start(way, *words, **more):
     return WAYS[way]([sys.executable, *map(str, words)], **{**usual, **more})
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_is_the_same(dataroot, tmp_path):
     said = {}
     for way in WAYS:

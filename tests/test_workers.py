@@ -75,7 +75,8 @@ def written(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.suffix in (".png", ".html")}
 
 
-@pytest.mark.parametrize("start", ["spawn", pytest.param("forkserver", marks=pytest.mark.exhaustive)], indirect=True)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("start", ["spawn", "forkserver"], indirect=True)
 def test_training_and_test_are_those_of_one_process(start, whole, dataroot, tmp_path):
     start("train.py", *small_argv(dataroot, tmp_path, *EPOCHS, "--ema_decay", 0.9, *EVERY_STEP, "--num_threads", 2))
     assert differences(state(whole), state(tmp_path)) == []
