@@ -16,9 +16,10 @@ from .fields import INHERIT, Flag, Usual, flags_of, shaping, silenced
 from .sizes import Sides
 from .trust import SERVERS, check_code, check_server, check_trusted, is_trusted
 
-# What a continued run is told anew: where it is, what it computes on, what its plugins may execute, and whom it tells.
+# What a continued run is told anew: where it is, what it computes on, what its plugins may execute, whom it tells and asks.
 NOT_CONTINUED = {
     *SERVERS,
+    "allow_download",
     "name",
     "checkpoints_dir",
     "continue_train",

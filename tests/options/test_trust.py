@@ -149,6 +149,15 @@ def test_a_saved_file_has_no_server_contacted(dataroot, tmp_path, capsys, monkey
     assert set(SERVERS) <= {field.name for field in TrainOptions.__dataclass_fields__.values()}
 
 
+def test_the_options_of_a_run_fetch_nothing(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/train_opt.yaml").write_text("dataroot: hf:elsewhere/x\nallow_download: true\nmodel: cut\n")
+    words = ("--checkpoints_dir", tmp_path, "--name", "run")
+    for options, more in ((test_options, ()), (train_options, ("--continue_train",))):
+        assert not options(*words, *more).allow_download
+        assert options(*words, *more, "--allow_download").allow_download
+
+
 @pytest.mark.parametrize(
     "root", ["https://elsewhere/x.tar?key=1", "shards:https://elsewhere/x.tar", "s3://elsewhere/x"]
 )
