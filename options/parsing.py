@@ -16,7 +16,7 @@ from .fields import INHERIT, Flag, Usual, flags_of, shaping, silenced
 from .sizes import Sides
 from .trust import SERVERS, check_code, check_server, check_trusted, is_trusted
 
-# What a continued run is told anew: where it is, what it computes on, what its plugins may execute, whom it tells and asks.
+# What a continued run is told anew: where it is, what it computes on, what its plugins may execute, whom it talks to.
 NOT_CONTINUED = {
     *SERVERS,
     "allow_download",

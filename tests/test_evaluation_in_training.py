@@ -214,7 +214,7 @@ def test_a_value_that_does_not_exist_is_named_before_the_first_step(dataroot, tm
     assert not (tmp_path / "checkpoints/run/metrics.jsonl").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_processes_evaluate_together_and_one_says_so(dataroot, tmp_path):
     """That the values are those of one process is shown in tests/evaluation/test_shares.py."""
     argv = small_argv(dataroot, tmp_path, "--n_epochs", 1, "--n_epochs_decay", 0, "--no_html", "--max_steps", 3)

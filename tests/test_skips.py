@@ -30,7 +30,8 @@ def test_expected_to_fail():
 """
 WHOLE_FILE = 'import pytest\n\npytest.importorskip("no_such_package_anywhere", reason="no such package")\n'
 NAMED = "# why\ntest_a.py::test_skipped | no moon tonight\ntest_a.py::test_skips_itself | no stars\n"
-ALONE_AND_ABREAST = [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)]
+ABREAST = ("-n", "2")
+ALONE = [(), pytest.param(ABREAST, marks=pytest.mark.exhaustive)]
 
 
 def run(folder, *words, ci="true", suite=SUITE, names=NAMED):
@@ -45,14 +46,14 @@ def run(folder, *words, ci="true", suite=SUITE, names=NAMED):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", ALONE_AND_ABREAST)
+@pytest.mark.parametrize("words", ALONE)
 def test_a_skip_that_is_named_passes(tmp_path, words):
     done = run(tmp_path, *words)
     assert done.returncode == 0 and "1 passed, 2 skipped, 1 xfailed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", ALONE_AND_ABREAST)
+@pytest.mark.parametrize("words", [(), ABREAST])
 def test_a_skip_that_is_not_named_fails(tmp_path, words):
     done = run(tmp_path, *words, names="test_a.py::test_skipped | no moon tonight\n")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -67,7 +68,7 @@ def test_a_named_test_that_skips_for_another_reason_fails(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", ALONE_AND_ABREAST)
+@pytest.mark.parametrize("words", ALONE)
 def test_a_file_that_is_skipped_as_a_whole_fails(tmp_path, words):
     done = run(tmp_path, *words, suite=WHOLE_FILE)
     assert done.returncode == 1 and "test_a.py was skipped: no such package" in done.stdout, done.stdout + done.stderr

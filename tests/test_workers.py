@@ -86,7 +86,8 @@ def test_training_and_test_are_those_of_one_process(start, whole, dataroot, tmp_
     assert len(here) > 6 and here == written(tmp_path / "there")
 
 
-@pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.exhaustive)], indirect=True)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("start", ["forkserver", "spawn"], indirect=True)
 def test_plugins_of_a_folder_reach_the_workers(start, dataroot, tmp_path, monkeypatch):
     lab = tmp_path / "lab"
     lab.mkdir()
