@@ -138,11 +138,11 @@ def test_a_grid_on_slurm_with_a_run_a_worker_and_the_launcher_killed(dataroot, t
         name, pid = grid.until(lambda: next(iter(grid.trains().items()), ()))
         os.kill(pid, signal.SIGSTOP)  # until its limit of time comes: machines differ in how long that is
         grid.kill_one(but=name)
+        grid.kill_one(parent, but=name)  # while others are left: they may all have ended before that limit
         log = grid.folder / "state"
         grid.until(lambda: any("Calling checkpoint" in f.read_text() for f in log.glob("slurm-*/*_log.*")))
         os.kill(pid, signal.SIGCONT)
         grid.until(lambda: "Requeued job" in "".join(f.read_text() for f in log.glob("slurm-*/*_log.*")))
-        grid.kill_one(parent, but=name)
         first.kill()
         first.wait()
         assert grid.finish()[-1] == 0
