@@ -246,8 +246,11 @@ def test_ray_starts_a_cluster_of_this_machine_itself(dataroot, tmp_path, at_home
     """It is asked to end once, saves, and the same command goes on."""
     grid = Grid(dataroot, tmp_path / "grid", "--launcher", "ray", "--jobs", "2")
     first = grid.start()
-    grid.until(grid.trains)
+    pid = grid.until(lambda: next(iter(grid.trains().values()), None))
+    os.kill(pid, signal.SIGSTOP)  # it would end in two seconds
     first.send_signal(signal.SIGINT)
+    grid.until(lambda: "a signal: what is running saves" in grid.said.read_text())
+    os.kill(pid, signal.SIGCONT)
     assert first.wait(timeout=300) == 75
     assert "saved at step" in "".join(path.read_text() for path in (grid.folder / "logs").iterdir())
     assert grid.finish() == [0]
