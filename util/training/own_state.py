@@ -80,8 +80,9 @@ def differences(model: Any, engine: Any) -> dict[str, Any]:
     own = own_state(model, engine)
     digests = {key: digest(value) for key, value in own.items()}
     of_main = distributed.told_by_main(digests)
-    state = {key: on_cpu(value) for key, value in own.items() if digests[key] != of_main.get(key)}
-    return {"state": state, **on_cpu({"sums": engine.sums, "losses": model.losses, "loss_owners": model.loss_owners})}
+    state = {key: copied_to_cpu(value) for key, value in own.items() if digests[key] != of_main.get(key)}
+    logged = {"sums": engine.sums, "losses": model.losses, "loss_owners": model.loss_owners}
+    return {"state": state, **copied_to_cpu(logged)}
 
 
 def digest(value: Any) -> str:
@@ -93,13 +94,13 @@ def digest(value: Any) -> str:
     return found.hexdigest()
 
 
-def on_cpu(value: Any) -> Any:
+def copied_to_cpu(value: Any) -> Any:
     """A copy that nothing shares, so that neither a step nor the storage of a larger tensor comes with it."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
-        return {key: on_cpu(item) for key, item in value.items()}
-    return [on_cpu(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: copied_to_cpu(item) for key, item in value.items()}
+    return [copied_to_cpu(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def with_own(run: Path, label: str, state: dict[str, Any]) -> dict[str, Any]:
